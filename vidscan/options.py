@@ -1,0 +1,114 @@
+"""One frozen dataclass per stage; :class:`ScanOptions` holds them all and is echoed in every report.
+
+Values are checked when they are made, so that a wrong one is found before any work begins.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from vidscan.errors import UsageError
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise UsageError(message)
+
+
+@dataclass(frozen=True, slots=True)
+class SamplingOptions:
+    """``fps``: frames looked at per second of video (a clip with fewer gives all that it has)."""
+
+    fps: float = 2.0
+
+    def __post_init__(self) -> None:
+        _require(
+            math.isfinite(self.fps) and self.fps > 0,
+            f"--fps {self.fps:g} cannot work: give a number of frames per second above 0, such as --fps 2",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class DetectionOptions:
+    """``min_confidence``: detections the detector is less sure of (0-1) are dropped.
+
+    ``min_face``: detections whose longer side has fewer pixels are dropped.
+    """
+
+    min_confidence: float = 0.5
+    min_face: int = 32
+
+    def __post_init__(self) -> None:
+        _require(
+            0 < self.min_confidence <= 1,
+            f"--min-confidence {self.min_confidence:g} cannot work: give a number above 0, up to 1",
+        )
+        _require(self.min_face >= 1, f"--min-face {self.min_face} cannot work: give 1 pixel or more")
+
+
+@dataclass(frozen=True, slots=True)
+class BatchingOptions:
+    """``batch_size``: crops scored at once; ``prefetch``: batches made ready ahead of the network."""
+
+    batch_size: int = 32
+    prefetch: int = 2
+
+    def __post_init__(self) -> None:
+        _require(self.batch_size >= 1, f"--batch-size {self.batch_size} cannot work: give 1 or more")
+        _require(self.prefetch >= 1, f"prefetch {self.prefetch} cannot work: give 1 or more")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelOptions:
+    """``path``: the checkpoint; None takes the one that ships with vidscan."""
+
+    path: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictOptions:
+    """How scores become a verdict.
+
+    ``fake_threshold`` and ``real_threshold`` override the card's when given (calibrated P(fake)).
+    A track counts towards the verdict when it has at least ``min_track_share`` of the sightings of
+    the longest track. ``segment_gap_s`` joins suspicious sightings this far apart or closer.
+    """
+
+    fake_threshold: float | None = None
+    real_threshold: float | None = None
+    min_track_share: float = 0.2
+    segment_gap_s: float = 1.5
+
+    def __post_init__(self) -> None:
+        for name in ("fake_threshold", "real_threshold"):
+            value = getattr(self, name)
+            _require(
+                value is None or 0 <= value <= 1,
+                f"--{name.replace('_', '-')} {value} cannot work: give a probability from 0 to 1",
+            )
+        if self.fake_threshold is not None and self.real_threshold is not None:
+            _require(
+                self.real_threshold <= self.fake_threshold,
+                f"--real-threshold {self.real_threshold:g} lies above --fake-threshold "
+                f"{self.fake_threshold:g}: swap them or give only one",
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class ScanOptions:
+    """All that a scan can be asked."""
+
+    sampling: SamplingOptions = field(default_factory=SamplingOptions)
+    detection: DetectionOptions = field(default_factory=DetectionOptions)
+    batching: BatchingOptions = field(default_factory=BatchingOptions)
+    model: ModelOptions = field(default_factory=ModelOptions)
+    verdict: VerdictOptions = field(default_factory=VerdictOptions)
+
+    def echo(self) -> dict[str, Any]:
+        """The options as plain JSON values, for the report."""
+        echoed = asdict(self)
+        echoed["model"]["path"] = None if self.model.path is None else str(self.model.path)
+        return echoed

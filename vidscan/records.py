@@ -1,0 +1,292 @@
+"""The frozen types that pass between stages, in the order in which they flow.
+
+Only numpy and the standard library are imported here: every stage may import this module, and it
+imports none of them. Pictures are always RGB, ``uint8``, 0-255, laid out ``[height, width, 3]``.
+Boxes are in pixels of the upright frame, times in seconds from the start of the clip.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+Image = npt.NDArray[np.uint8]
+"""RGB picture, ``uint8[height, width, 3]``, 0-255."""
+
+
+class SourceKind(StrEnum):
+    """What a source is: a clip with a time line, or one still."""
+
+    VIDEO = "video"
+    IMAGE = "image"
+
+
+class Label(StrEnum):
+    """What a verdict says."""
+
+    FAKE = "FAKE"
+    REAL = "REAL"
+    UNCERTAIN = "UNCERTAIN"
+    NO_FACE = "NO_FACE"
+
+
+class Status(StrEnum):
+    """Whether a source was analysed to its end."""
+
+    OK = "ok"
+    FAILED = "failed"
+
+
+class Box(NamedTuple):
+    """A face's rectangle in pixels; (x, y) is the upper left corner. It may reach over the edge."""
+
+    x: float
+    y: float
+    w: float
+    h: float
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One clip or still. ``id`` is unique within one scan; ``path`` is what the user named."""
+
+    id: str
+    path: Path
+    kind: SourceKind
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One sampled picture, rotation already applied.
+
+    ``index`` counts the sampled frames of its source from 0; ``time_s`` comes from the stream's clock.
+    """
+
+    source_id: str
+    index: int
+    time_s: float
+    image: Image
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """A face found in a frame. ``confidence`` is the detector's, 0-1.
+
+    ``keypoints`` is ``float32[n, 2]`` in pixels (x, y), in MediaPipe's order: right eye, left eye,
+    nose tip, mouth centre, right ear, left ear (right and left of the person).
+    """
+
+    box: Box
+    confidence: float
+    keypoints: npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class FaceCrop:
+    """A square picture of one face, ``uint8[size, size, 3]`` RGB at the network's input size."""
+
+    source_id: str
+    frame_index: int
+    time_s: float
+    box: Box
+    confidence: float
+    image: Image
+
+
+@dataclass(frozen=True, slots=True)
+class CropBatch:
+    """``batch_size`` crops as columns; rows where ``mask`` is False are padding.
+
+    ``source_id``: ``str`` objects ``[n]``; ``frame_index``: ``int64[n]``; ``time_s``: ``float64[n]``;
+    ``box``: ``float32[n, 4]`` as x, y, w, h; ``confidence``: ``float32[n]``;
+    ``image``: ``uint8[n, size, size, 3]`` RGB; ``mask``: ``bool[n]``.
+    """
+
+    source_id: npt.NDArray[np.object_]
+    frame_index: npt.NDArray[np.int64]
+    time_s: npt.NDArray[np.float64]
+    box: npt.NDArray[np.float32]
+    confidence: npt.NDArray[np.float32]
+    image: Image
+    mask: npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredBatch:
+    """A batch with its scores: ``fake_probability`` is ``float32[n, members]``, NaN-free, 0-1.
+
+    Padding rows hold 0. ``seconds`` is what scoring the batch took.
+    """
+
+    batch: CropBatch
+    fake_probability: npt.NDArray[np.float32]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class FaceScore:
+    """One scored face without its pixels; ``fake_probability`` is calibrated where the card allows."""
+
+    source_id: str
+    frame_index: int
+    time_s: float
+    box: Box
+    confidence: float
+    fake_probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class TimelineFace:
+    """One face at one moment, as the report lists it."""
+
+    track: int
+    box: Box
+    detection_confidence: float
+    fake_probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class TimelinePoint:
+    """One sampled moment at which a face was seen; its score is that of its most suspicious face."""
+
+    time_s: float
+    fake_probability: float
+    faces: tuple[TimelineFace, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """One person followed over time: ``faces`` sightings between ``start_s`` and ``end_s``.
+
+    ``counted`` is False for a track too short beside the others to carry the verdict.
+    """
+
+    id: int
+    start_s: float
+    end_s: float
+    faces: int
+    fake_probability: float
+    counted: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A suspicious stretch of one track."""
+
+    start_s: float
+    end_s: float
+    fake_probability: float
+    track: int
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The answer for one source.
+
+    ``fake_probability`` and ``confidence`` are 0-1, and None for NO_FACE. ``confidence`` is the
+    probability of the label given; for UNCERTAIN, that of the likelier side.
+    """
+
+    label: Label
+    fake_probability: float | None
+    confidence: float | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What the scores of one source amount to."""
+
+    verdict: Verdict
+    tracks: tuple[Track, ...] = ()
+    timeline: tuple[TimelinePoint, ...] = ()
+    segments: tuple[Segment, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StageSeconds:
+    """Where the time went. ``decode``, ``detect`` and ``score`` overlap, so they may exceed ``total``."""
+
+    decode: float = 0.0
+    detect: float = 0.0
+    score: float = 0.0
+    total: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """Counts and times of one source. ``duration_s`` is None for stills and where unknown."""
+
+    duration_s: float | None = None
+    frames_sampled: int = 0
+    faces_scored: int = 0
+    seconds: StageSeconds = field(default_factory=StageSeconds)
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorInfo:
+    """Why a source failed: the error's class name and its one-line message."""
+
+    type: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """Platt scaling of the network's logit of P(fake): ``slope * logit + intercept``.
+
+    Source: J. Platt, "Probabilistic outputs for support vector machines", 1999.
+    """
+
+    slope: float
+    intercept: float
+    fitted_on: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCard:
+    """What must be known about a checkpoint to use it rightly; JSON beside the file.
+
+    ``input_size`` is the side of the square input in pixels; ``margin`` the side of the crop as a
+    multiple of the longer side of the detected box. ``positive_class`` names the class whose
+    probability the network puts out. A clip is FAKE at or above ``fake_threshold``, REAL at or
+    below ``real_threshold``, UNCERTAIN between them (both on the calibrated P(fake)).
+    ``calibration`` is None where nobody fitted one: scores are then only scores.
+    """
+
+    name: str
+    backbone: str
+    input_size: int
+    margin: float = 1.4
+    positive_class: str = "real"
+    fake_threshold: float = 0.6
+    real_threshold: float = 0.4
+    calibration: Calibration | None = None
+    sha256: str | None = None
+    terms: str = "unknown"
+    data: str = "unknown"
+    split: Mapping[str, Any] = field(default_factory=dict)
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    limits: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Everything said about one source. ``options`` echoes what the scan was asked to do."""
+
+    source: Source
+    status: Status
+    verdict: Verdict | None
+    tracks: tuple[Track, ...]
+    timeline: tuple[TimelinePoint, ...]
+    segments: tuple[Segment, ...]
+    stats: Stats
+    options: Mapping[str, Any]
+    model_card: ModelCard
+    error: ErrorInfo | None = None

@@ -1,0 +1,238 @@
+"""Links the faces of one source over time: who is the same person from one sampled frame to the next.
+
+Only geometry is looked at, never a score, so that what a face looks like to the network cannot decide
+whose face it is. Every live trail predicts where its face should be now (constant velocity); each
+frame's faces are then given to trails so that the summed cost is the smallest possible, where starting
+a new track has a price too. Distances are in face sides (the square root of the box's area), so the
+same constants serve a close-up and a crowd. They were chosen for 1-30 sampled frames per second.
+
+What geometry cannot see: a cut to another person whose face takes the same place at the same size.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby, pairwise
+from typing import TypeAlias
+
+from vidscan.records import Box, FaceScore
+
+LOST_S = 3.0
+"""A track may be out of sight this many seconds before it ends..."""
+LOST_SAMPLES = 3
+"""...or this many sampled frames, whichever is longer: at 0.2 fps, 3 s would end every track at once."""
+
+# How far (in face sides) a face may be from where it was last seen or is expected: jitter and a jerk,
+# plus movement in proportion to time. At 2 fps this is 1.25 sides, more than twice what a lively talking
+# head moves; from 1 fps down, the price of a new track is the bound instead, at about 2 sides.
+_REACH_AT_ONCE = 0.5
+_REACH_PER_S = 1.5
+# A face that doubles or halves its side between two sightings is taken for another face.
+_LOG_RATIO_MOST = math.log(2.0)
+# Velocity is averaged over about this long: at 30 fps the detector's jitter would otherwise be read as
+# speed, at 2 fps the newest step dominates.
+_VELOCITY_MEMORY_S = 0.2
+# A face is expected to keep its course this long and no longer.
+_COURSE_S = 1.5
+# Weights of the cost beside the distance from the expected place, which has weight 1. The distance from
+# the last place is a hedge against people who turn round.
+_STAYED_WEIGHT = 0.25
+_OVERLAP_WEIGHT = 0.5
+_STALE_COST = 0.3  # for a trail that the previous frame did not show
+# The price of a new track: above any single plausible link, below two implausible ones, so that a
+# newcomer does not push the people beside it one place on.
+_NEW_COST = 3.0
+_FORBIDDEN = 1e6
+
+_Costs: TypeAlias = dict[tuple[int, int], float]
+"""Cost by (face, trail), both as positions in their lists; pairs that are out of reach are absent."""
+
+
+@dataclass(slots=True)
+class _Trail:
+    """Where one track was last seen (centre, width, height; pixels) and how it moves (pixels/s)."""
+
+    number: int
+    x: float
+    y: float
+    w: float
+    h: float
+    time_s: float
+    frame_index: int
+    vx: float = 0.0
+    vy: float = 0.0
+
+    @classmethod
+    def start(cls, number: int, face: FaceScore) -> _Trail:
+        x, y = _centre(face.box)
+        return cls(number, x, y, face.box.w, face.box.h, face.time_s, face.frame_index)
+
+    def follow(self, face: FaceScore) -> None:
+        """Moves to ``face``; the velocity goes towards the step just seen (exponential average)."""
+        x, y = _centre(face.box)
+        elapsed = max(face.time_s - self.time_s, 0.0)
+        # v += a * (step / dt - v) with a = dt / (dt + memory), written so that dt = 0 does no harm.
+        self.vx += (x - self.x - self.vx * elapsed) / (elapsed + _VELOCITY_MEMORY_S) if elapsed else 0.0
+        self.vy += (y - self.y - self.vy * elapsed) / (elapsed + _VELOCITY_MEMORY_S) if elapsed else 0.0
+        self.x, self.y, self.w, self.h = x, y, face.box.w, face.box.h
+        self.time_s, self.frame_index = face.time_s, face.frame_index
+
+    def is_lost(self, time_s: float, frame_index: int) -> bool:
+        return time_s - self.time_s > LOST_S and frame_index - self.frame_index > LOST_SAMPLES
+
+
+def link(scores: Sequence[FaceScore]) -> list[int]:
+    """The track number of every face, in the order of ``scores``.
+
+    Tracks are numbered 1, 2, ... by first appearance. Two faces of one frame (same ``frame_index``)
+    never share a track. A track ends when it was out of sight for more than ``LOST_S`` seconds and
+    more than ``LOST_SAMPLES`` sampled frames. The order of the faces within a frame does not change
+    who is linked with whom (unless two of them have the very same box).
+
+    Args:
+        scores: the faces of one source, sorted by frame.
+
+    Raises:
+        ValueError: the faces are of several sources, or not sorted by ``frame_index``.
+    """
+    _check(scores)
+    found: list[int] = [0] * len(scores)
+    trails: list[_Trail] = []
+    started = 0
+    for frame_index, group in groupby(range(len(scores)), key=lambda row: scores[row].frame_index):
+        # One fixed order of the faces, so that ties fall the same way however the detector listed them.
+        rows = sorted(group, key=lambda row: (scores[row].box, scores[row].confidence))
+        faces = [scores[row] for row in rows]
+        trails = [trail for trail in trails if not trail.is_lost(faces[0].time_s, frame_index)]
+        chosen = _match(len(faces), len(trails), _costs(faces, trails))
+        for row, face, choice in zip(rows, faces, chosen, strict=True):
+            if choice is None:
+                started += 1
+                trail = _Trail.start(started, face)
+                trails.append(trail)
+            else:
+                trail = trails[choice]
+                trail.follow(face)
+            found[row] = trail.number
+    names: dict[int, int] = {}
+    return [names.setdefault(number, len(names) + 1) for number in found]
+
+
+def _check(scores: Sequence[FaceScore]) -> None:
+    for earlier, later in pairwise(scores):
+        if later.source_id != earlier.source_id:
+            raise ValueError(f"faces of two sources: {earlier.source_id!r} and {later.source_id!r}")
+        if later.frame_index < earlier.frame_index:
+            raise ValueError(f"frame {later.frame_index} comes after frame {earlier.frame_index}")
+
+
+def _costs(faces: Sequence[FaceScore], trails: Sequence[_Trail]) -> _Costs:
+    costs: _Costs = {}
+    for row, face in enumerate(faces):
+        for column, trail in enumerate(trails):
+            cost = _link_cost(trail, face)
+            if cost is not None:
+                costs[row, column] = cost
+    return costs
+
+
+def _link_cost(trail: _Trail, face: FaceScore) -> float | None:
+    """How ill ``face`` fits as the next sighting of ``trail``; None when it is out of reach."""
+    x, y = _centre(face.box)
+    trail_side, face_side = _side(trail.w, trail.h), _side(face.box.w, face.box.h)
+    side = 0.5 * (trail_side + face_side)
+    elapsed = max(face.time_s - trail.time_s, 0.0)
+    course = min(elapsed, _COURSE_S)
+    expected_x, expected_y = trail.x + trail.vx * course, trail.y + trail.vy * course
+    stayed = math.hypot(x - trail.x, y - trail.y) / side
+    moved = math.hypot(x - expected_x, y - expected_y) / side
+    if min(stayed, moved) > _REACH_AT_ONCE + _REACH_PER_S * elapsed:
+        return None
+    log_ratio = abs(math.log(face_side / trail_side))
+    if log_ratio > _LOG_RATIO_MOST:
+        return None
+    expected = Box(expected_x - 0.5 * trail.w, expected_y - 0.5 * trail.h, trail.w, trail.h)
+    stale = _STALE_COST if face.frame_index - trail.frame_index > 1 else 0.0
+    apart = 1.0 - _overlap(expected, face.box)
+    return moved + _STAYED_WEIGHT * stayed + _OVERLAP_WEIGHT * apart + log_ratio + stale
+
+
+def _centre(box: Box) -> tuple[float, float]:
+    return box.x + 0.5 * box.w, box.y + 0.5 * box.h
+
+
+def _side(w: float, h: float) -> float:
+    """Side in pixels of the square with the same area; at least 1, so that it can be divided by."""
+    return math.sqrt(max(w * h, 1.0))
+
+
+def _overlap(a: Box, b: Box) -> float:
+    """Intersection over union, 0-1."""
+    w = min(a.x + a.w, b.x + b.w) - max(a.x, b.x)
+    h = min(a.y + a.h, b.y + b.h) - max(a.y, b.y)
+    if w <= 0 or h <= 0:
+        return 0.0
+    return w * h / (a.w * a.h + b.w * b.h - w * h)
+
+
+def _match(faces: int, trails: int, costs: _Costs) -> list[int | None]:
+    """The trail of each face, None for a new one, at the smallest summed cost."""
+    # People who sit apart, the usual case: nobody competes for anybody, nothing is to be weighed.
+    if len({row for row, _ in costs}) == len(costs) == len({column for _, column in costs}):
+        partner = {row: column for (row, column), cost in costs.items() if cost <= _NEW_COST}
+        return [partner.get(row) for row in range(faces)]
+    # As many "new track" columns as faces, so that each face can always have one.
+    table = [
+        [costs.get((row, column), _FORBIDDEN) for column in range(trails)] + [_NEW_COST] * faces
+        for row in range(faces)
+    ]
+    return [column if column < trails else None for column in _assign(table)]
+
+
+def _assign(table: Sequence[Sequence[float]]) -> list[int]:
+    """The column of each row such that no column is used twice and the summed cost is smallest.
+
+    Exact, by shortest augmenting paths with dual prices (the Hungarian method; H. W. Kuhn, 1955, in
+    the form of R. Jonker and A. Volgenant, 1987): O(rows² · columns). ``table`` needs at least as many
+    columns as rows. Plain lists: for the few faces of a frame they are faster than arrays.
+    """
+    columns = len(table[0])
+    row_price = [0.0] * len(table)
+    column_price = [0.0] * columns
+    owner: list[int | None] = [None] * columns
+    for start in range(len(table)):
+        shortest = [math.inf] * columns
+        previous: list[int | None] = [None] * columns
+        unvisited, visited = set(range(columns)), list[int]()
+        row, here = start, None
+        while True:
+            reached = 0.0 if here is None else shortest[here]
+            for column in unvisited:
+                length = reached + table[row][column] - row_price[row] - column_price[column]
+                if length < shortest[column]:
+                    shortest[column], previous[column] = length, here
+            # The lowest column among equals, so that the result does not hang on the order of a set.
+            nearest = min(unvisited, key=lambda column: (shortest[column], column))
+            unvisited.remove(nearest)
+            next_row = owner[nearest]
+            if next_row is None:
+                break
+            visited.append(nearest)
+            row, here = next_row, nearest
+        total = shortest[nearest]
+        row_price[start] += total
+        for column in visited:
+            slack = total - shortest[column]
+            column_price[column] -= slack
+            taken_by = owner[column]
+            assert taken_by is not None
+            row_price[taken_by] += slack
+        end: int | None = nearest
+        while end is not None:
+            before = previous[end]
+            owner[end] = start if before is None else owner[before]
+            end = before
+    found = {row: column for column, row in enumerate(owner) if row is not None}
+    return [found[row] for row in range(len(table))]

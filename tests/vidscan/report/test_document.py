@@ -1,0 +1,264 @@
+from __future__ import annotations
+
+import copy
+import json
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+from test_report_samples import CARD, CREATED, HOSTILE, REPORTS, clip, document_of, failed, no_face, still
+
+from vidscan.errors import ReportError
+from vidscan.options import ScanOptions
+from vidscan.records import Box, Label, Report, SourceKind, Status, Verdict
+from vidscan.report.document import Document, schema, summarise, to_document, valid_text
+
+VALIDATOR = Draft202012Validator(schema(), format_checker=Draft202012Validator.FORMAT_CHECKER)
+
+
+def test_the_schema_is_itself_valid_and_fresh_each_time() -> None:
+    Draft202012Validator.check_schema(schema())
+    schema().clear()
+    assert schema()["$id"] == "urn:vidscan:report:1"
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(REPORTS, max_size=4))
+def test_every_document_fits_the_schema_and_survives_json(reports: list[Report]) -> None:
+    document = to_document(reports, options=ScanOptions().echo(), card=CARD, created=CREATED)
+    VALIDATOR.validate(document)
+    written = json.dumps(document, allow_nan=False, ensure_ascii=False).encode("utf-8")
+    assert json.loads(written) == document
+    assert len(document["results"]) == len(reports)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(REPORTS, max_size=4))
+def test_the_summary_counts_each_source_once(reports: list[Report]) -> None:
+    found = summarise(reports)
+    assert found.pop("total") == len(reports) == sum(found.values())
+
+
+def test_a_clip_in_full() -> None:
+    document = document_of(clip(scores=[[0.25, 0.75]], segments=()))
+    assert document["schema"] == "vidscan.report/1"
+    assert document["created"] == "2025-03-01T12:30:15+00:00"
+    assert document["model"]["calibration"] == {
+        "slope": 1.1,
+        "intercept": -0.2,
+        "fitted_on": "held-out people",
+    }
+    assert document["summary"] == {
+        "total": 1,
+        "fake": 1,
+        "real": 0,
+        "uncertain": 0,
+        "no_face": 0,
+        "failed": 0,
+    }
+    face = {"track": 1, "box": [10.0, 20.0, 64.0, 80.0], "detection_confidence": 0.9}
+    assert document["results"] == [
+        {
+            "source": "clips/interview.mp4",
+            "kind": "video",
+            "status": "ok",
+            "error": None,
+            "verdict": {
+                "label": "FAKE",
+                "fake_probability": 0.75,
+                "confidence": 0.75,
+                "reason": "5 of 10 faces look made",
+            },
+            "timeline": [
+                {"time_s": 0.0, "fake_probability": 0.25, "faces": [face | {"fake_probability": 0.25}]},
+                {"time_s": 0.5, "fake_probability": 0.75, "faces": [face | {"fake_probability": 0.75}]},
+            ],
+            "segments": [],
+            "tracks": [
+                {"id": 1, "start_s": 0.0, "end_s": 0.5, "faces": 2, "fake_probability": 0.75, "counted": True}
+            ],
+            "stats": {
+                "duration_s": 1.0,
+                "frames_sampled": 2,
+                "faces_scored": 2,
+                "seconds": {"decode": 0.4, "detect": 1.25, "score": 3.0, "total": 3.6},
+            },
+        }
+    ]
+
+
+def test_a_failed_source_has_an_error_and_no_verdict() -> None:
+    result = document_of(failed())["results"][0]
+    assert result["verdict"] is None
+    assert result["error"] == {"type": "DecodeError", "message": "no video stream: is it a clip?"}
+
+
+def test_the_summary_names_every_outcome() -> None:
+    reports = [clip(), clip(label=Label.REAL), clip(label=Label.UNCERTAIN), no_face(), failed(), still()]
+    expected = {"total": 6, "fake": 2, "real": 1, "uncertain": 1, "no_face": 1, "failed": 1}
+    assert document_of(*reports)["summary"] == expected
+
+
+def test_numbers_are_rounded_and_plain() -> None:
+    report = clip(scores=[[np.float32(0.1234567), np.float32(1.0000001)]], step_s=1 / 3)
+    point = report.timeline[1]
+    moved = replace(point.faces[0], box=Box(*np.float32([-0.01, 20.06, 64.14, 80.0])))
+    report = replace(report, timeline=(report.timeline[0], replace(point, faces=(moved,))))
+    first, second = document_of(report)["results"][0]["timeline"]
+    assert first["fake_probability"] == 0.123457
+    assert second["time_s"] == 0.333
+    assert second["fake_probability"] == 1.0
+    assert second["faces"][0]["box"] == [0.0, 20.1, 64.1, 80.0]
+    assert math.copysign(1, second["faces"][0]["box"][0]) == 1  # no "-0.0"
+    assert type(second["faces"][0]["fake_probability"]) is float
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 1.01, -0.01])
+def test_an_impossible_probability_is_refused_by_name(value: float) -> None:
+    report = clip()
+    track = replace(report.tracks[0], fake_probability=value)
+    with pytest.raises(ReportError, match=r"interview\.mp4.*fault in vidscan"):
+        document_of(replace(report, tracks=(track,)))
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -1.0])
+def test_an_impossible_time_is_refused(value: float) -> None:
+    report = clip()
+    with pytest.raises(ReportError, match="fault in vidscan"):
+        document_of(replace(report, stats=replace(report.stats, duration_s=value)))
+
+
+@pytest.mark.parametrize(
+    "report",
+    [
+        replace(clip(), verdict=None),
+        replace(clip(), error=failed().error),
+        replace(failed(), error=None),
+    ],
+)
+def test_a_report_that_contradicts_itself_is_refused(report: Report) -> None:
+    with pytest.raises(ReportError, match="says otherwise"):
+        document_of(report)
+
+
+def test_a_failed_report_keeps_no_verdict_even_if_one_was_begun() -> None:
+    begun = replace(failed(), verdict=Verdict(Label.FAKE, 0.9, 0.9, "so far"))
+    document = document_of(begun)
+    assert document["results"][0]["verdict"] is None
+    assert document["summary"]["failed"] == 1
+    VALIDATOR.validate(document)
+
+
+def test_options_and_card_become_plain_values() -> None:
+    card = replace(
+        CARD, metrics=MappingProxyType({"auc": np.float32(0.5), "eer": math.nan, "n": np.int64(3)})
+    )
+    options = {
+        "path": Path("x"),
+        "kinds": (SourceKind.VIDEO,),
+        "sizes": np.array([1, 2]),
+        3: None,
+        "on": True,
+    }
+    document = to_document([], options=options, card=card, created=CREATED)
+    assert document["model"]["metrics"] == {"auc": 0.5, "eer": None, "n": 3}
+    assert document["options"] == {"path": "x", "kinds": ["video"], "sizes": [1, 2], "3": None, "on": True}
+    with pytest.raises(TypeError, match="object has no place"):
+        to_document([], options={"what": object()}, card=card, created=CREATED)
+
+
+def test_the_time_is_written_in_utc() -> None:
+    east = datetime(2025, 3, 1, 1, 0, tzinfo=timezone(timedelta(hours=2)))
+    assert to_document([], options={}, card=CARD, created=east)["created"] == "2025-02-28T23:00:00+00:00"
+
+
+def test_a_hostile_path_stays_whole_but_valid() -> None:
+    source = document_of(clip(HOSTILE))["results"][0]["source"]
+    assert source.endswith(r"gpj.\xff\x80.mp4")
+    assert source.startswith("[red]bad[/red]\n=\x1b")
+    assert valid_text("\ud800 \udc80 é") == r"\ud800 \x80 é"
+
+
+def _result(change: Callable[[Document], Any]) -> Callable[[Document], Any]:
+    return lambda document: change(document["results"][0])
+
+
+BREAKS: dict[str, Callable[[Document], Any]] = {
+    "unknown top key": lambda d: d.update(extra=1),
+    "missing top key": lambda d: d.pop("summary"),
+    "other version": lambda d: d.update(schema="vidscan.report/2"),
+    "date without time": lambda d: d.update(created="2025-03-01"),
+    "negative count": lambda d: d["summary"].update(fake=-1),
+    "count as text": lambda d: d["summary"].update(total="1"),
+    "unknown card key": lambda d: d["model"].update(colour="red"),
+    "input size 0": lambda d: d["model"].update(input_size=0),
+    "short hash": lambda d: d["model"].update(sha256="abc"),
+    "class unknown": lambda d: d["model"].update(positive_class="maybe"),
+    "unknown result key": _result(lambda r: r.update(evidence=[])),
+    "empty source": _result(lambda r: r.update(source="")),
+    "unknown kind": _result(lambda r: r.update(kind="audio")),
+    "unknown status": _result(lambda r: r.update(status="skipped")),
+    "ok with an error": _result(lambda r: r.update(error={"type": "E", "message": "m"})),
+    "ok without verdict": _result(lambda r: r.update(verdict=None)),
+    "failed with verdict": _result(lambda r: r.update(status="failed", error={"type": "E", "message": "m"})),
+    "failed without error": _result(lambda r: r.update(status="failed", verdict=None)),
+    "lower-case label": _result(lambda r: r["verdict"].update(label="fake")),
+    "probability above 1": _result(lambda r: r["verdict"].update(fake_probability=1.1)),
+    "probability below 0": _result(lambda r: r["verdict"].update(confidence=-0.1)),
+    "FAKE without a score": _result(lambda r: r["verdict"].update(fake_probability=None)),
+    "NO_FACE with a score": _result(lambda r: r["verdict"].update(label="NO_FACE")),
+    "moment without faces": _result(lambda r: r["timeline"][0].update(faces=[])),
+    "time before the start": _result(lambda r: r["timeline"][0].update(time_s=-1)),
+    "box of three": _result(lambda r: r["timeline"][0]["faces"][0]["box"].pop()),
+    "box of five": _result(lambda r: r["timeline"][0]["faces"][0]["box"].append(1)),
+    "negative width": _result(lambda r: r["timeline"][0]["faces"][0].update(box=[0, 0, -1, 1])),
+    "unknown face key": _result(lambda r: r["timeline"][0]["faces"][0].update(name="Ann")),
+    "segment without track": _result(lambda r: r["segments"][0].pop("track")),
+    "track of no faces": _result(lambda r: r["tracks"][0].update(faces=0)),
+    "track without counted": _result(lambda r: r["tracks"][0].pop("counted")),
+    "half a frame": _result(lambda r: r["stats"].update(frames_sampled=1.5)),
+    "unknown stage": _result(lambda r: r["stats"]["seconds"].update(explain=1)),
+}
+
+
+@pytest.mark.parametrize("name", BREAKS)
+def test_a_broken_document_does_not_fit_the_schema(name: str) -> None:
+    document = document_of(clip())
+    VALIDATOR.validate(document)
+    broken = copy.deepcopy(document)
+    BREAKS[name](broken)
+    assert broken != document
+    assert not VALIDATOR.is_valid(broken)
+
+
+def test_every_object_that_vidscan_owns_is_closed() -> None:
+    open_objects = []
+
+    def walk(node: Any, place: str) -> None:
+        if isinstance(node, dict):
+            if "properties" in node and not place.endswith(("if", "then", "else")):
+                closed = node.get("additionalProperties") is False
+                complete = set(node.get("required", ())) == set(node["properties"])
+                if not (closed and complete):
+                    open_objects.append(place)
+            for key, child in node.items():
+                walk(child, f"{place}/{key}")
+
+    walk(schema(), "#")
+    assert open_objects == []
+
+
+def test_status_values_are_those_of_the_records() -> None:
+    result = schema()["$defs"]["result"]["properties"]
+    assert result["status"]["enum"] == [status.value for status in Status]
+    assert result["kind"]["enum"] == [kind.value for kind in SourceKind]
+    assert schema()["$defs"]["verdict"]["properties"]["label"]["enum"] == [label.value for label in Label]

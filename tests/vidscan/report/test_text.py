@@ -1,0 +1,214 @@
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rich.cells import cell_len
+from rich.console import Console
+from test_report_samples import HOSTILE, REPORTS, clip, failed, no_face, still
+
+from vidscan.records import Label, ModelCard, Report, Segment, Verdict
+from vidscan.report.text import print_report, print_summary, print_timings
+
+
+def shown(draw: Callable[..., None], what: Report | Sequence[Report], width: int = 100) -> str:
+    """What a file or a pipe would get."""
+    console = Console(file=io.StringIO(), width=width)
+    draw(console, what)
+    return console.file.getvalue()
+
+
+def coloured(draw: Callable[..., None], what: Report | Sequence[Report]) -> str:
+    console = Console(
+        file=io.StringIO(), width=100, force_terminal=True, color_system="truecolor", no_color=False
+    )
+    draw(console, what)
+    return console.file.getvalue()
+
+
+def test_a_clip_as_a_person_sees_it() -> None:
+    assert [line.rstrip() for line in shown(print_report, clip()).splitlines()] == [
+        "clips/interview.mp4",
+        "   FAKE   P(fake) 0.98  very sure (98%)",
+        "  5 of 10 faces look made",
+        "",
+        "  ▁▁▁▁▁▁▁▁▂▂▂▂▅▅▅▅████████████▅▅▅▅····▁▁▁▁",
+        "  0:00.0                            0:05.0",
+        "",
+        "  Suspicious",
+        "  0:01.5 – 0:03.5   track 1   0.97",
+        "",
+        "  10 frames · 9 faces · 0:05.0 long · took 3.6 s",
+    ]
+
+
+def test_several_people_have_a_row_and_a_line_each() -> None:
+    report = clip(scores=[[0.9] * 8, [None, None, 0.1, 0.1, *[None] * 4]], uncounted=frozenset({2}))
+    text = shown(print_report, report)
+    assert re.search(r"^  track 1  █+$", text, re.M)
+    assert re.search(r"^  track 2  ·+▁+·+$", text, re.M)
+    assert re.search(r"^ +2 +0\.10 +2 +0:01\.0 – 0:01\.5 +too short to count *$", text, re.M)
+
+
+def test_a_crowd_shows_those_that_matter_and_says_how_many_more() -> None:
+    scores = [[0.1]] * 10 + [[0.9]] + [[0.2]] * 9
+    text = shown(print_report, clip(scores=scores, segments=()))
+    assert text.count("track ") - text.count("track  P(fake)") == 8
+    assert "track 11  █" in text
+    assert "… and 12 more" in text
+
+
+def test_many_segments_are_cut_with_a_count() -> None:
+    segments = tuple(Segment(float(at), at + 0.5, 0.9, 1) for at in range(40))
+    text = shown(print_report, clip(segments=segments))
+    assert text.count(" – ") == 12
+    assert "… and 28 more" in text
+
+
+def test_a_still_has_a_table_of_faces_and_no_timeline() -> None:
+    text = shown(print_report, still())
+    assert re.search(r"^ +2 +0\.93 +240, 80 +96×110 +0\.88 *$", text, re.M)
+    assert not set("▁█·") & set(text.replace(" · ", ""))
+    assert "frame" not in text
+    assert "96×110" not in shown(print_report, still(scores=[0.93]))
+
+
+def test_no_face_and_failed_are_said_plainly() -> None:
+    text = shown(print_report, no_face())
+    assert "NO FACE" in text
+    assert "P(fake)" not in text
+    assert shown(print_report, failed()) == " FAILED  clips/broken.mp4: no video stream: is it a clip?\n"
+    named = failed(message="clips/broken.mp4 has no video stream")
+    assert shown(print_report, named) == " FAILED  clips/broken.mp4 has no video stream\n"
+
+
+@pytest.mark.parametrize(
+    ("label", "probability", "confidence", "words"),
+    [
+        (Label.FAKE, 0.999, 0.999, "P(fake) >0.99  very sure (99%)"),
+        (Label.REAL, 0.001, 0.999, "P(fake) <0.01  very sure (99%)"),
+        (Label.REAL, 0.15, 0.85, "P(fake) 0.15  fairly sure (85%)"),
+        (Label.FAKE, 0.62, 0.62, "P(fake) 0.62  not very sure (62%)"),
+        (Label.UNCERTAIN, 0.45, 0.55, "could be either, leans to real (55%)"),
+        (Label.UNCERTAIN, 0.55, 0.55, "could be either, leans to fake (55%)"),
+    ],
+)
+def test_confidence_in_words(label: Label, probability: float, confidence: float, words: str) -> None:
+    report = replace(clip(), verdict=Verdict(label, probability, confidence, "because"))
+    assert words in shown(print_report, report)
+
+
+def test_an_uncalibrated_score_is_not_called_sure() -> None:
+    text = shown(print_report, clip(card=ModelCard("mine", "unknown", 380)))
+    assert "uncalibrated" in text
+    assert "sure" not in text.replace("uncalibrated", "")
+
+
+def test_the_verdict_s_colours_end_with_its_badge() -> None:
+    line = coloured(print_report, clip()).splitlines()[1]
+    assert re.fullmatch(
+        r"  \x1b\[1;37;48;2;201;60;55m FAKE \x1b\[0m\x1b\[1m  P\(fake\) 0.98\x1b\[0m  very sure \(98%\)", line
+    )
+
+
+def test_no_color_and_pipes_get_no_escapes(monkeypatch: pytest.MonkeyPatch) -> None:
+    for draw, what in (
+        (print_report, clip()),
+        (print_summary, [clip(), failed()]),
+        (print_timings, [clip()]),
+    ):
+        assert "\x1b" not in shown(draw, what)
+    assert "\x1b[38" in coloured(print_report, clip())
+    monkeypatch.setenv("NO_COLOR", "1")
+    console = Console(file=io.StringIO(), width=100, force_terminal=True, color_system="truecolor")
+    print_report(console, clip())
+    assert not re.search(r"\x1b\[[\d;]*[34]8;", console.file.getvalue())
+
+
+def test_hostile_names_and_messages_are_shown_not_obeyed() -> None:
+    evil = replace(clip(HOSTILE), verdict=Verdict(Label.FAKE, 0.9, 0.9, HOSTILE))
+    for draw, what in (
+        (print_report, evil),
+        (print_report, failed(HOSTILE, HOSTILE)),
+        (print_summary, [evil, failed(HOSTILE, "[bold]\x1b[2J")]),
+        (print_timings, [evil]),
+    ):
+        text = coloured(draw, what)
+        assert "[red]bad" in text
+        assert r"\x80.mp4" in text
+        for sequence in ("\x1b[31m", "\x1b]", "\x1b[2J", "\x07", "\u202e", "\udcff"):
+            assert sequence not in text
+
+
+def test_a_folder_is_a_table_with_totals_and_reasons() -> None:
+    reports = [
+        clip("in/a.mp4"),
+        clip("in/sub/b.mp4", label=Label.REAL),
+        still("in/c.jpg"),
+        no_face("in/d.mp4"),
+        failed("in/e.mp4"),
+    ]
+    lines = [line.rstrip() for line in shown(print_summary, reports).splitlines()]
+    assert lines[0] == "in"
+    assert lines[1].split() == ["file", "verdict", "P(fake)", "people", "faces", "length", "timeline"]
+    assert lines[3].split() == ["a.mp4", "FAKE", "0.98", "1", "9", "0:05.0", "▁▁▁▁▂▂▅▅██████▅▅··▁▁"]
+    assert lines[4].split()[:2] == ["sub/b.mp4", "REAL"]
+    assert lines[5].split() == ["c.jpg", "FAKE", "0.93", "2", "2"]
+    assert lines[6].split() == ["d.mp4", "NO", "FACE", "0", "0", "0:06.0"]
+    assert lines[7].split() == ["e.mp4", "FAILED"]
+    assert lines[9] == "5 files: 2 fake, 1 real, 1 without a face, 1 failed"
+    assert lines[10] == " FAILED  e.mp4: no video stream: is it a clip?"
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 140])
+def test_a_large_folder_keeps_one_line_a_file_at_every_width(width: int) -> None:
+    reports = [clip(f"in/{'long name ' * 9}{at}.mp4", label=Label.UNCERTAIN) for at in range(120)]
+    text = shown(print_summary, reports, width)
+    rows = [line for line in text.splitlines() if "UNCERTAIN" in line]
+    assert len(rows) == 120
+    assert rows[7].split("   ")[0].split("  ")[0].endswith("7.mp4")
+    assert all(row.count("…") == 1 for row in rows)
+    assert max(map(cell_len, text.splitlines())) <= width
+
+
+def test_files_of_different_roots_keep_their_paths() -> None:
+    text = shown(print_summary, [clip("/a/x.mp4"), clip("b/y.mp4")])
+    assert "/a/x.mp4" in text
+    assert "b/y.mp4" in text
+
+
+def test_timings_by_file_and_together() -> None:
+    lines = [line.split() for line in shown(print_timings, [clip("a.mp4"), no_face("b.mp4")]).splitlines()]
+    assert lines[0] == ["file", "decode", "detect", "score", "total"]
+    assert lines[2] == ["a.mp4", "0.40", "1.25", "3.00", "3.60"]
+    assert lines[4] == ["together", "0.60", "1.55", "3.00", "4.00"]
+    assert "together" not in shown(print_timings, [clip()])
+
+
+def test_nothing_scanned_is_said_without_a_fault() -> None:
+    assert "0 files" in shown(print_summary, [])
+    assert "decode" in shown(print_timings, [])
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.lists(REPORTS, min_size=1, max_size=3), st.sampled_from([40, 60, 80, 100, 200]))
+def test_any_report_fits_the_terminal(reports: list[Report], width: int) -> None:
+    texts = [shown(print_report, report, width) for report in reports]
+    texts += [shown(print_summary, reports, width), shown(print_timings, reports, width)]
+    for text in texts:
+        assert "\x1b" not in text
+        assert max(map(cell_len, text.split("\n"))) <= width
+
+
+def test_a_terminal_without_unicode_is_served() -> None:
+    raw = io.BytesIO()
+    console = Console(file=io.TextIOWrapper(raw, encoding="latin-1", write_through=True), width=80)
+    print_report(console, clip("é.mp4", scores=[[0.1, 0.9], [0.2, None]]))
+    print_summary(console, [clip("日本.mp4"), failed()])
+    assert raw.getvalue().isascii()
+    assert b"@" in raw.getvalue()

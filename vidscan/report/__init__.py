@@ -1,0 +1,20 @@
+"""What a scan found, put into the formats that people and programs read.
+
+``WRITERS`` names the file formats by suffix. A further format is one module with a ``write`` function
+and one entry here; it gets the document of :func:`vidscan.report.document.to_document`, whose numbers
+and texts are already fit to be written. What the terminal shows is in :mod:`vidscan.report.text`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TextIO
+
+from vidscan.report import csv_report, json_report
+from vidscan.report.document import Document
+
+Writer = Callable[[Document, TextIO], None]
+"""Writes a whole document to a text stream opened with ``newline=""``."""
+
+WRITERS: Mapping[str, Writer] = {".json": json_report.write, ".csv": csv_report.write}
+"""The formats of ``--report`` by lower-case suffix."""

@@ -1,0 +1,230 @@
+"""Reports as one plain document, the ``vidscan.report/1`` that every file format is written from.
+
+The shape is described by ``schema/vidscan.report-1.schema.json`` (JSON Schema, draft 2020-12), which
+:func:`schema` loads.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from datetime import UTC, datetime
+from enum import Enum
+from importlib import metadata, resources
+from pathlib import PurePath
+from typing import Any
+
+import numpy as np
+
+from vidscan.errors import ReportError
+from vidscan.records import ModelCard, Report, Stats, Status, TimelinePoint, Verdict
+
+Document = dict[str, Any]
+"""A report document of plain JSON values: ``dict``, ``list``, ``str``, ``int``, ``float``, ``bool``, None."""
+
+SCHEMA = "vidscan.report/1"
+
+_PROBABILITY_DIGITS = 6
+_TIME_DIGITS = 3
+_BOX_DIGITS = 1
+_UNDECODED_BYTE = re.compile("[\udc80-\udcff]")
+
+
+def schema() -> Document:
+    """The JSON Schema of the document, as it ships with the package."""
+    text = (
+        resources.files("vidscan.report")
+        .joinpath("schema", "vidscan.report-1.schema.json")
+        .read_text("utf-8")
+    )
+    loaded: Document = json.loads(text)
+    return loaded
+
+
+def to_document(
+    reports: Iterable[Report], *, options: Mapping[str, Any], card: ModelCard, created: datetime
+) -> Document:
+    r"""The reports of one scan as one document.
+
+    Probabilities are rounded to 6 decimals, times (seconds) to 3 and boxes (pixels) to 1. Bytes of a
+    path that are not UTF-8 appear as ``\xNN``. In ``options`` and the card, a number that is not
+    finite becomes null.
+
+    Args:
+        reports: one for each source, in the order in which they shall appear.
+        options: what the scan was asked to do; any nesting of plain values, paths and dataclasses.
+        card: of the model that scored.
+        created: when the scan was made; written in UTC (a naive time is taken as local).
+
+    Raises:
+        ReportError: a report contradicts itself or holds a number that cannot be; nothing is guessed.
+    """
+    listed = list(reports)
+    document = {
+        "schema": SCHEMA,
+        "created": created.astimezone(UTC).isoformat(timespec="seconds"),
+        "vidscan": version(),
+        "model": card,
+        "options": options,
+        "summary": summarise(listed),
+        "results": [_result(report) for report in listed],
+    }
+    plain: Document = _plain(document)
+    return plain
+
+
+def summarise(reports: Iterable[Report]) -> dict[str, int]:
+    """How many sources there are in ``total``, how many have each verdict, and how many failed."""
+    counted = Counter(_outcome(report) for report in reports)
+    outcomes = ("fake", "real", "uncertain", "no_face", "failed")
+    return {"total": counted.total(), **{name: counted[name] for name in outcomes}}
+
+
+def version() -> str:
+    """The installed version of vidscan; ``"unknown"`` when it runs without having been installed."""
+    try:
+        return metadata.version("vidscan")
+    except metadata.PackageNotFoundError:
+        return "unknown"
+
+
+def valid_text(text: str) -> str:
+    r"""``text`` so that UTF-8 can hold it: bytes that a path could not decode become ``\xNN``."""
+    named = _UNDECODED_BYTE.sub(lambda found: f"\\x{ord(found[0]) - 0xDC00:02x}", text)
+    return named.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _outcome(report: Report) -> str:
+    if report.status is Status.FAILED or report.verdict is None:
+        return "failed"
+    return report.verdict.label.value.lower()
+
+
+def _result(report: Report) -> Document:
+    failed = report.status is Status.FAILED
+    path = str(report.source.path)
+    if (report.error is None) == failed or (report.verdict is None and not failed):
+        raise ReportError(f"{path!r}: its result is {report.status} and says otherwise: a fault in vidscan")
+    try:
+        return {
+            "source": path,
+            "kind": report.source.kind,
+            "status": report.status,
+            "error": report.error,
+            "verdict": None if failed or report.verdict is None else _verdict(report.verdict),
+            "timeline": [_point(point) for point in report.timeline],
+            "segments": [
+                {
+                    "start_s": _seconds(segment.start_s),
+                    "end_s": _seconds(segment.end_s),
+                    "fake_probability": _probability(segment.fake_probability),
+                    "track": segment.track,
+                }
+                for segment in report.segments
+            ],
+            "tracks": [
+                {
+                    "id": track.id,
+                    "start_s": _seconds(track.start_s),
+                    "end_s": _seconds(track.end_s),
+                    "faces": track.faces,
+                    "fake_probability": _probability(track.fake_probability),
+                    "counted": track.counted,
+                }
+                for track in report.tracks
+            ],
+            "stats": _stats(report.stats),
+        }
+    except ValueError as error:
+        raise ReportError(f"{path!r}: its result holds {error}: a fault in vidscan") from error
+
+
+def _verdict(verdict: Verdict) -> Document:
+    return {
+        "label": verdict.label,
+        "fake_probability": _optional_probability(verdict.fake_probability),
+        "confidence": _optional_probability(verdict.confidence),
+        "reason": verdict.reason,
+    }
+
+
+def _point(point: TimelinePoint) -> Document:
+    return {
+        "time_s": _seconds(point.time_s),
+        "fake_probability": _probability(point.fake_probability),
+        "faces": [
+            {
+                "track": face.track,
+                "box": [_rounded(side, _BOX_DIGITS) for side in face.box],
+                "detection_confidence": _probability(face.detection_confidence),
+                "fake_probability": _probability(face.fake_probability),
+            }
+            for face in point.faces
+        ],
+    }
+
+
+def _stats(stats: Stats) -> Document:
+    spent = stats.seconds
+    return {
+        "duration_s": None if stats.duration_s is None else _seconds(stats.duration_s),
+        "frames_sampled": stats.frames_sampled,
+        "faces_scored": stats.faces_scored,
+        "seconds": {
+            "decode": _seconds(spent.decode),
+            "detect": _seconds(spent.detect),
+            "score": _seconds(spent.score),
+            "total": _seconds(spent.total),
+        },
+    }
+
+
+def _rounded(value: float, digits: int) -> float:
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError(f"the number {number}")
+    return round(number, digits) + 0.0  # + 0.0 turns -0.0, which rounding can leave, into 0.0
+
+
+def _seconds(value: float) -> float:
+    seconds = _rounded(value, _TIME_DIGITS)
+    if seconds < 0:
+        raise ValueError(f"the time {seconds} s")
+    return seconds
+
+
+def _probability(value: float) -> float:
+    # float32 arithmetic can end a hair outside 0-1; rounding takes that away and nothing larger.
+    probability = _rounded(value, _PROBABILITY_DIGITS)
+    if not 0 <= probability <= 1:
+        raise ValueError(f"the probability {probability}")
+    return probability
+
+
+def _optional_probability(value: float | None) -> float | None:
+    return None if value is None else _probability(value)
+
+
+def _plain(value: Any) -> Any:
+    """``value`` as JSON values only. Raises TypeError for what has no JSON form."""
+    if isinstance(value, np.generic | np.ndarray):
+        value = value.tolist()
+    if isinstance(value, Enum):
+        value = value.value
+    if value is None or isinstance(value, bool | int):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, str | PurePath):
+        return valid_text(str(value))
+    if isinstance(value, Mapping):
+        return {valid_text(str(key)): _plain(item) for key, item in value.items()}
+    if isinstance(value, Sequence | set | frozenset) and not isinstance(value, bytes):
+        return [_plain(item) for item in value]
+    if is_dataclass(value) and not isinstance(value, type):
+        return {each.name: _plain(getattr(value, each.name)) for each in fields(value)}
+    raise TypeError(f"{type(value).__name__} has no place in a report")

@@ -1,0 +1,41 @@
+"""The document as a JSON file: UTF-8, indented down to the single entry of a list."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any, TextIO
+
+from vidscan.report.document import Document
+
+_ONE_LINE_DEPTH = 4  # results > result > timeline > point: one moment of a clip is one line
+
+
+def write(document: Document, stream: TextIO) -> None:
+    """Write ``document`` as JSON and a line feed.
+
+    Raises:
+        ValueError: it holds NaN or an infinity, for which JSON has no number.
+        OSError: the stream cannot take it.
+    """
+    stream.writelines(_pieces(document, 0))
+    stream.write("\n")
+
+
+def _pieces(value: Any, depth: int) -> Iterator[str]:
+    """``value`` in writing order, so that a large report is never held as one text."""
+    if depth >= _ONE_LINE_DEPTH or not value or not isinstance(value, dict | list):
+        yield _line(value)
+        return
+    keyed = isinstance(value, dict)
+    yield "{" if keyed else "["
+    for position, entry in enumerate(value):
+        yield ("," if position else "") + "\n" + "  " * (depth + 1)
+        if keyed:
+            yield _line(entry) + ": "
+        yield from _pieces(value[entry] if keyed else entry, depth + 1)
+    yield "\n" + "  " * depth + ("}" if keyed else "]")
+
+
+def _line(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)

@@ -1,0 +1,92 @@
+"""The timeline of a clip as a row of blocks.
+
+A block's height and colour both say the score (low and green to high and red), so that it reads
+without colour; a dot is where the face was not seen.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from itertools import pairwise
+from statistics import fmean
+
+from rich.text import Text
+
+from vidscan.records import Report
+
+LEVELS = "▁▂▃▄▅▆▇█"
+"""The blocks of a strip by rising score, each for an eighth of 0-1."""
+
+UNSEEN = "·"
+"""Stands in a strip where the face was not seen."""
+
+_COLOURS = ("#2ea043", "#5fa83a", "#90ad30", "#c2b127", "#d9a421", "#dd7c28", "#da552e", "#d73a33")
+_STRETCH_MOST = 4  # a short clip's blocks are drawn up to this many columns wide
+
+
+def colour(score: float) -> str:
+    """The rich style for ``score`` (0-1): green over yellow to red."""
+    return _COLOURS[_level(score)]
+
+
+def strip(report: Report, columns: int, track: int | None = None) -> Text:
+    """The timeline of one clip in at most ``columns`` characters.
+
+    Where several sampled moments share a block, it shows the highest score among them.
+
+    Args:
+        report: a clip with at least one moment on its timeline.
+        columns: 1 or more.
+        track: the track to draw; None draws the most suspicious face of each moment.
+    """
+    scale = _Scale.of(report, columns)
+    highest: dict[int, float] = {}
+    for point in report.timeline:
+        for face in point.faces:
+            if track in (None, face.track):
+                at = scale.cell(point.time_s)
+                highest[at] = max(highest.get(at, 0.0), face.fake_probability)
+    drawn = Text(no_wrap=True)
+    for at in range(scale.cells):
+        score = highest.get(at)
+        block, style = (UNSEEN, "dim") if score is None else (LEVELS[_level(score)], colour(score))
+        drawn.append(block * scale.stretch, style)
+    return drawn
+
+
+def _level(score: float) -> int:
+    return min(len(LEVELS) - 1, int(score * len(LEVELS)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Scale:
+    """How time falls on blocks: ``cells`` blocks of ``cell_s`` seconds, ``stretch`` columns each.
+
+    A block spans a whole number of sampling steps and is centred on its samples: narrower or shifted
+    blocks would miss samples and show gaps in a face that was there all the time.
+    """
+
+    cell_s: float
+    step_s: float
+    cells: int
+    stretch: int
+
+    @classmethod
+    def of(cls, report: Report, columns: int) -> _Scale:
+        times = sorted(point.time_s for point in report.timeline)
+        last, duration = times[-1], report.stats.duration_s
+        frames = max(report.stats.frames_sampled, len(times))
+        mean_s = duration / frames if duration else last / max(1, frames - 1)
+        steps = [later - earlier for earlier, later in pairwise(times) if later > earlier]
+        if frames > len(times):  # steps over moments without a face are 2, 3, … times the sampling step
+            steps = [step for step in steps if step < 1.7 * mean_s]
+        step_s = (fmean(steps) if steps else mean_s) or 1.0
+        end_s = max(duration or 0.0, last + step_s)
+        cell_s = step_s * max(1, math.ceil(end_s / step_s / columns - 1e-6))
+        needed = max(round(end_s / cell_s), int((last + step_s / 2) / cell_s) + 1)
+        cells = min(columns, needed)
+        return cls(cell_s, step_s, cells, max(1, min(_STRETCH_MOST, columns // cells)))
+
+    def cell(self, time_s: float) -> int:
+        return min(self.cells - 1, int((time_s + self.step_s / 2) / self.cell_s))

@@ -1,0 +1,274 @@
+"""What a person sees in the terminal: verdicts, timelines and tables, drawn with rich.
+
+Every text that comes from a file or its name goes through :func:`vidscan.report.legible.visible`, and
+none of it is markup.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+
+from rich import box
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from vidscan.records import Label, Report, SourceKind, StageSeconds, Status, Track, Verdict
+from vidscan.report.document import summarise
+from vidscan.report.legible import Legible, clock, shorten, visible
+from vidscan.report.strip import colour, strip
+
+_LABELS = {
+    Label.FAKE: "bold white on #c93c37",
+    Label.REAL: "bold white on #2b7d3c",
+    Label.UNCERTAIN: "bold black on #d9a421",
+    Label.NO_FACE: "bold white on #6e7681",
+}
+_FAILED = "bold #d73a33"
+_STRIP_MOST = 120
+_TRACKS_SHOWN = 8
+_SEGMENTS_SHOWN = 12
+_INDENT = 2
+_GAP = 2  # columns between those of a table: one of padding and rich's own
+_NUMERIC = ("P(fake)", "people", "faces", "length", "decode", "detect", "score", "total", "detected")
+
+
+def print_report(console: Console, report: Report) -> None:
+    """Print everything about one clip or still; a failed source takes one line."""
+    console.print(Legible(Group(*_about(report, console.width))))
+
+
+def print_summary(console: Console, reports: Sequence[Report]) -> None:
+    """Print many sources as a table with a totals line, then why sources failed."""
+    folder, names = _names(reports)
+    parts: list[RenderableType] = [Text(shorten(folder, console.width), "bold")] if folder else []
+    parts += [_summary_table(reports, names, console.width), Text(), _totals(reports)]
+    parts += [
+        _failure(name, report)
+        for name, report in zip(names, reports, strict=True)
+        if _verdict_of(report) is None
+    ]
+    console.print(Legible(Group(*parts)))
+
+
+def print_timings(console: Console, reports: Sequence[Report]) -> None:
+    """Print the seconds that each stage took, by source and in total."""
+    stages = tuple(StageSeconds.__dataclass_fields__)
+    spent = [[getattr(report.stats.seconds, stage) for stage in stages] for report in reports]
+    names = _names(reports)[1]
+    if len(reports) > 1:
+        names.append("together")
+        spent.append([sum(column) for column in zip(*spent, strict=True)])
+    rows = [[f"{seconds:.2f}" for seconds in row] for row in spent]
+    note = Text("Seconds; stages run side by side, so they may add up to more than the total.", "dim")
+    console.print(Legible(Group(_named_table(names, stages, rows, console.width), note)))
+
+
+def _about(report: Report, width: int) -> Iterator[RenderableType]:
+    verdict = _verdict_of(report)
+    name = str(report.source.path)
+    if verdict is None:
+        yield _failure(name, report)
+        return
+    yield Text(shorten(name, width), "bold")
+    yield _indented(_verdict_line(verdict, report.model_card.calibration is not None))
+    yield _indented(Text(visible(verdict.reason)))
+    if report.timeline and report.source.kind is SourceKind.VIDEO:
+        yield from _timeline(report, width - _INDENT)
+        yield from _segments(report)
+        if len(report.tracks) > 1:
+            yield from (Text(), _indented(_track_table(report)))
+            yield from _left_out(len(report.tracks) - _TRACKS_SHOWN)
+    elif sum(len(point.faces) for point in report.timeline) > 1:
+        yield from (Text(), _indented(_face_table(report)))
+    yield Text()
+    yield _indented(_effort(report))
+
+
+def _verdict_line(verdict: Verdict, calibrated: bool) -> Text:
+    line = Text.assemble(_badge(verdict))  # a text of its own: the badge's colours must not run on
+    if verdict.fake_probability is None:
+        return line
+    line.append(f"  P(fake) {_score(verdict.fake_probability)}", "bold")
+    return line.append(
+        f"  {_certainty(verdict) if calibrated else 'an uncalibrated score, not a probability'}"
+    )
+
+
+def _certainty(verdict: Verdict) -> str:
+    """The confidence in plain words."""
+    sure = verdict.confidence or 0.0
+    if verdict.label is Label.UNCERTAIN:
+        side = "fake" if (verdict.fake_probability or 0.0) >= 0.5 else "real"
+        words = f"could be either, leans to {side}"
+    else:
+        words = "very sure" if sure >= 0.95 else "fairly sure" if sure >= 0.8 else "not very sure"
+    return f"{words} ({min(99, round(sure * 100))}%)"  # never 100%: no detector is that sure
+
+
+def _timeline(report: Report, width: int) -> Iterator[RenderableType]:
+    shown = _shown_tracks(report)
+    labels = [f"track {track.id}  " for track in shown] if len(shown) > 1 else [""]
+    room = max(map(len, labels))
+    columns = max(1, min(_STRIP_MOST, width - room))
+    strips = [strip(report, columns, track.id) for track in shown] or [strip(report, columns)]
+    yield Text()
+    for label, drawn in zip(labels, strips, strict=True):
+        yield _indented(Text.assemble((label.rjust(room), "dim"), drawn))
+    end = clock(report.stats.duration_s or report.timeline[-1].time_s)
+    gap = max(3, len(strips[0]) - len(clock(0)) - len(end))
+    between = " – " if gap == 3 else " " * gap
+    yield _indented(Text(" " * room + clock(0) + between + end, "dim"))
+
+
+def _segments(report: Report) -> Iterator[RenderableType]:
+    if not report.segments:
+        return
+    grid = Table.grid(padding=(0, 3))
+    for segment in report.segments[:_SEGMENTS_SHOWN]:
+        span = f"{clock(segment.start_s)} – {clock(segment.end_s)}"
+        grid.add_row(span, f"track {segment.track}", _coloured(segment.fake_probability))
+    yield from (Text(), _indented(Text("Suspicious", "bold")), _indented(grid))
+    yield from _left_out(len(report.segments) - _SEGMENTS_SHOWN)
+
+
+def _shown_tracks(report: Report) -> list[Track]:
+    """The tracks there is room for: those that count, then the most suspicious; by number."""
+    ranked = sorted(report.tracks, key=lambda track: (not track.counted, -track.fake_probability))
+    return sorted(ranked[:_TRACKS_SHOWN], key=lambda track: track.id)
+
+
+def _track_table(report: Report) -> Table:
+    table = _table("track", "P(fake)", "faces", "seen", "")
+    for track in _shown_tracks(report):
+        seen = f"{clock(track.start_s)} – {clock(track.end_s)}"
+        note = Text("" if track.counted else "too short to count", "dim")
+        table.add_row(str(track.id), _coloured(track.fake_probability), str(track.faces), seen, note)
+    return table
+
+
+def _face_table(report: Report) -> Table:
+    table = _table("face", "P(fake)", "at (pixels)", "size", "detected")
+    for face in (face for point in report.timeline for face in point.faces):
+        place = f"{face.box.x:.0f}, {face.box.y:.0f}"
+        size = f"{face.box.w:.0f}×{face.box.h:.0f}"
+        detected = _score(face.detection_confidence)
+        table.add_row(str(face.track), _coloured(face.fake_probability), place, size, detected)
+    return table
+
+
+def _effort(report: Report) -> Text:
+    """What was looked at, and how long it took."""
+    stats = report.stats
+    said = [_counted(stats.frames_sampled, "frame"), _counted(stats.faces_scored, "face")]
+    if report.source.kind is SourceKind.IMAGE:
+        said = said[1:]
+    elif stats.duration_s is not None:
+        said.append(f"{clock(stats.duration_s)} long")
+    return Text(" · ".join([*said, f"took {stats.seconds.total:.1f} s"]), "dim")
+
+
+def _summary_table(reports: Sequence[Report], names: Sequence[str], width: int) -> Table:
+    columns = 20 if width >= 90 else 12 if width >= 78 else 0
+    heads = [" verdict", "P(fake)", "people", "faces", "length", "timeline"]
+    rows = [_summary_row(report, columns) for report in reports]
+    if not columns:
+        heads, rows = heads[:-1], [row[:-1] for row in rows]
+    return _named_table(names, heads, rows, width)
+
+
+def _summary_row(report: Report, columns: int) -> list[str | Text]:
+    verdict = _verdict_of(report)
+    if verdict is None:
+        return [_badge(None), "", "", "", "", ""]
+    duration = report.stats.duration_s
+    drawn = columns and report.timeline and report.source.kind is SourceKind.VIDEO
+    return [
+        _badge(verdict),
+        "" if verdict.fake_probability is None else _coloured(verdict.fake_probability),
+        str(sum(track.counted for track in report.tracks)),
+        str(report.stats.faces_scored),
+        "" if duration is None else clock(duration),
+        strip(report, columns) if drawn else "",
+    ]
+
+
+def _totals(reports: Sequence[Report]) -> Text:
+    found = summarise(reports)
+    named = {"no_face": "without a face"}
+    said = [f"{found[key]} {named.get(key, key)}" for key in found if key != "total" and found[key]]
+    return Text(f"{_counted(found['total'], 'file')}: {', '.join(said) or 'nothing to show'}", "bold")
+
+
+def _names(reports: Sequence[Report]) -> tuple[str, list[str]]:
+    """The folder that holds several sources ("" if there is none to name), and their paths in it."""
+    paths = [report.source.path for report in reports]
+    if len(paths) == 1:
+        return "", [str(paths[0])]
+    try:
+        folder = os.path.commonpath([path.parent for path in paths])
+    except ValueError:  # no sources, or absolute and relative ones
+        folder = ""
+    return folder, [str(path.relative_to(folder)) if folder else str(path) for path in paths]
+
+
+def _failure(name: str, report: Report) -> Text:
+    """One line; the name is left out where the message has it already."""
+    message = visible(report.error.message) if report.error else "no reason was given"
+    line = Text.assemble(_badge(None), " ")
+    if visible(str(report.source.path)) not in message:
+        line.append(f"{visible(name)}: ", "bold")
+    return line.append(message)
+
+
+def _verdict_of(report: Report) -> Verdict | None:
+    return None if report.status is Status.FAILED else report.verdict
+
+
+def _badge(verdict: Verdict | None) -> Text:
+    if verdict is None:
+        return Text(" FAILED ", _FAILED)
+    return Text(f" {verdict.label.value.replace('_', ' ')} ", _LABELS[verdict.label])
+
+
+def _score(probability: float) -> str:
+    """Two decimals, but never the certainty of a bare 0.00 or 1.00."""
+    return "<0.01" if probability < 0.005 else ">0.99" if probability >= 0.995 else f"{probability:.2f}"
+
+
+def _coloured(probability: float) -> Text:
+    return Text(_score(probability), colour(probability), justify="right")
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" + ("" if count == 1 else "s")
+
+
+def _left_out(count: int) -> Iterator[RenderableType]:
+    if count > 0:
+        yield _indented(Text(f"… and {count} more: see --report", "dim"))
+
+
+def _indented(inner: RenderableType) -> Padding:
+    return Padding(inner, (0, 0, 0, _INDENT), expand=False)
+
+
+def _named_table(
+    names: Sequence[str], heads: Sequence[str], rows: Sequence[Sequence[str | Text]], width: int
+) -> Table:
+    """A table with a column of files, which gets the width that the other columns leave."""
+    cells = [[len(cell) for cell in column] for column in zip(heads, *rows, strict=True)]
+    room = max(12, width - sum(max(column) + _GAP for column in cells))
+    table = _table("file", *heads)
+    for name, row in zip(names, rows, strict=True):
+        table.add_row(Text(shorten(name, room)), *row)
+    return table
+
+
+def _table(*heads: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, _GAP - 1, 0, 0))
+    for head in heads:
+        table.add_column(head, justify="right" if head in _NUMERIC else "left", no_wrap=True)
+    return table

@@ -1,0 +1,1 @@
+"""Makes checkpoints: crops, augmentation, fitting, evaluation. Imports vidscan, never the reverse."""

@@ -1,0 +1,319 @@
+"""Random changes of a face crop that keep its label: what happens to pictures on their way to a viewer.
+
+Every operation is a pure function ``f(image, rng, ...) -> image`` on an RGB ``uint8[n, n, 3]`` square,
+0-255, and draws all its chance from the ``numpy.random.Generator`` given: the same generator state
+gives the same picture. No operation writes into its input. Real and fake crops must go through the
+same :func:`augment` call with the same options, or the augmentation itself becomes the label.
+
+``cv2.setNumThreads`` is left to the caller: with several loading processes, one thread each is fastest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+
+from training.landmarks import check_crop
+from vidscan.records import Image
+
+Rng = np.random.Generator
+
+
+@dataclass(frozen=True, slots=True)
+class AugmentOptions:
+    """How likely (0-1) and how strong each change is; the defaults change nothing.
+
+    ``geometry`` draws rotation (degrees), shift and zoom (shares of the side) together, in one warp.
+    ``light`` draws brightness and contrast (shares) and gamma (share, log scale); ``colour`` draws hue
+    (degrees) and saturation (share). ``rescale_min`` is the smallest share of the side to which a crop
+    is reduced before it is enlarged again. ``blur_sigma`` is in pixels, ``noise_sigma`` in grey levels,
+    both upper ends. ``jpeg_quality`` is a closed range; ``jpeg_twice`` the probability that a crop that
+    was compressed is compressed once more. ``codec_quality`` is the JPEG quality that stands for a
+    video encoder's. ``cutout_side`` is the longest side of the rectangle, as a share of the crop's.
+    """
+
+    flip: float = 0.0
+    geometry: float = 0.0
+    rotation_deg: float = 10.0
+    shift: float = 0.05
+    zoom: float = 0.10
+    light: float = 0.0
+    brightness: float = 0.2
+    contrast: float = 0.2
+    gamma: float = 0.25
+    colour: float = 0.0
+    hue_deg: float = 12.0
+    saturation: float = 0.3
+    grayscale: float = 0.0
+    cutout: float = 0.0
+    cutout_side: float = 0.35
+    blur: float = 0.0
+    blur_sigma: float = 1.5
+    rescale: float = 0.0
+    rescale_min: float = 0.35
+    noise: float = 0.0
+    noise_sigma: float = 9.0
+    codec: float = 0.0
+    codec_quality: tuple[int, int] = (18, 50)
+    jpeg: float = 0.0
+    jpeg_quality: tuple[int, int] = (30, 95)
+    jpeg_twice: float = 0.25
+
+
+PRESETS: Mapping[str, AugmentOptions] = {
+    "none": AugmentOptions(),
+    # The reference recipe's kind of change: geometry and brightness, no degradation at all.
+    "reference": AugmentOptions(flip=0.5, geometry=1.0, light=1.0, contrast=0.0, gamma=0.0),
+    # For the first thousands of steps: half of the crops keep the fine traces that a network must
+    # learn to see before it can learn to see them through compression.
+    "moderate": AugmentOptions(
+        flip=0.5,
+        geometry=0.7,
+        light=0.4,
+        colour=0.25,
+        grayscale=0.02,
+        cutout=0.05,
+        blur=0.06,
+        rescale=0.2,
+        rescale_min=0.5,
+        noise=0.06,
+        codec=0.06,
+        codec_quality=(30, 60),
+        jpeg=0.3,
+        jpeg_quality=(50, 95),
+        jpeg_twice=0.1,
+    ),
+    "robust": AugmentOptions(
+        flip=0.5,
+        geometry=0.7,
+        light=0.5,
+        colour=0.35,
+        grayscale=0.04,
+        cutout=0.08,
+        blur=0.15,
+        rescale=0.4,
+        noise=0.15,
+        codec=0.2,
+        jpeg=0.5,
+    ),
+}
+"""The named sets of options; ``robust`` is what training uses unless told otherwise."""
+
+
+def preset(name: str) -> AugmentOptions:
+    """Returns the options called ``name``; raises ValueError with the known names otherwise."""
+    try:
+        return PRESETS[name]
+    except KeyError:
+        raise ValueError(f"unknown augmentation {name!r}: choose from {', '.join(PRESETS)}") from None
+
+
+def flip(image: Image, rng: Rng) -> Image:
+    """Mirrors left and right. ``rng`` is unused; it is there so that all operations look alike."""
+    return cv2.flip(image, 1)
+
+
+def move(image: Image, rng: Rng, rotation_deg: float, shift: float, zoom: float) -> Image:
+    """Rotates, shifts and zooms about the centre in one resampling; the border mirrors the picture."""
+    side = image.shape[0]
+    angle = rng.uniform(-rotation_deg, rotation_deg)
+    scale = 1.0 + rng.uniform(-zoom, zoom)
+    centre = (side - 1) / 2
+    matrix = cv2.getRotationMatrix2D((centre, centre), angle, scale)
+    matrix[:, 2] += rng.uniform(-shift, shift, 2) * side
+    # Two kernels, so that one resampling's softness does not become a mark of training pictures.
+    kernel = cv2.INTER_LINEAR if rng.random() < 0.5 else cv2.INTER_CUBIC
+    return cv2.warpAffine(image, matrix, (side, side), flags=kernel, borderMode=cv2.BORDER_REFLECT_101)
+
+
+def light(image: Image, rng: Rng, brightness: float, contrast: float, gamma: float) -> Image:
+    """Changes brightness and contrast linearly and gamma by a power, through one table of 256 values.
+
+    Contrast turns about mid-grey; brightness multiplies; the exponent is drawn between 1/(1+gamma)
+    and 1+gamma on a log scale, so that darkening is as likely as brightening.
+    """
+    level = np.linspace(0.0, 1.0, 256)
+    level = level ** np.exp(rng.uniform(-1, 1) * np.log1p(gamma))
+    level = (level - 0.5) * (1.0 + rng.uniform(-contrast, contrast)) + 0.5
+    level *= 1.0 + rng.uniform(-brightness, brightness)
+    return cv2.LUT(image, np.clip(np.rint(level * 255), 0, 255).astype(np.uint8))
+
+
+# RGB to YIQ (NTSC, 1953): luma and two chroma axes in which a hue change is a plain rotation.
+_RGB_TO_YIQ = np.array([[0.299, 0.587, 0.114], [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])
+_YIQ_TO_RGB = np.linalg.inv(_RGB_TO_YIQ)
+
+
+def shift_colour(image: Image, hue_deg: float, saturation: float, offset: np.ndarray | None = None) -> Image:
+    """Turns the hue by ``hue_deg``, multiplies the saturation, then adds ``offset`` (RGB grey levels).
+
+    One 3x4 matrix in YIQ instead of a trip through 8-bit HSV: luma is kept and nothing is rounded twice.
+    """
+    angle = np.deg2rad(hue_deg)
+    turn = np.eye(3)
+    turn[1:, 1:] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
+    turn[1:, 1:] *= saturation
+    added = np.zeros(3) if offset is None else offset
+    return cv2.transform(image, np.column_stack((_YIQ_TO_RGB @ turn @ _RGB_TO_YIQ, added)))
+
+
+def colour(image: Image, rng: Rng, hue_deg: float, saturation: float) -> Image:
+    """Turns the hue by up to ±``hue_deg`` and changes the saturation by up to ±``saturation`` (share)."""
+    return shift_colour(image, rng.uniform(-hue_deg, hue_deg), 1.0 + rng.uniform(-saturation, saturation))
+
+
+def grayscale(image: Image, rng: Rng) -> Image:
+    """Removes the colour (three equal channels). ``rng`` is unused."""
+    return cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+
+
+def cutout(image: Image, rng: Rng, longest: float) -> Image:
+    """Covers one rectangle, sides up to ``longest`` of the crop's, with the colour of one of its pixels.
+
+    Terrance DeVries and Graham Taylor, "Improved Regularization of Convolutional Neural Networks with
+    Cutout", 2017: no single region of the face may carry the decision.
+    """
+    side = image.shape[0]
+    height, width = (rng.uniform(min(0.1, longest), longest, 2) * side).astype(int)
+    top, left = (int(rng.integers(0, side - length + 1)) for length in (height, width))
+    covered = image.copy()
+    row, column = rng.integers(0, side, 2)
+    covered[top : top + height, left : left + width] = image[row, column]
+    return covered
+
+
+def blur(image: Image, rng: Rng, largest_sigma: float) -> Image:
+    """Blurs mildly: Gaussian (sigma up to ``largest_sigma`` px) or, one time in three, along a line."""
+    if rng.random() < 2 / 3:
+        return cv2.GaussianBlur(image, (0, 0), max(0.3, rng.uniform(0.3, 1.0) * largest_sigma))
+    length = max(3, round(rng.uniform(1.0, 4.0) * largest_sigma) | 1)
+    angle, reach = rng.uniform(0.0, np.pi), (length - 1) / 2
+    step = np.array([np.cos(angle), np.sin(angle)]) * reach
+    start, end = (tuple(int(v) for v in np.rint(reach + sign * step)) for sign in (-1, 1))
+    kernel = np.zeros((length, length), np.float32)
+    cv2.line(kernel, start, end, 1.0)
+    return cv2.filter2D(image, -1, kernel / kernel.sum(), borderType=cv2.BORDER_REFLECT_101)
+
+
+_SHRINK_KERNELS = (cv2.INTER_AREA, cv2.INTER_LINEAR, cv2.INTER_CUBIC)
+_GROW_KERNELS = (cv2.INTER_LINEAR, cv2.INTER_CUBIC, cv2.INTER_LANCZOS4, cv2.INTER_NEAREST)
+_GROW_ODDS = (0.45, 0.35, 0.15, 0.05)
+
+
+def rescale(image: Image, rng: Rng, smallest: float) -> Image:
+    """Reduces the crop to between ``smallest`` and all of its side, then enlarges it again.
+
+    Small faces reach the network enlarged, and collections differ in resolution: sharpness alone must
+    not tell real from fake. Both interpolations are drawn.
+    """
+    side = image.shape[0]
+    small = max(8, round(side * rng.uniform(smallest, 1.0)))
+    shrink = _SHRINK_KERNELS[int(rng.integers(len(_SHRINK_KERNELS)))]
+    grow = _GROW_KERNELS[int(rng.choice(len(_GROW_KERNELS), p=_GROW_ODDS))]
+    reduced = cv2.resize(image, (small, small), interpolation=shrink)
+    return cv2.resize(reduced, (side, side), interpolation=grow)
+
+
+def noise(image: Image, rng: Rng, largest_sigma: float) -> Image:
+    """Adds Gaussian noise, sigma up to ``largest_sigma`` grey levels: per channel, or on the luma.
+
+    Luma noise is a camera's at high ISO: its variance follows the light that fell (shot noise) above a
+    constant floor (readout), and it is coarser than a pixel once the camera has smoothed it.
+    """
+    side = image.shape[0]
+    sigma = np.float32(rng.uniform(0.1, 1.0) * largest_sigma)
+    if rng.random() < 0.5:
+        grain = rng.standard_normal((side, side, 3), dtype=np.float32) * sigma
+    else:
+        small = max(8, round(side * rng.uniform(0.6, 1.0)))
+        coarse = rng.standard_normal((small, small), dtype=np.float32)
+        luma = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+        strength = np.sqrt(0.25 + np.arange(256, dtype=np.float32) / 255.0) * sigma
+        grain = cv2.resize(coarse, (side, side)) * cv2.LUT(luma, strength)
+        grain = cv2.merge((grain, grain, grain))
+    return cv2.add(image, grain, dtype=cv2.CV_8U)
+
+
+_CHROMA_420 = cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420
+_CHROMA_SAMPLINGS = (_CHROMA_420, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444)
+
+
+def _through_jpeg(image: Image, quality: int, sampling: int) -> Image:
+    flags = [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, sampling]
+    done, data = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), flags)
+    if not done:
+        raise ValueError(f"OpenCV could not encode a crop {list(image.shape)} as JPEG")
+    return cv2.cvtColor(cv2.imdecode(data, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+
+
+def jpeg(image: Image, rng: Rng, quality: tuple[int, int], twice: float = 0.0) -> Image:
+    """Compresses as JPEG at a quality drawn from the closed range; with probability ``twice``, again.
+
+    Uploads are often compressed by the camera and once more by the site.
+    """
+    for _ in range(1 + (rng.random() < twice)):
+        sampling = _CHROMA_SAMPLINGS[int(rng.random() < 0.3)]
+        image = _through_jpeg(image, int(rng.integers(quality[0], quality[1] + 1)), sampling)
+    return image
+
+
+def codec(image: Image, rng: Rng, quality: tuple[int, int]) -> Image:
+    """Imitates what is left of a face after a lossy video encoder: blocks off the crop's grid, deblocked.
+
+    The crop is brought to a random video size, padded by a random part of a block (a crop never starts
+    on the encoder's grid), coded with JPEG's 8x8 transform at a low ``quality`` with 4:2:0 chroma, and
+    smoothed a little as H.264's in-loop filter does.
+    """
+    side = image.shape[0]
+    coded = max(8, round(side * rng.uniform(0.5, 1.1)))
+    down, right = (int(v) for v in rng.integers(0, 8, 2))
+    frame = cv2.resize(image, (coded, coded), interpolation=cv2.INTER_LINEAR)
+    frame = cv2.copyMakeBorder(frame, down, 0, right, 0, cv2.BORDER_REPLICATE)
+    level = int(rng.integers(quality[0], quality[1] + 1))
+    frame = _through_jpeg(frame, level, _CHROMA_420)[down:, right:]
+    frame = cv2.GaussianBlur(frame, (3, 3), rng.uniform(0.3, 0.7))
+    return cv2.resize(frame, (side, side), interpolation=cv2.INTER_LINEAR)
+
+
+def _steps(options: AugmentOptions) -> tuple[tuple[float, Callable[..., Image], tuple[Any, ...]], ...]:
+    # The order is the picture's own history: scene, light, camera, then file after file.
+    o = options
+    return (
+        (o.flip, flip, ()),
+        (o.geometry, move, (o.rotation_deg, o.shift, o.zoom)),
+        (o.light, light, (o.brightness, o.contrast, o.gamma)),
+        (o.colour, colour, (o.hue_deg, o.saturation)),
+        (o.grayscale, grayscale, ()),
+        (o.cutout, cutout, (o.cutout_side,)),
+        (o.blur, blur, (o.blur_sigma,)),
+        (o.noise, noise, (o.noise_sigma,)),
+        (o.rescale, rescale, (o.rescale_min,)),
+        (o.codec, codec, (o.codec_quality,)),
+        (o.jpeg, jpeg, (o.jpeg_quality, o.jpeg_twice)),
+    )
+
+
+def augment(image: Image, rng: Rng, options: AugmentOptions = PRESETS["robust"]) -> Image:
+    """Applies each change of ``options`` with its probability, in a fixed order.
+
+    Args:
+        image: RGB ``uint8[n, n, 3]``, 0-255, at least 16 px wide; left untouched.
+        rng: the only source of chance.
+        options: probabilities and strengths; ``PRESETS["none"]`` returns an equal picture.
+
+    Returns:
+        A new RGB ``uint8[n, n, 3]``, 0-255, C-contiguous, of the same side.
+
+    Raises:
+        ValueError: if ``image`` is not a square ``uint8`` RGB picture.
+    """
+    check_crop(image)
+    changed = image
+    for probability, change, strengths in _steps(options):
+        if rng.random() < probability:
+            changed = change(changed, rng, *strengths)
+    return image.copy() if changed is image else np.ascontiguousarray(changed)

@@ -1,0 +1,54 @@
+"""vidscan tells whether the faces in a video were synthesised, when, and which.
+
+::
+
+    import vidscan
+
+    report = vidscan.scan("clip.mp4", fps=2)
+    print(report.verdict.label, report.verdict.fake_probability)
+
+What ``__all__`` lists is the promise of this package. Importing it loads nothing heavy: TensorFlow,
+MediaPipe and OpenCV come in when the first scan or checkpoint asks for them.
+"""
+
+from __future__ import annotations
+
+from vidscan.api import load_model, scan, scan_many
+from vidscan.errors import (
+    CardError,
+    DecodeError,
+    DetectionError,
+    ModelError,
+    ReportError,
+    ScoringError,
+    SourceError,
+    UsageError,
+    VidscanError,
+)
+from vidscan.records import Label, ModelCard, Report, Segment, Status, TimelinePoint, Track, Verdict
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "CardError",
+    "DecodeError",
+    "DetectionError",
+    "Label",
+    "ModelCard",
+    "ModelError",
+    "Report",
+    "ReportError",
+    "ScoringError",
+    "Segment",
+    "SourceError",
+    "Status",
+    "TimelinePoint",
+    "Track",
+    "UsageError",
+    "Verdict",
+    "VidscanError",
+    "__version__",
+    "load_model",
+    "scan",
+    "scan_many",
+]

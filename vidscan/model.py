@@ -1,0 +1,283 @@
+"""Builds the network; loads and saves checkpoints with their cards.
+
+Conventions: crops are RGB, 0-255, ``[n, size, size, 3]``, and the network does its own rescaling; its
+output is a sigmoid's ``float32[n, 1]``, the probability of the class that the card names. Keras is
+imported when something here is used, never before, under the backend that ``KERAS_BACKEND`` names.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+import zipfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from vidscan.backbones import BACKBONES, backbone_features, first_line, no_layer_left_random
+from vidscan.cards import calibrate, card_path, fake_probability, read_card, replacing, write_card
+from vidscan.checkpoint_guard import CONFIG, check_network, inspect_archive
+from vidscan.errors import CardError, ModelError, ScoringError
+from vidscan.records import ModelCard
+from vidscan.startup import import_keras
+
+__all__ = [
+    "DEFAULT_CHECKPOINT",
+    "LoadedModel",
+    "build_network",
+    "calibrate",
+    "card_path",
+    "default_checkpoint",
+    "fake_probability",
+    "freeze_backbone",
+    "load_model",
+    "read_card",
+    "save_checkpoint",
+    "write_card",
+]
+
+DEFAULT_CHECKPOINT = "vidscan-lite2.keras"
+LAST_FEATURE_LAYER = "top_activation"
+"""The layer in which every backbone ends; what follows it is the head."""
+
+_SCORING_CHUNK = 32
+"""Crops put through the network at once by :meth:`LoadedModel.score`; bounds its memory."""
+
+_HALF_PRECISION = frozenset(("float16", "bfloat16", "mixed_float16", "mixed_bfloat16"))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LoadedModel:
+    """A checkpoint ready to score: the Keras network, its card, and the file it came from."""
+
+    network: Any
+    card: ModelCard
+    path: Path
+
+    def score(self, crops: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        """P(fake) of each crop, calibrated where the card holds a calibration.
+
+        Args:
+            crops: RGB ``uint8[n, size, size, 3]``, 0-255, with ``size`` the card's ``input_size``.
+
+        Returns:
+            ``float32[n]``, 0-1; ``n`` may be 0.
+
+        Raises:
+            ScoringError: ``crops`` is of another type or shape, or the network failed on it.
+        """
+        size = self.card.input_size
+        if not isinstance(crops, np.ndarray) or crops.dtype != np.uint8 or crops.shape[1:] != (size, size, 3):
+            raise ScoringError(
+                f"crops must be a uint8 array [n, {size}, {size}, 3] (RGB, 0-255), not {_described(crops)}"
+            )
+        chunks = (crops[start : start + _SCORING_CHUNK] for start in range(0, len(crops), _SCORING_CHUNK))
+        try:
+            outputs = [np.asarray(self.network.predict_on_batch(chunk)) for chunk in chunks]
+        except Exception as error:  # each backend raises its own
+            raise ScoringError(f"{self.path}: the network failed: {first_line(error)}") from error
+        return fake_probability(np.concatenate([np.empty((0, 1), np.float32), *outputs]), self.card)
+
+
+def build_network(
+    backbone: str,
+    *,
+    input_size: int | None = None,
+    head: Literal["reference", "linear"] = "reference",
+    dropout: float = 0.5,
+    weights: Literal["imagenet"] | Path | None = None,
+) -> Any:
+    """A new network as one flat functional model: no layer of the backbone is nested in another.
+
+    Args:
+        backbone: a name from :data:`vidscan.backbones.BACKBONES`.
+        input_size: side of the crops in pixels; None takes the backbone's own.
+        head: what follows global average pooling. ``"reference"``: BatchNorm, Dense(512, relu),
+            BatchNorm, Dropout, Dense(1, sigmoid). ``"linear"``: Dropout, Dense(1, sigmoid).
+        dropout: share of features dropped in training, 0 or more and below 1.
+        weights: the backbone's: ``"imagenet"`` (Keras downloads them), a ``.weights.h5`` or ``.keras``
+            file, or None (random, for training from nothing). The head always starts at random.
+
+    Returns:
+        A Keras model: RGB crops ``[n, size, size, 3]``, 0-255, uint8 or float, to ``float32[n, 1]``.
+
+    Raises:
+        ModelError: there is no such backbone, or its weights cannot be had.
+    """
+    keras = import_keras()
+    layers = keras.layers
+    if input_size is None and backbone in BACKBONES:
+        input_size = BACKBONES[backbone].input_size
+    inputs = keras.Input((input_size, input_size, 3), name="crop")
+    x = layers.GlobalAveragePooling2D(name="avg_pool")(backbone_features(backbone, inputs, weights))
+    if head == "reference":
+        x = layers.BatchNormalization(name="head_bn1")(x)
+        x = layers.Dense(512, activation="relu", name="head_dense")(x)
+        x = layers.BatchNormalization(name="head_bn2")(x)
+    x = layers.Dropout(dropout, name="head_dropout")(x)
+    # float32 also under mixed precision: half a sigmoid cannot tell 0.9996 from 1.
+    outputs = layers.Dense(1, activation="sigmoid", dtype="float32", name="probability")(x)
+    return keras.Model(inputs, outputs, name=f"{backbone}_{head}")
+
+
+def freeze_backbone(network: Any, frozen: bool = True) -> None:
+    """Sets whether training changes the layers up to ``top_activation``; the head is left as it is.
+
+    Args:
+        network: as made by :func:`build_network`. It must be compiled again to take notice.
+        frozen: False makes them trainable again.
+    """
+    for layer in network.layers:
+        layer.trainable = not frozen
+        if layer.name == LAST_FEATURE_LAYER:
+            return
+
+
+def default_checkpoint() -> Path:
+    """The checkpoint that ships with vidscan.
+
+    It lies in the installed package; with an editable install, in the repository.
+
+    Raises:
+        ModelError: neither place holds it.
+    """
+    package = Path(__file__).resolve().parent
+    folders = (package / "checkpoints", package.parent / "model" / "checkpoints")
+    for folder in folders:
+        if (folder / DEFAULT_CHECKPOINT).is_file():
+            return folder / DEFAULT_CHECKPOINT
+    raise ModelError(
+        f"{DEFAULT_CHECKPOINT}, which ships with vidscan, is missing from {folders[0]} and {folders[1]}; "
+        "install vidscan again, or name a checkpoint with --model PATH"
+    )
+
+
+def load_model(path: Path | str | None = None) -> LoadedModel:
+    """Loads a checkpoint for scoring, in float32 whatever it was trained in.
+
+    The card ``NAME.json`` beside ``NAME.keras`` is read where there is one, and its hash and input
+    size are held against the file. Without one, the input size is the network's, the output is taken
+    for P(real), and nothing is calibrated.
+
+    Args:
+        path: a Keras 3 ``.keras`` file; None takes :func:`default_checkpoint`.
+
+    Raises:
+        ModelError: the file is missing, incomplete, unsafe, or no network of the right shape.
+        CardError: the card is malformed or belongs to another file.
+    """
+    path = default_checkpoint() if path is None else Path(path)
+    config = inspect_archive(path)
+    card = read_card(card_path(path)) if card_path(path).is_file() else None
+    if card is not None and card.sha256 is not None and card.sha256 != _sha256(path):
+        raise CardError(
+            f"{path}: is not the file that its card {card_path(path).name} describes (their SHA-256 differ); "
+            "fetch both again, or move the card away to use the file uncalibrated"
+        )
+    network = _network_in_float32(path, config)
+    size = check_network(path, network)
+    if card is None:
+        card = ModelCard(name=path.stem, backbone="unknown", input_size=size)
+    elif card.input_size != size:
+        raise CardError(
+            f'{card_path(path)}: "input_size" is {card.input_size}, but the network takes {size} pixels; '
+            f"correct it to {size}, or fetch the card that belongs to {path.name}"
+        )
+    return LoadedModel(network, card, path)
+
+
+def save_checkpoint(network: Any, path: Path, card: ModelCard) -> ModelCard:
+    """Saves ``network`` as ``path`` and its card beside it; each file appears whole or not at all.
+
+    A compiled network keeps its optimizer's state and training configuration, so that training can go
+    on from the file. If the process dies between the two files, the hash in the older card no longer
+    fits and :func:`load_model` says so.
+
+    Returns:
+        The card as written, with the file's SHA-256.
+
+    Raises:
+        ModelError: the name does not end in ``.keras``, the file cannot be written, or the network
+            would be refused when loaded.
+        CardError: the card is malformed or contradicts the network.
+    """
+    path = Path(path)
+    if path.suffix != ".keras":
+        raise ModelError(f"{path}: a checkpoint's name must end in .keras")
+    size = check_network(path, network)
+    if card.input_size != size:
+        raise CardError(f"{path}: the card's input size {card.input_size} is not the network's, {size}")
+    try:
+        with replacing(path) as temporary:
+            network.save(temporary)
+            card = replace(card, sha256=_sha256(temporary))
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be written: {error.strerror or error}") from error
+    write_card(card, card_path(path))
+    return card
+
+
+def _network_in_float32(path: Path, config: dict[str, Any]) -> Any:
+    """The network, built by Keras in safe mode and not compiled.
+
+    Half precision is slow on CPUs and moves scores by up to a percent, so such a network is read from
+    a copy of the archive that asks for float32. Its weights were kept in float32 all along.
+    """
+    keras = import_keras()
+    try:
+        in_float32 = _without_half_precision(config)
+        with tempfile.TemporaryDirectory() as folder, no_layer_left_random():
+            readable = path
+            if in_float32 != config:
+                readable = Path(folder) / path.name
+                _copy_with_config(path, readable, in_float32)
+            return keras.saving.load_model(readable, compile=False, safe_mode=True)
+    except Exception as error:  # Keras raises whatever a layer's constructor or h5py does
+        raise ModelError(
+            f"{path}: Keras {keras.__version__} cannot rebuild the network: {first_line(error)}; "
+            "save it again with a current Keras 3, or use another checkpoint"
+        ) from error
+
+
+def _without_half_precision(tree: Any) -> Any:
+    """``config.json`` with every half-precision policy, cast and dtype replaced by float32."""
+    if isinstance(tree, list):
+        return [_without_half_precision(item) for item in tree]
+    if not isinstance(tree, dict):
+        return tree
+    copy = {key: _without_half_precision(value) for key, value in tree.items()}
+    if isinstance(copy.get("dtype"), str) and copy["dtype"] in _HALF_PRECISION:
+        copy["dtype"] = "float32"
+    if str(copy.get("class_name")).endswith("DTypePolicy"):
+        match copy.get("config"):
+            case {"name": str(name)} if name in _HALF_PRECISION:
+                copy["config"]["name"] = "float32"
+    return copy
+
+
+def _copy_with_config(source: Path, target: Path, config: dict[str, Any]) -> None:
+    with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w") as new:
+        for member in old.infolist():
+            if member.is_dir():
+                continue
+            if member.filename == CONFIG:
+                new.writestr(CONFIG, json.dumps(config))
+                continue
+            with old.open(member) as reader, new.open(member.filename, "w", force_zip64=True) as writer:
+                while block := reader.read(1 << 20):
+                    writer.write(block)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _described(crops: object) -> str:
+    if isinstance(crops, np.ndarray):
+        return f"{crops.dtype} {list(crops.shape)}"
+    return f"a {type(crops).__name__}"

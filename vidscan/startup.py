@@ -1,0 +1,79 @@
+"""Brings in the heavy frameworks without the messages that they print when they start.
+
+TensorFlow and MediaPipe log to standard error before any setting of theirs can stop them. A person who
+sees "unable to register cuDNN factory" above a verdict takes it for a fault, so those lines, and no
+others, are dropped.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+_NOISE = re.compile(
+    rb"WARNING: All log messages before absl::InitializeLog"
+    rb"|INFO: Created TensorFlow Lite XNNPACK delegate"
+    rb"|[IWE]\d{4} [\d:.]+ +\d+ "
+    rb"|\d{4}-\d\d-\d\d [\d:.]+: [IWE] "
+)
+"""What wheels built for CUDA print on every start on a machine without a GPU, and TFLite on any."""
+
+
+def import_keras() -> Any:
+    """The ``keras`` module under the backend that the user chose with ``KERAS_BACKEND``.
+
+    A user who sets ``TF_CPP_MIN_LOG_LEVEL`` wants to see TensorFlow's messages and does.
+    """
+    if "keras" not in sys.modules and "TF_CPP_MIN_LOG_LEVEL" not in os.environ:
+        os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+        with noise_dropped():
+            import keras
+    import keras
+
+    return keras
+
+
+def import_tensorflow() -> Any:
+    """The ``tensorflow`` module; the same holds as for :func:`import_keras`."""
+    if "tensorflow" not in sys.modules and "TF_CPP_MIN_LOG_LEVEL" not in os.environ:
+        os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+        with noise_dropped():
+            import tensorflow
+    import tensorflow
+
+    return tensorflow
+
+
+@contextmanager
+def noise_dropped() -> Iterator[None]:
+    """Holds back what is written to file descriptor 2, and passes on all but the known messages.
+
+    Only where the noise occurs (wheels for x86 Linux) and where a native library cannot abort the
+    process for want of AVX, which would take the reason with it.
+    """
+    cpu = Path("/proc/cpuinfo")
+    if sys.platform != "linux" or not cpu.exists() or " avx " not in cpu.read_text(errors="replace"):
+        yield
+        return
+    try:
+        stderr = os.dup(2)
+    except OSError:  # no standard error at all, as under some services
+        yield
+        return
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
+            held.seek(0)
+            kept = b"".join(line for line in held if not _NOISE.match(line))
+            if kept:
+                os.write(2, kept)

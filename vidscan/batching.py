@@ -1,0 +1,133 @@
+"""FaceCrop -> CropBatch. The only module that knows ``tf.data``, which is imported on first use.
+
+The crops are made in ``tf.data``'s own thread, so decoding and detection go on while the network
+scores, at most ``prefetch`` batches ahead.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Generator, Iterable, Iterator
+from typing import Any
+
+import numpy as np
+
+from vidscan.options import BatchingOptions
+from vidscan.records import CropBatch, FaceCrop
+from vidscan.startup import import_tensorflow
+
+
+def batch_crops(
+    crops: Iterable[FaceCrop],
+    *,
+    size: int,
+    options: BatchingOptions,
+    stop: threading.Event | None = None,
+) -> Generator[CropBatch, None, None]:
+    """Groups crops into batches of one shape, in order, made ready ahead of the consumer.
+
+    The last batch is padded and masked: a second shape would cost the network a second trace.
+    ``crops`` is read in another thread. An error raised there reaches the consumer as it is, after
+    every crop that came before it. A consumer that stops early (Ctrl-C, say) waits until ``crops``
+    gives its next crop or ends; ``crops`` is closed then.
+
+    Args:
+        crops: crops of ``uint8[size, size, 3]`` RGB, of any number of sources.
+        size: side of a crop in pixels.
+        options: batch size and how far to work ahead.
+        stop: set when nobody wants another crop; a ``crops`` that may go without one for long should
+            look at it now and then.
+
+    Yields:
+        Batches of ``options.batch_size`` rows.
+    """
+    tf = import_tensorflow()
+
+    # tf.data drops what an exception catches in flight and renames the exception: end the stream
+    # quietly instead, and raise the error here once the last batch is out.
+    failure: list[BaseException] = []
+    stop = stop or threading.Event()
+    # Python heeds no Ctrl-C while TensorFlow waits for a batch, but does while a semaphore is waited
+    # for. One permit a batch that is about to be whole, and at the end one more for a short batch and
+    # one for finding out that there is no other.
+    ready = threading.Semaphore(0)
+
+    def rows() -> Iterator[dict[str, Any]]:
+        try:
+            for count, crop in enumerate(crops, start=1):
+                if stop.is_set():
+                    return
+                if crop.image.shape != (size, size, 3) or crop.image.dtype != np.uint8:
+                    found = f"{crop.image.dtype}{list(crop.image.shape)}"
+                    raise ValueError(f"a crop is {found}, not uint8[{size}, {size}, 3]")
+                # UTF-8 cannot hold every file name, but a source's id is vidscan's own text.
+                source_id = crop.source_id.encode()
+                if count % options.batch_size == 0:
+                    ready.release()
+                yield {
+                    "source_id": source_id,
+                    "frame_index": np.int64(crop.frame_index),
+                    "time_s": np.float64(crop.time_s),
+                    "box": np.asarray(crop.box, np.float32),
+                    "confidence": np.float32(crop.confidence),
+                    "image": crop.image,
+                    "mask": np.True_,
+                }
+        except BaseException as error:  # noqa: BLE001 - handed on whole, below
+            failure.append(error)
+        finally:
+            if isinstance(crops, Generator):
+                crops.close()
+            ready.release(2)
+
+    signature = {
+        "source_id": tf.TensorSpec((), tf.string),
+        "frame_index": tf.TensorSpec((), tf.int64),
+        "time_s": tf.TensorSpec((), tf.float64),
+        "box": tf.TensorSpec((4,), tf.float32),
+        "confidence": tf.TensorSpec((), tf.float32),
+        "image": tf.TensorSpec((size, size, 3), tf.uint8),
+        "mask": tf.TensorSpec((), tf.bool),
+    }
+    dataset = (
+        tf.data.Dataset.from_generator(rows, output_signature=signature)
+        .batch(options.batch_size)
+        .prefetch(options.prefetch)
+    )
+    # Otherwise nothing is read before the first batch is asked for, and no permit ever given.
+    warm = tf.data.Options()
+    warm.experimental_warm_start = True
+    batches = dataset.with_options(warm).as_numpy_iterator()
+    try:
+        while True:
+            ready.acquire()
+            columns = next(batches, None)
+            if columns is None:
+                break
+            yield _padded(columns, options.batch_size)
+    finally:
+        stop.set()
+        del batches  # ends tf.data's threads
+    if failure:
+        raise failure[0]
+
+
+def _padded(columns: dict[str, np.ndarray[Any, Any]], batch_size: int) -> CropBatch:
+    """Fills a short batch with zeros; ``mask`` is False there."""
+    missing = batch_size - len(columns["mask"])
+    if missing:
+        columns = {
+            name: np.pad(column, [(0, missing)] + [(0, 0)] * (column.ndim - 1))
+            for name, column in columns.items()
+            if name != "source_id"
+        } | {"source_id": np.concatenate([columns["source_id"], np.full(missing, b"", object)])}
+    ids = np.array([name.decode() for name in columns["source_id"]], object)
+    return CropBatch(
+        source_id=ids,
+        frame_index=columns["frame_index"],
+        time_s=columns["time_s"],
+        box=columns["box"],
+        confidence=columns["confidence"],
+        image=columns["image"],
+        mask=columns["mask"],
+    )

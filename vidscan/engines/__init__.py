@@ -1,0 +1,1 @@
+"""Who runs :func:`vidscan.pipeline.scan` over which sources."""

@@ -1,0 +1,39 @@
+"""Runs the pipeline in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from vidscan.ledger import Observer
+from vidscan.model import LoadedModel
+from vidscan.options import ScanOptions
+from vidscan.records import Report, Source
+
+
+def scan_sources(
+    sources: Sequence[Source],
+    options: ScanOptions,
+    *,
+    model: LoadedModel,
+    observer: Observer | None = None,
+) -> Iterator[Report]:
+    """Scans sources one after the other, in one stream.
+
+    Args:
+        sources: clips and stills.
+        options: what to do.
+        model: the loaded checkpoint.
+        observer: is told of every frame read.
+
+    Yields:
+        One report a source, in order.
+
+    Raises:
+        DetectionError: the face detector cannot start.
+        ScoringError: the network fails.
+    """
+    from vidscan.faces import MediaPipeFaceDetector
+    from vidscan.pipeline import scan
+
+    with MediaPipeFaceDetector(options.detection) as detector:
+        yield from scan(sources, options, scorer=model, detector=detector, observer=observer)

@@ -1,0 +1,213 @@
+"""Frame -> FaceCrop. The only module that knows MediaPipe, which is imported when a detector starts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from importlib import resources
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+import numpy as np
+
+from vidscan.errors import DetectionError
+from vidscan.image import intersection_over_union, square_crop
+from vidscan.options import DetectionOptions
+from vidscan.records import Box, Detection, FaceCrop, Frame, Image
+from vidscan.startup import noise_dropped
+
+SHORT_RANGE_ONLY_CONFIDENCE = 0.7
+"""What the short-range network must be sure of where the full-range one saw nothing.
+
+On its own it takes ears, hands and background for faces at 0.5 to 0.6 on ordinary interview footage.
+"""
+
+DOUBTFUL_CONFIDENCE = 0.75
+"""A detection less sure than this gets a second look, close up, and is dropped unless that confirms it.
+
+On interview footage fewer than 1 in 100 faces are this doubtful; rocket engines, galaxies and coffee
+cups, which the full-range network calls faces at 0.5 to 0.7, all are.
+"""
+
+SECOND_LOOK_MARGIN = 2.0
+SECOND_LOOK_SIZE = 256
+SECOND_LOOK_CONFIDENCE = 0.65
+"""The second look: the short-range network on a square of this margin and side (pixels) around the
+face must find one of about the same place and size, at least this surely. False faces of the kinds
+above reach 0.63 there."""
+
+SAME_FACE_OVERLAP = 0.3
+"""Boxes that overlap more than this (intersection over union) are one face: BlazeFace's own figure
+for non-maximum suppression."""
+
+
+class FaceDetector(Protocol):
+    """Finds the faces in one picture."""
+
+    def detect(self, image: Image) -> Sequence[Detection]:
+        """All faces in an RGB ``uint8[height, width, 3]`` picture, surest first."""
+        ...
+
+
+class MediaPipeFaceDetector:
+    """BlazeFace in its two forms: full-range (192 px input) and short-range (128 px input).
+
+    The full-range network finds faces across a room and the short-range one a face that fills the
+    picture; each misses some of what the other finds, so both look at every picture (about 6 ms
+    together on one core). Use as a context manager: a detector left to the garbage collector prints
+    a traceback when the interpreter exits.
+
+    Raises:
+        DetectionError: MediaPipe or its model files cannot be loaded, or fail on a picture.
+    """
+
+    def __init__(self, options: DetectionOptions) -> None:
+        self._options = options
+        self._stack = ExitStack()
+        try:
+            self._full_range = self._open("face_detection_full_range_sparse.tflite")
+            self._short_range = self._open("face_detection_short_range.tflite")
+        except BaseException:
+            self._stack.close()
+            raise
+
+    def _open(self, asset: str) -> Any:
+        try:
+            from mediapipe.tasks.python import BaseOptions, vision
+
+            # Bytes rather than a path: the package may be read from a zip, and MediaPipe's own path
+            # handling stumbles over names that are no ASCII.
+            model = (resources.files("vidscan") / "assets" / asset).read_bytes()
+            options = vision.FaceDetectorOptions(
+                base_options=BaseOptions(model_asset_buffer=model),
+                min_detection_confidence=self._options.min_confidence,
+            )
+            with noise_dropped():
+                task = vision.FaceDetector.create_from_options(options)
+                # It starts, and prints, with the first picture.
+                task.detect(_picture(np.zeros((64, 64, 3), np.uint8)))
+        except (ImportError, OSError, RuntimeError, ValueError) as error:
+            raise DetectionError(
+                f"the face detector cannot start ({asset}: {error}): reinstall vidscan; on a minimal Linux "
+                "also install libgl1, libegl1 and libgles2"
+            ) from error
+        self._stack.callback(task.close)
+        return task
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends MediaPipe's threads. The detector cannot be used afterwards."""
+        self._stack.close()
+
+    def detect(self, image: Image) -> list[Detection]:
+        """All faces in an RGB ``uint8[height, width, 3]`` picture, surest first."""
+        picture = _picture(image)
+        height, width = image.shape[:2]
+        try:
+            far = _detections(self._full_range.detect(picture), width, height)
+            near = _detections(self._short_range.detect(picture), width, height)
+            near = [d for d in near if d.confidence >= SHORT_RANGE_ONLY_CONFIDENCE]
+            merged = merge_detections([*_by_confidence(far), *_by_confidence(near)])
+            kept = [d for d in merged if d.confidence >= DOUBTFUL_CONFIDENCE or self._confirms(image, d.box)]
+        except (RuntimeError, ValueError) as error:
+            raise DetectionError(f"face detection failed on a {width}x{height} picture: {error}") from error
+        return [d for d in _by_confidence(kept) if max(d.box.w, d.box.h) >= self._options.min_face]
+
+    def _confirms(self, image: Image, box: Box) -> bool:
+        """Whether a close-up shows a face where ``box`` claims one."""
+        close_up = square_crop(image, box, margin=SECOND_LOOK_MARGIN, size=SECOND_LOOK_SIZE)
+        found = _detections(self._short_range.detect(_picture(close_up)), SECOND_LOOK_SIZE, SECOND_LOOK_SIZE)
+        expected_side = SECOND_LOOK_SIZE / SECOND_LOOK_MARGIN
+        start = (SECOND_LOOK_SIZE - expected_side) / 2
+        expected = Box(start, start, expected_side, expected_side)
+        return any(
+            seen.confidence >= SECOND_LOOK_CONFIDENCE
+            and intersection_over_union(seen.box, expected) > SAME_FACE_OVERLAP
+            for seen in found
+        )
+
+
+def _picture(image: Image) -> Any:
+    """A picture as MediaPipe takes it."""
+    import mediapipe
+
+    return mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=np.ascontiguousarray(image))
+
+
+def _by_confidence(detections: Iterable[Detection]) -> list[Detection]:
+    return sorted(detections, key=lambda detection: -detection.confidence)
+
+
+def merge_detections(detections: Iterable[Detection]) -> list[Detection]:
+    """Drops every detection that shows the same face as one before it in the given order."""
+    kept: list[Detection] = []
+    for detection in detections:
+        if not any(_same_face(detection.box, other.box) for other in kept):
+            kept.append(detection)
+    return kept
+
+
+def _same_face(a: Box, b: Box) -> bool:
+    """Overlapping boxes, or one whose centre lies inside of the other: a face within a face."""
+    return intersection_over_union(a, b) > SAME_FACE_OVERLAP or _holds_centre(a, b) or _holds_centre(b, a)
+
+
+def _holds_centre(outer: Box, inner: Box) -> bool:
+    x, y = inner.x + inner.w / 2, inner.y + inner.h / 2
+    return outer.x <= x <= outer.x + outer.w and outer.y <= y <= outer.y + outer.h
+
+
+def _detections(result: Any, width: int, height: int) -> list[Detection]:
+    """MediaPipe's result as records; boxes that do not touch the picture are dropped."""
+    found = []
+    for detection in result.detections:
+        rectangle = detection.bounding_box
+        box = Box(
+            float(rectangle.origin_x),
+            float(rectangle.origin_y),
+            float(rectangle.width),
+            float(rectangle.height),
+        )
+        touches = box.x < width and box.y < height and box.x + box.w > 0 and box.y + box.h > 0
+        if not touches or box.w < 1 or box.h < 1:
+            continue
+        keypoints = np.array(
+            [(point.x * width, point.y * height) for point in detection.keypoints or ()], np.float32
+        ).reshape(-1, 2)
+        found.append(Detection(box, float(detection.categories[0].score), keypoints))
+    return found
+
+
+def crop_faces(
+    frame: Frame, detections: Iterable[Detection], *, margin: float, size: int
+) -> Iterator[FaceCrop]:
+    """Cuts every detected face out of its frame, with the geometry that the checkpoint's card gives.
+
+    Args:
+        frame: the sampled picture.
+        detections: the faces found in it.
+        margin: side of the square crop as a multiple of the longer side of the box.
+        size: side of the crop in pixels.
+
+    Yields:
+        One crop a detection, in the given order.
+    """
+    for detection in detections:
+        yield FaceCrop(
+            source_id=frame.source_id,
+            frame_index=frame.index,
+            time_s=frame.time_s,
+            box=detection.box,
+            confidence=detection.confidence,
+            image=square_crop(frame.image, detection.box, margin=margin, size=size),
+        )

@@ -1,0 +1,107 @@
+"""Pure geometry on pictures: the one place where a face's box becomes the square that a network sees.
+
+Training and scanning both call :func:`square_crop`, so that they cannot drift apart. Nothing here
+reads a file or knows a detector.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from vidscan.records import Box, Image
+
+
+def crop_square(box: Box, margin: float) -> tuple[int, int, int]:
+    """The square around a box, in whole pixels.
+
+    Args:
+        box: a face's rectangle in pixels.
+        margin: side of the square as a multiple of the longer side of the box.
+
+    Returns:
+        ``(left, top, side)``; the square shares the centre of the box to within a pixel and may
+        reach over the edge of the picture. ``side`` is at least 1.
+    """
+    side = max(1, round(max(box.w, box.h) * margin))
+    left = round(box.x + box.w / 2 - side / 2)
+    top = round(box.y + box.h / 2 - side / 2)
+    return left, top, side
+
+
+def square_crop(image: Image, box: Box, *, margin: float, size: int) -> Image:
+    """Cuts the square around a box and brings it to the network's input size.
+
+    What lies beyond the edge of the picture is filled by repeating its outermost pixels, which adds
+    neither a hard border nor a second face.
+
+    Args:
+        image: RGB ``uint8[height, width, 3]``.
+        box: a face's rectangle in pixels of ``image``; it must touch the picture.
+        margin: side of the square as a multiple of the longer side of the box.
+        size: side of the result in pixels.
+
+    Returns:
+        RGB ``uint8[size, size, 3]``.
+
+    Raises:
+        ValueError: the picture is no RGB ``uint8``, or the square lies wholly outside of it.
+    """
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+        raise ValueError(f"expected RGB uint8[height, width, 3], got {image.dtype}{list(image.shape)}")
+    height, width = image.shape[:2]
+    left, top, side = crop_square(box, margin)
+    inner_left, inner_right = max(left, 0), min(left + side, width)
+    inner_top, inner_bottom = max(top, 0), min(top + side, height)
+    if inner_left >= inner_right or inner_top >= inner_bottom:
+        raise ValueError(f"{box} lies outside of the {width}x{height} picture")
+    inner = image[inner_top:inner_bottom, inner_left:inner_right]
+    # Shrink or enlarge the visible part first when it is far larger than needed: a box that reaches
+    # far over the edge must not make a border of gigapixels.
+    scale = size / side
+    columns = _scaled_edges(inner_left - left, inner_right - left, scale, size)
+    rows = _scaled_edges(inner_top - top, inner_bottom - top, scale, size)
+    resized = resize(inner, width=columns[1] - columns[0], height=rows[1] - rows[0])
+    if resized.shape[:2] == (size, size):
+        return resized
+    filled = cv2.copyMakeBorder(
+        resized, rows[0], size - rows[1], columns[0], size - columns[1], cv2.BORDER_REPLICATE
+    )
+    return np.ascontiguousarray(filled, dtype=np.uint8)
+
+
+def _scaled_edges(start: int, stop: int, scale: float, size: int) -> tuple[int, int]:
+    """Where the visible stretch ``start``..``stop`` lies after scaling; never empty."""
+    first = min(round(start * scale), size - 1)
+    last = max(round(stop * scale), first + 1)
+    return first, min(last, size)
+
+
+def resize(image: Image, *, width: int, height: int) -> Image:
+    """Resizes with area averaging when shrinking and bilinear interpolation when enlarging.
+
+    Area averaging keeps fine texture from aliasing into patterns that look like a forgery's.
+
+    Args:
+        image: ``uint8[h, w, 3]``.
+        width: of the result in pixels.
+        height: of the result in pixels.
+
+    Returns:
+        ``uint8[height, width, 3]``.
+    """
+    if image.shape[:2] == (height, width):
+        return np.ascontiguousarray(image)
+    shrinks = width <= image.shape[1] and height <= image.shape[0]
+    method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(image, (width, height), interpolation=method), dtype=np.uint8)
+
+
+def intersection_over_union(a: Box, b: Box) -> float:
+    """Jaccard overlap of two boxes, 0-1."""
+    width = min(a.x + a.w, b.x + b.w) - max(a.x, b.x)
+    height = min(a.y + a.h, b.y + b.h) - max(a.y, b.y)
+    if width <= 0 or height <= 0:
+        return 0.0
+    shared = width * height
+    return shared / (a.w * a.h + b.w * b.h - shared)

@@ -1,0 +1,150 @@
+"""Sources -> FaceCrop, with a ledger of what was read of each source.
+
+The crops of many sources flow in one stream, so that batches fill across files. What cannot travel
+in a batch (a failure, a count of frames, a time taken) is written here by the reading side and read
+by the collecting side, which may run in different threads.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import cv2
+
+from vidscan import ffmpeg
+from vidscan.errors import VidscanError
+from vidscan.faces import FaceDetector, crop_faces
+from vidscan.options import ScanOptions
+from vidscan.records import ErrorInfo, FaceCrop, Frame, ModelCard, Source, SourceKind
+from vidscan.sampling import require_content, sample_frames
+
+SOURCE_FAILURES = (VidscanError, OSError, ValueError, MemoryError, cv2.error)
+"""What one source may die of while the others go on. Anything else is a fault of vidscan's own and
+ends the run."""
+
+
+class Observer(Protocol):
+    """Is told how a scan gets on; called from the reading thread."""
+
+    def frame_sampled(self, source: Source, time_s: float, duration_s: float | None) -> None:
+        """A frame was taken from ``source`` at ``time_s``."""
+        ...
+
+
+@dataclass(slots=True)
+class SourceEntry:
+    """One source's line in the ledger. ``seconds`` are wall times of the reading side."""
+
+    source: Source
+    started: float = field(default_factory=time.perf_counter)
+    duration_s: float | None = None
+    frames: int = 0
+    crops: int = 0
+    decode_seconds: float = 0.0
+    detect_seconds: float = 0.0
+    error: ErrorInfo | None = None
+
+
+class Ledger:
+    """Entries of sources read to their end, oldest first.
+
+    One thread appends and another pops; both are single operations of a deque, which are atomic.
+    """
+
+    def __init__(self) -> None:
+        self._finished: deque[SourceEntry] = deque()
+
+    def close(self, entry: SourceEntry) -> None:
+        """Notes that nothing more will come from a source."""
+        self._finished.append(entry)
+
+    def oldest(self) -> SourceEntry | None:
+        """The first finished source that was not taken yet."""
+        return self._finished[0] if self._finished else None
+
+    def take(self) -> SourceEntry:
+        """Removes and returns the oldest entry."""
+        return self._finished.popleft()
+
+
+def read_crops(
+    sources: Iterable[Source],
+    *,
+    options: ScanOptions,
+    card: ModelCard,
+    detector: FaceDetector,
+    ledger: Ledger,
+    observer: Observer | None,
+    stop: threading.Event,
+) -> Iterator[FaceCrop]:
+    """Reads source after source and yields the faces in them; failures go into the ledger.
+
+    Args:
+        sources: what to read, in order.
+        options: how often to sample and which detections to take.
+        card: gives the crop's geometry.
+        detector: finds the faces.
+        ledger: receives one entry a source, after its last crop.
+        observer: is told of every frame.
+        stop: ends the reading at the next frame when set; the source under way then gets no entry.
+
+    Yields:
+        Crops in the order of sources and of time.
+    """
+    for source in sources:
+        entry = SourceEntry(source)
+        try:
+            for crops in _crops_by_frame(entry, options, card, detector, observer):
+                if stop.is_set():
+                    return
+                entry.crops += len(crops)
+                yield from crops
+        except SOURCE_FAILURES as error:
+            entry.error = describe_failure(source, error)
+        ledger.close(entry)
+
+
+def _crops_by_frame(
+    entry: SourceEntry,
+    options: ScanOptions,
+    card: ModelCard,
+    detector: FaceDetector,
+    observer: Observer | None,
+) -> Iterator[list[FaceCrop]]:
+    source = entry.source
+    require_content(source.path)
+    if source.kind is SourceKind.VIDEO:
+        entry.duration_s = ffmpeg.probe(source.path).duration_s
+    for frame in _timed_frames(entry, options):
+        if observer is not None:
+            observer.frame_sampled(source, frame.time_s, entry.duration_s)
+        started = time.perf_counter()
+        detections = detector.detect(frame.image)
+        crops = list(crop_faces(frame, detections, margin=card.margin, size=card.input_size))
+        entry.detect_seconds += time.perf_counter() - started
+        entry.frames += 1
+        yield crops
+
+
+def _timed_frames(entry: SourceEntry, options: ScanOptions) -> Iterator[Frame]:
+    frames = sample_frames(entry.source, options.sampling)
+    while True:
+        started = time.perf_counter()
+        frame = next(frames, None)
+        entry.decode_seconds += time.perf_counter() - started
+        if frame is None:
+            return
+        yield frame
+
+
+def describe_failure(source: Source, error: BaseException) -> ErrorInfo:
+    """One line for a person; vidscan's own errors already are one."""
+    if isinstance(error, VidscanError):
+        return ErrorInfo(type(error).__name__, str(error))
+    cause = " ".join(str(error).split()) or type(error).__name__
+    return ErrorInfo(type(error).__name__, f"{source.path}: could not be analysed ({cause}): check the file")

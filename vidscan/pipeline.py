@@ -1,0 +1,143 @@
+"""The one list of stages, in order. Composition only: nothing here knows how a stage works."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
+
+import numpy as np
+
+from vidscan import tracks, verdict
+from vidscan.batching import batch_crops
+from vidscan.faces import FaceDetector
+from vidscan.ledger import Ledger, Observer, SourceEntry, read_crops
+from vidscan.options import ScanOptions
+from vidscan.records import (
+    Box,
+    FaceScore,
+    ModelCard,
+    Report,
+    ScoredBatch,
+    Source,
+    StageSeconds,
+    Stats,
+    Status,
+)
+from vidscan.scoring import Scorer, score_batches
+
+
+def scan(
+    sources: Iterable[Source],
+    options: ScanOptions,
+    *,
+    scorer: Scorer,
+    detector: FaceDetector,
+    observer: Observer | None = None,
+) -> Iterator[Report]:
+    """Analyses sources as one stream; batches fill across them.
+
+    Args:
+        sources: clips and stills, in the order in which reports are wanted.
+        options: what to do.
+        scorer: the network; its card gives the crops' geometry and the thresholds.
+        detector: finds the faces.
+        observer: is told of every frame read.
+
+    Yields:
+        One report a source, in order, as soon as its last face was scored. A source that cannot be
+        analysed gives a report with status FAILED, never an exception.
+
+    Raises:
+        ScoringError: the network itself fails.
+    """
+    ledger, stop, card = Ledger(), threading.Event(), scorer.card
+    crops = read_crops(
+        sources, options=options, card=card, detector=detector, ledger=ledger, observer=observer, stop=stop
+    )
+    batches = batch_crops(crops, size=card.input_size, options=options.batching, stop=stop)
+    # Closed before the caller closes the detector, which the reading thread may be using.
+    with closing(batches):
+        yield from collect(score_batches(batches, scorer), ledger, options=options, card=card)
+
+
+def collect(
+    scored: Iterable[ScoredBatch], ledger: Ledger, *, options: ScanOptions, card: ModelCard
+) -> Iterator[Report]:
+    """Gathers the scores of each source and reports on it once they are complete."""
+    scores: dict[str, list[FaceScore]] = defaultdict(list)
+    seconds: dict[str, float] = defaultdict(float)
+
+    def report_oldest() -> Report:
+        entry = ledger.take()
+        name = entry.source.id
+        return build_report(entry, scores.pop(name, []), seconds.pop(name, 0.0), options=options, card=card)
+
+    for batch in scored:
+        rows = face_scores(batch)
+        for row in rows:
+            scores[row.source_id].append(row)
+            seconds[row.source_id] += batch.seconds / len(rows)
+        while (entry := ledger.oldest()) is not None and len(scores[entry.source.id]) == entry.crops:
+            yield report_oldest()
+    # The stream has ended: what is left had its last face in the last batch, or shows no face.
+    while ledger.oldest() is not None:
+        yield report_oldest()
+
+
+def build_report(
+    entry: SourceEntry, scores: Sequence[FaceScore], seconds: float, *, options: ScanOptions, card: ModelCard
+) -> Report:
+    """Judges one source by its scores and its line in the ledger.
+
+    Args:
+        entry: what reading it brought: counts, times and the failure, if any.
+        scores: its faces in the order of time.
+        seconds: what scoring them took.
+        options: echoed in the report; gives the rules of the verdict.
+        card: gives the thresholds.
+    """
+    stats = Stats(
+        duration_s=entry.duration_s,
+        frames_sampled=entry.frames,
+        faces_scored=len(scores),
+        seconds=StageSeconds(
+            decode=entry.decode_seconds,
+            detect=entry.detect_seconds,
+            score=seconds,
+            total=time.perf_counter() - entry.started,
+        ),
+    )
+    if entry.error is not None:
+        return Report(entry.source, Status.FAILED, None, (), (), (), stats, options.echo(), card, entry.error)
+    findings = verdict.judge(scores, tracks.link(scores), card, options.verdict, entry.source.kind)
+    return Report(
+        source=entry.source,
+        status=Status.OK,
+        verdict=findings.verdict,
+        tracks=findings.tracks,
+        timeline=findings.timeline,
+        segments=findings.segments,
+        stats=stats,
+        options=options.echo(),
+        model_card=card,
+    )
+
+
+def face_scores(scored: ScoredBatch) -> list[FaceScore]:
+    """The rows of a batch that are no padding; several members are averaged."""
+    batch = scored.batch
+    probability = scored.fake_probability.mean(axis=1)
+    return [
+        FaceScore(
+            source_id=str(batch.source_id[row]),
+            frame_index=int(batch.frame_index[row]),
+            time_s=float(batch.time_s[row]),
+            box=Box(*(float(value) for value in batch.box[row])),
+            confidence=float(batch.confidence[row]),
+            fake_probability=float(probability[row]),
+        )
+        for row in np.flatnonzero(batch.mask)
+    ]

@@ -1,0 +1,73 @@
+"""What a person sees while a scan is under way; nothing where stderr is no terminal."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+from vidscan.records import Report, Source
+from vidscan.report.legible import shorten, visible
+
+NAME_WIDTH = 36
+"""Characters of a file's name shown beside the bar."""
+
+
+class ScanProgress:
+    """A bar over the clip's time for one source, over files for several; both with an ETA.
+
+    Use as a context manager. The methods may be called from any thread.
+    """
+
+    def __init__(self, console: Console, sources: int, *, shown: bool) -> None:
+        several = sources > 1
+        self._by_files = several
+        counted = MofNCompleteColumn() if several else TextColumn("{task.percentage:>3.0f}%")
+        self._progress = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            counted,
+            TextColumn("[dim]ETA"),
+            TimeRemainingColumn(compact=True),
+            console=console,
+            transient=True,
+            disable=not (shown and console.is_terminal),
+        )
+        self._task: TaskID = self._progress.add_task("starting", total=float(sources) if several else None)
+        self._current: str | None = None
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._progress.stop()
+
+    def frame_sampled(self, source: Source, time_s: float, duration_s: float | None) -> None:
+        """Shows which source is read, and for a single one how far."""
+        if source.id != self._current:
+            self._current = source.id
+            self._progress.update(self._task, description=shorten(visible(source.path.name), NAME_WIDTH))
+        if not self._by_files and duration_s:
+            self._progress.update(self._task, total=duration_s, completed=min(time_s, duration_s))
+
+    def reported(self, report: Report) -> None:
+        """Counts a finished source."""
+        if self._by_files:
+            self._progress.advance(self._task)

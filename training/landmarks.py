@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 import vidscan
 from vidscan.records import Image
+from vidscan.startup import import_tensorflow
 
 Landmarks = npt.NDArray[np.float32]
 """``float32[468, 2]``: x and y in pixels of the crop, in the order of MediaPipe's face mesh."""
@@ -61,7 +62,7 @@ class FaceLandmarker:
         """Loads the network; raises FileNotFoundError where its file is missing."""
         if not self._model.is_file():
             raise FileNotFoundError(f"the face mesh {self._model} is missing: reinstall vidscan")
-        import tensorflow as tf
+        tf = import_tensorflow()
 
         with warnings.catch_warnings():
             # TensorFlow is pinned below 2.20, which drops this interpreter: the warning is no news.

@@ -189,7 +189,7 @@ def test_wrong_pictures_are_refused_in_words(image, words):
 
 def test_preset_by_name():
     assert preset("robust") is PRESETS["robust"]
-    with pytest.raises(ValueError, match=r"gentle.*none, reference, robust"):
+    with pytest.raises(ValueError, match=r"gentle.*none, reference, moderate, robust"):
         preset("gentle")
 
 

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import pytest
+from made_crops import make_crop_folder
+from tiny_network import save_tiny
+
+from training import arguments
+from training.fit_options import FitOptions
+from vidscan.errors import UsageError
+
+
+def parsed(add, *flags):
+    parser = argparse.ArgumentParser()
+    add(parser)
+    return parser.parse_args(list(flags))
+
+
+def test_fit_without_flags_has_the_defaults_of_the_options():
+    found = arguments.fit_options(parsed(arguments.add_fit_arguments, "crops", "--out", "run"))
+    expected = FitOptions(crops=Path("crops"), output=Path("run"))
+    differing = [
+        name for name in FitOptions.__dataclass_fields__ if getattr(found, name) != getattr(expected, name)
+    ]
+    # The reference recipe's batches hold 32 crops.
+    assert differing == ["sampling"]
+    assert found.sampling.batch_size == 32
+
+
+def test_fit_flags_reach_the_options():
+    text = (
+        "crops --out run --name n --backbone lite2 --head linear --phase full --images 900 --seed 4 "
+        "--natural --method-weights deepfakes=1,stylegan256=0.7 --match-resolution a=b,c=180-256 --resume "
+        "--self-blend 0.3 --val-share 0.3 --precision mixed_bfloat16"
+    )
+    found = arguments.fit_options(parsed(arguments.add_fit_arguments, *text.split()))
+    assert (found.backbone, found.head, found.phase) == ("lite2", "linear", "full")
+    assert (found.images, found.resume) == (900, True)
+    assert found.sampling.method_weights == {"deepfakes": 1.0, "stylegan256": 0.7}
+    assert found.sampling.match_resolution == {"a": "b", "c": (180.0, 256.0)}
+    assert not found.sampling.balanced
+    assert found.sampling.self_blend == 0.3
+    assert (found.split.val, found.split.seed) == (0.3, 4)
+
+
+@pytest.mark.parametrize(
+    ("parse", "text"),
+    [
+        (arguments.parse_weights, "deepfakes"),
+        (arguments.parse_weights, "deepfakes=much"),
+        (arguments.parse_resolutions, "a=256-180"),
+        (arguments.parse_resolutions, "=256"),
+    ],
+)
+def test_malformed_pairs_are_refused(parse, text):
+    with pytest.raises(UsageError):
+        parse(text)
+
+
+def test_calibrate_then_evaluate_from_the_command_line(tmp_path, capsys):
+    crops = make_crop_folder(tmp_path / "crops", groups=9)
+    checkpoint = save_tiny(tmp_path / "tiny.keras")
+    from training.manifest import read_manifest, write_manifest
+    from training.split import assign_splits
+
+    write_manifest(crops / "manifest.csv", assign_splits(read_manifest(crops / "manifest.csv")))
+    asked = parsed(arguments.add_calibrate_arguments, str(checkpoint), str(crops), "--misses", "0.1")
+    assert arguments.run_calibrate(asked) == 0
+    assert "FAKE at or above" in capsys.readouterr().out
+    asked = parsed(arguments.add_evaluate_arguments, str(checkpoint), str(crops), "--json", "-")
+    assert arguments.run_evaluate(asked) == 0
+    assert capsys.readouterr().out.startswith("{")
+    asked = parsed(
+        arguments.add_evaluate_arguments,
+        str(checkpoint),
+        str(crops),
+        "--against",
+        "stylegan256=ffhq256+ffhq512",
+    )
+    assert arguments.run_evaluate(asked) == 0
+    assert "ffhq256+ffhq512" in capsys.readouterr().out

@@ -1,0 +1,193 @@
+from __future__ import annotations
+
+import csv
+import json
+import random
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+from made_crops import SIZE, make_crop_folder
+from tiny_network import save_tiny
+
+from training import metrics
+from training.evaluate import EvaluateOptions, as_table, evaluate, figures, measure
+from training.manifest import CropFolder, CropRow, open_crop_folder, read_manifest, write_manifest
+from training.scores import ScoredRow, by_clip, rows_of_split, score_rows, write_scores
+from training.split import SplitOptions, assign_splits, split_record
+from vidscan.errors import UsageError
+from vidscan.model import load_model
+from vidscan.options import VerdictOptions
+from vidscan.records import Box, FaceScore, ModelCard, SourceKind
+from vidscan.verdict import judge
+
+CARD = ModelCard("toy", "toy", SIZE)
+
+
+@dataclass(frozen=True)
+class ToyScorer:
+    """Says how green a crop is."""
+
+    card: ModelCard = CARD
+
+    def score(self, crops):
+        green = crops[..., 1].mean(axis=(1, 2)) - crops[..., [0, 2]].mean(axis=(1, 2, 3))
+        return (1 / (1 + np.exp(-(green - 20) / 20))).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return open_crop_folder(make_crop_folder(tmp_path_factory.mktemp("made") / "crops", groups=9))
+
+
+def options(folder, **changed):
+    return replace(EvaluateOptions(folder.path / "none.keras", folder.path, split="all"), **changed)
+
+
+def shuffled(folder: CropFolder, seed: int) -> CropFolder:
+    order = list(range(len(folder.rows)))
+    random.Random(seed).shuffle(order)
+    return replace(folder, rows=tuple(folder.rows[i] for i in order), landmarks=folder.landmarks[order])
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_shuffled_manifest_gives_identical_figures(folder, seed):
+    plain, _ = measure(ToyScorer(), folder, options(folder))
+    mixed, _ = measure(ToyScorer(), shuffled(folder, seed), options(folder, batch_size=7))
+    assert mixed == plain
+    assert plain["crops"]["auc"] > 0.6, "a figure that says nothing would not show a mix-up"
+
+
+def test_scores_belong_to_their_rows(folder):
+    places = list(range(len(folder.rows)))[::-1]
+    for item, place in zip(score_rows(ToyScorer(), folder, places, batch_size=5), places, strict=True):
+        alone = score_rows(ToyScorer(), folder, [place])[0]
+        assert item == alone
+        assert item.row is folder.rows[place]
+
+
+def test_figures_tell_manipulations_and_real_collections_apart(folder):
+    """Scores are made up: swaps are found, GAN portraits are not, big portraits raise false alarms."""
+    chance = {"deepfakes": 0.9, "faceswap": 0.8, "stylegan256": 0.1, "ffhq512": 0.95}
+    scored = [ScoredRow(row, chance.get(row.method, 0.2)) for row in folder.rows]
+    result = figures(scored, CARD, options(folder, against={"stylegan256": ["ffhq256"]}))
+    assert result["manipulations"]["deepfakes"]["against"] == ["original"]
+    assert result["manipulations"]["deepfakes"]["clip_auc"] == 1
+    assert result["manipulations"]["stylegan256"]["clip_auc"] == 0
+    assert result["manipulations"]["stylegan256"]["real_clips"] == 6
+    assert result["reals"]["ffhq512"]["false_alarm_rate"] == 1
+    assert result["reals"]["original"]["called_fake"] == 0
+    assert result["verdicts"]["real"] == {"FAKE": 6, "UNCERTAIN": 0, "REAL": 15}
+    assert result["clips"]["count"] == 9 * 3 + 18
+    assert result["crops"]["count"] == len(folder.rows)
+    low, high = result["clips"]["auc_interval"]
+    assert low < result["clips"]["auc"] < high
+
+
+def test_a_clip_is_scored_as_a_verdict_scores_one_person(folder):
+    rows = [row for row in folder.rows if row.clip == "original_3.mp4"]
+    chances = [0.2, 0.7, 0.9999]
+    found = by_clip([ScoredRow(row, chance) for row, chance in zip(rows, chances, strict=True)], CARD)[0]
+    faces = [
+        FaceScore("c", i, row.time_s, Box(row.x, row.y, row.w, row.h), 0.9, chance)
+        for i, (row, chance) in enumerate(zip(rows, chances, strict=True))
+    ]
+    verdict = judge(faces, [0, 0, 0], CARD, VerdictOptions(), SourceKind.VIDEO).verdict
+    assert found.fake_probability == verdict.fake_probability
+    logits = np.log(np.array([0.2, 0.7, 0.995]) / (1 - np.array([0.2, 0.7, 0.995])))
+    assert found.fake_probability == pytest.approx(1 / (1 + np.exp(-logits.mean())))
+    assert (found.crops, found.fake, found.method) == (3, False, "original")
+
+
+def split_card(rows, seed=0):
+    split = SplitOptions(seed=seed)
+    return replace(CARD, split=split_record(assign_splits(rows, split), split))
+
+
+def test_the_card_says_which_rows_are_the_test_rows(folder):
+    expected = [
+        i for i, row in enumerate(assign_splits(folder.rows, SplitOptions(seed=5))) if row.split == "test"
+    ]
+    assert rows_of_split(folder, split_card(folder.rows, 5), "test") == expected
+    assert rows_of_split(folder, CARD, "all") == list(range(len(folder.rows)))
+
+
+def test_a_manifest_with_splits_goes_before_the_card(folder):
+    rows = assign_splits(folder.rows, SplitOptions(seed=1))
+    stated = replace(folder, rows=rows)
+    assert rows_of_split(stated, CARD, "val") == [i for i, row in enumerate(rows) if row.split == "val"]
+
+
+def test_people_of_the_training_are_refused_in_a_test(folder):
+    card = split_card(folder.rows, 5)
+    leaking = replace(folder, rows=tuple(replace(row, split="test") for row in folder.rows))
+    with pytest.raises(UsageError, match="pair"):
+        rows_of_split(leaking, card, "test")
+
+
+def test_without_a_split_anywhere_there_is_no_test(folder):
+    with pytest.raises(UsageError, match="--split all"):
+        rows_of_split(folder, CARD, "test")
+
+
+def test_crops_of_another_size_are_refused(folder):
+    with pytest.raises(UsageError, match="takes 48 px, the crops have 32"):
+        score_rows(ToyScorer(replace(CARD, input_size=48)), folder, [0])
+
+
+def test_per_clip_limits_the_crops(folder):
+    result, scored = measure(ToyScorer(), folder, options(folder, per_clip=1))
+    assert result["crops"]["count"] == result["clips"]["count"] == len(scored)
+
+
+def test_scores_are_written_one_line_a_crop(folder, tmp_path):
+    scored = score_rows(ToyScorer(), folder, [3, 1, 2])
+    write_scores(tmp_path / "scores.csv", scored)
+    with (tmp_path / "scores.csv").open() as stream:
+        lines = list(csv.DictReader(stream))
+    assert [line["file"] for line in lines] == [folder.rows[i].file for i in (3, 1, 2)]
+    for line, item in zip(lines, scored, strict=True):
+        assert float(line["fake_probability"]) == pytest.approx(item.fake_probability, abs=1e-6)
+
+
+def test_a_checkpoint_is_evaluated_from_end_to_end(tmp_path):
+    crops = make_crop_folder(tmp_path / "crops", groups=9)
+    checkpoint = save_tiny(tmp_path / "tiny.keras")
+    write_manifest(crops / "manifest.csv", assign_splits(read_manifest(crops / "manifest.csv")))
+    result = evaluate(
+        EvaluateOptions(checkpoint, crops, scores=tmp_path / "s.csv", report=tmp_path / "r.json", record=True)
+    )
+    assert json.loads((tmp_path / "r.json").read_text()) == json.loads(json.dumps(result))
+    assert result["checkpoint"]["sha256"] == load_model(checkpoint).card.sha256
+    lines = (tmp_path / "s.csv").read_text().splitlines()
+    assert len(lines) == 1 + result["crops"]["count"]
+    recorded = load_model(checkpoint).card.metrics["test"]
+    assert recorded["clips"]["auc"] == pytest.approx(result["clips"]["auc"])
+    assert "evaluate tiny.keras" in recorded["command"]
+
+
+def test_the_table_shows_every_figure_and_fits_a_terminal(folder):
+    result, _ = measure(ToyScorer(), folder, options(folder))
+    table = as_table(result)
+    for word in ("AUC", "EER", "precision", "recall", "support", "deepfakes", "stylegan256", "ffhq512"):
+        assert word in table
+    assert f"{result['clips']['auc']:.3f}" in table
+    assert max(map(len, table.splitlines())) <= 100
+
+
+def test_one_class_alone_can_be_measured(folder):
+    reals = replace(folder, rows=tuple(row for row in folder.rows if row.label == "real"))
+    result, _ = measure(ToyScorer(), reals, options(reals))
+    assert result["clips"]["auc"] is None
+    assert result["manipulations"] == {}
+    assert " - " in as_table(result).replace("-\n", "- ")
+
+
+def test_interval_and_summary_use_clips_not_crops(folder):
+    scored = [ScoredRow(row, 0.3 + 0.4 * (row.label == "fake")) for row in folder.rows]
+    result = figures(scored, CARD, options(folder))
+    clips = by_clip(scored, CARD)
+    fake = np.array([clip.fake for clip in clips])
+    score = np.array([clip.fake_probability for clip in clips])
+    assert result["clips"]["auc"] == metrics.auc(fake, score)
+    assert isinstance(scored[0].row, CropRow)

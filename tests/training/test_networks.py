@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from made_crops import SIZE
+from tiny_network import build_tiny
+
+from training.networks import (
+    choose_trainable,
+    compile_network,
+    restore_optimizer,
+    seed_dropout,
+    with_precision,
+)
+from vidscan.errors import UsageError
+from vidscan.model import build_network
+from vidscan.startup import import_keras
+
+PICTURES = np.random.default_rng(0).uniform(0, 255, (4, SIZE, SIZE, 3)).astype(np.float32)
+TARGETS = np.array([[1], [1], [0], [0]], np.float32)
+
+
+def trainable(network):
+    return [layer.name for layer in network.layers if layer.trainable and layer.trainable_variables]
+
+
+def test_the_head_phase_trains_the_head_alone_with_the_reference_numbers():
+    network = build_network("efficientnetb0", input_size=SIZE, head="reference", weights=None)
+    choose_trainable(network, "head")
+    assert trainable(network) == ["head_bn1", "head_dense", "head_bn2", "probability"]
+
+
+def test_the_last_phase_unfreezes_layers_but_not_their_normalisation():
+    network = build_tiny()
+    choose_trainable(network, "last", unfreeze=3)
+    assert trainable(network) == ["conv1", "probability"]
+    assert not network.get_layer("bn1").trainable
+    choose_trainable(network, "last", unfreeze=99)
+    assert trainable(network) == ["conv0", "conv1", "probability"]
+
+
+def test_the_full_phase_thaws_everything_again():
+    network = build_tiny()
+    choose_trainable(network, "head")
+    choose_trainable(network, "full")
+    assert trainable(network) == ["conv0", "bn0", "conv1", "bn1", "probability"]
+
+
+def test_a_network_without_pooling_is_refused():
+    keras = import_keras()
+    inputs = keras.Input((SIZE, SIZE, 3))
+    outputs = keras.layers.Dense(1)(keras.layers.Flatten()(inputs))
+    with pytest.raises(UsageError, match="no global average pooling"):
+        choose_trainable(keras.Model(inputs, outputs), "head")
+
+
+def test_frozen_normalisation_keeps_its_statistics_while_the_head_learns():
+    network = build_tiny()
+    choose_trainable(network, "head")
+    compile_network(network, "head")
+    before = [np.array(value) for value in network.get_weights()]
+    for _ in range(3):
+        network.train_on_batch(PICTURES, TARGETS)
+    changed = [not np.array_equal(a, b) for a, b in zip(before, network.get_weights(), strict=True)]
+    assert changed == [False] * 10 + [True] * 2
+
+
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+def test_precision_changes_the_arithmetic_and_not_the_weights(precision):
+    network = build_tiny()
+    choose_trainable(network, "last", 3)
+    half = with_precision(network, precision)
+    assert half.get_layer("conv1").compute_dtype == precision.removeprefix("mixed_")
+    assert half.get_layer("probability").compute_dtype == "float32"
+    assert trainable(half) == trainable(network)
+    back = with_precision(half, "float32")
+    assert np.array_equal(back.predict_on_batch(PICTURES), network.predict_on_batch(PICTURES))
+    assert np.allclose(half.predict_on_batch(PICTURES), network.predict_on_batch(PICTURES), atol=0.05)
+    compile_network(half, "full")
+    scaled = type(half.optimizer).__name__ == "LossScaleOptimizer"
+    assert scaled == (precision == "mixed_float16")
+    half.optimizer.learning_rate = 1e-3
+    assert np.isfinite(half.train_on_batch(PICTURES, TARGETS))
+
+
+def test_only_kernels_decay():
+    network = build_tiny(dropout=0.0)
+    compile_network(network, "full", weight_decay=0.5)
+    network.optimizer.build(network.trainable_variables)
+    decaying = [v.path for v in network.trainable_variables if network.optimizer._use_weight_decay(v)]
+    assert decaying == ["conv0/kernel", "conv1/kernel", "probability/kernel"]
+
+
+def test_an_optimiser_put_back_continues_as_if_nothing_had_happened():
+    first, second = build_tiny(dropout=0.0), build_tiny(dropout=0.0)
+    for network in (first, second):
+        compile_network(network, "full")
+    for _ in range(4):
+        first.train_on_batch(PICTURES, TARGETS)
+    second.set_weights(first.get_weights())
+    restore_optimizer(second, [np.array(variable) for variable in first.optimizer.variables])
+    for network in (first, second):
+        network.train_on_batch(PICTURES, TARGETS)
+    for ours, theirs in zip(first.get_weights(), second.get_weights(), strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-6)
+
+
+def test_dropout_is_seeded_by_epoch():
+    network = build_tiny(dropout=0.5)
+
+    def outputs(epoch):
+        seed_dropout(network, 3, epoch)
+        return np.asarray(network(PICTURES, training=True))
+
+    first = outputs(1)
+    assert not np.allclose(first, outputs(2))
+    state = [np.array(value) for value in network.get_weights()]
+    assert np.allclose(first, outputs(1), atol=1e-5)
+    assert len(state) == 12

@@ -1,0 +1,34 @@
+"""A network small enough to be trained within a test, saved as a checkpoint to start from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from made_crops import SIZE
+
+from vidscan.model import save_checkpoint
+from vidscan.records import ModelCard
+from vidscan.startup import import_keras
+
+
+def build_tiny(dropout: float = 0.2, size: int = SIZE):
+    """Two convolutions with batch normalisation, in the form of the real ones: flat, pooled, sigmoid."""
+    keras = import_keras()
+    layers = keras.layers
+    keras.utils.set_random_seed(7)
+    inputs = keras.Input((size, size, 3), name="crop")
+    x = layers.Rescaling(1 / 128, -1.0, name="rescaling")(inputs)
+    for number, filters in enumerate((6, 8)):
+        x = layers.Conv2D(filters, 3, strides=2, use_bias=False, name=f"conv{number}")(x)
+        x = layers.BatchNormalization(momentum=0.8, name=f"bn{number}")(x)
+        x = layers.Activation("relu", name="top_activation" if number else "activation0")(x)
+    x = layers.GlobalAveragePooling2D(name="avg_pool")(x)
+    x = layers.Dropout(dropout, name="head_dropout")(x)
+    outputs = layers.Dense(1, activation="sigmoid", dtype="float32", name="probability")(x)
+    return keras.Model(inputs, outputs, name="tiny")
+
+
+def save_tiny(path: Path) -> Path:
+    """Saves the tiny network with a card that names its backbone."""
+    save_checkpoint(build_tiny(), path, ModelCard("tiny", "tiny-net", SIZE))
+    return path

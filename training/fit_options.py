@@ -1,0 +1,94 @@
+"""What a training can be told: the options of ``vidscan-train fit``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from training.augment import PRESETS
+from training.dataset import SamplingOptions
+from training.networks import PHASES, PRECISIONS
+from training.split import SplitOptions
+from vidscan.errors import UsageError
+
+DEFAULT_EPOCHS = {"head": 30, "last": 15, "full": 10}
+DEFAULT_TERMS = "research use; see the terms of the training data"
+
+
+@dataclass(frozen=True, slots=True)
+class FitOptions:
+    """What to train, on what, and for how long.
+
+    Attributes:
+        crops: the crop folder.
+        output: the run's folder.
+        name: of the final checkpoint.
+        backbone: see ``vidscan.backbones.BACKBONES``.
+        head: ``reference`` or ``linear``.
+        weights: what the backbone starts from: ``imagenet``, ``none`` or a weights file.
+        initial: a checkpoint to go on from, instead of a new network.
+        phase: ``head``, ``last`` or ``full``; see ``networks.choose_trainable``.
+        unfreeze: layers that ``last`` unfreezes.
+        images: training pictures in all; overrides ``epochs``.
+        minutes: training time in all (steps alone); overrides both, and is not reproducible.
+        steps_per_epoch: batches between two validations; one pass over the crops if None.
+        learning_rate: where to start from (head, last) or to rise to (full).
+        norm_momentum: of batch normalisation's statistics; see ``networks.set_normalisation_momentum``.
+        average: decay of the weights' moving average; 0 keeps the last weights.
+        val_per_clip: validation crops of each clip, 0 for all.
+    """
+
+    crops: Path
+    output: Path
+    name: str = "detector"
+    backbone: str = "efficientnetb4"
+    head: str = "reference"
+    dropout: float = 0.5
+    weights: str = "imagenet"
+    initial: Path | None = None
+    phase: str = "head"
+    unfreeze: int = 20
+    sampling: SamplingOptions = field(default_factory=SamplingOptions)
+    augmentation: str = "robust"
+    split: SplitOptions = field(default_factory=SplitOptions)
+    epochs: int | None = None
+    images: int | None = None
+    minutes: float | None = None
+    steps_per_epoch: int | None = None
+    learning_rate: float | None = None
+    weight_decay: float = 0.02
+    label_smoothing: float = 0.0
+    clip_norm: float = 1.0
+    warmup: float = 0.1
+    norm_momentum: float = 0.9
+    average: float = 0.999
+    precision: str = "float32"
+    val_per_clip: int = 6
+    workers: int = 2
+    seed: int = 0
+    resume: bool = False
+    terms: str = DEFAULT_TERMS
+    data: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuses what cannot be trained, before anything is read."""
+        if self.phase not in PHASES or self.precision not in PRECISIONS:
+            raise UsageError(
+                f"--phase must be one of {', '.join(PHASES)}; --precision of {', '.join(PRECISIONS)}"
+            )
+        if self.augmentation not in PRESETS:
+            raise UsageError(f"--augment must be one of {', '.join(PRESETS)}, not '{self.augmentation}'")
+        for name in ("epochs", "images", "minutes", "steps_per_epoch", "learning_rate", "workers"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise UsageError(f"--{name.replace('_', '-')} must be above 0")
+        if not 0 <= self.average < 1:
+            raise UsageError("--average must be at least 0 and below 1")
+
+    def compilation(self) -> dict[str, float]:
+        """Keyword arguments of ``networks.compile_network``."""
+        return {
+            "weight_decay": self.weight_decay,
+            "label_smoothing": self.label_smoothing,
+            "clip_norm": self.clip_norm,
+        }

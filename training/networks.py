@@ -1,0 +1,131 @@
+"""Makes a network ready to be trained: which layers learn, in which precision, by which optimiser."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vidscan.errors import UsageError
+from vidscan.startup import import_keras
+
+PHASES = ("head", "last", "full")
+PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
+
+_PEAK_RATES = {"head": 1e-3, "last": 1e-4, "full": 4e-4}
+
+
+def peak_rate(phase: str) -> float:
+    """Learning rate that a phase starts from (head, last) or rises to (full) unless told otherwise."""
+    return _PEAK_RATES[phase]
+
+
+def choose_trainable(network: Any, phase: str, unfreeze: int = 20) -> None:
+    """Freezes what a phase does not train.
+
+    ``head``: all below the pooling is frozen. ``last``: the last ``unfreeze`` layers below it learn
+    too, but not their batch normalisation, whose statistics a small set would spoil. ``full``: all.
+    """
+    base, _ = _base_and_head(network)
+    for layer in network.layers:
+        layer.trainable = True
+    if phase == "full":
+        return
+    first = len(base) - unfreeze if phase == "last" else len(base)
+    for place, layer in enumerate(base):
+        normalisation = type(layer).__name__ == "BatchNormalization"
+        layer.trainable = place >= first and not normalisation
+
+
+def set_normalisation_momentum(network: Any, momentum: float) -> None:
+    """Sets how slowly batch normalisation's statistics follow the batches.
+
+    The customary 0.99 is for trainings of many thousand steps. Fine-tuning may have a few hundred, and
+    then a third of the statistics that inference uses would still be those of the first weights.
+    """
+    for layer in network.layers:
+        if type(layer).__name__ == "BatchNormalization":
+            layer.momentum = momentum
+
+
+def _base_and_head(network: Any) -> tuple[list[Any], list[Any]]:
+    """Layers before the last global pooling, and from it on."""
+    pools = [i for i, layer in enumerate(network.layers) if type(layer).__name__ == "GlobalAveragePooling2D"]
+    if not pools:
+        raise UsageError(f"{network.name} has no global average pooling: where its head begins is unknown")
+    return network.layers[: pools[-1]], network.layers[pools[-1] :]
+
+
+def with_precision(network: Any, precision: str) -> Any:
+    """A copy of ``network``, weights included, that computes in ``precision``; its output stays float32."""
+    keras = import_keras()
+    last = network.layers[-1].name
+
+    def rebuilt(layer: Any) -> Any:
+        config = layer.get_config()
+        config["dtype"] = "float32" if layer.name == last else precision
+        return type(layer).from_config(config)
+
+    copy = keras.models.clone_model(network, clone_function=rebuilt)
+    copy.set_weights(network.get_weights())
+    for ours, theirs in zip(copy.layers, network.layers, strict=True):
+        ours.trainable = theirs.trainable
+    return copy
+
+
+def compile_network(
+    network: Any,
+    phase: str,
+    *,
+    weight_decay: float = 0.02,
+    label_smoothing: float = 0.0,
+    clip_norm: float = 1.0,
+) -> None:
+    """Compiles for a phase.
+
+    ``head`` and ``last``: Adam and the focal loss (gamma 2; T.-Y. Lin et al., 2017) of the reference
+    recipe. ``full``: AdamW and plain cross-entropy; no decay on biases and normalisation, which it
+    would only shrink. Float16 gets loss scaling.
+    """
+    keras = import_keras()
+    rate = peak_rate(phase)
+    if phase == "full":
+        optimizer = keras.optimizers.AdamW(rate, weight_decay=weight_decay, global_clipnorm=clip_norm)
+        optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+        loss = keras.losses.BinaryCrossentropy(label_smoothing=label_smoothing)
+    else:
+        optimizer = keras.optimizers.Adam(rate, global_clipnorm=clip_norm)
+        loss = keras.losses.BinaryFocalCrossentropy(gamma=2.0, label_smoothing=label_smoothing)
+    # Keras looks at the model's own policy, which says nothing about layers that were given theirs.
+    if any(layer.compute_dtype == "float16" for layer in network.layers):
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+    # XLA on a CPU under TensorFlow takes many times as long; JAX has nothing else.
+    jit = False if keras.backend.backend() == "tensorflow" else "auto"
+    network.compile(optimizer=optimizer, loss=loss, jit_compile=jit)
+
+
+def restore_optimizer(network: Any, values: list[np.ndarray]) -> None:
+    """Puts saved ``optimizer.variables`` back, after :func:`compile_network` made a new optimiser.
+
+    The optimiser that Keras itself reads back has forgotten which variables do not decay.
+    """
+    network.optimizer.build(network.trainable_variables)
+    for variable, value in zip(network.optimizer.variables, values, strict=True):
+        variable.assign(value)
+
+
+def seed_dropout(network: Any, seed: int, epoch: int) -> None:
+    """Sets every layer's random state from ``seed`` and ``epoch``: Keras does not save it."""
+    for place, layer in enumerate(network.layers):
+        generator = getattr(layer, "seed_generator", None)
+        if generator is not None:
+            state = np.random.default_rng([seed, epoch, place]).integers(0, 2**31 - 1, 2)
+            generator.state.assign(state.astype(np.uint32))
+
+
+def read_network(path: Path) -> Any:
+    """The network of a checkpoint, through the same gate as serving."""
+    from vidscan.model import load_model
+
+    return load_model(path).network

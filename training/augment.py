@@ -29,8 +29,8 @@ class AugmentOptions:
 
     ``geometry`` draws rotation (degrees), shift and zoom (shares of the side) together, in one warp.
     ``light`` draws brightness and contrast (shares) and gamma (share, log scale); ``colour`` draws hue
-    (degrees) and saturation (share). ``rescale_min`` is the smallest share of the side to which a crop
-    is reduced before it is enlarged again. ``blur_sigma`` is in pixels, ``noise_sigma`` in grey levels,
+    (degrees), saturation (share) and tint (grey levels). ``rescale_min`` is the smallest share of the
+    side to which a crop is reduced before it is enlarged again. ``blur_sigma`` is in pixels, ``noise_sigma`` in grey levels,
     both upper ends. ``jpeg_quality`` is a closed range; ``jpeg_twice`` the probability that a crop that
     was compressed is compressed once more. ``codec_quality`` is the JPEG quality that stands for a
     video encoder's. ``cutout_side`` is the longest side of the rectangle, as a share of the crop's.
@@ -48,6 +48,7 @@ class AugmentOptions:
     colour: float = 0.0
     hue_deg: float = 12.0
     saturation: float = 0.3
+    tint: float = 10.0
     grayscale: float = 0.0
     cutout: float = 0.0
     cutout_side: float = 0.35
@@ -87,18 +88,25 @@ PRESETS: Mapping[str, AugmentOptions] = {
         jpeg_quality=(50, 95),
         jpeg_twice=0.1,
     ),
+    # Colours far apart, since broadcasts and old cameras have skins of every colour, and a network that
+    # saw few people takes an odd one for a forgery.
     "robust": AugmentOptions(
         flip=0.5,
         geometry=0.7,
-        light=0.5,
-        colour=0.35,
-        grayscale=0.04,
+        light=0.6,
+        brightness=0.25,
+        contrast=0.3,
+        colour=0.6,
+        hue_deg=15.0,
+        saturation=0.5,
+        tint=18.0,
+        grayscale=0.05,
         cutout=0.08,
-        blur=0.15,
-        rescale=0.4,
-        noise=0.15,
-        codec=0.2,
-        jpeg=0.5,
+        blur=0.12,
+        rescale=0.35,
+        noise=0.12,
+        codec=0.12,
+        jpeg=0.45,
     ),
 }
 """The named sets of options; ``robust`` is what training uses unless told otherwise."""
@@ -161,9 +169,13 @@ def shift_colour(image: Image, hue_deg: float, saturation: float, offset: np.nda
     return cv2.transform(image, np.column_stack((_YIQ_TO_RGB @ turn @ _RGB_TO_YIQ, added)))
 
 
-def colour(image: Image, rng: Rng, hue_deg: float, saturation: float) -> Image:
-    """Turns the hue by up to ±``hue_deg`` and changes the saturation by up to ±``saturation`` (share)."""
-    return shift_colour(image, rng.uniform(-hue_deg, hue_deg), 1.0 + rng.uniform(-saturation, saturation))
+def colour(image: Image, rng: Rng, hue_deg: float, saturation: float, tint: float = 0.0) -> Image:
+    """Turns the hue by up to ±``hue_deg``, changes the saturation by up to ±``saturation`` (share).
+
+    ``tint`` (grey levels) is the most that each channel is raised or lowered, as a wrong white balance does.
+    """
+    turned, share = rng.uniform(-hue_deg, hue_deg), 1.0 + rng.uniform(-saturation, saturation)
+    return shift_colour(image, turned, share, rng.uniform(-tint, tint, 3))
 
 
 def grayscale(image: Image, rng: Rng) -> Image:
@@ -286,7 +298,7 @@ def _steps(options: AugmentOptions) -> tuple[tuple[float, Callable[..., Image], 
         (o.flip, flip, ()),
         (o.geometry, move, (o.rotation_deg, o.shift, o.zoom)),
         (o.light, light, (o.brightness, o.contrast, o.gamma)),
-        (o.colour, colour, (o.hue_deg, o.saturation)),
+        (o.colour, colour, (o.hue_deg, o.saturation, o.tint)),
         (o.grayscale, grayscale, ()),
         (o.cutout, cutout, (o.cutout_side,)),
         (o.blur, blur, (o.blur_sigma,)),

@@ -30,10 +30,11 @@ class AugmentOptions:
     ``geometry`` draws rotation (degrees), shift and zoom (shares of the side) together, in one warp.
     ``light`` draws brightness and contrast (shares) and gamma (share, log scale); ``colour`` draws hue
     (degrees), saturation (share) and tint (grey levels). ``rescale_min`` is the smallest share of the
-    side to which a crop is reduced before it is enlarged again. ``blur_sigma`` is in pixels, ``noise_sigma`` in grey levels,
-    both upper ends. ``jpeg_quality`` is a closed range; ``jpeg_twice`` the probability that a crop that
-    was compressed is compressed once more. ``codec_quality`` is the JPEG quality that stands for a
-    video encoder's. ``cutout_side`` is the longest side of the rectangle, as a share of the crop's.
+    side to which a crop is reduced before it is enlarged again. ``blur_sigma`` is in pixels,
+    ``noise_sigma`` in grey levels, both upper ends. ``jpeg_quality`` is a closed range; ``jpeg_twice``
+    the probability that a crop that was compressed is compressed once more. ``codec_quality`` is the
+    JPEG quality that stands for a video encoder's. ``cutout_side`` is the longest side of the
+    rectangle, as a share of the crop's.
     """
 
     flip: float = 0.0

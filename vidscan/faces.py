@@ -63,6 +63,7 @@ class MediaPipeFaceDetector:
 
     def __init__(self, options: DetectionOptions) -> None:
         self._options = options
+        self._closed = False
         self._stack = ExitStack()
         try:
             self._full_range = self._open("face_detection_full_range_sparse.tflite")
@@ -107,10 +108,13 @@ class MediaPipeFaceDetector:
 
     def close(self) -> None:
         """Ends MediaPipe's threads. The detector cannot be used afterwards."""
+        self._closed = True
         self._stack.close()
 
     def detect(self, image: Image) -> list[Detection]:
         """All faces in an RGB ``uint8[height, width, 3]`` picture, surest first."""
+        if self._closed:  # MediaPipe itself would say that there is no face
+            raise DetectionError("the face detector was closed: start another")
         picture = _picture(image)
         height, width = image.shape[:2]
         try:

@@ -137,6 +137,7 @@ def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT")
     parser.add_argument("crops", type=Path, metavar="CROPS")
     parser.add_argument("--split", choices=("train", "val", "test", "all"), default="test")
+    parser.add_argument("--methods", default="", metavar="NAME,…", help="only these, real ones included")
     parser.add_argument(
         "--against",
         default="",
@@ -160,6 +161,7 @@ def run_evaluate(arguments: argparse.Namespace) -> int:
             checkpoint=arguments.checkpoint,
             crops=arguments.crops,
             split=arguments.split,
+            methods=[name.strip() for name in arguments.methods.split(",") if name.strip()],
             against={name: reals.split("+") for name, reals in _pairs(arguments.against)},
             per_clip=arguments.per_clip,
             batch_size=arguments.batch_size,

@@ -23,7 +23,7 @@ from training.scores import (
     write_scores,
 )
 from training.validation import comparable_reals, spread_over_clips
-from vidscan.errors import ReportError
+from vidscan.errors import ReportError, UsageError
 from vidscan.records import ModelCard
 from vidscan.scoring import Scorer
 
@@ -34,7 +34,8 @@ SCHEMA = "vidscan.evaluation/1"
 class EvaluateOptions:
     """What to measure.
 
-    ``split``: ``train``, ``val``, ``test`` or ``all``. ``against`` names, for a manipulation, the real
+    ``split``: ``train``, ``val``, ``test`` or ``all``. ``methods`` are those looked at, real ones
+    included (all where empty). ``against`` names, for a manipulation, the real
     methods it is compared with, where those that share its people are not meant. ``per_clip`` limits the
     crops of each clip (0: all). ``scores`` and ``report`` are files to write; ``record`` puts the main
     figures into the checkpoint's card.
@@ -43,6 +44,7 @@ class EvaluateOptions:
     checkpoint: Path
     crops: Path
     split: str = "test"
+    methods: Sequence[str] = ()
     against: Mapping[str, Sequence[str]] = field(default_factory=dict)
     per_clip: int = 0
     batch_size: int = 32
@@ -83,9 +85,17 @@ def measure(
 ) -> tuple[dict[str, Any], list[ScoredRow]]:
     """Scores and measures without touching files: the part that tests can call with a toy scorer."""
     places = rows_of_split(folder, model.card, options.split)
+    places = _of_methods(places, folder, options.methods)
     places = spread_over_clips(places, folder.rows, options.per_clip)
     scored = score_rows(model, folder, places, batch_size=options.batch_size)
     return figures(scored, model.card, options), scored
+
+
+def _of_methods(places: Sequence[int], folder: CropFolder, methods: Sequence[str]) -> list[int]:
+    known = {folder.rows[place].method for place in places}
+    if unknown := sorted(set(methods) - known):
+        raise UsageError(f"--methods {','.join(unknown)}: not among {', '.join(sorted(known))}")
+    return [place for place in places if not methods or folder.rows[place].method in methods]
 
 
 def figures(scored: Sequence[ScoredRow], card: ModelCard, options: EvaluateOptions) -> dict[str, Any]:
@@ -96,6 +106,7 @@ def figures(scored: Sequence[ScoredRow], card: ModelCard, options: EvaluateOptio
     return {
         "schema": SCHEMA,
         "split": options.split,
+        "methods": sorted({item.row.method for item in scored}),
         "fake_threshold": threshold,
         "real_threshold": card.real_threshold,
         "calibrated": card.calibration is not None,
@@ -169,8 +180,9 @@ def _record(options: EvaluateOptions, result: Mapping[str, Any]) -> None:
     path = card_path(options.checkpoint)
     card = read_card(path)
     names = ("count", "auc", "auc_interval", "eer", "average_precision", "accuracy", "calibration_error")
+    limited = f" --methods {','.join(options.methods)}" if options.methods else ""
     kept = {
-        "command": f"vidscan-train evaluate {options.checkpoint.name} CROPS --split {options.split}",
+        "command": f"vidscan-train evaluate {options.checkpoint.name} CROPS --split {options.split}{limited}",
         "clips": {name: result["clips"][name] for name in names},
         "crops": {name: result["crops"][name] for name in ("count", "auc", "eer")},
         "verdicts": result["verdicts"],
@@ -180,7 +192,8 @@ def _record(options: EvaluateOptions, result: Mapping[str, Any]) -> None:
         },
         "false_alarms": {name: row["false_alarm_rate"] for name, row in result["reals"].items()},
     }
-    write_card(replace(card, metrics={**card.metrics, options.split: kept}), path)
+    name = " ".join([options.split, *options.methods])
+    write_card(replace(card, metrics={**card.metrics, name: kept}), path)
 
 
 def as_table(result: Mapping[str, Any]) -> str:

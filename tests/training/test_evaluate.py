@@ -191,3 +191,11 @@ def test_interval_and_summary_use_clips_not_crops(folder):
     score = np.array([clip.fake_probability for clip in clips])
     assert result["clips"]["auc"] == metrics.auc(fake, score)
     assert isinstance(scored[0].row, CropRow)
+
+
+def test_methods_limit_what_is_measured(folder):
+    some, scored = measure(ToyScorer(), folder, options(folder, methods=["original", "deepfakes"]))
+    assert {item.row.method for item in scored} == {"original", "deepfakes"} == set(some["methods"])
+    assert set(some["manipulations"]) == {"deepfakes"}
+    with pytest.raises(UsageError, match="--methods nonesuch: not among .*deepfakes"):
+        measure(ToyScorer(), folder, options(folder, methods=["nonesuch"]))

@@ -16,6 +16,10 @@ from vidscan.options import BatchingOptions
 from vidscan.records import CropBatch, FaceCrop
 from vidscan.startup import import_tensorflow
 
+IDLE_S = 1.0
+"""After so long without a batch one of padding alone is given, so that the consumer can look around:
+a long clip without a face should keep neither the reports before it nor Ctrl-C waiting."""
+
 
 def batch_crops(
     crops: Iterable[FaceCrop],
@@ -39,7 +43,8 @@ def batch_crops(
             look at it now and then.
 
     Yields:
-        Batches of ``options.batch_size`` rows.
+        Batches of ``options.batch_size`` rows; while there is none for ``IDLE_S``, batches without a
+        crop.
     """
     tf = import_tensorflow()
 
@@ -100,7 +105,9 @@ def batch_crops(
     batches = dataset.with_options(warm).as_numpy_iterator()
     try:
         while True:
-            ready.acquire()
+            if not ready.acquire(timeout=IDLE_S):
+                yield _empty(size, options.batch_size)
+                continue
             columns = next(batches, None)
             if columns is None:
                 break
@@ -110,6 +117,19 @@ def batch_crops(
         del batches  # ends tf.data's threads
     if failure:
         raise failure[0]
+
+
+def _empty(size: int, batch_size: int) -> CropBatch:
+    """A batch of padding alone."""
+    return CropBatch(
+        source_id=np.full(batch_size, "", object),
+        frame_index=np.zeros(batch_size, np.int64),
+        time_s=np.zeros(batch_size, np.float64),
+        box=np.zeros((batch_size, 4), np.float32),
+        confidence=np.zeros(batch_size, np.float32),
+        image=np.zeros((batch_size, size, size, 3), np.uint8),
+        mask=np.zeros(batch_size, np.bool_),
+    )
 
 
 def _padded(columns: dict[str, np.ndarray[Any, Any]], batch_size: int) -> CropBatch:

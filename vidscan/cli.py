@@ -198,6 +198,8 @@ def _scan(flags: argparse.Namespace, find: Callable[[], list[Source]]) -> int:
     try:
         for report in _reports(found, options, model, flags):
             reports.append(report)
+            if flags.quiet and report.error is not None:
+                print(f"vidscan: {visible(report.error.message)}", file=sys.stderr)
             if flags.command is not run_folder:
                 text.print_report(console, report)
                 console.print()

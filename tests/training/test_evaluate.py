@@ -197,5 +197,5 @@ def test_methods_limit_what_is_measured(folder):
     some, scored = measure(ToyScorer(), folder, options(folder, methods=["original", "deepfakes"]))
     assert {item.row.method for item in scored} == {"original", "deepfakes"} == set(some["methods"])
     assert set(some["manipulations"]) == {"deepfakes"}
-    with pytest.raises(UsageError, match="--methods nonesuch: not among .*deepfakes"):
+    with pytest.raises(UsageError, match=r"--methods nonesuch: not among .*deepfakes"):
         measure(ToyScorer(), folder, options(folder, methods=["nonesuch"]))

@@ -6,6 +6,7 @@ import csv
 from typing import Any, TextIO
 
 from vidscan.report.document import Document
+from vidscan.report.legible import visible
 
 COLUMNS = (
     "source",
@@ -70,4 +71,7 @@ def _row(result: Document) -> dict[str, Any]:
 
 
 def _harmless(cell: Any) -> Any:
-    return "'" + cell if isinstance(cell, str) and cell.startswith(_FORMULA_STARTS) else cell
+    """A text on one line that no spreadsheet takes for a formula: csv leaves a lone CR unquoted."""
+    if not isinstance(cell, str):
+        return cell
+    return "'" + visible(cell) if cell.startswith(_FORMULA_STARTS) else visible(cell)

@@ -37,7 +37,11 @@ _NUMERIC = ("P(fake)", "people", "faces", "length", "decode", "detect", "score",
 
 def print_report(console: Console, report: Report) -> None:
     """Print everything about one clip or still; a failed source takes one line."""
-    console.print(Legible(Group(*_about(report, console.width))))
+    verdict = _verdict_of(report)
+    if verdict is None:
+        _print_failure(console, str(report.source.path), report)
+    else:
+        console.print(Legible(Group(*_about(report, verdict, console.width))))
 
 
 def print_summary(console: Console, reports: Sequence[Report]) -> None:
@@ -45,12 +49,10 @@ def print_summary(console: Console, reports: Sequence[Report]) -> None:
     folder, names = _names(reports)
     parts: list[RenderableType] = [Text(shorten(folder, console.width), "bold")] if folder else []
     parts += [_summary_table(reports, names, console.width), Text(), _totals(reports)]
-    parts += [
-        _failure(name, report)
-        for name, report in zip(names, reports, strict=True)
-        if _verdict_of(report) is None
-    ]
     console.print(Legible(Group(*parts)))
+    for name, report in zip(names, reports, strict=True):
+        if _verdict_of(report) is None:
+            _print_failure(console, name, report)
 
 
 def print_timings(console: Console, reports: Sequence[Report]) -> None:
@@ -66,13 +68,8 @@ def print_timings(console: Console, reports: Sequence[Report]) -> None:
     console.print(Legible(Group(_named_table(names, stages, rows, console.width), note)))
 
 
-def _about(report: Report, width: int) -> Iterator[RenderableType]:
-    verdict = _verdict_of(report)
-    name = str(report.source.path)
-    if verdict is None:
-        yield _failure(name, report)
-        return
-    yield Text(shorten(name, width), "bold")
+def _about(report: Report, verdict: Verdict, width: int) -> Iterator[RenderableType]:
+    yield Text(shorten(str(report.source.path), width), "bold")
     yield _indented(_verdict_line(verdict, report.model_card.calibration is not None))
     yield _indented(Text(visible(verdict.reason)))
     if report.timeline and report.source.kind is SourceKind.VIDEO:
@@ -214,13 +211,13 @@ def _names(reports: Sequence[Report]) -> tuple[str, list[str]]:
     return folder, [str(path.relative_to(folder)) if folder else str(path) for path in paths]
 
 
-def _failure(name: str, report: Report) -> Text:
-    """One line; the name is left out where the message has it already."""
+def _print_failure(console: Console, name: str, report: Report) -> None:
+    """One line, however long, so that other programs can search it; the name only where it lacks it."""
     message = visible(report.error.message) if report.error else "no reason was given"
     line = Text.assemble(_badge(None), " ")
     if visible(str(report.source.path)) not in message:
         line.append(f"{visible(name)}: ", "bold")
-    return line.append(message)
+    console.print(Legible(line.append(message)), soft_wrap=True)
 
 
 def _verdict_of(report: Report) -> Verdict | None:

@@ -202,7 +202,17 @@ def test_any_report_fits_the_terminal(reports: list[Report], width: int) -> None
     texts += [shown(print_summary, reports, width), shown(print_timings, reports, width)]
     for text in texts:
         assert "\x1b" not in text
-        assert max(map(cell_len, text.split("\n"))) <= width
+        # A failure is one line however long, which the terminal wraps by itself.
+        lines = [line for line in text.split("\n") if not line.startswith(" FAILED ")]
+        assert max(map(cell_len, lines), default=0) <= width
+
+
+def test_a_failure_is_one_line_on_any_width() -> None:
+    report = failed()
+    assert report.error is not None
+    long = replace(report, error=replace(report.error, message="cause " * 60 + "remedy"))
+    for text in (shown(print_report, long, 40), shown(print_summary, [long], 40)):
+        assert any(line.startswith(" FAILED ") and line.endswith("remedy") for line in text.splitlines())
 
 
 def test_a_terminal_without_unicode_is_served() -> None:

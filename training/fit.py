@@ -279,7 +279,7 @@ def _card(run: _Run) -> ModelCard:
     methods = sorted({f"{row.method} ({row.label})" for row in run.rows})
     return ModelCard(
         name=options.name,
-        backbone=_backbone_name(options),
+        backbone=_backbone_name(options, run.network),
         input_size=geometry.input_size,
         margin=geometry.margin,
         positive_class="real",
@@ -290,11 +290,14 @@ def _card(run: _Run) -> ModelCard:
     )
 
 
-def _backbone_name(options: FitOptions) -> str:
-    """The backbone asked for, or where training went on from a checkpoint, that one's."""
-    from vidscan.cards import card_path, read_card
+def _backbone_name(options: FitOptions, network: Any) -> str:
+    """The backbone asked for, or where training went on from a checkpoint, that one's.
+
+    ``build_network`` names a network after its backbone and head; a stranger's says nothing of the kind.
+    """
+    from vidscan.backbones import BACKBONES
 
     if options.initial is None:
         return options.backbone
-    path = card_path(options.initial)
-    return read_card(path).backbone if path.is_file() else "unknown"
+    name = str(network.name).rsplit("_", 1)[0]
+    return name if name in BACKBONES else "unknown"

@@ -8,6 +8,7 @@ import sys
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -246,3 +247,11 @@ def test_training_under_jax_without_tensorflow(made, tmp_path):
         load_model(tmp_path / "run" / "detector.keras").score(np.zeros((1, SIZE, SIZE, 3), np.uint8)).size
         == 1
     )
+
+
+@pytest.mark.parametrize(("network", "known"), [("lite2_linear", "lite2"), ("somebodys_own", "unknown")])
+def test_the_card_names_the_backbone_that_training_went_on_from(made, tmp_path, network, known):
+    going_on = options(made, tmp_path, backbone="efficientnetb0")
+    assert fit_module._backbone_name(going_on, SimpleNamespace(name=network)) == known
+    anew = replace(going_on, initial=None)
+    assert fit_module._backbone_name(anew, SimpleNamespace(name=network)) == "efficientnetb0"

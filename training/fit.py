@@ -293,11 +293,14 @@ def _card(run: _Run) -> ModelCard:
 def _backbone_name(options: FitOptions, network: Any) -> str:
     """The backbone asked for, or where training went on from a checkpoint, that one's.
 
-    ``build_network`` names a network after its backbone and head; a stranger's says nothing of the kind.
+    It stands in the checkpoint's card; without one, in the name that ``build_network`` gave.
     """
     from vidscan.backbones import BACKBONES
+    from vidscan.cards import card_path, read_card
 
     if options.initial is None:
         return options.backbone
+    if (card := card_path(options.initial)).is_file():
+        return read_card(card).backbone
     name = str(network.name).rsplit("_", 1)[0]
     return name if name in BACKBONES else "unknown"

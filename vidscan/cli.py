@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return int(flags.command(flags))
     except VidscanError as error:
         complain(error, verbose=flags.verbose)
-        return EXIT_USAGE
+        return EXIT_SOME_FAILED if flags.started else EXIT_USAGE
     except KeyboardInterrupt:
         print("vidscan: interrupted", file=sys.stderr)
         return EXIT_INTERRUPTED
@@ -103,7 +103,8 @@ def _add_command(
         epilog=EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.set_defaults(command=function)
+    # ``started`` turns True with the work: an error before it is wrong usage, one after it a failure.
+    parser.set_defaults(command=function, started=False)
     return parser
 
 
@@ -181,6 +182,7 @@ def _scan(flags: argparse.Namespace, find: Callable[[], list[Source]]) -> int:
     from rich.console import Console
 
     from vidscan.api import load_model
+    from vidscan.ffmpeg import find_program
     from vidscan.report import text
     from vidscan.report.destination import Destination
     from vidscan.report.legible import visible
@@ -190,11 +192,14 @@ def _scan(flags: argparse.Namespace, find: Callable[[], list[Source]]) -> int:
     if destination is not None:
         destination.check()
     found = find()
+    if any(source.kind is SourceKind.VIDEO for source in found):
+        find_program()
     model = load_model(options.model.path)
     # Standard output belongs to the data where the data go there.
     to_stdout = destination is not None and destination.path is None
     console = Console(stderr=to_stdout, quiet=flags.quiet, highlight=False)
     reports: list[Report] = []
+    flags.started = True
     try:
         for report in _reports(found, options, model, flags):
             reports.append(report)

@@ -16,7 +16,6 @@ import re
 import shutil
 import subprocess
 import threading
-from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +29,9 @@ from vidscan.records import Image
 STALL_TIMEOUT_S = 120.0
 """A decoder that gives neither a frame nor a word for this long is taken for hung and ended."""
 
+MAX_LINES_KEPT = 200
+"""Lines of ffmpeg's words that are kept to find the cause of a failure in."""
+
 # Matched at the start of a line, since a file's name, which ffmpeg prints too, may say anything.
 _DURATION = re.compile(r"^ *Duration: (\d+):(\d\d):(\d\d(?:\.\d+)?)", re.MULTILINE)
 _VIDEO_STREAM = re.compile(
@@ -38,9 +40,9 @@ _VIDEO_STREAM = re.compile(
     re.MULTILINE,
 )
 _AUDIO_STREAM = re.compile(r"^ *Stream #\d+:\d+.*?: Audio:", re.MULTILINE)
-_SHOWINFO = re.compile(r"^\[Parsed_showinfo\S* @ \S+\]")
-_SHOWINFO_TIME = re.compile(_SHOWINFO.pattern + r" n: .*?\bpts_time:\s*(\S+)")
-_NOISE = re.compile(r"^\[[\w ]*showinfo|^\s|^frame=|^size=|^video:|^Input #|^Output #|^Stream mapping|^Press")
+# Anywhere in a line: where another thread of ffmpeg is amid a line of its own, this one goes on there.
+_SHOWINFO_TIME = re.compile(r"n: *\d+ pts: *\S+ +pts_time: *(\S+)")
+_HARMLESS = re.compile(r"Parsed_showinfo|detected only with low score")
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,12 +143,14 @@ def probe(path: Path) -> MediaInfo:
 
 
 def _cause(lines: list[str]) -> str:
-    """The last line in which ffmpeg complains, without its module prefix and the file's name."""
-    for line in reversed(lines):
-        text = re.sub(r"^(\[[^]]*\]\s*)+", "", line).strip()
-        if text and not _NOISE.match(line) and "showinfo" not in line and "At least one output" not in text:
-            return re.sub(r"file:\S.*?: (?=\S)", "", text)[:160]
-    return "no reason given"
+    """What ffmpeg complains of first: what comes after follows from it.
+
+    Complaints begin with the module's name in brackets. Where there is none, the last line says most.
+    """
+    complaints = [line for line in lines if line.startswith("[") and not _HARMLESS.search(line)]
+    line = complaints[0] if complaints else next((line for line in reversed(lines) if line.strip()), "")
+    text = re.sub(r"^(\[[^]]*\]\s*)+", "", line).strip().rstrip(".")
+    return re.sub(r"file:\S.*?: (?=\S)", "", text)[:160] or "no reason given"
 
 
 def _command(path: Path, fps: float) -> list[str]:
@@ -166,7 +170,14 @@ def _command(path: Path, fps: float) -> list[str]:
         ffmpeg.input("INPUT")["V"]
         .filter("select", f"isnan(prev_selected_t)+gt({period},{previous})")
         .filter("showinfo", checksum=0)
-        .output("pipe:1", format="image2pipe", vcodec="ppm", pix_fmt="rgb24", **_passthrough_option(program))
+        .output(
+            "pipe:1",
+            format="image2pipe",
+            vcodec="ppm",
+            pix_fmt="rgb24",
+            map_metadata="-1",
+            **_passthrough_option(program),
+        )
         .global_args("-hide_banner", "-nostdin", "-nostats", "-loglevel", "info")
     )
     compiled = [str(part) for part in stream.compile(cmd=program)]
@@ -175,20 +186,26 @@ def _command(path: Path, fps: float) -> list[str]:
 
 
 class _Complaints(threading.Thread):
-    """Reads ffmpeg's stderr: frame times into ``times``, the last other lines into ``lines``."""
+    """Reads ffmpeg's stderr: frame times into ``times``, the first other lines into ``lines``.
+
+    Frame times come after the line "Stream mapping:"; what the file itself says (its name, its title)
+    is printed before, and cannot be taken for one.
+    """
 
     def __init__(self, stream: IO[bytes]) -> None:
         super().__init__(name="ffmpeg-stderr", daemon=True)
         self._stream = stream
         self.times: queue.SimpleQueue[float | None] = queue.SimpleQueue()
-        self.lines: deque[str] = deque(maxlen=30)
+        self.lines: list[str] = []
 
     def run(self) -> None:
+        decoding = False
         for raw in self._stream:
             line = raw.decode("utf-8", "replace").rstrip()
-            if (time := _SHOWINFO_TIME.match(line)) is not None:
+            decoding = decoding or line == "Stream mapping:"
+            if decoding and (time := _SHOWINFO_TIME.search(line)) is not None:
                 self.times.put(float(time[1]) if time[1] not in ("NOPTS", "nan") else None)
-            elif not _SHOWINFO.match(line):
+            elif len(self.lines) < MAX_LINES_KEPT:  # a damaged clip can give thousands
                 self.lines.append(line)
 
 
@@ -235,7 +252,7 @@ def stream_frames(path: Path, fps: float) -> Iterator[tuple[float, Image]]:
             )
         if yielded == 0:
             raise DecodeError(
-                f"{path}: not one frame could be decoded ({_cause(list(complaints.lines))}): "
+                f"{path}: not one frame could be decoded ({_cause(complaints.lines)}): "
                 "the file is damaged or incomplete; fetch it again"
             )
     finally:

@@ -251,7 +251,7 @@ def test_training_under_jax_without_tensorflow(made, tmp_path):
 
 @pytest.mark.parametrize(("network", "known"), [("lite2_linear", "lite2"), ("somebodys_own", "unknown")])
 def test_the_card_names_the_backbone_that_training_went_on_from(made, tmp_path, network, known):
-    going_on = options(made, tmp_path, backbone="efficientnetb0")
+    going_on = options(made, tmp_path, backbone="efficientnetb0", initial=tmp_path / "without-card.keras")
     assert fit_module._backbone_name(going_on, SimpleNamespace(name=network)) == known
     anew = replace(going_on, initial=None)
     assert fit_module._backbone_name(anew, SimpleNamespace(name=network)) == "efficientnetb0"

@@ -1,0 +1,94 @@
+"""Media made on the spot, a network small enough to be saved and loaded at once, and a toy scan."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from vidscan.ffmpeg import find_program
+
+SAMPLES = Path(__file__).parents[1] / "samples"
+
+MakeClip = Callable[..., Path]
+
+
+@pytest.fixture(scope="session")
+def make_clip(tmp_path_factory: pytest.TempPathFactory) -> MakeClip:
+    """Runs ffmpeg with the given arguments and an output of the given name; each name is made once."""
+    folder = tmp_path_factory.mktemp("clips")
+
+    def make(name: str, *arguments: str | Path) -> Path:
+        path = folder / name
+        if not path.exists():
+            command = [find_program(), "-nostdin", "-v", "error", "-y", *map(str, arguments), str(path)]
+            subprocess.run(command, check=True, timeout=60)
+        return path
+
+    return make
+
+
+def plain(colour: str) -> tuple[str, ...]:
+    """Arguments for 2 s of one colour, 64x48 at 10 frames per second."""
+    return ("-f", "lavfi", "-i", f"color={colour}:size=64x48:rate=10:duration=2", *MPEG4)
+
+
+MPEG4 = ("-c:v", "mpeg4", "-q:v", "2")
+"""A codec that every ffmpeg build has."""
+
+
+@pytest.fixture(scope="session")
+def clip(make_clip: MakeClip) -> Path:
+    """2 s of moving pictures at 25 frames per second, 64x48."""
+    return make_clip("clip.mp4", "-f", "lavfi", "-i", "testsrc=size=64x48:rate=25:duration=2", *MPEG4)
+
+
+@pytest.fixture(scope="session")
+def bright_clip(make_clip: MakeClip) -> Path:
+    """2 s at 10 frames per second in which the toy detector sees a face all the time."""
+    return make_clip("bright.mp4", *plain("white"))
+
+
+@pytest.fixture(scope="session")
+def dark_clip(make_clip: MakeClip) -> Path:
+    """2 s in which the toy detector sees no face."""
+    return make_clip("dark.mp4", *plain("black"))
+
+
+@pytest.fixture
+def text_as_clip(tmp_path: Path) -> Path:
+    path = tmp_path / "text.mp4"
+    path.write_text("This is no clip.\n")
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint of a few weights: P(real) is the sigmoid of how much redder than blue a crop is."""
+    import numpy as np
+
+    from vidscan.model import save_checkpoint
+    from vidscan.records import ModelCard
+    from vidscan.startup import import_keras
+
+    keras = import_keras()
+    inputs = keras.Input((32, 32, 3), name="crop")
+    x = keras.layers.GlobalAveragePooling2D()(keras.layers.Rescaling(1 / 255)(inputs))
+    head = keras.layers.Dense(1, activation="sigmoid")
+    network = keras.Model(inputs, head(x))
+    head.set_weights([np.array([[4.0], [0.0], [-4.0]], np.float32), np.zeros(1, np.float32)])
+    path = tmp_path_factory.mktemp("checkpoint") / "tiny.keras"
+    save_checkpoint(network, path, ModelCard("tiny", "none", 32))
+    return path
+
+
+@pytest.fixture(scope="session")
+def research_clips() -> Path:
+    """The folder of real clips, which is no part of the repository."""
+    folder = Path(os.environ.get("VIDSCAN_DATA", Path(__file__).parents[2] / "shared" / "data"))
+    if not (folder / "ffpp").is_dir():
+        pytest.skip("no research clips here: VIDSCAN_DATA names their folder")
+    return folder / "ffpp"

@@ -1,0 +1,131 @@
+"""What a program may rely on: the names, the calls, and that importing costs nothing."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from toys import ToyDetector, ToyScorer
+
+import vidscan
+from vidscan.cards import fake_probability
+
+EXPORTED = {
+    "CardError",
+    "DecodeError",
+    "DetectionError",
+    "Label",
+    "ModelCard",
+    "ModelError",
+    "Report",
+    "ReportError",
+    "ScoringError",
+    "Segment",
+    "SourceError",
+    "Status",
+    "TimelinePoint",
+    "Track",
+    "UsageError",
+    "Verdict",
+    "VidscanError",
+    "__version__",
+    "load_model",
+    "scan",
+    "scan_many",
+}
+
+
+@pytest.fixture
+def detector(monkeypatch: pytest.MonkeyPatch) -> ToyDetector:
+    toy = ToyDetector()
+    monkeypatch.setattr("vidscan.faces.MediaPipeFaceDetector", lambda options: toy)
+    return toy
+
+
+def test_exported_names_are_the_promised_ones():
+    assert set(vidscan.__all__) == EXPORTED
+    assert all(hasattr(vidscan, name) for name in EXPORTED)
+
+
+def test_every_error_can_be_caught_as_one():
+    errors = [getattr(vidscan, name) for name in EXPORTED if name.endswith("Error")]
+    assert all(issubclass(error, vidscan.VidscanError) for error in errors)
+
+
+def test_importing_loads_nothing_heavy():
+    heavy = ("tensorflow", "keras", "mediapipe", "cv2", "rich")
+    code = f"import sys, vidscan; print([name for name in {heavy!r} if name in sys.modules])"
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert answer.stdout.strip() == "[]"
+
+
+def test_scan_gives_the_report(detector: ToyDetector, bright_clip: Path):
+    report = vidscan.scan(bright_clip, fps=1, model=ToyScorer())
+    assert report.status is vidscan.Status.OK
+    assert report.verdict.label is vidscan.Label.FAKE
+    assert [point.time_s for point in report.timeline] == [0.0, 1.0]
+    assert report.options["sampling"] == {"fps": 1}
+    assert detector.closed
+
+
+def test_scan_takes_a_path_as_text_and_thresholds(detector: ToyDetector, bright_clip: Path):
+    report = vidscan.scan(str(bright_clip), model=ToyScorer(), fake_threshold=1.0, real_threshold=0.999)
+    assert report.verdict.label is vidscan.Label.REAL
+
+
+def test_scan_of_a_broken_file_is_a_failed_report(detector: ToyDetector, text_as_clip: Path):
+    report = vidscan.scan(text_as_clip, model=ToyScorer())
+    assert report.status is vidscan.Status.FAILED
+    assert report.error.type == "DecodeError"
+
+
+def test_scan_of_a_missing_file_raises(tmp_path: Path):
+    with pytest.raises(vidscan.SourceError, match="no such file"):
+        vidscan.scan(tmp_path / "gone.mp4", model=ToyScorer())
+
+
+def test_scan_refuses_what_cannot_work(bright_clip: Path):
+    with pytest.raises(vidscan.UsageError, match="--fps"):
+        vidscan.scan(bright_clip, fps=0, model=ToyScorer())
+
+
+def test_scan_many_yields_in_order(detector: ToyDetector, bright_clip: Path, dark_clip: Path):
+    paths = (path for path in (dark_clip, bright_clip, dark_clip))
+    reports = list(vidscan.scan_many(paths, model=ToyScorer(), batch_size=2))
+    labels = [report.verdict.label for report in reports]
+    assert labels == [vidscan.Label.NO_FACE, vidscan.Label.FAKE, vidscan.Label.NO_FACE]
+
+
+def test_scan_many_dropped_half_way_closes_the_detector(detector: ToyDetector, bright_clip: Path):
+    reports = vidscan.scan_many([bright_clip] * 9, model=ToyScorer(), batch_size=2)
+    next(reports)
+    reports.close()
+    assert detector.closed
+
+
+def test_checkpoint_by_path(detector: ToyDetector, bright_clip: Path, tiny_checkpoint: Path):
+    report = vidscan.scan(bright_clip, model=tiny_checkpoint)
+    assert report.model_card.name == "tiny"
+    assert report.options["model"]["path"] == str(tiny_checkpoint)
+    # White is as red as it is blue.
+    assert report.verdict.fake_probability == pytest.approx(0.5, abs=0.05)
+
+
+def test_loaded_model_scores_crops(tiny_checkpoint: Path):
+    model = vidscan.load_model(str(tiny_checkpoint))
+    crops = np.zeros((3, 32, 32, 3), np.uint8)
+    crops[0, :, :, 0] = 255  # red: surely real
+    crops[2, :, :, 2] = 255  # blue: surely fake
+    scores = model.score(crops)
+    assert scores.shape == (3,) and scores.dtype == np.float32
+    real = 1 / (1 + np.exp(np.array([-4.0, 0.0, 4.0])))
+    assert scores == pytest.approx(fake_probability(real, model.card), abs=1e-5)
+    assert scores[0] < 0.05 and scores[2] > 0.95
+
+
+def test_missing_checkpoint_raises(tmp_path: Path):
+    with pytest.raises(vidscan.ModelError, match="no such file"):
+        vidscan.load_model(tmp_path / "gone.keras")

@@ -1,0 +1,143 @@
+"""From a box to the square that the network sees: shapes, places, edges."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vidscan.image import crop_square, intersection_over_union, resize, square_crop
+from vidscan.records import Box
+
+sides = st.integers(1, 90)
+margins = st.floats(1.0, 3.0)
+boxes = st.builds(Box, st.floats(-200, 200), st.floats(-200, 200), st.floats(0.5, 150), st.floats(0.5, 150))
+
+
+def noise(height: int, width: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
+
+
+@given(box=boxes, margin=margins)
+def test_square_is_centred_on_the_box(box: Box, margin: float):
+    left, top, side = crop_square(box, margin)
+    assert abs(side - max(box.w, box.h) * margin) <= 1
+    assert abs(left + side / 2 - (box.x + box.w / 2)) <= 1
+    assert abs(top + side / 2 - (box.y + box.h / 2)) <= 1
+
+
+@given(
+    height=sides,
+    width=sides,
+    x=st.floats(0, 1),
+    y=st.floats(0, 1),
+    w=st.floats(1, 400),
+    h=st.floats(1, 400),
+    margin=margins,
+    size=st.integers(1, 64),
+)
+@settings(deadline=None)
+def test_crop_around_any_point_of_the_picture_has_the_asked_shape(height, width, x, y, w, h, margin, size):
+    image = noise(height, width)
+    centre_x, centre_y = x * (width - 1) + 0.5, y * (height - 1) + 0.5
+    crop = square_crop(image, Box(centre_x - w / 2, centre_y - h / 2, w, h), margin=margin, size=size)
+    assert crop.shape == (size, size, 3)
+    assert crop.dtype == np.uint8
+    # Neither interpolation nor filling makes up a colour that the picture does not have.
+    assert image.min() <= crop.min() and crop.max() <= image.max()
+
+
+@given(left=st.integers(0, 40), top=st.integers(0, 20), side=st.integers(2, 40), size=st.integers(1, 80))
+@settings(deadline=None)
+def test_crop_inside_the_picture_is_slicing_and_resizing(left, top, side, size):
+    image = noise(60, 80)
+    crop = square_crop(image, Box(left, top, side, side), margin=1.0, size=size)
+    sliced = image[top : top + side, left : left + side]
+    assert np.array_equal(crop, resize(sliced, width=size, height=size))
+
+
+def test_margin_widens_the_square_on_all_sides():
+    image = noise(80, 80)
+    crop = square_crop(image, Box(30, 30, 20, 20), margin=2.0, size=40)
+    assert np.array_equal(crop, image[20:60, 20:60])
+
+
+def test_square_keeps_the_aspect():
+    image = np.zeros((200, 200, 3), np.uint8)
+    cv2.circle(image, (100, 100), 30, (255, 255, 255), -1)
+    # A tall and narrow box: squeezing it into the square would make an ellipse of the disc.
+    crop = square_crop(image, Box(85, 60, 30, 80), margin=1.0, size=160)
+    rows, columns = np.nonzero(crop[:, :, 0] > 127)
+    assert abs(np.ptp(rows) - 120) <= 3
+    assert abs(np.ptp(columns) - 120) <= 3
+
+
+def test_beyond_the_edge_the_outermost_pixels_go_on():
+    image = noise(40, 40)
+    crop = square_crop(image, Box(-10, 5, 20, 20), margin=1.0, size=20)
+    assert np.array_equal(crop[:, 10:], image[5:25, :10])
+    assert np.array_equal(crop[:, :10], np.repeat(image[5:25, :1], 10, axis=1))
+
+
+def test_corner_is_filled_too():
+    image = noise(40, 40)
+    crop = square_crop(image, Box(30, 30, 20, 20), margin=1.0, size=20)
+    assert np.array_equal(crop[:10, :10], image[30:, 30:])
+    assert np.all(crop[10:, 10:] == image[39, 39])
+
+
+def test_square_far_larger_than_the_picture_costs_no_memory():
+    image = noise(40, 40)
+    crop = square_crop(image, Box(-1e6, -1e6, 2e6, 2e6), margin=1.4, size=32)
+    assert crop.shape == (32, 32, 3)
+
+
+@pytest.mark.parametrize("box", [Box(40, 0, 10, 10), Box(-10, 0, 10, 10), Box(0, 50, 8, 9), Box(0, -9, 5, 9)])
+def test_box_outside_of_the_picture_is_refused(box: Box):
+    with pytest.raises(ValueError, match="outside of the 40x40 picture"):
+        square_crop(noise(40, 40), box, margin=1.0, size=16)
+
+
+@pytest.mark.parametrize(
+    "image",
+    [np.zeros((9, 9), np.uint8), np.zeros((9, 9, 4), np.uint8), np.zeros((9, 9, 3), np.float32)],
+    ids=["grey", "alpha", "float"],
+)
+def test_picture_that_is_no_rgb_is_refused(image: np.ndarray):
+    with pytest.raises(ValueError, match="expected RGB uint8"):
+        square_crop(image, Box(0, 0, 5, 5), margin=1.0, size=16)
+
+
+def test_shrinking_averages():
+    """A chessboard of single pixels becomes grey; picking pixels would leave black and white."""
+    board = np.indices((64, 64)).sum(axis=0) % 2 * 255
+    image = np.repeat(board[:, :, None], 3, axis=2).astype(np.uint8)
+    small = resize(image, width=16, height=16)
+    assert small.min() >= 126 and small.max() <= 129
+
+
+def test_enlarging_interpolates():
+    image = np.zeros((2, 2, 3), np.uint8)
+    image[:, 1] = 200
+    row = resize(image, width=20, height=20)[0, :, 0].astype(int)
+    assert np.all(np.diff(row) >= 0) and len(set(row)) > 5
+
+
+@given(a=boxes, b=boxes)
+def test_overlap_is_symmetric_and_bounded(a: Box, b: Box):
+    overlap = intersection_over_union(a, b)
+    assert 0 <= overlap <= 1 + 1e-9
+    assert overlap == pytest.approx(intersection_over_union(b, a))
+
+
+@given(a=boxes)
+def test_box_overlaps_itself_wholly(a: Box):
+    assert intersection_over_union(a, a) == pytest.approx(1)
+
+
+def test_overlap_by_hand():
+    assert intersection_over_union(Box(0, 0, 2, 2), Box(1, 0, 2, 2)) == pytest.approx(2 / 6)
+    assert intersection_over_union(Box(0, 0, 4, 4), Box(1, 1, 2, 2)) == pytest.approx(4 / 16)
+    assert intersection_over_union(Box(0, 0, 2, 2), Box(2, 0, 2, 2)) == 0

@@ -1,0 +1,73 @@
+"""Values that cannot work are refused when they are given, by the name of their flag."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import FrozenInstanceError
+from pathlib import Path
+
+import pytest
+
+from vidscan.errors import UsageError
+from vidscan.options import (
+    BatchingOptions,
+    DetectionOptions,
+    ModelOptions,
+    SamplingOptions,
+    ScanOptions,
+    VerdictOptions,
+)
+
+
+@pytest.mark.parametrize("fps", [0.0, -2.0, math.nan, math.inf, -math.inf])
+def test_fps_that_cannot_work(fps: float):
+    with pytest.raises(UsageError, match="--fps"):
+        SamplingOptions(fps)
+
+
+@pytest.mark.parametrize(
+    ("make", "flag"),
+    [
+        (lambda: DetectionOptions(min_confidence=0.0), "--min-confidence"),
+        (lambda: DetectionOptions(min_confidence=1.01), "--min-confidence"),
+        (lambda: DetectionOptions(min_confidence=math.nan), "--min-confidence"),
+        (lambda: DetectionOptions(min_face=0), "--min-face"),
+        (lambda: BatchingOptions(batch_size=0), "--batch-size"),
+        (lambda: BatchingOptions(prefetch=0), "prefetch"),
+        (lambda: VerdictOptions(fake_threshold=1.5), "--fake-threshold"),
+        (lambda: VerdictOptions(real_threshold=-0.1), "--real-threshold"),
+        (lambda: VerdictOptions(fake_threshold=math.nan), "--fake-threshold"),
+        (lambda: VerdictOptions(fake_threshold=0.3, real_threshold=0.4), "--real-threshold"),
+    ],
+)
+def test_value_that_cannot_work(make, flag: str):
+    with pytest.raises(UsageError, match=flag) as caught:
+        make()
+    assert "\n" not in str(caught.value)
+
+
+def test_values_at_the_border_work():
+    SamplingOptions(0.01)
+    DetectionOptions(min_confidence=1.0, min_face=1)
+    BatchingOptions(1, 1)
+    VerdictOptions(0.0, 0.0)
+    VerdictOptions(1.0, 1.0)
+
+
+def test_options_do_not_change():
+    with pytest.raises(FrozenInstanceError):
+        ScanOptions().sampling.fps = 3.0
+
+
+def test_echo_is_plain_json_and_holds_every_stage():
+    options = ScanOptions(SamplingOptions(3.0), model=ModelOptions(Path("some") / "net.keras"))
+    echoed = json.loads(json.dumps(options.echo(), allow_nan=False))
+    assert set(echoed) == {"sampling", "detection", "batching", "model", "verdict"}
+    assert echoed["sampling"] == {"fps": 3.0}
+    assert echoed["model"] == {"path": str(Path("some") / "net.keras")}
+    assert echoed["verdict"]["fake_threshold"] is None
+
+
+def test_echo_of_the_default_model_is_null():
+    assert ScanOptions().echo()["model"]["path"] is None

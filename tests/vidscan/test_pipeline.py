@@ -1,0 +1,215 @@
+"""The stages together, with a detector and a network whose answers are known."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image as Pillow
+from toys import CARD, ToyDetector, ToyScorer
+
+from vidscan import batching
+from vidscan.errors import ScoringError
+from vidscan.options import BatchingOptions, SamplingOptions, ScanOptions
+from vidscan.pipeline import scan
+from vidscan.records import Label, Report, Source, SourceKind, Status
+from vidscan.sources import from_paths
+
+
+def options(batch_size: int = 4) -> ScanOptions:
+    return ScanOptions(SamplingOptions(2.0), batching=BatchingOptions(batch_size))
+
+
+def scan_all(sources, scorer=None, detector=None, batch_size: int = 4, observer=None) -> list[Report]:
+    return list(
+        scan(
+            sources,
+            options(batch_size),
+            scorer=scorer or ToyScorer(),
+            detector=detector or ToyDetector(),
+            observer=observer,
+        )
+    )
+
+
+@pytest.fixture
+def still(tmp_path: Path) -> Path:
+    """A still whose brightness, and so its P(fake), is 90 of 255."""
+    path = tmp_path / "still.png"
+    Pillow.fromarray(np.full((40, 40, 3), 90, np.uint8)).save(path)
+    return path
+
+
+@pytest.fixture
+def mixed(bright_clip: Path, still: Path, text_as_clip: Path, dark_clip: Path) -> list[Source]:
+    """A clip, a still, a broken file, a clip without a face and a clip again."""
+    return from_paths([bright_clip, still, text_as_clip, dark_clip, bright_clip])
+
+
+def test_reports_come_in_order_whatever_becomes_of_a_source(mixed: list[Source]):
+    reports = scan_all(mixed)
+    assert [report.source for report in reports] == mixed
+    ok, failed = Status.OK, Status.FAILED
+    assert [report.status for report in reports] == [ok, ok, failed, ok, ok]
+    labels = [report.verdict and report.verdict.label for report in reports]
+    assert labels == [Label.FAKE, Label.REAL, None, Label.NO_FACE, Label.FAKE]
+
+
+def test_clip_is_reported_in_full(mixed: list[Source]):
+    report = scan_all(mixed)[0]
+    assert report.verdict.fake_probability > 0.9
+    assert [point.time_s for point in report.timeline] == [0.0, 0.5, 1.0, 1.5]
+    (track,) = report.tracks
+    assert (track.faces, track.start_s, track.end_s) == (4, 0.0, 1.5)
+    (segment,) = report.segments
+    assert (segment.start_s, segment.track) == (0.0, track.id)
+    assert report.timeline[0].faces[0].box == (16, 12, 32, 24)
+    assert report.model_card is CARD
+    assert report.options == options().echo()
+
+
+def test_still_has_one_moment_and_no_segment(mixed: list[Source]):
+    report = scan_all(mixed)[1]
+    assert report.source.kind is SourceKind.IMAGE
+    assert report.verdict.fake_probability == pytest.approx(90 / 255, abs=1e-6)
+    assert len(report.timeline) == 1 and report.segments == ()
+    assert report.stats.duration_s is None
+
+
+def test_failed_source_says_why_and_has_no_verdict(mixed: list[Source]):
+    report = scan_all(mixed)[2]
+    assert report.verdict is None
+    assert report.error.type == "DecodeError"
+    assert report.error.message.startswith(f"{mixed[2].path}: ")
+
+
+def test_no_face_is_an_answer_without_a_number(mixed: list[Source]):
+    report = scan_all(mixed)[3]
+    assert report.error is None
+    assert (report.verdict.fake_probability, report.verdict.confidence) == (None, None)
+    assert report.tracks == report.timeline == report.segments == ()
+
+
+def test_counts_and_times_are_each_sources_own(mixed: list[Source]):
+    stats = [report.stats for report in scan_all(mixed)]
+    assert [each.frames_sampled for each in stats] == [4, 1, 0, 4, 4]
+    assert [each.faces_scored for each in stats] == [4, 1, 0, 0, 4]
+    assert [each.duration_s for each in stats] == [2.0, None, None, 2.0, 2.0]
+    assert all(each.seconds.total > 0 for each in stats)
+    assert [each.seconds.score > 0 for each in stats] == [True, True, False, False, True]
+    assert [each.seconds.detect > 0 for each in stats] == [True, True, False, True, True]
+
+
+@pytest.mark.parametrize(("batch_size", "calls"), [(4, [4, 4, 1]), (32, [16]), (1, [1] * 9)])
+def test_batches_fill_across_files(mixed: list[Source], batch_size: int, calls: list[int]):
+    scorer = ToyScorer()
+    scan_all(mixed, scorer, batch_size=batch_size)
+    assert scorer.batches == calls  # 9 faces; a short batch is computed up to a power of two
+
+
+def test_batch_size_changes_no_report(mixed: list[Source]):
+    def essence(report: Report) -> tuple:
+        return report.verdict, report.tracks, report.timeline, report.segments, report.error
+
+    one, many = scan_all(mixed, batch_size=1), scan_all(mixed, batch_size=32)
+    assert [essence(report) for report in one] == [essence(report) for report in many]
+
+
+def test_report_comes_before_later_sources_are_read(bright_clip: Path):
+    """A folder's first results must not wait for its last file."""
+    detector = ToyDetector()
+    sources = from_paths([bright_clip] * 20)
+    reports = scan(sources, options(4), scorer=ToyScorer(), detector=detector)
+    assert next(reports).source == sources[0]
+    assert detector.pictures < 4 * 20
+    reports.close()
+
+
+def test_finished_reports_do_not_wait_for_another_face(bright_clip: Path, dark_clip: Path, monkeypatch):
+    monkeypatch.setattr(batching, "IDLE_S", 0.05)
+    collected = threading.Event()
+    detector = ToyDetector()
+    # The last clip shows no face, and its first picture takes until the reports before are there.
+    detector._breaks = lambda image: detector.pictures == 9 and not collected.wait(20)
+    sources = from_paths([bright_clip, dark_clip, dark_clip])
+    reports = scan(sources, options(4), scorer=ToyScorer(), detector=detector)
+    labels = [next(reports).verdict.label, next(reports).verdict.label]
+    collected.set()
+    assert labels == [Label.FAKE, Label.NO_FACE]
+    assert [report.status for report in reports] == [Status.OK]
+
+
+def test_detector_that_fails_on_one_source_costs_that_source(bright_clip: Path, still: Path):
+    detector = ToyDetector(breaks=lambda image: image.shape[0] == 40)
+    first, broken, last = scan_all(from_paths([bright_clip, still, bright_clip]), detector=detector)
+    assert (first.status, last.status) == (Status.OK, Status.OK)
+    assert broken.status is Status.FAILED
+    assert broken.error.type == "DetectionError"
+
+
+def test_source_that_fails_half_way_is_failed_and_not_judged_by_its_first_half(bright_clip: Path):
+    detector = ToyDetector()
+    detector._breaks = lambda image: detector.pictures == 3
+    broken, sound = scan_all(from_paths([bright_clip] * 2), detector=detector)
+    assert (broken.status, broken.verdict) == (Status.FAILED, None)
+    assert (broken.stats.frames_sampled, broken.stats.faces_scored) == (2, 2)
+    assert (sound.status, sound.stats.faces_scored) == (Status.OK, 4)
+
+
+def test_network_that_fails_ends_the_run_after_the_reports_before(bright_clip: Path):
+    class FailsLater(ToyScorer):
+        def score(self, crops: np.ndarray) -> np.ndarray:
+            if len(self.batches) == 2:
+                raise ScoringError("the toy network broke down")
+            return super().score(crops)
+
+    finished = []
+    with pytest.raises(ScoringError, match="toy network"):
+        for report in scan(
+            from_paths([bright_clip] * 10), options(4), scorer=FailsLater(), detector=ToyDetector()
+        ):
+            finished.append(report)
+    assert 1 <= len(finished) <= 2
+
+
+def test_no_source_gives_no_report():
+    assert scan_all([]) == []
+
+
+def test_nothing_is_read_before_a_report_is_asked_for(bright_clip: Path):
+    detector = ToyDetector()
+    scan(from_paths([bright_clip]), options(), scorer=ToyScorer(), detector=detector)
+    assert detector.pictures == 0
+
+
+def test_stopping_early_leaves_no_reader_behind(bright_clip: Path):
+    """The caller closes the detector next, which must not be in use any more."""
+    with ToyDetector() as detector:
+        reports = scan(from_paths([bright_clip] * 50), options(), scorer=ToyScorer(), detector=detector)
+        next(reports)
+        reports.close()
+        seen = detector.pictures
+    assert detector.pictures == seen < 200
+    assert not any(thread.name == "ffmpeg-stderr" for thread in threading.enumerate())
+
+
+def test_interrupt_is_heeded_in_a_long_clip_without_a_face(make_clip):
+    hour = ("-f", "lavfi", "-i", "color=black:size=16x16:rate=1:duration=3600", "-c:v", "mpeg4")
+    long = make_clip("dark-hour.mp4", *hour)
+    detector = ToyDetector()
+
+    def interrupt(image: np.ndarray) -> bool:
+        if detector.pictures == 5:
+            os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.005)  # a real detector takes its time
+        return False
+
+    detector._breaks = interrupt
+    with pytest.raises(KeyboardInterrupt):
+        scan_all(from_paths([long]), detector=detector)
+    assert detector.pictures < 1000

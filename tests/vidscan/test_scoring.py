@@ -1,0 +1,74 @@
+"""Scores land in the rows of their crops, and what is no probability goes no further."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from toys import ToyScorer, toy_crop
+
+from vidscan.errors import ScoringError
+from vidscan.records import CropBatch
+from vidscan.scoring import score_batches
+
+SIZE = 16
+
+
+def batch_of(filled: int, batch_size: int = 8) -> CropBatch:
+    """A batch whose n-th crop has the brightness 10 * (n + 1)."""
+    crops = [toy_crop(10 * (number + 1)) for number in range(filled)]
+    image = np.zeros((batch_size, SIZE, SIZE, 3), np.uint8)
+    for row, crop in enumerate(crops):
+        image[row] = crop.image
+    return CropBatch(
+        source_id=np.array(["0"] * filled + [""] * (batch_size - filled), object),
+        frame_index=np.zeros(batch_size, np.int64),
+        time_s=np.zeros(batch_size),
+        box=np.zeros((batch_size, 4), np.float32),
+        confidence=np.zeros(batch_size, np.float32),
+        image=image,
+        mask=np.arange(batch_size) < filled,
+    )
+
+
+def test_each_row_gets_its_own_score_and_padding_none():
+    scorer = ToyScorer()
+    (scored,) = score_batches([batch_of(5)], scorer)
+    assert scored.fake_probability.shape == (8, 1)
+    assert scored.fake_probability.dtype == np.float32
+    expected = [10 / 255, 20 / 255, 30 / 255, 40 / 255, 50 / 255, 0, 0, 0]
+    assert scored.fake_probability[:, 0] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("filled", "computed"), [(1, 1), (2, 2), (3, 4), (4, 4), (5, 8), (9, 16), (17, 24), (24, 24)]
+)
+def test_no_more_rows_are_computed_than_the_next_power_of_two(filled: int, computed: int):
+    scorer = ToyScorer()
+    list(score_batches([batch_of(filled, batch_size=24)], scorer))
+    assert scorer.batches == [computed]
+
+
+def test_batch_of_padding_alone_is_not_computed():
+    scorer = ToyScorer()
+    (scored,) = score_batches([batch_of(0)], scorer)
+    assert scorer.batches == []
+    assert not scored.fake_probability.any()
+
+
+def test_batches_keep_their_order_and_take_time():
+    given = [batch_of(3), batch_of(8), batch_of(1)]
+    scored = list(score_batches(given, ToyScorer()))
+    assert [each.batch for each in scored] == given
+    assert all(each.seconds > 0 for each in scored)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -0.1, 1.1])
+def test_score_that_is_no_probability_is_refused(value: float):
+    class Broken(ToyScorer):
+        def score(self, crops: np.ndarray) -> np.ndarray:
+            probability = super().score(crops)
+            probability[-1] = value
+            return probability
+
+    with pytest.raises(ScoringError, match=r"toy: the network gave a score that is no probability.*--model"):
+        list(score_batches([batch_of(8)], Broken()))

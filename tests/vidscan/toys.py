@@ -1,0 +1,68 @@
+"""A detector and a network that decide by brightness, so that a test knows every answer beforehand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+
+from vidscan.errors import DetectionError
+from vidscan.records import Box, Detection, FaceCrop, Image, ModelCard
+
+CARD = ModelCard("toy", "none", 16, margin=1.0)
+
+
+class ToyDetector:
+    """Sees one face in the middle of every picture that is not dark; breaks down where it is told to."""
+
+    def __init__(self, breaks: Callable[[Image], bool] = lambda image: False) -> None:
+        self._breaks = breaks
+        self.pictures = 0
+        self.closed = False
+
+    def __enter__(self) -> Self:
+        self.closed = False
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.closed = True
+
+    def detect(self, image: Image) -> list[Detection]:
+        assert not self.closed, "a closed detector was used"
+        self.pictures += 1
+        if self._breaks(image):
+            raise DetectionError("the toy detector broke down")
+        if image.mean() < 60:
+            return []
+        height, width = image.shape[:2]
+        box = Box(width / 4, height / 4, width / 2, height / 2)
+        return [Detection(box, 0.9, np.zeros((6, 2), np.float32))]
+
+
+class ToyScorer:
+    """P(fake) is a crop's brightness, 0-1. ``batches`` holds the number of crops of each call."""
+
+    def __init__(self, card: ModelCard = CARD, path: Path = Path("toy.keras")) -> None:
+        self.card = card
+        self.path = path
+        self.batches: list[int] = []
+
+    def score(self, crops: Image) -> np.ndarray:
+        self.batches.append(len(crops))
+        assert crops.dtype == np.uint8
+        assert crops.shape[1:] == (self.card.input_size, self.card.input_size, 3)
+        return (crops.mean(axis=(1, 2, 3)) / 255).astype(np.float32)
+
+
+def toy_crop(number: int, source_id: str = "0", size: int = 16) -> FaceCrop:
+    """A crop that can be told from others: its number is in every field."""
+    return FaceCrop(
+        source_id=source_id,
+        frame_index=number,
+        time_s=number / 2,
+        box=Box(number, 1, 2, 3),
+        confidence=0.5 + number / 1000,
+        image=np.full((size, size, 3), number % 256, np.uint8),
+    )

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 from tiny_network import save_tiny
 
 from training.cli import main

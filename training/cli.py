@@ -1,4 +1,4 @@
-"""The ``vidscan-train`` command: crops, sheet, fit, average, calibrate, evaluate."""
+"""The ``vidscan-train`` command: crops, sheet, fit, calibrate, evaluate."""
 
 from __future__ import annotations
 
@@ -37,7 +37,6 @@ def build_parser() -> argparse.ArgumentParser:
         ("crops", "cut face crops out of labelled clips and stills", add_crops_arguments, run_crops),
         ("sheet", "draw what augmentation and self-blending make", add_sheet_arguments, run_sheet),
         ("fit", "train a network on crops", arguments.add_fit_arguments, arguments.run_fit),
-        ("average", "average the weights of checkpoints", add_average_arguments, run_average),
         (
             "calibrate",
             "fit probabilities and thresholds on the validation clips",
@@ -131,20 +130,4 @@ def run_sheet(flags: argparse.Namespace) -> int:
     from training.contact_sheet import write_review
 
     write_review(flags.crops, flags.out, faces=flags.faces, preset_name=flags.augment, seed=flags.seed)
-    return EXIT_OK
-
-
-def add_average_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the flags of ``vidscan-train average``."""
-    parser.add_argument("checkpoints", type=Path, nargs="+", metavar="CHECKPOINT")
-    parser.add_argument("--out", type=Path, required=True, metavar="OUT.keras")
-    parser.add_argument("--card-from", type=Path, help="whose card to take over (default: the last one's)")
-
-
-def run_average(flags: argparse.Namespace) -> int:
-    """``vidscan-train average``."""
-    from training.average import average_checkpoints
-
-    average_checkpoints(flags.checkpoints, flags.card_from or flags.checkpoints[-1], flags.out)
-    print(f"{flags.out}: the mean of {len(flags.checkpoints)} checkpoints, not calibrated", file=sys.stderr)
     return EXIT_OK

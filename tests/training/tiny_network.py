@@ -11,15 +11,15 @@ from vidscan.records import ModelCard
 from vidscan.startup import import_keras
 
 
-def build_tiny(dropout: float = 0.2, size: int = SIZE, filters: tuple[int, int] = (6, 8)):
+def build_tiny(dropout: float = 0.2, size: int = SIZE):
     """Two convolutions with batch normalisation, in the form of the real ones: flat, pooled, sigmoid."""
     keras = import_keras()
     layers = keras.layers
     keras.utils.set_random_seed(7)
     inputs = keras.Input((size, size, 3), name="crop")
     x = layers.Rescaling(1 / 128, -1.0, name="rescaling")(inputs)
-    for number, channels in enumerate(filters):
-        x = layers.Conv2D(channels, 3, strides=2, use_bias=False, name=f"conv{number}")(x)
+    for number, filters in enumerate((6, 8)):
+        x = layers.Conv2D(filters, 3, strides=2, use_bias=False, name=f"conv{number}")(x)
         x = layers.BatchNormalization(momentum=0.8, name=f"bn{number}")(x)
         x = layers.Activation("relu", name="top_activation" if number else "activation0")(x)
     x = layers.GlobalAveragePooling2D(name="avg_pool")(x)
@@ -28,7 +28,7 @@ def build_tiny(dropout: float = 0.2, size: int = SIZE, filters: tuple[int, int] 
     return keras.Model(inputs, outputs, name="tiny")
 
 
-def save_tiny(path: Path, filters: tuple[int, int] = (6, 8)) -> Path:
+def save_tiny(path: Path) -> Path:
     """Saves the tiny network with a card that names its backbone."""
-    save_checkpoint(build_tiny(filters=filters), path, ModelCard("tiny", "tiny-net", SIZE))
+    save_checkpoint(build_tiny(), path, ModelCard("tiny", "tiny-net", SIZE))
     return path

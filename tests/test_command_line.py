@@ -1,0 +1,62 @@
+"""The installed command on real pictures with the bundled checkpoint, as a stranger would run it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from vidscan.report.document import schema
+
+ROOT = Path(__file__).parents[1]
+
+
+def vidscan(*arguments: str | Path, folder: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "vidscan", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=folder, timeout=240)
+
+
+def test_the_samples_are_told_apart(tmp_path: Path) -> None:
+    ran = vidscan("dir", "samples", "--report", tmp_path / "out.json")
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stderr == "", "nothing but words meant for a person may appear"
+    document = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))
+    jsonschema.validate(document, schema())
+    results = {Path(result["source"]).name: result for result in document["results"]}
+    labels = {name: result["verdict"]["label"] for name, result in results.items()}
+    assert document["summary"]["total"] == len(labels) == 7
+    assert labels["no-face.mp4"] == labels["no-face.jpg"] == "NO_FACE"
+    assert labels["camera-move.mp4"] != "FAKE" and labels["astronaut.jpg"] != "FAKE"
+    assert sum(track["counted"] for track in results["two-faces.mp4"]["tracks"]) == 2
+
+    def mean(low_s: float, high_s: float) -> float:
+        points = results["self-blended.mp4"]["timeline"]
+        inside = [point["fake_probability"] for point in points if low_s <= point["time_s"] < high_s]
+        return sum(inside) / len(inside)
+
+    assert mean(2.0, 5.0) > max(mean(0.0, 2.0), mean(5.0, 6.0)), "the manipulated seconds must stand out"
+
+
+def test_json_alone_on_standard_output() -> None:
+    ran = vidscan("image", "samples/astronaut.jpg", "--report", "-")
+    assert ran.returncode == 0, ran.stderr
+    document = json.loads(ran.stdout)
+    jsonschema.validate(document, schema())
+    assert document["results"][0]["verdict"]["fake_probability"] is not None
+
+
+@pytest.mark.data
+def test_a_real_clip_gives_a_valid_report(research_clips: Path, tmp_path: Path) -> None:
+    clip = research_clips / "real" / "044.mp4"
+    ran = vidscan("run", clip, "--fps", "2", "--report", "out.json", folder=tmp_path)
+    assert ran.returncode == 0, ran.stderr
+    document = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))
+    jsonschema.validate(document, schema())
+    (result,) = document["results"]
+    assert result["stats"]["frames_sampled"] == 23
+    assert result["stats"]["faces_scored"] >= 20
+    assert result["verdict"]["label"] in {"REAL", "UNCERTAIN", "FAKE"}

@@ -46,45 +46,79 @@ def batch_crops(
         Batches of ``options.batch_size`` rows; while there is none for ``IDLE_S``, batches without a
         crop.
     """
-    tf = import_tensorflow()
+    feed = _Feed(crops, size, options.batch_size, stop or threading.Event())
+    batches = _prefetched(feed, size, options)
+    try:
+        while True:
+            if not feed.ready.acquire(timeout=IDLE_S):
+                yield _empty(size, options.batch_size)
+                continue
+            columns = next(batches, None)
+            if columns is None:
+                break
+            yield _padded(columns, options.batch_size)
+    finally:
+        feed.stop.set()
+        del batches  # ends tf.data's threads
+    if feed.failure is not None:
+        raise feed.failure
 
-    # tf.data drops what an exception catches in flight and renames the exception: end the stream
-    # quietly instead, and raise the error here once the last batch is out.
-    failure: list[BaseException] = []
-    stop = stop or threading.Event()
-    # Python heeds no Ctrl-C while TensorFlow waits for a batch, but does while a semaphore is waited
-    # for. One permit a batch that is about to be whole, and at the end one more for a short batch and
-    # one for finding out that there is no other.
-    ready = threading.Semaphore(0)
 
-    def rows() -> Iterator[dict[str, Any]]:
+class _Feed:
+    """Hands crops to ``tf.data`` as rows, in its thread, and tells the consumer's thread what it needs.
+
+    ``failure`` is what ``crops`` died of: tf.data drops what an exception catches in flight and renames
+    the exception, so the stream ends quietly and the consumer raises it once the last batch is out.
+
+    ``ready`` has a permit for each batch that is about to be whole, and at the end one for a short
+    batch and one for finding out that there is no other: Python heeds no Ctrl-C while TensorFlow waits
+    for a batch, but does while a semaphore is waited for.
+    """
+
+    def __init__(self, crops: Iterable[FaceCrop], size: int, batch_size: int, stop: threading.Event) -> None:
+        self._crops = crops
+        self._shape = (size, size, 3)
+        self._batch_size = batch_size
+        self.stop = stop
+        self.ready = threading.Semaphore(0)
+        self.failure: BaseException | None = None
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """One dictionary of columns a crop."""
         try:
-            for count, crop in enumerate(crops, start=1):
-                if stop.is_set():
+            for count, crop in enumerate(self._crops, start=1):
+                if self.stop.is_set():
                     return
-                if crop.image.shape != (size, size, 3) or crop.image.dtype != np.uint8:
-                    found = f"{crop.image.dtype}{list(crop.image.shape)}"
-                    raise ValueError(f"a crop is {found}, not uint8[{size}, {size}, 3]")
-                # UTF-8 cannot hold every file name, but a source's id is vidscan's own text.
-                source_id = crop.source_id.encode()
-                if count % options.batch_size == 0:
-                    ready.release()
-                yield {
-                    "source_id": source_id,
-                    "frame_index": np.int64(crop.frame_index),
-                    "time_s": np.float64(crop.time_s),
-                    "box": np.asarray(crop.box, np.float32),
-                    "confidence": np.float32(crop.confidence),
-                    "image": crop.image,
-                    "mask": np.True_,
-                }
-        except BaseException as error:  # noqa: BLE001 - handed on whole, below
-            failure.append(error)
+                row = self._row(crop)
+                if count % self._batch_size == 0:
+                    self.ready.release()
+                yield row
+        except BaseException as error:  # noqa: BLE001 - handed on whole
+            self.failure = error
         finally:
-            if isinstance(crops, Generator):
-                crops.close()
-            ready.release(2)
+            if isinstance(self._crops, Generator):
+                self._crops.close()
+            self.ready.release(2)
 
+    def _row(self, crop: FaceCrop) -> dict[str, Any]:
+        if crop.image.shape != self._shape or crop.image.dtype != np.uint8:
+            found = f"{crop.image.dtype}{list(crop.image.shape)}"
+            raise ValueError(f"a crop is {found}, not uint8{list(self._shape)}")
+        return {
+            # UTF-8 cannot hold every file name, but a source's id is vidscan's own text.
+            "source_id": crop.source_id.encode(),
+            "frame_index": np.int64(crop.frame_index),
+            "time_s": np.float64(crop.time_s),
+            "box": np.asarray(crop.box, np.float32),
+            "confidence": np.float32(crop.confidence),
+            "image": crop.image,
+            "mask": np.True_,
+        }
+
+
+def _prefetched(feed: _Feed, size: int, options: BatchingOptions) -> Iterator[dict[str, Any]]:
+    """Batched columns from ``tf.data``, whose thread starts reading at once."""
+    tf = import_tensorflow()
     signature = {
         "source_id": tf.TensorSpec((), tf.string),
         "frame_index": tf.TensorSpec((), tf.int64),
@@ -95,28 +129,15 @@ def batch_crops(
         "mask": tf.TensorSpec((), tf.bool),
     }
     dataset = (
-        tf.data.Dataset.from_generator(rows, output_signature=signature)
+        tf.data.Dataset.from_generator(feed.rows, output_signature=signature)
         .batch(options.batch_size)
         .prefetch(options.prefetch)
     )
     # Otherwise nothing is read before the first batch is asked for, and no permit ever given.
     warm = tf.data.Options()
     warm.experimental_warm_start = True
-    batches = dataset.with_options(warm).as_numpy_iterator()
-    try:
-        while True:
-            if not ready.acquire(timeout=IDLE_S):
-                yield _empty(size, options.batch_size)
-                continue
-            columns = next(batches, None)
-            if columns is None:
-                break
-            yield _padded(columns, options.batch_size)
-    finally:
-        stop.set()
-        del batches  # ends tf.data's threads
-    if failure:
-        raise failure[0]
+    batches: Iterator[dict[str, Any]] = dataset.with_options(warm).as_numpy_iterator()
+    return batches
 
 
 def _empty(size: int, batch_size: int) -> CropBatch:

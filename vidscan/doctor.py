@@ -37,7 +37,7 @@ def print_diagnosis(console: Console, checkpoint: Path | None) -> bool:
             answer, mark, style, sound = str(error), "FAILED", "bold red", False
         console.print(f"{name:<14}", end="", markup=False)
         console.print(f"{mark:<7}", style=style, end="", markup=False)
-        console.print(answer, markup=False, highlight=False)
+        console.print(answer, markup=False, highlight=False, soft_wrap=True)
     return sound
 
 

@@ -14,7 +14,7 @@ from vidscan.errors import DetectionError
 from vidscan.image import intersection_over_union, square_crop
 from vidscan.options import DetectionOptions
 from vidscan.records import Box, Detection, FaceCrop, Frame, Image
-from vidscan.startup import noise_dropped
+from vidscan.startup import import_quietly, noise_dropped
 
 SHORT_RANGE_ONLY_CONFIDENCE = 0.7
 """What the short-range network must be sure of where the full-range one saw nothing.
@@ -74,17 +74,16 @@ class MediaPipeFaceDetector:
 
     def _open(self, asset: str) -> Any:
         try:
-            from mediapipe.tasks.python import BaseOptions, vision
-
+            tasks = import_quietly("mediapipe.tasks.python")  # brings in TensorFlow where it is installed
             # Bytes rather than a path: the package may be read from a zip, and MediaPipe's own path
             # handling stumbles over names that are no ASCII.
             model = (resources.files("vidscan") / "assets" / asset).read_bytes()
-            options = vision.FaceDetectorOptions(
-                base_options=BaseOptions(model_asset_buffer=model),
+            options = tasks.vision.FaceDetectorOptions(
+                base_options=tasks.BaseOptions(model_asset_buffer=model),
                 min_detection_confidence=self._options.min_confidence,
             )
             with noise_dropped():
-                task = vision.FaceDetector.create_from_options(options)
+                task = tasks.vision.FaceDetector.create_from_options(options)
                 # It starts, and prints, with the first picture.
                 task.detect(_picture(np.zeros((64, 64, 3), np.uint8)))
         except (ImportError, OSError, RuntimeError, ValueError) as error:

@@ -7,6 +7,7 @@ others, are dropped.
 
 from __future__ import annotations
 
+import importlib
 import os
 import re
 import sys
@@ -21,33 +22,32 @@ _NOISE = re.compile(
     rb"|INFO: Created TensorFlow Lite XNNPACK delegate"
     rb"|[IWE]\d{4} [\d:.]+ +\d+ "
     rb"|\d{4}-\d\d-\d\d [\d:.]+: [IWE] "
+    rb"|To enable the following instructions: "
 )
 """What wheels built for CUDA print on every start on a machine without a GPU, and TFLite on any."""
 
 
-def import_keras() -> Any:
-    """The ``keras`` module under the backend that the user chose with ``KERAS_BACKEND``.
+_MESSAGES_WANTED = "TF_CPP_MIN_LOG_LEVEL" in os.environ
+"""A user who sets this variable wants to see TensorFlow's messages, and does."""
 
-    A user who sets ``TF_CPP_MIN_LOG_LEVEL`` wants to see TensorFlow's messages and does.
-    """
-    if "keras" not in sys.modules and "TF_CPP_MIN_LOG_LEVEL" not in os.environ:
+
+def import_quietly(name: str) -> Any:
+    """The module called ``name``, which is TensorFlow or may bring it in."""
+    if name not in sys.modules and not _MESSAGES_WANTED:
         os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
         with noise_dropped():
-            import keras
-    import keras
+            return importlib.import_module(name)
+    return importlib.import_module(name)
 
-    return keras
+
+def import_keras() -> Any:
+    """The ``keras`` module under the backend that the user chose with ``KERAS_BACKEND``."""
+    return import_quietly("keras")
 
 
 def import_tensorflow() -> Any:
-    """The ``tensorflow`` module; the same holds as for :func:`import_keras`."""
-    if "tensorflow" not in sys.modules and "TF_CPP_MIN_LOG_LEVEL" not in os.environ:
-        os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-        with noise_dropped():
-            import tensorflow
-    import tensorflow
-
-    return tensorflow
+    """The ``tensorflow`` module."""
+    return import_quietly("tensorflow")
 
 
 @contextmanager

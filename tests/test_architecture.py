@@ -96,15 +96,25 @@ def test_program_does_not_know_its_tests():
     ("library", "owners"),
     [
         ("mediapipe", {"vidscan.faces"}),
-        ("ffmpeg", {"vidscan.ffmpeg"}),
+        ("ffmpeg", {"vidscan.ffmpeg", "vidscan.ffmpeg_encode"}),
         ("imageio_ffmpeg", {"vidscan.ffmpeg"}),
-        ("subprocess", {"vidscan.ffmpeg"}),
+        ("subprocess", {"vidscan.ffmpeg", "vidscan.ffmpeg_encode"}),
         ("ray", {"vidscan.engines.ray_engine"}),
         ("argparse", {"vidscan.cli"}),
     ],
 )
 def test_library_lives_in_one_module(library: str, owners: set[str]):
     assert importers("vidscan", library) <= owners
+
+
+def test_drawing_is_for_training_and_begins_when_it_is_asked_for():
+    assert importers("vidscan", "matplotlib") == set()
+    assert importers("training", "matplotlib") == {"training.plots"}
+    for name, tree in modules("training").items():
+        drawing = {
+            each for each in imported_on_import(tree) if top(each) in ("matplotlib", "sklearn", "scipy")
+        }
+        assert not drawing, name
 
 
 def test_tf_data_lives_in_batching():

@@ -7,7 +7,6 @@ exit code; errors travel as :class:`vidscan.errors.VidscanError`.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
@@ -52,6 +51,9 @@ def _add_length_arguments(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--learning-rate", type=float, help="default: 1e-3 (head), 1e-4 (last), 4e-4 (full)")
     group.add_argument("--weight-decay", type=float, default=0.02)
     group.add_argument("--label-smoothing", type=float, default=0.0)
+    group.add_argument(
+        "--map-loss", type=float, default=0.0, metavar="WEIGHT", help="of a map of what was forged"
+    )
     group.add_argument("--warmup", type=float, default=0.1, help="share of 'full' in which the rate rises")
     group.add_argument(
         "--norm-momentum", type=float, default=0.9, help="of batch normalisation's statistics (default: 0.9)"
@@ -64,7 +66,10 @@ def _add_data_arguments(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--natural", action="store_true", help="draw classes as they come, and weigh them")
     group.add_argument("--method-weights", default="", metavar="NAME=W,…", help="how often methods are drawn")
     group.add_argument(
-        "--self-blend", type=float, default=0.0, metavar="SHARE", help="of fakes, made of reals"
+        "--self-blend", type=float, default=0.0, metavar="SHARE", help="of fakes, made of one real each"
+    )
+    group.add_argument(
+        "--swap-blend", type=float, default=0.0, metavar="SHARE", help="of fakes, made of two reals each"
     )
     group.add_argument(
         "--match-resolution",
@@ -87,6 +92,7 @@ def fit_options(arguments: argparse.Namespace) -> FitOptions:
         balanced=not arguments.natural,
         method_weights=parse_weights(arguments.method_weights),
         self_blend=arguments.self_blend,
+        swap_blend=arguments.swap_blend,
         match_resolution=parse_resolutions(arguments.match_resolution),
         seed=arguments.seed,
     )
@@ -111,6 +117,7 @@ def fit_options(arguments: argparse.Namespace) -> FitOptions:
         learning_rate=arguments.learning_rate,
         weight_decay=arguments.weight_decay,
         label_smoothing=arguments.label_smoothing,
+        map_loss=arguments.map_loss,
         warmup=arguments.warmup,
         norm_momentum=arguments.norm_momentum,
         average=arguments.average,
@@ -147,31 +154,55 @@ def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--per-clip", type=int, default=0, help="crops of each clip (default: all)")
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--out", type=Path, metavar="SCORES.csv", help="write one line a crop")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures; - for stdout alone")
+    parser.add_argument(
+        "--report",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="write the figures as .json, .md or .html (repeatable); - for JSON on stdout alone",
+    )
+    parser.add_argument(
+        "--robustness", action="store_true", help="score degraded crops too: 30 times as long"
+    )
+    parser.add_argument("--degradations", default="", metavar="NAME,…", help="with --robustness, only these")
+    parser.add_argument("--rules", action="store_true", help="compare ways to bring a clip's crops together")
     parser.add_argument("--record", action="store_true", help="put the main figures into the card")
 
 
 def run_evaluate(arguments: argparse.Namespace) -> int:
-    """Measures and prints a table, or with ``--json -`` the figures as JSON."""
-    from training.evaluate import EvaluateOptions, as_table, evaluate
+    """Measures and prints a table, or with ``--report -`` the figures as JSON."""
+    from training.evaluate import EvaluateOptions, evaluate
+    from training.report import as_json, as_text
 
-    to_stdout = arguments.json == Path("-")
+    to_stdout = Path("-") in arguments.report
     result = evaluate(
         EvaluateOptions(
             checkpoint=arguments.checkpoint,
             crops=arguments.crops,
             split=arguments.split,
-            methods=[name.strip() for name in arguments.methods.split(",") if name.strip()],
+            methods=parse_names(arguments.methods),
             against={name: reals.split("+") for name, reals in _pairs(arguments.against)},
             per_clip=arguments.per_clip,
             batch_size=arguments.batch_size,
+            robustness=_degradations(arguments),
+            rules=arguments.rules,
             scores=arguments.out,
-            report=None if to_stdout else arguments.json,
+            reports=[path for path in arguments.report if path != Path("-")],
             record=arguments.record,
         )
     )
-    sys.stdout.write((json.dumps(result, indent=2) if to_stdout else as_table(result)) + "\n")
+    sys.stdout.write(as_json(result) if to_stdout else as_text(result))
     return 0
+
+
+def _degradations(arguments: argparse.Namespace) -> list[str]:
+    from training.degradations import DEGRADATIONS
+
+    named = parse_names(arguments.degradations)
+    if named and not arguments.robustness:
+        raise UsageError("--degradations chooses among those of --robustness: give that too")
+    return (named or list(DEGRADATIONS)) if arguments.robustness else []
 
 
 def add_calibrate_arguments(parser: argparse.ArgumentParser) -> None:
@@ -209,6 +240,11 @@ def run_calibrate(arguments: argparse.Namespace) -> int:
     )
     print(as_text(card))
     return 0
+
+
+def parse_names(text: str) -> list[str]:
+    """``"original, deepfakes"`` as a list of names; empty ones are left out."""
+    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def parse_weights(text: str) -> dict[str, float]:

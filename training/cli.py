@@ -35,7 +35,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     for name, help_text, add_flags, run in (
         ("crops", "cut face crops out of labelled clips and stills", add_crops_arguments, run_crops),
-        ("sheet", "draw what augmentation and self-blending make", add_sheet_arguments, run_sheet),
+        ("sheet", "draw what augmentation and blending make", add_sheet_arguments, run_sheet),
         ("fit", "train a network on crops", arguments.add_fit_arguments, arguments.run_fit),
         (
             "calibrate",

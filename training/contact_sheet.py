@@ -1,4 +1,4 @@
-"""Pictures of what training sees: rows of a crop, its augmentations, its self-blends and their masks.
+"""Pictures of what training sees: rows of a crop, its augmentations, its forgeries and their masks.
 
 A look at one sheet finds what no metric shows: grey borders, impossible colours, masks beside the face.
 """
@@ -15,12 +15,13 @@ from training.augment import PRESETS, AugmentOptions, Rng, augment
 from training.landmarks import Landmarks
 from training.manifest import open_crop_folder
 from training.selfblend import Mask, self_blend
+from training.swapblend import most_alike, shape, swap_blend
 from vidscan.errors import SourceError, UsageError
 from vidscan.records import Image
 from vidscan.sampling import read_still
 
-AUGMENTED, BLENDED = 2, 3
-ROW_COLUMNS = 1 + AUGMENTED + 2 * BLENDED
+AUGMENTED, SELF_BLENDED, SWAP_BLENDED = 2, 2, 2
+ROW_COLUMNS = 1 + AUGMENTED + 2 * (SELF_BLENDED + SWAP_BLENDED)
 """Tiles in each row of :func:`review_tiles`."""
 
 _GAP = 4
@@ -68,21 +69,27 @@ def review_tiles(
 ) -> Iterator[Image]:
     """Yields ``ROW_COLUMNS`` tiles for each crop, for :func:`contact_sheet`.
 
-    In order: the original, two augmentations of it, then three times a self-blend (not augmented) and
-    the mask that it was blended with.
+    In order: the original, two augmentations of it, then two self-blends and two swap-blends (with the
+    face among ``crops`` that is most alike), not augmented, each followed by its mask.
 
     Args:
         crops: real faces, RGB ``uint8[n, n, 3]`` of one size, with their landmarks ``float32[468, 2]``.
         rng: the only source of chance.
         options: what the two augmentations use.
     """
-    for image, landmarks in crops:
+    shapes = [shape(landmarks) for _, landmarks in crops]
+    for place, (image, landmarks) in enumerate(crops):
         yield image
         for _ in range(AUGMENTED):
             yield augment(image, rng, options)
-        for _ in range(BLENDED):
-            blended, mask = self_blend(image, landmarks, rng)
-            yield blended
+        forgeries = [self_blend(image, landmarks, rng) for _ in range(SELF_BLENDED)]
+        others = [other for other in range(len(crops)) if other != place] or [place]
+        source, source_landmarks = crops[others[most_alike(shapes[place], [shapes[i] for i in others])]]
+        for _ in range(SWAP_BLENDED):
+            swapped = swap_blend(image, landmarks, source, source_landmarks, rng)
+            forgeries.append(swapped or (image, np.zeros(image.shape[:2], np.float32)))
+        for forged, mask in forgeries:
+            yield forged
             yield mask_tile(mask)
 
 

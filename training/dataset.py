@@ -10,15 +10,16 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from training.augment import AugmentOptions, augment
+from training.augment import AugmentOptions, augment, augment_mask
+from training.forging import Forger, Forgery
 from training.manifest import CropFolder, native_sizes
-from training.selfblend import self_blend
+from training.selfblend import Mask
 from vidscan.errors import DecodeError, UsageError
 from vidscan.records import Image
 
@@ -33,12 +34,26 @@ class Batch(NamedTuple):
     """One training step's data.
 
     ``image``: ``float32[n, s, s, 3]`` RGB 0-255; ``target``: ``float32[n, 1]``, P(real);
-    ``weight``: ``float32[n]``, the class weights.
+    ``weight``: ``float32[n]``, the class weights. ``map``: ``float32[n, cells * cells]``, row by row, which
+    share of each cell was replaced (0-1), and ``map_weight``: ``float32[n]``, 0 where nobody knows; both None
+    unless asked for.
     """
 
     image: npt.NDArray[np.float32]
     target: npt.NDArray[np.float32]
     weight: npt.NDArray[np.float32]
+    map: npt.NDArray[np.float32] | None = None
+    map_weight: npt.NDArray[np.float32] | None = None
+
+    @property
+    def targets(self) -> Any:
+        """What the network's output, or both outputs, should be."""
+        return self.target if self.map is None else [self.target, self.map]
+
+    @property
+    def sample_weights(self) -> Any:
+        """Weights of the pictures in the loss of each output."""
+        return self.weight if self.map_weight is None else [self.weight, self.map_weight]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +63,9 @@ class SamplingOptions:
     ``balanced`` draws half of each batch from either class, and within a class the method by
     ``method_weights`` (1 where not named), then a clip, then one of its crops: a long clip or a large
     method does not dominate. Without it each crop is seen once a pass, and the rarer class weighs more
-    in the loss. ``self_blend`` is the share of fakes that are made from real crops on the fly.
+    in the loss. ``self_blend`` and ``swap_blend`` are the shares of fakes that are made from real crops
+    on the fly; each is preferably made from a real crop of the same batch, and shown under the same
+    augmentation, so that the two differ by the forgery alone.
     ``match_resolution`` maps a method to ``(low, high)``: its crops are reduced to a random side in
     this range (pixels) before they are enlarged again; or to another method's name, whose crops' own
     sides are then drawn. Crops that are smaller already are left alone.
@@ -58,6 +75,7 @@ class SamplingOptions:
     balanced: bool = True
     method_weights: Mapping[str, float] = field(default_factory=dict)
     self_blend: float = 0.0
+    swap_blend: float = 0.0
     match_resolution: Mapping[str, tuple[float, float] | str] = field(default_factory=dict)
     seed: int = 0
 
@@ -65,10 +83,15 @@ class SamplingOptions:
         """Refuses values that no batch can be drawn with."""
         if self.batch_size < 2:
             raise UsageError("the batch size must be at least 2: half of it real, half fake")
-        if not 0 <= self.self_blend <= 1:
-            raise UsageError("the share of self-blended fakes must be between 0 and 1")
+        if not (self.self_blend >= 0 and self.swap_blend >= 0 and self.forged <= 1):
+            raise UsageError("the shares of self-blended and swap-blended fakes must be 0 to 1, together too")
         if any(not weight >= 0 for weight in self.method_weights.values()):
             raise UsageError("the weight of a method cannot be negative")
+
+    @property
+    def forged(self) -> float:
+        """Share of the fakes that are made on the fly."""
+        return self.self_blend + self.swap_blend
 
 
 class CropReader:
@@ -104,6 +127,7 @@ class TrainingBatches:
         rows: Sequence[int],
         sampling: SamplingOptions,
         augmentation: AugmentOptions | None = None,
+        map_cells: int = 0,
     ) -> None:
         """Prepares the odds of each row.
 
@@ -112,18 +136,20 @@ class TrainingBatches:
             rows: numbers of the rows to train on.
             sampling: how batches are drawn.
             augmentation: random changes; None changes nothing.
+            map_cells: batches carry forgery maps of this many cells a side; 0 for none.
 
         Raises:
-            UsageError: an unknown method is named, a class has no rows, or self-blending lacks landmarks.
+            UsageError: an unknown method is named, a class has no rows, or blending lacks landmarks.
         """
         self._folder, self._sampling, self._augmentation = folder, sampling, augmentation
+        self._map_cells = map_cells
         self._rows = np.array(rows, np.int64)
         self._read = CropReader(folder)
         self._target = np.array([REAL if row.label == "real" else FAKE for row in folder.rows], np.float32)
         self._refuse_unknown_methods()
         self._pools = {target: self._pool(target) for target in (FAKE, REAL)}
         self._sides = self._sides_to_match()
-        self._blendable = self._rows_with_landmarks()
+        self._forger = Forger(folder, self._pools[REAL][0]) if sampling.forged > 0 else None
         self._class_weight = self._class_weights()
 
     @property
@@ -135,16 +161,20 @@ class TrainingBatches:
         """Draws, decodes and augments batch number ``step``."""
         rng = np.random.default_rng([self._sampling.seed, step])
         rows = self._balanced_rows(rng, step) if self._sampling.balanced else self._pass_rows(step)
-        blended = self._choose_blended(rows, rng)
-        seeds = rng.spawn(len(rows))
-        # A blended crop comes from a real row, but it is a fake.
-        target = np.where(blended, np.float32(FAKE), self._target[rows])
-        pictures = [
-            self._picture(int(row), bool(blend), seed)
-            for row, blend, seed in zip(rows, blended, seeds, strict=True)
+        looks = rng.integers(0, 2**63, len(rows))
+        forgeries = self._choose_forgeries(rows, looks, rng)
+        drawn = [
+            self._example(int(row), Forgery(forgery), int(look), seed)
+            for row, forgery, look, seed in zip(rows, forgeries, looks, rng.spawn(len(rows)), strict=True)
         ]
+        # A forged crop comes from a real row, but it is a fake.
+        target = np.where(forgeries != Forgery.NONE, np.float32(FAKE), self._target[rows])
         weight = np.array([self._class_weight[float(value)] for value in target], np.float32)
-        return Batch(np.stack(pictures).astype(np.float32), target[:, None], weight)
+        images = np.stack([image for image, _ in drawn]).astype(np.float32)
+        if not self._map_cells:
+            return Batch(images, target[:, None], weight)
+        known = np.array([mask is not None for _, mask in drawn], np.float32)
+        return Batch(images, target[:, None], weight, self._maps([mask for _, mask in drawn]), known)
 
     def stream(self, start: int, stop: int, *, workers: int = 2, ahead: int = 6) -> Iterator[Batch]:
         """Yields batches ``start`` to ``stop - 1`` in order, made by ``workers`` threads up to ``ahead``."""
@@ -171,20 +201,6 @@ class TrainingBatches:
             name = "real" if target == REAL else "fake"
             raise UsageError(f"no {name} crops to train on (after the split and the method weights)")
         return rows, np.cumsum(odds) / odds.sum()
-
-    def _rows_with_landmarks(self) -> npt.NDArray[np.bool_]:
-        """Which rows self-blending can start from: real, with a face mesh."""
-        landmarks = self._folder.landmarks
-        usable = np.zeros(len(self._folder.rows), bool)
-        if landmarks is not None:
-            real = self._pools[REAL][0]
-            usable[real] = np.isfinite(landmarks[real]).all(axis=(1, 2))
-        if self._sampling.self_blend > 0 and not usable.any():
-            raise UsageError(
-                f"{self._folder.path} has no landmarks of real training faces, which --self-blend needs; "
-                "extract the crops with landmarks"
-            )
-        return usable
 
     def _sides_to_match(self) -> dict[str, npt.NDArray[np.float64]]:
         """Sides in pixels to which a method's crops may be reduced; one is drawn for each picture."""
@@ -225,30 +241,60 @@ class TrainingBatches:
             -1, self._sampling.batch_size
         )[place]
 
-    def _choose_blended(self, rows: npt.NDArray[np.int64], rng: np.random.Generator) -> npt.NDArray[np.bool_]:
-        """Replaces a share of the fake ``rows`` (in place) by real ones that are to be self-blended.
+    def _choose_forgeries(
+        self, rows: npt.NDArray[np.int64], looks: npt.NDArray[np.int64], rng: np.random.Generator
+    ) -> npt.NDArray[np.int64]:
+        """Replaces a share of the fake ``rows`` by real ones that are to be forged, and says how.
 
-        A real crop of the same batch is preferred: its blended twin differs by the blending alone.
+        ``rows`` and ``looks`` (seeds of what happens to a picture beside its forgery) are changed in
+        place: a forgery gets those of a real crop of the batch, as long as there are any left.
         """
-        fake = self._target[rows] == FAKE
-        chosen = fake & (rng.random(len(rows)) < self._sampling.self_blend)
-        twins = [int(row) for row in rows[~fake] if self._blendable[row]]
-        for place in np.flatnonzero(chosen):
-            rows[place] = twins.pop() if twins else self._draw_blendable(rng)
-        return chosen
+        forgeries = np.zeros(len(rows), np.int64)
+        if self._forger is None:
+            return forgeries
+        fake, chance = self._target[rows] == FAKE, rng.random(len(rows))
+        forgeries[fake & (chance < self._sampling.forged)] = Forgery.SWAP_BLEND
+        forgeries[fake & (chance < self._sampling.self_blend)] = Forgery.SELF_BLEND
+        twins = [int(place) for place in np.flatnonzero(~fake) if self._forger.can(int(rows[place]))]
+        for place in np.flatnonzero(forgeries):
+            if twins:
+                twin = twins.pop()
+                rows[place], looks[place] = rows[twin], looks[twin]
+            else:
+                rows[place] = self._draw_forgeable(self._forger, rng)
+        return forgeries
 
-    def _draw_blendable(self, rng: np.random.Generator) -> int:
+    def _draw_forgeable(self, forger: Forger, rng: np.random.Generator) -> int:
         while True:
             row = int(self._draw(REAL, 1, rng)[0])
-            if self._blendable[row]:
+            if forger.can(row):
                 return row
 
-    def _picture(self, row: int, blend: bool, rng: np.random.Generator) -> Image:
-        image = self._matched(self._read(row), row, rng)
-        if blend:
-            assert self._folder.landmarks is not None
-            image, _ = self_blend(image, self._folder.landmarks[row].astype(np.float32), rng)
-        return image if self._augmentation is None else augment(image, rng, self._augmentation)
+    def _example(
+        self, row: int, forgery: Forgery, look: int, rng: np.random.Generator
+    ) -> tuple[Image, Mask | None]:
+        """A row's picture, forged and augmented, and which part of it was replaced, where that is known."""
+
+        def read(wanted: int) -> Image:
+            return self._matched(self._read(wanted), wanted, np.random.default_rng([look, 0]))
+
+        image = read(row)
+        mask = np.zeros(image.shape[:2], np.float32) if self._target[row] == REAL else None
+        if forgery is not Forgery.NONE:
+            assert self._forger is not None
+            image, mask = self._forger.forge(forgery, row, image, read, rng)
+        if self._augmentation is None:
+            return image, mask
+        if mask is not None and self._map_cells:
+            mask = augment_mask(mask, np.random.default_rng([look, 1]), self._augmentation)
+        return augment(image, np.random.default_rng([look, 1]), self._augmentation), mask
+
+    def _maps(self, masks: Sequence[Mask | None]) -> npt.NDArray[np.float32]:
+        maps = np.zeros((len(masks), self._map_cells, self._map_cells), np.float32)
+        for place, mask in enumerate(masks):
+            if mask is not None:
+                maps[place] = cv2.resize(mask, maps.shape[1:], interpolation=cv2.INTER_AREA)
+        return maps.reshape(len(masks), -1)
 
     def _matched(self, image: Image, row: int, rng: np.random.Generator) -> Image:
         """Takes away the resolution that the row's method has over others, where asked for."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from collections import Counter
+import shlex
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,7 +12,10 @@ from typing import Any
 import numpy as np
 
 from training import metrics
+from training.aggregation import compare_rules
+from training.degradations import DEGRADATIONS
 from training.manifest import CropFolder, open_crop_folder
+from training.robustness import check_names, measure_robustness
 from training.scores import (
     ScoredClip,
     ScoredRow,
@@ -23,6 +26,7 @@ from training.scores import (
     write_scores,
 )
 from training.validation import comparable_reals, spread_over_clips
+from vidscan import __version__
 from vidscan.errors import ReportError, UsageError
 from vidscan.records import ModelCard
 from vidscan.scoring import Scorer
@@ -37,8 +41,10 @@ class EvaluateOptions:
     ``split``: ``train``, ``val``, ``test`` or ``all``. ``methods`` are those looked at, real ones
     included (all where empty). ``against`` names, for a manipulation, the real
     methods it is compared with, where those that share its people are not meant. ``per_clip`` limits the
-    crops of each clip (0: all). ``scores`` and ``report`` are files to write; ``record`` puts the main
-    figures into the checkpoint's card.
+    crops of each clip (0: all). ``robustness`` names degradations under which to score all crops again
+    (see :mod:`training.degradations`); ``rules`` compares ways to bring a clip's crops together. ``scores``
+    and ``reports`` are files to write, a report's suffix naming its format (see :mod:`training.report`);
+    ``record`` puts the main figures into the checkpoint's card.
     """
 
     checkpoint: Path
@@ -48,9 +54,15 @@ class EvaluateOptions:
     against: Mapping[str, Sequence[str]] = field(default_factory=dict)
     per_clip: int = 0
     batch_size: int = 32
+    robustness: Sequence[str] = ()
+    rules: bool = False
     scores: Path | None = None
-    report: Path | None = None
+    reports: Sequence[Path] = ()
     record: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuses unknown degradations, before anything is scored."""
+        check_names(self.robustness)
 
 
 def evaluate(options: EvaluateOptions) -> dict[str, Any]:
@@ -60,21 +72,23 @@ def evaluate(options: EvaluateOptions) -> dict[str, Any]:
         SourceError: the crop folder is malformed.
         ModelError: the checkpoint is refused.
         UsageError: the split cannot be told, or would hold people of the training.
-        ReportError: a file cannot be written.
+        ReportError: a file cannot be written, or its suffix names no format of a report.
     """
+    from training.report import check_report, write_report
     from vidscan.model import load_model
 
+    for path in options.reports:
+        check_report(path)
     model = load_model(options.checkpoint)
     folder = open_crop_folder(options.crops)
     result, scored = measure(model, folder, options)
-    result["checkpoint"] = {"name": model.card.name, "sha256": model.card.sha256}
-    try:
-        if options.scores is not None:
+    if options.scores is not None:
+        try:
             write_scores(options.scores, scored)
-        if options.report is not None:
-            options.report.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise ReportError(f"{error.filename} cannot be written: {error.strerror}") from error
+        except OSError as error:
+            raise ReportError(f"{options.scores} cannot be written: {error.strerror}") from error
+    for path in options.reports:
+        write_report(path, result)
     if options.record:
         _record(options, result)
     return result
@@ -88,7 +102,12 @@ def measure(
     places = _of_methods(places, folder, options.methods)
     places = spread_over_clips(places, folder.rows, options.per_clip)
     scored = score_rows(model, folder, places, batch_size=options.batch_size)
-    return figures(scored, model.card, options), scored
+    result = figures(scored, model.card, options)
+    if options.robustness:
+        result["robustness"] = measure_robustness(
+            model, folder, scored, options.robustness, batch_size=options.batch_size
+        )
+    return result, scored
 
 
 def _of_methods(places: Sequence[int], folder: CropFolder, methods: Sequence[str]) -> list[int]:
@@ -99,24 +118,81 @@ def _of_methods(places: Sequence[int], folder: CropFolder, methods: Sequence[str
 
 
 def figures(scored: Sequence[ScoredRow], card: ModelCard, options: EvaluateOptions) -> dict[str, Any]:
-    """All figures of scored crops. The order of ``scored`` does not matter."""
+    """All figures of scored crops but those that need new scores. The order of ``scored`` does not matter."""
     scored = sorted(scored, key=lambda item: item.row.file)
     clips = by_clip(scored, card)
-    threshold = card.fake_threshold
-    return {
+    truth = {"crops": truth_and_scores(scored), "clips": truth_and_scores(clips)}
+    clusters = {"crops": [item.row.clip for item in scored], "clips": None}
+    result = {
         "schema": SCHEMA,
+        "vidscan": __version__,
+        "command": command(options, str(options.checkpoint), str(options.crops)),
+        "checkpoint": {"name": card.name, "sha256": card.sha256},
         "split": options.split,
         "methods": sorted({item.row.method for item in scored}),
-        "fake_threshold": threshold,
+        "groups": _groups(scored),
+        "fake_threshold": card.fake_threshold,
         "real_threshold": card.real_threshold,
         "calibrated": card.calibration is not None,
-        "crops": metrics.summary(*truth_and_scores(scored), threshold),
-        "clips": metrics.summary(*truth_and_scores(clips), threshold, intervals=True),
+        **{
+            name: metrics.summary(*truth[name], card.fake_threshold, intervals=True, clusters=clusters[name])
+            for name in truth
+        },
         "verdicts": _verdicts(clips, card),
         "manipulations": _manipulations(scored, clips, options),
         "reals": _real_methods(clips, card),
-        "reliability": metrics.reliability(*truth_and_scores(clips)),
+        "roc": {name: _roc(*truth[name]) for name in truth},
+        "reliability": {name: metrics.reliability(*truth[name]) for name in truth},
     }
+    if options.rules:
+        result["rules"] = _rules(scored)
+    return result
+
+
+def command(options: EvaluateOptions, checkpoint: str, crops: str) -> str:
+    """The command that makes the figures again, with the names given for checkpoint and crop folder."""
+    parts = ["vidscan-train", "evaluate", checkpoint, crops, "--split", options.split]
+    if options.methods:
+        parts += ["--methods", ",".join(options.methods)]
+    if options.against:
+        pairs = (f"{method}={'+'.join(reals)}" for method, reals in options.against.items())
+        parts += ["--against", ",".join(pairs)]
+    if options.per_clip:
+        parts += ["--per-clip", str(options.per_clip)]
+    if options.robustness:
+        parts.append("--robustness")
+        if set(options.robustness) != set(DEGRADATIONS):
+            parts += ["--degradations", ",".join(options.robustness)]
+    if options.rules:
+        parts.append("--rules")
+    return shlex.join(parts)
+
+
+def _groups(scored: Sequence[ScoredRow]) -> dict[str, Any]:
+    """Whose faces these are: names of groups of several clips, and how many groups are a single clip."""
+    clips: dict[str, set[str]] = defaultdict(set)
+    for item in scored:
+        clips[item.row.group].add(item.row.clip)
+    named = sorted(group for group, members in clips.items() if len(members) > 1)
+    return {"named": named, "single_clips": len(clips) - len(named)}
+
+
+def _roc(fake: metrics.Flags, score: metrics.Scores) -> list[tuple[float, float]] | None:
+    """The ROC curve's corners, (false alarm rate, detection rate); None with one class only."""
+    if not metrics.has_both(fake):
+        return None
+    points = np.column_stack(metrics.roc_curve(fake, score))
+    steps = np.diff(points, axis=0)
+    turns = steps[:-1, 0] * steps[1:, 1] != steps[:-1, 1] * steps[1:, 0]
+    return [(float(x), float(y)) for x, y in points[np.concatenate([[True], turns, [True]])]]
+
+
+def _rules(scored: Sequence[ScoredRow]) -> dict[str, Any]:
+    members: dict[str, list[ScoredRow]] = defaultdict(list)
+    for item in scored:
+        members[item.row.clip].append(item)
+    named = [truth_and_scores(members[name]) for name in sorted(members)]
+    return compare_rules([score for _, score in named], np.array([fake[0] for fake, _ in named]))
 
 
 def _verdicts(clips: Sequence[ScoredClip], card: ModelCard) -> dict[str, dict[str, int]]:
@@ -180,9 +256,8 @@ def _record(options: EvaluateOptions, result: Mapping[str, Any]) -> None:
     path = card_path(options.checkpoint)
     card = read_card(path)
     names = ("count", "auc", "auc_interval", "eer", "average_precision", "accuracy", "calibration_error")
-    limited = f" --methods {','.join(options.methods)}" if options.methods else ""
     kept = {
-        "command": f"vidscan-train evaluate {options.checkpoint.name} CROPS --split {options.split}{limited}",
+        "command": command(options, options.checkpoint.name, "CROPS"),
         "clips": {name: result["clips"][name] for name in names},
         "crops": {name: result["crops"][name] for name in ("count", "auc", "eer")},
         "verdicts": result["verdicts"],
@@ -192,39 +267,20 @@ def _record(options: EvaluateOptions, result: Mapping[str, Any]) -> None:
         },
         "false_alarms": {name: row["false_alarm_rate"] for name, row in result["reals"].items()},
     }
+    if "robustness" in result:
+        kept["robustness"] = {name: _brief(result["robustness"], name) for name in ("clip_auc", "crop_auc")}
     name = " ".join([options.split, *options.methods])
     write_card(replace(card, metrics={**card.metrics, name: kept}), path)
 
 
-def as_table(result: Mapping[str, Any]) -> str:
-    """The figures as plain text for a terminal, lines of at most 100 columns."""
-    lines = [f"split {result['split']}   FAKE at or above {result['fake_threshold']:.3f}", ""]
-    lines.append(_columns("", "n", "real", "fake", "AUC", "EER", "AP", "accuracy", "ECE"))
-    for name in ("crops", "clips"):
-        row = result[name]
-        shown = (row[key] for key in ("auc", "eer", "average_precision", "accuracy", "calibration_error"))
-        lines.append(_columns(name, row["count"], row["real"], row["fake"], *map(_brief, shown)))
-    if interval := result["clips"].get("auc_interval"):
-        lines.append(f"clip AUC, 95% interval: {interval[0]:.3f} to {interval[1]:.3f}")
-    for name in ("crops", "clips"):
-        lines += ["", _columns(name, "precision", "recall", "F1", "support")]
-        for label, row in result[name]["classes"].items():
-            shown = (_brief(row[key]) for key in ("precision", "recall", "f1"))
-            lines.append(_columns(label, *shown, row["support"]))
-    lines += ["", _columns("manipulation", "clips", "reals", "clip AUC", "clip EER", "crop AUC", "against")]
-    for name, row in result["manipulations"].items():
-        shown = (_brief(row[key]) for key in ("clip_auc", "clip_eer", "crop_auc"))
-        lines.append(_columns(name, row["clips"], row["real_clips"], *shown, "+".join(row["against"])))
-    lines += ["", _columns("real faces", "clips", "FAKE", "uncertain", "rate")]
-    for name, row in result["reals"].items():
-        shown = (row["clips"], row["called_fake"], row["uncertain"], _brief(row["false_alarm_rate"]))
-        lines.append(_columns(name, *shown))
-    return "\n".join(lines)
+def _brief(robustness: Mapping[str, Any], figure: str) -> dict[str, Any]:
+    """One figure of the robustness test: undegraded, and by degradation and strength."""
 
+    def rounded(row: Mapping[str, Any]) -> float | None:
+        return None if row[figure] is None else round(row[figure], 4)
 
-def _columns(first: str, *others: Any) -> str:
-    return f"{first:<16}" + "".join(f"{other!s:>10}" for other in others)
-
-
-def _brief(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"
+    by_name = {
+        kind["name"]: {f"{row['strength']:g}": rounded(row) for row in kind["strengths"]}
+        for kind in robustness["degradations"]
+    }
+    return {"undegraded": rounded(robustness["undegraded"]), **by_name}

@@ -24,10 +24,13 @@ from training.manifest import CropFolder, CropRow, open_crop_folder, write_manif
 from training.networks import (
     choose_trainable,
     compile_network,
+    map_cells,
     peak_rate,
     read_network,
+    scoring_part,
     seed_dropout,
     set_normalisation_momentum,
+    with_map_head,
     with_precision,
 )
 from training.progress import StepDisplay
@@ -43,7 +46,10 @@ __all__ = ["FitOptions", "SamplingOptions", "SplitOptions", "fit"]
 
 @dataclass
 class _Run:
-    """All parts of a training in progress. ``serving`` is the float32 network with averaged weights."""
+    """All parts of a training in progress.
+
+    ``averaged`` is a float32 copy of the network with averaged weights, ``serving`` its scoring part.
+    """
 
     options: FitOptions
     folder: CropFolder
@@ -51,6 +57,7 @@ class _Run:
     batches: TrainingBatches
     validation: Validation
     network: Any
+    averaged: Any
     serving: Any
     average: WeightAverage
     progress: Progress
@@ -99,7 +106,7 @@ def fit(options: FitOptions) -> Path:
     while not run.finished:
         started = run.progress.step
         loss = _train_epoch(run, display)
-        run.serving.set_weights(run.average.weights)
+        run.averaged.set_weights(run.average.weights)
         figures = run.validation.measure(run.serving)
         _record_epoch(run, loss, figures, run.progress.step - started)
         display.epoch(run.progress.history[-1])
@@ -112,12 +119,6 @@ def _prepare(options: FitOptions) -> _Run:
     cv2.setNumThreads(1)
     folder = open_crop_folder(options.crops)
     rows = assign_splits(folder.rows, options.split)
-    batches = TrainingBatches(
-        folder,
-        [i for i, row in enumerate(rows) if row.split == "train"],
-        replace(options.sampling, seed=options.seed),
-        preset(options.augmentation),
-    )
     validation = Validation(
         folder,
         rows,
@@ -127,9 +128,27 @@ def _prepare(options: FitOptions) -> _Run:
     )
     options.output.mkdir(parents=True, exist_ok=True)
     network, average, progress = _resumed(options) if options.resume else _started(options, folder)
+    batches = TrainingBatches(
+        folder,
+        [i for i, row in enumerate(rows) if row.split == "train"],
+        replace(options.sampling, seed=options.seed),
+        preset(options.augmentation),
+        map_cells(network),
+    )
     write_manifest(options.output / "manifest.csv", rows)
-    serving = with_precision(network, "float32")
-    return _Run(options, folder, rows, batches, validation, network, serving, average, progress)
+    averaged = with_precision(network, "float32")
+    return _Run(
+        options,
+        folder,
+        rows,
+        batches,
+        validation,
+        network,
+        averaged,
+        scoring_part(averaged),
+        average,
+        progress,
+    )
 
 
 def _started(options: FitOptions, folder: CropFolder) -> tuple[Any, WeightAverage, Progress]:
@@ -139,6 +158,8 @@ def _started(options: FitOptions, folder: CropFolder) -> tuple[Any, WeightAverag
     network = _initial_network(options, size)
     if tuple(network.input_shape[1:3]) != (size, size):
         raise UsageError(f"the network takes {network.input_shape[1]} px, but the crops have {size}")
+    if options.map_loss > 0:
+        network = with_map_head(network)
     network = with_precision(network, options.precision)
     choose_trainable(network, options.phase, options.unfreeze)
     set_normalisation_momentum(network, options.norm_momentum)
@@ -187,6 +208,7 @@ def _fingerprint(options: FitOptions) -> dict[str, Any]:
         "backbone": options.backbone,
         "batch_size": options.sampling.batch_size,
         "precision": options.precision,
+        "map_loss": options.map_loss,
         "seed": options.seed,
         "split": asdict(options.split),
     }
@@ -218,7 +240,7 @@ def _steps(run: _Run, stop: int) -> Iterator[float]:
         for batch in stream:
             began = time.perf_counter()
             run.network.optimizer.learning_rate = run.rate()
-            loss = run.network.train_on_batch(batch.image, batch.target, sample_weight=batch.weight)
+            loss = run.network.train_on_batch(batch.image, batch.targets, sample_weight=batch.sample_weights)
             progress.step += 1
             if run.average.due(progress.step):
                 run.average.update(run.network.get_weights(), progress.step)

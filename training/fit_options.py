@@ -32,6 +32,7 @@ class FitOptions:
         images: training pictures in all; overrides ``epochs``.
         minutes: training time in all (steps alone); overrides both, and is not reproducible.
         steps_per_epoch: batches between two validations; one pass over the crops if None.
+        map_loss: weight of the forgery map's loss beside the score's; 0 trains without a map.
         learning_rate: where to start from (head, last) or to rise to (full).
         norm_momentum: of batch normalisation's statistics; see ``networks.set_normalisation_momentum``.
         average: decay of the weights' moving average; 0 keeps the last weights.
@@ -58,6 +59,7 @@ class FitOptions:
     learning_rate: float | None = None
     weight_decay: float = 0.02
     label_smoothing: float = 0.0
+    map_loss: float = 0.0
     clip_norm: float = 1.0
     warmup: float = 0.1
     norm_momentum: float = 0.9
@@ -82,6 +84,8 @@ class FitOptions:
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise UsageError(f"--{name.replace('_', '-')} must be above 0")
+        if not self.map_loss >= 0:
+            raise UsageError("--map-loss cannot be negative")
         if not 0 <= self.average < 1:
             raise UsageError("--average must be at least 0 and below 1")
 
@@ -91,4 +95,5 @@ class FitOptions:
             "weight_decay": self.weight_decay,
             "label_smoothing": self.label_smoothing,
             "clip_norm": self.clip_norm,
+            "map_loss": self.map_loss,
         }

@@ -1,12 +1,14 @@
 """Figures of merit, each from labels and scores in the same order.
 
-Everywhere: ``fake`` is ``bool[n]`` (True: manipulated) and ``score`` is ``float[n]``, higher for more
-likely fake. Where a probability is needed it says ``probability`` (0-1).
+Everywhere: ``fake`` is ``bool[n]`` (True: manipulated; zeros and ones are taken too) and ``score`` is
+``float[n]``, higher for more likely fake. Where a probability is needed it says ``probability`` (0-1).
+All raise ValueError where ``fake`` is anything else: labels in words or two kinds of fakes, say, would
+otherwise pass for True and give a figure of nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -16,8 +18,22 @@ Flags = npt.NDArray[np.bool_]
 Scores = npt.NDArray[np.float64]
 
 
+def as_flags(fake: npt.ArrayLike) -> Flags:
+    """``bool[n]`` of booleans, zeros and ones; ValueError for anything else.
+
+    Never indices: an integer array of zeros and ones would pick the first and the second row over and over.
+    """
+    values = np.asarray(fake)
+    if values.dtype == bool:
+        return values
+    if values.dtype.kind not in "iuf" or not np.isin(values, (0, 1)).all():
+        raise ValueError(f"truth must be booleans (True: fake) or zeros and ones, not {values.dtype}")
+    return values.astype(bool)
+
+
 def has_both(fake: Flags) -> bool:
     """Whether ranking figures exist at all: they need both classes."""
+    fake = as_flags(fake)
     return bool(fake.any() and not fake.all())
 
 
@@ -26,6 +42,7 @@ def auc(fake: Flags, score: Scores) -> float | None:
 
     As the share of pairs in order (Mann and Whitney, 1947), which a bootstrap can afford.
     """
+    fake = as_flags(fake)
     if not has_both(fake):
         return None
     reals, fakes = np.sort(score[~fake]), score[fake]
@@ -46,7 +63,7 @@ def equal_error_rate(fake: Flags, score: Scores) -> float | None:
 
 def roc_curve(fake: Flags, score: Scores) -> tuple[Scores, Scores]:
     """False alarm rate and detection rate as the threshold falls, from (0, 0) to (1, 1)."""
-    thresholds = np.unique(score)[::-1]
+    fake, thresholds = as_flags(fake), np.unique(score)[::-1]
 
     def reached(members: Scores) -> Scores:
         at_least = len(members) - np.searchsorted(np.sort(members), thresholds, "left")
@@ -59,23 +76,27 @@ def average_precision(fake: Flags, score: Scores) -> float | None:
     """Area under the precision-recall curve of the class fake; None with one class only."""
     from sklearn.metrics import average_precision_score
 
+    fake = as_flags(fake)
     return float(average_precision_score(fake, score)) if has_both(fake) else None
 
 
 def log_loss(fake: Flags, probability: Scores) -> float:
     """Mean negative log-likelihood, probabilities clipped to 1e-7 from 0 and 1."""
     clipped = np.clip(probability, 1e-7, 1 - 1e-7)
-    return float(-np.mean(np.where(fake, np.log(clipped), np.log1p(-clipped))))
+    return float(-np.mean(np.where(as_flags(fake), np.log(clipped), np.log1p(-clipped))))
 
 
 def calibration_error(fake: Flags, probability: Scores, bins: int = 10) -> float:
-    """Expected calibration error over equally wide bins: mean |share of fakes - mean probability|.
+    """Expected calibration error: mean over all rows of their bin's |share of fakes - mean probability|.
+
+    The bins are equally wide (0-0.1, 0.1-0.2, …), not equally full. With few rows the figure is too high:
+    a bin of three can hardly hold the share that its probability promises, and every miss counts as an
+    error (R. Roelofs et al., "Mitigating Bias in Calibration Error Estimation", 2022).
 
     Source: C. Guo et al., "On Calibration of Modern Neural Networks", 2017, for the class fake.
     """
-    return float(
-        sum(row["share"] * abs(row["fakes"] - row["mean"]) for row in reliability(fake, probability, bins))
-    )
+    surplus = np.bincount(_bin_of(probability, bins), as_flags(fake) - probability, bins)
+    return float(np.abs(surplus).sum() / len(probability))
 
 
 def reliability(fake: Flags, probability: Scores, bins: int = 10) -> list[dict[str, float]]:
@@ -83,7 +104,7 @@ def reliability(fake: Flags, probability: Scores, bins: int = 10) -> list[dict[s
 
     Each has ``low``, ``high``, ``count``, ``share`` (of all), ``mean`` probability and share of ``fakes``.
     """
-    place = np.minimum((probability * bins).astype(int), bins - 1)
+    fake, place = as_flags(fake), _bin_of(probability, bins)
     rows = []
     for number in np.unique(place):
         inside = place == number
@@ -100,6 +121,10 @@ def reliability(fake: Flags, probability: Scores, bins: int = 10) -> list[dict[s
     return rows
 
 
+def _bin_of(probability: Scores, bins: int) -> npt.NDArray[np.int64]:
+    return np.minimum((probability * bins).astype(np.int64), bins - 1)
+
+
 def at_threshold(fake: Flags, score: Scores, threshold: float) -> dict[str, Any]:
     """Accuracy, confusion matrix and per-class precision, recall, F1 and support; fake at or above.
 
@@ -110,7 +135,7 @@ def at_threshold(fake: Flags, score: Scores, threshold: float) -> dict[str, Any]
     """
     from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
-    called = score >= threshold
+    fake, called = as_flags(fake), score >= threshold
     precision, recall, f1, support = precision_recall_fscore_support(
         fake, called, labels=[False, True], zero_division=0
     )
@@ -137,31 +162,82 @@ def bootstrap_interval(
     fake: Flags,
     score: Scores,
     *,
+    clusters: npt.ArrayLike | None = None,
     level: float = 0.95,
     rounds: int = 1000,
     seed: int = 0,
 ) -> tuple[float, float] | None:
     """Percentile bootstrap interval of ``figure``, the rows drawn anew within each class.
 
-    Pass clips, not crops: the crops of one clip are no independent observations.
+    Args:
+        figure: a function of this module.
+        fake: the truth.
+        score: what ``figure`` takes beside it.
+        clusters: names ``[n]`` of what hangs together: all rows of a cluster are drawn together. The crops
+            of one clip are no independent observations, so give their clips. None: each row by itself.
+        level: share of the draws that lie inside.
+        rounds: draws.
+        seed: the same seed and number of clusters give the same draws, so two figures on the same rows
+            can be compared.
 
     Returns:
         Lower and upper end, or None with one class only.
     """
+    fake = as_flags(fake)
     if not has_both(fake):
         return None
     rng = np.random.default_rng(seed)
-    classes = [np.flatnonzero(fake), np.flatnonzero(~fake)]
+    names = np.arange(len(fake)) if clusters is None else np.asarray(clusters)
+    classes = [_Clusters(np.flatnonzero(members), names) for members in (fake, ~fake)]
     values = []
     for _ in range(rounds):
-        drawn = np.concatenate([rng.choice(rows, len(rows)) for rows in classes])
+        drawn = np.concatenate([members.draw(rng) for members in classes])
         values.append(figure(fake[drawn], score[drawn]))
     low, high = np.quantile(np.array(values, np.float64), [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
 
 
-def summary(fake: Flags, probability: Scores, threshold: float, *, intervals: bool = False) -> dict[str, Any]:
-    """All figures of one set of rows; with ``intervals`` also 95% bootstrap intervals of AUC and EER."""
+class _Clusters:
+    """The rows of one class, those of a cluster side by side, to be drawn cluster by cluster."""
+
+    def __init__(self, rows: npt.NDArray[np.int64], names: npt.NDArray[Any]) -> None:
+        _, cluster = np.unique(names[rows], return_inverse=True)
+        self._rows = rows[np.argsort(cluster, kind="stable")]
+        self._lengths = np.bincount(cluster)
+        self._starts = np.cumsum(self._lengths) - self._lengths
+
+    def draw(self, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+        """Rows of as many clusters as there are, drawn with replacement."""
+        chosen = rng.choice(len(self._starts), len(self._starts))
+        lengths = self._lengths[chosen]
+        begins = np.cumsum(lengths) - lengths
+        within = np.arange(lengths.sum()) - np.repeat(begins, lengths)
+        return np.asarray(self._rows[np.repeat(self._starts[chosen], lengths) + within])
+
+
+INTERVALS: Mapping[str, Callable[[Flags, Scores], float | None]] = {
+    "auc_interval": auc,
+    "eer_interval": equal_error_rate,
+    "calibration_error_interval": calibration_error,
+}
+"""The intervals of :func:`summary`. That of the calibration error is no more than a sign of how noisy it
+is: drawing anew adds noise of its own, which this figure counts as error, so the interval sits too high
+and may even leave out the figure."""
+
+
+def summary(
+    fake: Flags,
+    probability: Scores,
+    threshold: float,
+    *,
+    intervals: bool = False,
+    clusters: npt.ArrayLike | None = None,
+) -> dict[str, Any]:
+    """All figures of one set of rows; with ``intervals`` also the 95% bootstrap ones of ``INTERVALS``.
+
+    ``clusters`` is that of :func:`bootstrap_interval`.
+    """
+    fake = as_flags(fake)
     result: dict[str, Any] = {
         "count": len(fake),
         "fake": int(fake.sum()),
@@ -174,6 +250,6 @@ def summary(fake: Flags, probability: Scores, threshold: float, *, intervals: bo
         **at_threshold(fake, probability, threshold),
     }
     if intervals:
-        result["auc_interval"] = bootstrap_interval(auc, fake, probability)
-        result["eer_interval"] = bootstrap_interval(equal_error_rate, fake, probability)
+        for name, figure in INTERVALS.items():
+            result[name] = bootstrap_interval(figure, fake, probability, clusters=clusters)
     return result

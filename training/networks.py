@@ -49,6 +49,43 @@ def set_normalisation_momentum(network: Any, momentum: float) -> None:
             layer.momentum = momentum
 
 
+MAP_LAYER = "forgery_map"
+
+
+def with_map_head(network: Any, dropout: float = 0.2) -> Any:
+    """A network with a second output that says where a crop was forged; layers are shared.
+
+    The map, ``float32[n, cells * cells]`` row by row, 0-1, is read off the features that the score
+    averages, so that they have to say which part of the face is false, which cannot be learnt by heart
+    from whose face it is. After Lingzhi Li et al., "Face X-ray", CVPR 2020; for training alone: a
+    checkpoint has the score only.
+    """
+    keras = import_keras()
+    _, head = _base_and_head(network)
+    features = head[0].input
+    dropped = keras.layers.Dropout(dropout, name=f"{MAP_LAYER}_dropout")(features)
+    cells = keras.layers.Conv2D(1, 1, activation="sigmoid", name=f"{MAP_LAYER}_cells")(dropped)
+    listed = keras.layers.Flatten(dtype="float32", name=MAP_LAYER)(cells)
+    return keras.Model(network.input, [network.output, listed], name=network.name)
+
+
+def has_map_head(network: Any) -> bool:
+    """Whether ``network`` came from :func:`with_map_head`."""
+    return any(layer.name == MAP_LAYER for layer in network.layers)
+
+
+def map_cells(network: Any) -> int:
+    """Cells on a side of a network's forgery map; 0 without one."""
+    return int(network.get_layer(MAP_LAYER).input.shape[1]) if has_map_head(network) else 0
+
+
+def scoring_part(network: Any) -> Any:
+    """The network without its forgery map; layers and weights are shared."""
+    if not has_map_head(network):
+        return network
+    return import_keras().Model(network.input, network.outputs[0], name=network.name)
+
+
 def _base_and_head(network: Any) -> tuple[list[Any], list[Any]]:
     """Layers before the last global pooling, and from it on."""
     pools = [i for i, layer in enumerate(network.layers) if type(layer).__name__ == "GlobalAveragePooling2D"]
@@ -60,11 +97,11 @@ def _base_and_head(network: Any) -> tuple[list[Any], list[Any]]:
 def with_precision(network: Any, precision: str) -> Any:
     """A copy of ``network``, weights included, that computes in ``precision``; its output stays float32."""
     keras = import_keras()
-    last = network.layers[-1].name
+    outputs = set(network.output_names)
 
     def rebuilt(layer: Any) -> Any:
         config = layer.get_config()
-        config["dtype"] = "float32" if layer.name == last else precision
+        config["dtype"] = "float32" if layer.name in outputs else precision
         return type(layer).from_config(config)
 
     copy = keras.models.clone_model(network, clone_function=rebuilt)
@@ -81,8 +118,9 @@ def compile_network(
     weight_decay: float = 0.02,
     label_smoothing: float = 0.0,
     clip_norm: float = 1.0,
+    map_loss: float = 0.0,
 ) -> None:
-    """Compiles for a phase.
+    """Compiles for a phase; ``map_loss`` weighs the cross-entropy of the forgery map, if there is one.
 
     ``head`` and ``last``: Adam and the focal loss (gamma 2; T.-Y. Lin et al., 2017) of the reference
     recipe. ``full``: AdamW and plain cross-entropy; no decay on biases and normalisation, which it
@@ -102,7 +140,15 @@ def compile_network(
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     # XLA on a CPU under TensorFlow takes many times as long; JAX has nothing else.
     jit = False if keras.backend.backend() == "tensorflow" else "auto"
-    network.compile(optimizer=optimizer, loss=loss, jit_compile=jit)
+    if not has_map_head(network):
+        network.compile(optimizer=optimizer, loss=loss, jit_compile=jit)
+        return
+    network.compile(
+        optimizer=optimizer,
+        loss=[loss, keras.losses.BinaryCrossentropy()],
+        loss_weights=[1.0, map_loss],
+        jit_compile=jit,
+    )
 
 
 def restore_optimizer(network: Any, values: list[np.ndarray]) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import csv
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,9 @@ from vidscan.options import VerdictOptions
 from vidscan.records import Box, FaceScore, Image, ModelCard, SourceKind
 from vidscan.scoring import Scorer
 from vidscan.verdict import judge
+
+ChangeCrops = Callable[[Sequence[Image], Sequence[int]], Sequence[Image]]
+"""Makes as many crops of the same size out of RGB ``uint8[s, s, 3]`` crops and the numbers of their rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +96,19 @@ def _options_of(card: ModelCard) -> SplitOptions:
 
 
 def score_rows(
-    model: Scorer, folder: CropFolder, places: Sequence[int], *, batch_size: int = 32, workers: int = 2
+    model: Scorer,
+    folder: CropFolder,
+    places: Sequence[int],
+    *,
+    batch_size: int = 32,
+    workers: int = 2,
+    change: ChangeCrops | None = None,
 ) -> list[ScoredRow]:
-    """Scores the rows at ``places`` through ``model.score``, the function that serves a scan too."""
+    """Scores the rows at ``places`` through ``model.score``, the function that serves a scan too.
+
+    ``change``, where given, is applied to the crops of each batch before they are scored, in one of
+    ``workers`` threads.
+    """
     size = folder.geometry.input_size
     if model.card.input_size != size:
         raise UsageError(f"{model.card.name} takes {model.card.input_size} px, the crops have {size}")
@@ -104,7 +117,8 @@ def score_rows(
     def batch(start: int) -> Image:
         chosen = places[start : start + batch_size]
         pictures = np.zeros((batch_size, size, size, 3), np.uint8)
-        pictures[: len(chosen)] = [reader(place) for place in chosen]
+        crops = [reader(place) for place in chosen]
+        pictures[: len(chosen)] = crops if change is None else change(crops, chosen)
         return pictures
 
     scored: list[ScoredRow] = []

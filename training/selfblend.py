@@ -26,7 +26,7 @@ RATIOS = (0.25, 0.5, 0.75, 1.0, 1.0, 1.0)
 
 # Indices into MediaPipe's face mesh; right and left are the person's.
 _FOREHEAD, _CHIN = 10, 152
-_EYE_CORNERS = (33, 133, 362, 263)
+EYE_CORNERS = (33, 133, 362, 263)
 _BROWS = (70, 63, 105, 66, 107, 55, 65, 52, 53, 46, 300, 293, 334, 296, 336, 285, 295, 282, 283, 276)
 _EYES = (33, 160, 159, 158, 133, 153, 145, 144, 362, 385, 386, 387, 263, 373, 374, 380)
 _NOSE = (168, 6, 197, 195, 5, 4, 1, 2, 98, 327, 49, 279)
@@ -55,7 +55,7 @@ def region_points(landmarks: Landmarks, region: str) -> Landmarks:
     depth = (landmarks - landmarks[_FOREHEAD]) @ axis / height**2
     if region == "no_forehead":
         return landmarks[depth >= depth[list(_BROWS)].mean() - 0.02]
-    eyes, mouth = depth[list(_EYE_CORNERS)].mean(), depth[list(_LIPS)].mean()
+    eyes, mouth = depth[list(EYE_CORNERS)].mean(), depth[list(_LIPS)].mean()
     if region == "lower_face":
         return landmarks[depth >= eyes + 0.35 * (mouth - eyes)]
     if region == "mouth":
@@ -119,12 +119,14 @@ def draw_mask(landmarks: Landmarks, side: int, rng: Rng) -> Mask:
     return mask * np.float32(RATIOS[int(rng.integers(len(RATIOS)))])
 
 
-def _sharpen(image: Image, amount: float) -> Image:
+def sharpen(image: Image, amount: float) -> Image:
+    """Sharpens by an unsharp mask; ``amount`` is the share of the detail that is added again."""
     soft = cv2.GaussianBlur(image, (0, 0), 1.5)
     return cv2.addWeighted(image, 1.0 + amount, soft, -amount, 0.0)
 
 
-def _coarsen(image: Image, share: float) -> Image:
+def coarsen(image: Image, share: float) -> Image:
+    """Reduces a picture to ``share`` of its side and enlarges it again: a generator's low resolution."""
     side = image.shape[0]
     small = max(8, round(side * share))
     reduced = cv2.resize(image, (small, small), interpolation=cv2.INTER_AREA)
@@ -145,9 +147,9 @@ def restyle(image: Image, rng: Rng) -> Image:
     changed = light(changed, rng, brightness=0.1, contrast=0.1, gamma=0.1)
     kind = rng.random()
     if kind < 0.3:
-        return _sharpen(changed, rng.uniform(0.2, 0.7))
+        return sharpen(changed, rng.uniform(0.2, 0.7))
     if kind < 0.6:
-        return _coarsen(changed, rng.uniform(0.3, 0.9))
+        return coarsen(changed, rng.uniform(0.3, 0.9))
     if kind < 0.85:
         return cv2.GaussianBlur(changed, (0, 0), rng.uniform(0.4, 1.3) * image.shape[0] / 260)
     return changed

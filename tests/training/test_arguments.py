@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 
 import pytest
@@ -69,9 +70,9 @@ def test_calibrate_then_evaluate_from_the_command_line(tmp_path, capsys):
     asked = parsed(arguments.add_calibrate_arguments, str(checkpoint), str(crops), "--misses", "0.1")
     assert arguments.run_calibrate(asked) == 0
     assert "FAKE at or above" in capsys.readouterr().out
-    asked = parsed(arguments.add_evaluate_arguments, str(checkpoint), str(crops), "--json", "-")
+    asked = parsed(arguments.add_evaluate_arguments, str(checkpoint), str(crops), "--report", "-")
     assert arguments.run_evaluate(asked) == 0
-    assert capsys.readouterr().out.startswith("{")
+    assert json.loads(capsys.readouterr().out)["split"] == "test"
     asked = parsed(
         arguments.add_evaluate_arguments,
         str(checkpoint),
@@ -81,3 +82,14 @@ def test_calibrate_then_evaluate_from_the_command_line(tmp_path, capsys):
     )
     assert arguments.run_evaluate(asked) == 0
     assert "ffhq256+ffhq512" in capsys.readouterr().out
+
+
+def test_degradations_are_chosen_among_those_of_robustness(tmp_path):
+    def asked(*flags):
+        parsed_flags = parsed(arguments.add_evaluate_arguments, str(tmp_path), str(tmp_path), *flags)
+        return arguments.run_evaluate(parsed_flags)
+
+    with pytest.raises(UsageError, match="give that too"):
+        asked("--degradations", "blur")
+    with pytest.raises(UsageError, match="--degradations fog: not among jpeg, h264"):
+        asked("--robustness", "--degradations", "fog")

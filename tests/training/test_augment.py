@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from training import augment as module
-from training.augment import PRESETS, AugmentOptions, augment, preset
+from training.augment import PRESETS, AugmentOptions, augment, augment_mask, preset
 from training.landmarks import SMALLEST_SIDE
 
 CHANGES = ("flip", "geometry", "light", "colour", "grayscale", "cutout", "blur", "rescale", "noise")
@@ -189,7 +189,7 @@ def test_wrong_pictures_are_refused_in_words(image, words):
 
 def test_preset_by_name():
     assert preset("robust") is PRESETS["robust"]
-    with pytest.raises(ValueError, match=r"gentle.*none, reference, moderate, robust"):
+    with pytest.raises(ValueError, match=r"gentle.*none, reference, moderate, broad, robust"):
         preset("gentle")
 
 
@@ -197,3 +197,19 @@ def test_defaults_are_the_none_preset_and_every_probability_is_tested():
     options = PRESETS["none"]
     steps = {field.name for field in fields(options) if getattr(options, field.name) == 0.0}
     assert steps == set(CHANGES + COMPRESSIONS)
+
+
+@pytest.mark.parametrize("name", ["moderate", "broad", "robust"])
+def test_a_mask_moves_with_its_picture(name):
+    mask = np.zeros((96, 96), np.float32)
+    mask[20:50, 15:40] = 1.0
+    picture = np.dstack([mask * 255] * 3).astype(np.uint8)
+    moving = replace(AugmentOptions(), flip=0.5, geometry=0.7)
+    for seed in range(30):
+        moved = augment_mask(mask, np.random.default_rng(seed), PRESETS[name])
+        shown = augment(picture, np.random.default_rng(seed), moving)[..., 0]
+        assert (moved.dtype, moved.shape) == (np.float32, mask.shape)
+        assert np.abs(moved - shown / 255).max() < 0.01
+        degraded = augment(picture, np.random.default_rng(seed), replace(PRESETS[name], cutout=0.0))
+        grey = degraded.mean(axis=2).astype(np.float32)
+        assert np.corrcoef(grey.ravel(), moved.ravel())[0, 1] > 0.8

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from made_crops import SIZE, make_crop_folder
 
-from training import dataset
+from training import dataset, forging
 from training.augment import AugmentOptions, preset
 from training.dataset import FAKE, REAL, SamplingOptions, TrainingBatches, in_order, reduce_resolution
 from training.manifest import open_crop_folder
@@ -114,7 +114,7 @@ def test_the_self_blended_share_is_made_from_reals_with_landmarks(folder, monkey
         blended.append(image)
         return np.full_like(image, 7), np.ones(image.shape[:2], np.float32)
 
-    monkeypatch.setattr(dataset, "self_blend", blend)
+    monkeypatch.setattr(forging, "self_blend", blend)
     loader = batches(folder, batch_size=20, self_blend=0.4)
     for step in range(40):
         batch = loader.batch(step)
@@ -129,11 +129,56 @@ def test_the_self_blended_share_is_made_from_reals_with_landmarks(folder, monkey
     assert all(image.tobytes() in reals for image in blended)
 
 
-def test_a_blended_fake_is_preferably_the_twin_of_a_real_in_its_batch(folder, monkeypatch):
-    monkeypatch.setattr(dataset, "self_blend", lambda image, landmarks, rng: (image, None))
-    batch = batches(folder, batch_size=8, self_blend=1.0).batch(1)
-    reals = {picture.tobytes() for picture in batch.image[:4]}
-    assert sum(picture.tobytes() in reals for picture in batch.image[4:]) >= 3
+def test_a_forged_fake_is_preferably_the_twin_of_a_real_in_its_batch(folder, monkeypatch):
+    monkeypatch.setattr(forging, "self_blend", lambda image, landmarks, rng: (image, None))
+    for augmentation in (None, preset("robust")):
+        batch = batches(folder, augmentation, batch_size=8, self_blend=1.0).batch(1)
+        reals = {picture.tobytes() for picture in batch.image[:4]}
+        # Twins share the augmentation, so that only the forgery sets them apart.
+        assert sum(picture.tobytes() in reals for picture in batch.image[4:]) >= 3
+
+
+def test_the_swap_blended_share_pastes_other_people(folder, monkeypatch):
+    groups = [row.group for row in folder.rows]
+    picture = {dataset.CropReader(folder)(i).tobytes(): groups[i] for i in range(len(groups))}
+    seen = []
+
+    def swap(image, mesh, source, source_mesh, rng):
+        seen.append((picture[image.tobytes()], picture[source.tobytes()]))
+        return np.full_like(image, 7), np.ones(image.shape[:2], np.float32)
+
+    monkeypatch.setattr(forging, "swap_blend", swap)
+    loader = batches(folder, batch_size=20, self_blend=0.2, swap_blend=0.5)
+    made = sum((loader.batch(step).image == 7).all(axis=(1, 2, 3)).sum() for step in range(30))
+    assert made / 300 == pytest.approx(0.5, abs=0.08)
+    assert all(target != source for target, source in seen)
+
+
+def test_maps_say_what_was_forged_and_where_nobody_knows(folder, monkeypatch):
+    def blend(image, landmarks, rng):
+        mask = np.zeros(image.shape[:2], np.float32)
+        mask[: len(mask) // 2, : len(mask) // 2] = 1.0
+        return np.full_like(image, 7), mask
+
+    monkeypatch.setattr(forging, "self_blend", blend)
+    options = SamplingOptions(20, self_blend=0.5)
+    loader = TrainingBatches(folder, range(len(folder.rows)), options, AugmentOptions(flip=0.5), 4)
+    corners = Counter()
+    for step in range(10):
+        batch = loader.batch(step)
+        assert batch.map.shape == (20, 16)
+        assert batch.map.dtype == np.float32
+        forged = (batch.image == 7).all(axis=(1, 2, 3))
+        known = forged | (batch.target.ravel() == REAL)
+        assert batch.map_weight.tolist() == known.astype(float).tolist()
+        assert not batch.map[~forged].any()
+        for cells in batch.map[forged].reshape(-1, 4, 4):
+            assert cells.sum() == pytest.approx(4, abs=0.05)
+            corners["left" if cells[0, 0] > 0.9 else "right" if cells[0, 3] > 0.9 else "?"] += 1
+        assert batch.targets[1] is batch.map
+        assert batch.sample_weights[1] is batch.map_weight
+    assert set(corners) == {"left", "right"}
+    assert batches(folder).batch(0).map is None
 
 
 def test_self_blending_without_landmarks_is_refused(folder):
@@ -195,7 +240,13 @@ def test_a_class_that_is_weighted_away_is_refused(folder):
 
 
 @pytest.mark.parametrize(
-    "sampling", [{"batch_size": 1}, {"self_blend": 1.5}, {"method_weights": {"a": -1.0}}]
+    "sampling",
+    [
+        {"batch_size": 1},
+        {"self_blend": 1.5},
+        {"self_blend": 0.6, "swap_blend": 0.6},
+        {"method_weights": {"a": -1.0}},
+    ],
 )
 def test_impossible_sampling_is_refused(sampling):
     with pytest.raises(UsageError):

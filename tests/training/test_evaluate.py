@@ -3,36 +3,26 @@ from __future__ import annotations
 import csv
 import json
 import random
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from made_crops import SIZE, make_crop_folder
+from made_crops import make_crop_folder
 from tiny_network import save_tiny
+from toy_scorer import CARD, ToyScorer
 
 from training import metrics
-from training.evaluate import EvaluateOptions, as_table, evaluate, figures, measure
+from training.degradations import DEGRADATIONS
+from training.evaluate import EvaluateOptions, command, evaluate, figures, measure
 from training.manifest import CropFolder, CropRow, open_crop_folder, read_manifest, write_manifest
-from training.scores import ScoredRow, by_clip, rows_of_split, score_rows, write_scores
+from training.report import as_text
+from training.scores import ScoredRow, by_clip, rows_of_split, score_rows, truth_and_scores, write_scores
 from training.split import SplitOptions, assign_splits, split_record
-from vidscan.errors import UsageError
+from vidscan.errors import ReportError, UsageError
 from vidscan.model import load_model
 from vidscan.options import VerdictOptions
-from vidscan.records import Box, FaceScore, ModelCard, SourceKind
+from vidscan.records import Box, FaceScore, SourceKind
 from vidscan.verdict import judge
-
-CARD = ModelCard("toy", "toy", SIZE)
-
-
-@dataclass(frozen=True)
-class ToyScorer:
-    """Says how green a crop is."""
-
-    card: ModelCard = CARD
-
-    def score(self, crops):
-        green = crops[..., 1].mean(axis=(1, 2)) - crops[..., [0, 2]].mean(axis=(1, 2, 3))
-        return (1 / (1 + np.exp(-(green - 20) / 20))).astype(np.float32)
 
 
 @pytest.fixture(scope="module")
@@ -155,7 +145,15 @@ def test_a_checkpoint_is_evaluated_from_end_to_end(tmp_path):
     checkpoint = save_tiny(tmp_path / "tiny.keras")
     write_manifest(crops / "manifest.csv", assign_splits(read_manifest(crops / "manifest.csv")))
     result = evaluate(
-        EvaluateOptions(checkpoint, crops, scores=tmp_path / "s.csv", report=tmp_path / "r.json", record=True)
+        EvaluateOptions(
+            checkpoint,
+            crops,
+            robustness=["blur", "h264"],
+            rules=True,
+            scores=tmp_path / "s.csv",
+            reports=[tmp_path / "r.json", tmp_path / "r.HTML", tmp_path / "r.md"],
+            record=True,
+        )
     )
     assert json.loads((tmp_path / "r.json").read_text()) == json.loads(json.dumps(result))
     assert result["checkpoint"]["sha256"] == load_model(checkpoint).card.sha256
@@ -163,12 +161,66 @@ def test_a_checkpoint_is_evaluated_from_end_to_end(tmp_path):
     assert len(lines) == 1 + result["crops"]["count"]
     recorded = load_model(checkpoint).card.metrics["test"]
     assert recorded["clips"]["auc"] == pytest.approx(result["clips"]["auc"])
-    assert "evaluate tiny.keras" in recorded["command"]
+    expected = "vidscan-train evaluate tiny.keras CROPS --split test --robustness --degradations blur,h264"
+    assert recorded["command"] == f"{expected} --rules"
+    blurred = result["robustness"]["degradations"][0]["strengths"][-1]
+    assert recorded["robustness"]["clip_auc"]["blur"]["3"] == pytest.approx(blurred["clip_auc"], abs=1e-4)
+    assert set(recorded["robustness"]["crop_auc"]) == {"undegraded", "blur", "h264"}
+    assert "<svg" in (tmp_path / "r.HTML").read_text()
+    assert (tmp_path / "r.md").read_text().startswith("# Evaluation of tiny")
+
+
+def test_a_report_that_cannot_be_written_is_refused_before_any_work(tmp_path):
+    for name, reason in (("r.pdf", "names no format"), ("missing/r.html", "cannot be written")):
+        with pytest.raises(ReportError, match=reason):
+            evaluate(EvaluateOptions(tmp_path / "none.keras", tmp_path, reports=[tmp_path / name]))
+
+
+def test_the_command_says_everything_that_the_figures_depend_on(folder):
+    plain = options(folder, split="val", batch_size=7)
+    assert command(plain, "a b.keras", "C") == "vidscan-train evaluate 'a b.keras' C --split val"
+    asked = options(
+        folder,
+        split="test",
+        methods=["original", "x y"],
+        against={"x y": ["original", "ffhq256"]},
+        per_clip=3,
+        robustness=list(DEGRADATIONS),
+        rules=True,
+    )
+    assert command(asked, "a.keras", "C") == (
+        "vidscan-train evaluate a.keras C --split test --methods 'original,x y' "
+        "--against 'x y=original+ffhq256' --per-clip 3 --robustness --rules"
+    )
+
+
+def test_curves_and_intervals_come_with_the_figures(folder):
+    result, scored = measure(ToyScorer(), folder, options(folder))
+    for name in ("crops", "clips"):
+        curve = np.array(result["roc"][name])
+        assert np.trapezoid(curve[:, 1], curve[:, 0]) == pytest.approx(result[name]["auc"])
+        assert curve[0].tolist() == [0, 0]
+        assert curve[-1].tolist() == [1, 1]
+        low, high = result[name]["auc_interval"]
+        assert low < result[name]["auc"] < high
+        assert sum(row["count"] for row in result["reliability"][name]) == result[name]["count"]
+    fake, score = truth_and_scores(scored)
+    clips = [item.row.clip for item in scored]
+    by_file = np.argsort([item.row.file for item in scored])
+    drawn = metrics.bootstrap_interval(
+        metrics.auc, fake[by_file], score[by_file], clusters=[clips[i] for i in by_file]
+    )
+    assert result["crops"]["auc_interval"] == drawn
+
+
+def test_groups_of_several_clips_are_named(folder):
+    result, _ = measure(ToyScorer(), folder, options(folder))
+    assert result["groups"] == {"named": [f"pair{i}" for i in range(9)], "single_clips": 18}
 
 
 def test_the_table_shows_every_figure_and_fits_a_terminal(folder):
     result, _ = measure(ToyScorer(), folder, options(folder))
-    table = as_table(result)
+    table = as_text(result)
     for word in ("AUC", "EER", "precision", "recall", "support", "deepfakes", "stylegan256", "ffhq512"):
         assert word in table
     assert f"{result['clips']['auc']:.3f}" in table
@@ -180,7 +232,7 @@ def test_one_class_alone_can_be_measured(folder):
     result, _ = measure(ToyScorer(), reals, options(reals))
     assert result["clips"]["auc"] is None
     assert result["manipulations"] == {}
-    assert " - " in as_table(result).replace("-\n", "- ")
+    assert " - " in as_text(result).replace("-\n", "- ")
 
 
 def test_interval_and_summary_use_clips_not_crops(folder):

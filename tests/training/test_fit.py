@@ -102,9 +102,10 @@ def test_the_checkpoint_holds_the_average_of_the_best_epoch_without_optimiser(tr
     assert import_keras().saving.load_model(run / "last.keras").compiled
 
 
-@pytest.mark.parametrize("phase", ["full", "head"])
-def test_a_killed_training_goes_on_as_if_it_had_not_been(made, tmp_path, monkeypatch, phase):
-    changed = {"phase": phase, "augmentation": "robust"}
+@pytest.mark.parametrize(("phase", "map_loss"), [("full", 0.0), ("full", 1.0), ("head", 0.0)])
+def test_a_killed_training_goes_on_as_if_it_had_not_been(made, tmp_path, monkeypatch, phase, map_loss):
+    sampling = SamplingOptions(8, self_blend=0.2, swap_blend=0.2)
+    changed = {"phase": phase, "augmentation": "robust", "map_loss": map_loss, "sampling": sampling}
     whole = fit(options(made, tmp_path / "whole", **changed))
     save = fit_module.save_progress
     saved = []
@@ -182,6 +183,16 @@ def test_other_precisions_and_classes_as_they_come(made, tmp_path):
     assert {layer.compute_dtype for layer in network.layers} == {"float32"}
 
 
+@pytest.mark.parametrize("precision", ["float32", "mixed_float16"])
+def test_a_forgery_map_is_learnt_in_training_and_left_out_of_the_checkpoint(made, tmp_path, precision):
+    sampling = SamplingOptions(8, self_blend=0.3, swap_blend=0.3)
+    path = fit(options(made, tmp_path / "run", map_loss=1.0, sampling=sampling, precision=precision))
+    assert load_model(path).network.output_names == ["probability"]
+    for ours, theirs in zip(weights_of(path), weights_of(tmp_path / "run" / "best.keras"), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    assert len(weights_of(tmp_path / "run" / "last.keras")) == len(weights_of(path)) + 2
+
+
 def test_a_loss_that_is_no_number_ends_the_training(made, tmp_path):
     with pytest.raises(ModelError, match="the loss became"):
         fit(options(made, tmp_path / "run", learning_rate=1e30, warmup=0.0, steps_per_epoch=40))
@@ -189,7 +200,14 @@ def test_a_loss_that_is_no_number_ends_the_training(made, tmp_path):
 
 @pytest.mark.parametrize(
     "changed",
-    [{"phase": "tail"}, {"precision": "int8"}, {"images": 0}, {"average": 1.0}, {"augmentation": "wild"}],
+    [
+        {"phase": "tail"},
+        {"precision": "int8"},
+        {"images": 0},
+        {"average": 1.0},
+        {"augmentation": "wild"},
+        {"map_loss": -1.0},
+    ],
 )
 def test_impossible_options_are_refused(tmp_path, changed):
     with pytest.raises(UsageError):

@@ -95,3 +95,75 @@ def test_the_bootstrap_is_seeded_and_holds_the_figure():
     many = np.tile(fake, 16), np.tile(score, 16)
     narrow = metrics.bootstrap_interval(metrics.auc, *many, rounds=300)
     assert narrow[1] - narrow[0] < (first[1] - first[0]) / 2
+
+
+TAKING_FLAGS = {
+    "has_both": metrics.has_both,
+    "auc": lambda fake: metrics.auc(fake, SCORE),
+    "equal_error_rate": lambda fake: metrics.equal_error_rate(fake, SCORE),
+    "roc_curve": lambda fake: np.stack(metrics.roc_curve(fake, SCORE)).tolist(),
+    "average_precision": lambda fake: metrics.average_precision(fake, SCORE),
+    "log_loss": lambda fake: metrics.log_loss(fake, SCORE),
+    "calibration_error": lambda fake: metrics.calibration_error(fake, SCORE),
+    "reliability": lambda fake: metrics.reliability(fake, SCORE),
+    "at_threshold": lambda fake: metrics.at_threshold(fake, SCORE, 0.5),
+    "bootstrap_interval": lambda fake: metrics.bootstrap_interval(metrics.auc, fake, SCORE, rounds=20),
+    "summary": lambda fake: metrics.summary(fake, SCORE, 0.5),
+}
+
+
+@pytest.mark.parametrize("name", TAKING_FLAGS)
+def test_zeros_and_ones_are_truth_and_no_indices(name):
+    figure = TAKING_FLAGS[name]
+    expected = figure(FAKE)
+    for dtype in (int, np.uint8, float):
+        assert figure(FAKE.astype(dtype)) == expected
+    for wrong in (FAKE + 1, np.where(FAKE, "fake", "real"), np.where(FAKE, 1.0, np.nan), FAKE.astype(object)):
+        with pytest.raises(ValueError, match="booleans"):
+            figure(wrong)
+
+
+def test_calibration_error_uses_equally_wide_bins():
+    """Three rows in one bin: |1/3 - 0.02|. Bins that were equally full would tell them apart."""
+    fake, probability = np.array([False, False, True]), np.array([0.01, 0.02, 0.03])
+    assert metrics.calibration_error(fake, probability) == pytest.approx(1 / 3 - 0.02)
+    rows = metrics.reliability(FAKE, SCORE)
+    by_hand = sum(row["share"] * abs(row["fakes"] - row["mean"]) for row in rows)
+    assert metrics.calibration_error(FAKE, SCORE) == pytest.approx(by_hand)
+
+
+def test_the_calibration_error_has_an_interval_too():
+    rng = np.random.default_rng(3)
+    probability = rng.random(400)
+    fake = rng.random(400) < probability
+    few = metrics.summary(fake[:20], probability[:20], 0.5, intervals=True)["calibration_error_interval"]
+    many = metrics.summary(fake, probability, 0.5, intervals=True)["calibration_error_interval"]
+    assert few[1] - few[0] > 2 * (many[1] - many[0]) > 0
+
+
+def test_rows_that_hang_together_are_drawn_together():
+    """Ten clips of twenty equal crops say no more than ten crops: the interval must not shrink."""
+    rng = np.random.default_rng(5)
+    fake = np.arange(10) % 2 == 0
+    score = rng.normal(fake * 0.7, 1.0)
+    alone = metrics.bootstrap_interval(metrics.auc, fake, score)
+    crops = np.repeat(fake, 20), np.repeat(score, 20)
+    clips = np.repeat(np.arange(10), 20)
+    assert metrics.bootstrap_interval(metrics.auc, *crops, clusters=clips) == pytest.approx(alone)
+    naive = metrics.bootstrap_interval(metrics.auc, *crops)
+    assert naive[1] - naive[0] < (alone[1] - alone[0]) / 2
+
+
+def test_clusters_of_different_sizes_are_kept_whole():
+    fake = np.array([True, False, True, False, False, True])
+    score = np.arange(6.0)
+    clusters = np.array(["a", "x", "b", "x", "x", "b"])
+    seen = set()
+
+    def look(drawn_fake, drawn_score):
+        seen.add(tuple(sorted(drawn_score[drawn_fake])))
+        assert sorted(drawn_score[~drawn_fake]) == [1, 3, 4]
+        return 0.0
+
+    metrics.bootstrap_interval(look, fake, score, clusters=clusters, rounds=200)
+    assert seen == {(0, 0), (0, 2, 5), (2, 2, 5, 5)}

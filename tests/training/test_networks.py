@@ -8,8 +8,12 @@ from tiny_network import build_tiny
 from training.networks import (
     choose_trainable,
     compile_network,
+    has_map_head,
+    map_cells,
     restore_optimizer,
+    scoring_part,
     seed_dropout,
+    with_map_head,
     with_precision,
 )
 from vidscan.errors import UsageError
@@ -117,3 +121,40 @@ def test_dropout_is_seeded_by_epoch():
     state = [np.array(value) for value in network.get_weights()]
     assert np.allclose(first, outputs(1), atol=1e-5)
     assert len(state) == 12
+
+
+def test_the_map_head_shares_the_network_and_learns_where():
+    network = build_tiny(dropout=0.0)
+    mapped = with_map_head(network, dropout=0.0)
+    assert (map_cells(network), has_map_head(network)) == (0, False)
+    cells = map_cells(mapped)
+    assert cells > 1
+    score, forged = mapped.predict_on_batch(PICTURES)
+    assert np.array_equal(score, network.predict_on_batch(PICTURES))
+    assert forged.shape == (len(PICTURES), cells * cells)
+    assert np.array_equal(scoring_part(mapped).predict_on_batch(PICTURES), score)
+    assert scoring_part(network) is network
+    compile_network(mapped, "full", map_loss=1.0)
+    mapped.optimizer.learning_rate = 0.02
+    rng = np.random.default_rng(0)
+    images = rng.uniform(0, 60, (16, *PICTURES.shape[1:])).astype(np.float32)
+    images[:, : images.shape[1] // 2] += 150  # the upper half is "forged", in every picture
+    maps = np.zeros((16, cells, cells), np.float32)
+    maps[:, : cells // 2] = 1
+    target = np.zeros((16, 1), np.float32)
+    for _ in range(40):
+        mapped.train_on_batch(images, [target, maps.reshape(16, -1)])
+    learnt = mapped.predict_on_batch(images)[1].reshape(16, cells, cells)
+    assert learnt[:, 0].mean() > 0.8 > 0.2 > learnt[:, -1].mean()
+
+
+def test_a_map_of_weight_nought_teaches_nothing():
+    weighed, plain = (with_map_head(build_tiny(dropout=0.0), dropout=0.0) for _ in range(2))
+    plain.set_weights(weighed.get_weights())
+    ones = np.ones(len(PICTURES), np.float32)
+    maps = np.random.default_rng(0).random((len(PICTURES), map_cells(weighed) ** 2)).astype(np.float32)
+    for network, other in ((weighed, maps), (plain, 1 - maps)):
+        compile_network(network, "full", map_loss=1.0)
+        network.train_on_batch(PICTURES, [TARGETS, other], sample_weight=[ones, 0 * ones])
+    for ours, theirs in zip(weighed.get_weights(), plain.get_weights(), strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-6)

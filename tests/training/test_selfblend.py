@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made_meshes import drawn_landmarks, portrait
 
 from training import selfblend as module
 from training.contact_sheet import ROW_COLUMNS, contact_sheet, review_tiles
@@ -20,32 +21,6 @@ from training.selfblend import (
 )
 
 SIDE = 160
-
-
-def drawn_landmarks(side: int = SIDE) -> np.ndarray:
-    """A stand-in for the mesh: an oval of points with brows, eyes, nose and lips where faces have them."""
-    turn = np.linspace(0, 2 * np.pi, 468, endpoint=False)
-    x, y = 0.5 + 0.27 * np.sin(turn), 0.52 - 0.33 * np.cos(turn)
-    points = np.stack([x, y], axis=1)
-    rng = np.random.default_rng(0)
-
-    def put(indices, left, right, top, bottom):
-        low, high = (left, top), (right, bottom)
-        points[list(indices)] = rng.uniform(low, high, (len(indices), 2))
-
-    put(module._BROWS, 0.30, 0.70, 0.34, 0.38)
-    put(module._EYES, 0.32, 0.68, 0.41, 0.46)
-    put(module._NOSE, 0.45, 0.55, 0.45, 0.60)
-    put(module._LIPS, 0.40, 0.60, 0.66, 0.73)
-    points[module._FOREHEAD], points[module._CHIN] = (0.5, 0.19), (0.5, 0.85)
-    return (points * side).astype(np.float32)
-
-
-def portrait(side: int = SIDE, seed: int = 0) -> np.ndarray:
-    rng = np.random.default_rng(seed)
-    coarse = rng.integers(60, 200, (8, 8, 3), dtype=np.uint8)
-    smooth = cv2.resize(coarse, (side, side), interpolation=cv2.INTER_CUBIC).astype(np.float32)
-    return np.clip(smooth + rng.normal(0, 10, (side, side, 3)), 0, 255).astype(np.uint8)
 
 
 @settings(max_examples=50, deadline=None)
@@ -67,13 +42,13 @@ def test_any_side_and_seed_give_a_picture_and_a_mask(side, seed):
 
 
 def test_seeds_differ():
-    image, landmarks = portrait(), drawn_landmarks()
+    image, landmarks = portrait(SIDE), drawn_landmarks(SIDE)
     pictures = {self_blend(image, landmarks, np.random.default_rng(seed))[0].tobytes() for seed in range(20)}
     assert len(pictures) == 20
 
 
 def test_outside_of_the_mask_stands_the_target():
-    image, landmarks = portrait(), drawn_landmarks()
+    image, landmarks = portrait(SIDE), drawn_landmarks(SIDE)
     restyled = 0
     for seed in range(30):
         source, target, mask = make_pair(image, landmarks, np.random.default_rng(seed))
@@ -91,15 +66,15 @@ def test_outside_of_the_mask_stands_the_target():
 
 
 def test_the_mask_is_zero_at_the_border_of_the_crop():
-    landmarks = drawn_landmarks()
+    landmarks = drawn_landmarks(SIDE)
     for seed in range(40):
-        _, mask = self_blend(portrait(), landmarks, np.random.default_rng(seed))
+        _, mask = self_blend(portrait(SIDE), landmarks, np.random.default_rng(seed))
         border = np.concatenate([mask[0], mask[-1], mask[:, 0], mask[:, -1]])
         assert (border == 0).mean() > 0.95
 
 
 def test_ratios_cap_the_mask():
-    landmarks = drawn_landmarks()
+    landmarks = drawn_landmarks(SIDE)
     peaks = [float(draw_mask(landmarks, SIDE, np.random.default_rng(seed)).max()) for seed in range(60)]
     capped = [min(RATIOS, key=lambda ratio: abs(ratio - peak)) for peak in peaks]
     # A core survives softening nearly always, so peaks sit on the ratios.
@@ -109,7 +84,7 @@ def test_ratios_cap_the_mask():
 
 @pytest.mark.parametrize("region", REGIONS)
 def test_every_region_survives_deformation_and_softening(region):
-    hull = hull_mask(region_points(drawn_landmarks(), region), SIDE)
+    hull = hull_mask(region_points(drawn_landmarks(SIDE), region), SIDE)
     area = hull.sum()
     for seed in range(30):
         rng = np.random.default_rng(seed)
@@ -118,7 +93,7 @@ def test_every_region_survives_deformation_and_softening(region):
 
 
 def test_regions_are_parts_of_the_face_where_their_names_say():
-    landmarks = drawn_landmarks()
+    landmarks = drawn_landmarks(SIDE)
     masks = {region: hull_mask(region_points(landmarks, region), SIDE) for region in REGIONS}
     areas = {region: mask.sum() for region, mask in masks.items()}
     assert areas["face"] > areas["no_forehead"] > areas["lower_face"] > areas["mouth"]
@@ -130,7 +105,7 @@ def test_regions_are_parts_of_the_face_where_their_names_say():
 
 
 def test_a_tilted_face_gets_the_same_parts():
-    landmarks = drawn_landmarks()
+    landmarks = drawn_landmarks(SIDE)
     turn = cv2.getRotationMatrix2D((SIDE / 2, SIDE / 2), 30.0, 1.0)
     tilted = (landmarks @ turn[:, :2].T + turn[:, 2]).astype(np.float32)
     for region in REGIONS:
@@ -139,7 +114,7 @@ def test_a_tilted_face_gets_the_same_parts():
 
 
 def test_blend_is_the_weighted_mean():
-    source, target = portrait(seed=1), portrait(seed=2)
+    source, target = portrait(SIDE, 1), portrait(SIDE, 2)
     mask = np.random.default_rng(0).uniform(0, 1, (SIDE, SIDE)).astype(np.float32)
     expected = mask[..., None] * source + (1 - mask[..., None]) * target
     np.testing.assert_allclose(blend(source, target, mask), expected, atol=0.51)
@@ -147,7 +122,7 @@ def test_blend_is_the_weighted_mean():
 
 def test_restyled_colours_stay_near_the_original():
     # Blends should be subtle: the mean colour of a mid-tone picture moves, but not far.
-    image = portrait()
+    image = portrait(SIDE)
     moved = [
         np.abs(module.restyle(image, np.random.default_rng(seed)).mean((0, 1)) - image.mean((0, 1))).max()
         for seed in range(60)
@@ -157,7 +132,7 @@ def test_restyled_colours_stay_near_the_original():
 
 
 def test_displacement_moves_mask_and_source_together():
-    landmarks = drawn_landmarks()
+    landmarks = drawn_landmarks(SIDE)
     mask = hull_mask(landmarks, SIDE)
     image = np.repeat((mask * 255).astype(np.uint8)[..., None], 3, axis=2)
     for seed in range(10):
@@ -183,7 +158,7 @@ def test_wrong_input_is_refused_in_words(image, landmarks, words):
 
 def test_unknown_region_is_refused():
     with pytest.raises(ValueError, match="ears"):
-        region_points(drawn_landmarks(), "ears")
+        region_points(drawn_landmarks(SIDE), "ears")
 
 
 def test_a_sheet_holds_a_row_for_each_crop(tmp_path):

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from vidscan.ffmpeg import find_program
+from vidscan.records import ModelCard
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 
@@ -53,6 +54,12 @@ def bright_clip(make_clip: MakeClip) -> Path:
 
 
 @pytest.fixture(scope="session")
+def red_clip(make_clip: MakeClip) -> Path:
+    """2 s in which the toy detector sees a red face."""
+    return make_clip("red.mp4", *plain("red"))
+
+
+@pytest.fixture(scope="session")
 def dark_clip(make_clip: MakeClip) -> Path:
     """2 s in which the toy detector sees no face."""
     return make_clip("dark.mp4", *plain("black"))
@@ -68,20 +75,31 @@ def text_as_clip(tmp_path: Path) -> Path:
 @pytest.fixture(scope="session")
 def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkpoint of a few weights: P(real) is the sigmoid of how much redder than blue a crop is."""
+    path = tmp_path_factory.mktemp("checkpoint") / "tiny.keras"
+    return save_colour_network(path, ModelCard("tiny", "none", 32), redness=4.0)
+
+
+@pytest.fixture(scope="session")
+def contrary_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint of another geometry that takes red for fake."""
+    path = tmp_path_factory.mktemp("checkpoint") / "contrary.keras"
+    return save_colour_network(path, ModelCard("contrary", "none", 48, margin=2.0), redness=-3.0)
+
+
+def save_colour_network(path: Path, card: ModelCard, *, redness: float) -> Path:
+    """P(real) is the sigmoid of ``redness`` times how much redder than blue (-1 to 1) a crop is."""
     import numpy as np
 
     from vidscan.model import save_checkpoint
-    from vidscan.records import ModelCard
     from vidscan.startup import import_keras
 
     keras = import_keras()
-    inputs = keras.Input((32, 32, 3), name="crop")
+    inputs = keras.Input((card.input_size, card.input_size, 3), name="crop")
     x = keras.layers.GlobalAveragePooling2D()(keras.layers.Rescaling(1 / 255)(inputs))
     head = keras.layers.Dense(1, activation="sigmoid")
     network = keras.Model(inputs, head(x))
-    head.set_weights([np.array([[4.0], [0.0], [-4.0]], np.float32), np.zeros(1, np.float32)])
-    path = tmp_path_factory.mktemp("checkpoint") / "tiny.keras"
-    save_checkpoint(network, path, ModelCard("tiny", "none", 32))
+    head.set_weights([np.array([[redness], [0.0], [-redness]], np.float32), np.zeros(1, np.float32)])
+    save_checkpoint(network, path, card)
     return path
 
 

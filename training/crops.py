@@ -29,11 +29,13 @@ from training.manifest import (
     CropRow,
     write_manifest,
 )
+from training.upload import as_uploaded
 from vidscan import ffmpeg, sources
 from vidscan.errors import SourceError, UsageError
 from vidscan.faces import MediaPipeFaceDetector, crop_faces
+from vidscan.ffmpeg_encode import MAX_CRF
 from vidscan.options import DetectionOptions, SamplingOptions
-from vidscan.records import Detection, FaceCrop, Source, SourceKind
+from vidscan.records import Detection, FaceCrop, Geometry, Source, SourceKind
 from vidscan.sampling import require_content, sample_frames
 
 
@@ -54,7 +56,8 @@ class CropOptions:
 
     ``real_per_clip`` and ``fake_per_clip``: how many evenly spread frames a clip gives. ``all_faces``
     takes every face of a frame rather than the largest; wrong for clips in which one of several
-    people was manipulated, since the others would carry a false label.
+    people was manipulated, since the others would carry a false label. ``crf`` and ``scale`` have every
+    source compressed with H.264 and reduced first, so that detection and crops see what an upload keeps.
     """
 
     size: int = 380
@@ -62,9 +65,13 @@ class CropOptions:
     real_per_clip: int = 16
     fake_per_clip: int = 16
     all_faces: bool = False
+    crf: int | None = None
+    scale: float = 1.0
 
     def __post_init__(self) -> None:
         """Refuses values that no crop can have."""
+        if not 0 < self.scale <= 1 or (self.crf is not None and not 0 <= self.crf <= MAX_CRF):
+            raise UsageError(f"--crf must be 0 to {MAX_CRF}, and --scale above 0 and at most 1")
         if self.size < 16 or self.margin < 1 or self.real_per_clip < 1 or self.fake_per_clip < 1:
             raise UsageError("crops need --size 16 or more, --margin 1 or more and 1 or more per clip")
 
@@ -131,7 +138,7 @@ def extract(listed: Sequence[LabelledSource], output: Path, options: CropOptions
                 tqdm.write(f"{item.path}: no face found: left out")
             for crop in found:
                 rows.append(_save(crop, item, output))
-                mesh = landmarker.locate(crop.image)
+                mesh = landmarker.locate(crop.images[0])
                 meshes.append(np.full((LANDMARK_COUNT, 2), np.nan) if mesh is None else mesh)
     if not rows:
         raise SourceError(f"{output}: no face was found in any of {len(listed)} files: check the input")
@@ -148,17 +155,24 @@ def _crops_of(
 ) -> Iterator[FaceCrop]:
     """Evenly spread crops of one source."""
     require_content(item.path)
+    with as_uploaded(item.path, options.crf, options.scale) as path:
+        yield from _crops_of_file(path, item, detector, options)
+
+
+def _crops_of_file(
+    path: Path, item: LabelledSource, detector: MediaPipeFaceDetector, options: CropOptions
+) -> Iterator[FaceCrop]:
     kind = sources.kind_of(item.path) or SourceKind.VIDEO
-    source = Source(_clip_name(item), item.path, kind)
+    source = Source(_clip_name(item), path, kind)
     wanted = options.real_per_clip if item.label == "real" else options.fake_per_clip
     fps = 1.0
-    if kind is SourceKind.VIDEO and (duration := ffmpeg.probe(item.path).duration_s):
+    if kind is SourceKind.VIDEO and (duration := ffmpeg.probe(path).duration_s):
         fps = wanted / duration
     for frame in sample_frames(source, SamplingOptions(fps)):
         detections = detector.detect(frame.image)
         if not options.all_faces:
             detections = _largest(detections)
-        yield from crop_faces(frame, detections, margin=options.margin, size=options.size)
+        yield from crop_faces(frame, detections, [Geometry(options.size, options.margin)])
 
 
 def _largest(detections: Sequence[Detection]) -> list[Detection]:
@@ -174,7 +188,7 @@ def _save(crop: FaceCrop, item: LabelledSource, output: Path) -> CropRow:
     # The hash keeps apart clips that share a name in different folders.
     stem = f"{item.path.stem}-{hashlib.sha1(str(item.path).encode('utf-8', 'replace')).hexdigest()[:6]}"
     file = f"crops/{item.label}-{item.method}-{stem}-{crop.frame_index:05d}-{round(crop.box.x)}.png"
-    encoded, data = cv2.imencode(".png", cv2.cvtColor(crop.image, cv2.COLOR_RGB2BGR))
+    encoded, data = cv2.imencode(".png", cv2.cvtColor(crop.images[0], cv2.COLOR_RGB2BGR))
     if not encoded:
         raise SourceError(f"{output / file}: the crop could not be encoded as PNG")
     (output / file).write_bytes(data.tobytes())

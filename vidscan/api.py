@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
+from vidscan.errors import UsageError
 from vidscan.options import (
     BatchingOptions,
     DetectionOptions,
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from vidscan.model import LoadedModel
 
 PathLike = str | os.PathLike[str]
+Models: TypeAlias = "PathLike | LoadedModel | Sequence[PathLike | LoadedModel] | None"
+"""What a scan may be told to score with."""
 
 
 def load_model(path: PathLike | None = None) -> LoadedModel:
@@ -43,11 +46,39 @@ def load_model(path: PathLike | None = None) -> LoadedModel:
     return model.load_model(None if path is None else Path(path))
 
 
+def load_models(models: Models = None) -> tuple[LoadedModel, ...]:
+    """Loads what a scan scores with: one checkpoint, or several whose scores are combined.
+
+    Args:
+        models: a checkpoint's path or a loaded model, or a list of them; None takes the one that ships.
+
+    Returns:
+        One model or more; of several, each has its file's SHA-256 in its card.
+
+    Raises:
+        UsageError: the list is empty.
+        ModelError: there is no checkpoint, it is refused, or two are the same.
+    """
+    from vidscan.model import distinct_members
+
+    loaded = tuple(
+        load_model(each) if each is None or isinstance(each, str | os.PathLike) else each
+        for each in _listed(models)
+    )
+    if not loaded:
+        raise UsageError("the list of models is empty: name one, or give no list for the one that ships")
+    return loaded if len(loaded) == 1 else distinct_members(loaded)
+
+
+def _listed(models: Models) -> tuple[PathLike | LoadedModel | None, ...]:
+    return tuple(models) if isinstance(models, Sequence) and not isinstance(models, str) else (models,)
+
+
 def scan(
     path: PathLike,
     *,
     fps: float = 2.0,
-    model: PathLike | LoadedModel | None = None,
+    model: Models = None,
     batch_size: int = 32,
     fake_threshold: float | None = None,
     real_threshold: float | None = None,
@@ -57,7 +88,8 @@ def scan(
     Args:
         path: a local file; its suffix tells a still from a clip.
         fps: frames looked at per second of video.
-        model: a checkpoint's path or a loaded model; None takes the one that ships with vidscan.
+        model: a checkpoint's path or a loaded model, or a list of them to be combined as an ensemble;
+            None takes the one that ships with vidscan.
         batch_size: crops scored at once.
         fake_threshold: calibrated P(fake) from which a clip is FAKE; None takes the card's.
         real_threshold: calibrated P(fake) up to which a clip is REAL; None takes the card's.
@@ -86,7 +118,7 @@ def scan_many(
     paths: Iterable[PathLike],
     *,
     fps: float = 2.0,
-    model: PathLike | LoadedModel | None = None,
+    model: Models = None,
     batch_size: int = 32,
     fake_threshold: float | None = None,
     real_threshold: float | None = None,
@@ -97,13 +129,13 @@ def scan_many(
     """
     from vidscan.engines import local
 
+    given = _listed(model)
     options = ScanOptions(
         sampling=SamplingOptions(fps),
         detection=DetectionOptions(),
         batching=BatchingOptions(batch_size),
-        model=ModelOptions(Path(model) if isinstance(model, str | os.PathLike) else None),
+        model=ModelOptions(tuple(Path(each) for each in given if isinstance(each, str | os.PathLike))),
         verdict=VerdictOptions(fake_threshold, real_threshold),
     )
     sources = from_paths(Path(path) for path in paths)
-    loaded = load_model(model) if model is None or isinstance(model, str | os.PathLike) else model
-    yield from local.scan_sources(sources, options, model=loaded)
+    yield from local.scan_sources(sources, options, models=load_models(model))

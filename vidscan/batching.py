@@ -7,10 +7,11 @@ scores, at most ``prefetch`` batches ahead.
 from __future__ import annotations
 
 import threading
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from vidscan.options import BatchingOptions
 from vidscan.records import CropBatch, FaceCrop
@@ -24,7 +25,7 @@ a long clip without a face should keep neither the reports before it nor Ctrl-C 
 def batch_crops(
     crops: Iterable[FaceCrop],
     *,
-    size: int,
+    sizes: Sequence[int],
     options: BatchingOptions,
     stop: threading.Event | None = None,
 ) -> Generator[CropBatch, None, None]:
@@ -36,8 +37,9 @@ def batch_crops(
     gives its next crop or ends; ``crops`` is closed then.
 
     Args:
-        crops: crops of ``uint8[size, size, 3]`` RGB, of any number of sources.
-        size: side of a crop in pixels.
+        crops: crops of any number of sources, each with one ``uint8[size, size, 3]`` RGB image for
+            each of ``sizes``.
+        sizes: sides of a crop's images in pixels, in order.
         options: batch size and how far to work ahead.
         stop: set when nobody wants another crop; a ``crops`` that may go without one for long should
             look at it now and then.
@@ -46,12 +48,12 @@ def batch_crops(
         Batches of ``options.batch_size`` rows; while there is none for ``IDLE_S``, batches without a
         crop.
     """
-    feed = _Feed(crops, size, options.batch_size, stop or threading.Event())
-    batches = _prefetched(feed, size, options)
+    feed = _Feed(crops, sizes, options.batch_size, stop or threading.Event())
+    batches = _prefetched(feed, sizes, options)
     try:
         while True:
             if not feed.ready.acquire(timeout=IDLE_S):
-                yield _empty(size, options.batch_size)
+                yield _empty(sizes, options.batch_size)
                 continue
             columns = next(batches, None)
             if columns is None:
@@ -75,9 +77,11 @@ class _Feed:
     for a batch, but does while a semaphore is waited for.
     """
 
-    def __init__(self, crops: Iterable[FaceCrop], size: int, batch_size: int, stop: threading.Event) -> None:
+    def __init__(
+        self, crops: Iterable[FaceCrop], sizes: Sequence[int], batch_size: int, stop: threading.Event
+    ) -> None:
         self._crops = crops
-        self._shape = (size, size, 3)
+        self._expected = [f"uint8{[size, size, 3]}" for size in sizes]
         self._batch_size = batch_size
         self.stop = stop
         self.ready = threading.Semaphore(0)
@@ -101,9 +105,9 @@ class _Feed:
             self.ready.release(2)
 
     def _row(self, crop: FaceCrop) -> dict[str, Any]:
-        if crop.image.shape != self._shape or crop.image.dtype != np.uint8:
-            found = f"{crop.image.dtype}{list(crop.image.shape)}"
-            raise ValueError(f"a crop is {found}, not uint8{list(self._shape)}")
+        found = [f"{image.dtype}{list(image.shape)}" for image in crop.images]
+        if found != self._expected:
+            raise ValueError(f"a crop is {' + '.join(found)}, not {' + '.join(self._expected)}")
         return {
             # UTF-8 cannot hold every file name, but a source's id is vidscan's own text.
             "source_id": crop.source_id.encode(),
@@ -111,12 +115,12 @@ class _Feed:
             "time_s": np.float64(crop.time_s),
             "box": np.asarray(crop.box, np.float32),
             "confidence": np.float32(crop.confidence),
-            "image": crop.image,
+            "images": crop.images,
             "mask": np.True_,
         }
 
 
-def _prefetched(feed: _Feed, size: int, options: BatchingOptions) -> Iterator[dict[str, Any]]:
+def _prefetched(feed: _Feed, sizes: Sequence[int], options: BatchingOptions) -> Iterator[dict[str, Any]]:
     """Batched columns from ``tf.data``, whose thread starts reading at once."""
     tf = import_tensorflow()
     signature = {
@@ -125,7 +129,7 @@ def _prefetched(feed: _Feed, size: int, options: BatchingOptions) -> Iterator[di
         "time_s": tf.TensorSpec((), tf.float64),
         "box": tf.TensorSpec((4,), tf.float32),
         "confidence": tf.TensorSpec((), tf.float32),
-        "image": tf.TensorSpec((size, size, 3), tf.uint8),
+        "images": tuple(tf.TensorSpec((size, size, 3), tf.uint8) for size in sizes),
         "mask": tf.TensorSpec((), tf.bool),
     }
     dataset = (
@@ -140,7 +144,7 @@ def _prefetched(feed: _Feed, size: int, options: BatchingOptions) -> Iterator[di
     return batches
 
 
-def _empty(size: int, batch_size: int) -> CropBatch:
+def _empty(sizes: Sequence[int], batch_size: int) -> CropBatch:
     """A batch of padding alone."""
     return CropBatch(
         source_id=np.full(batch_size, "", object),
@@ -148,27 +152,25 @@ def _empty(size: int, batch_size: int) -> CropBatch:
         time_s=np.zeros(batch_size, np.float64),
         box=np.zeros((batch_size, 4), np.float32),
         confidence=np.zeros(batch_size, np.float32),
-        image=np.zeros((batch_size, size, size, 3), np.uint8),
+        images=tuple(np.zeros((batch_size, size, size, 3), np.uint8) for size in sizes),
         mask=np.zeros(batch_size, np.bool_),
     )
 
 
-def _padded(columns: dict[str, np.ndarray[Any, Any]], batch_size: int) -> CropBatch:
+def _padded(columns: dict[str, Any], batch_size: int) -> CropBatch:
     """Fills a short batch with zeros; ``mask`` is False there."""
     missing = batch_size - len(columns["mask"])
-    if missing:
-        columns = {
-            name: np.pad(column, [(0, missing)] + [(0, 0)] * (column.ndim - 1))
-            for name, column in columns.items()
-            if name != "source_id"
-        } | {"source_id": np.concatenate([columns["source_id"], np.full(missing, b"", object)])}
-    ids = np.array([name.decode() for name in columns["source_id"]], object)
+
+    def filled(column: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        return np.pad(column, [(0, missing)] + [(0, 0)] * (column.ndim - 1)) if missing else column
+
+    ids = [name.decode() for name in columns["source_id"]] + [""] * missing
     return CropBatch(
-        source_id=ids,
-        frame_index=columns["frame_index"],
-        time_s=columns["time_s"],
-        box=columns["box"],
-        confidence=columns["confidence"],
-        image=columns["image"],
-        mask=columns["mask"],
+        source_id=np.array(ids, object),
+        frame_index=filled(columns["frame_index"]),
+        time_s=filled(columns["time_s"]),
+        box=filled(columns["box"]),
+        confidence=filled(columns["confidence"]),
+        images=tuple(filled(image) for image in columns["images"]),
+        mask=filled(columns["mask"]),
     )

@@ -1,4 +1,4 @@
-"""The card beside a checkpoint, and what a network's output means by it.
+"""The card beside a checkpoint, what a network's output means by it, and the card of an ensemble.
 
 A card is a JSON object in ``NAME.json`` next to ``NAME.keras``, with the fields of
 :class:`vidscan.records.ModelCard`. It is read strictly: a misspelt field or a threshold out of range
@@ -7,11 +7,13 @@ would quietly change verdicts, so anything unexpected is refused by name.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import MISSING, asdict, fields
 from pathlib import Path
@@ -21,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vidscan.errors import CardError, ScoringError
+from vidscan.evidence import average
 from vidscan.records import Calibration, ModelCard
 
 LOGIT_LIMIT = 16.0
@@ -94,6 +97,70 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def sha256_of(path: Path) -> str:
+    """The file's SHA-256, as cards have it: 64 lower-case hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def member_names(cards: Sequence[ModelCard]) -> tuple[str, ...]:
+    """The cards' names; where two are alike, with the first digits of the file's SHA-256."""
+    count = Counter(card.name for card in cards)
+    return tuple(
+        f"{card.name} ({card.sha256[:8]})" if card.sha256 and count[card.name] > 1 else card.name
+        for card in cards
+    )
+
+
+def ensemble_card(cards: Sequence[ModelCard]) -> ModelCard:
+    """What holds for the combined score of several members (see ``evidence.combine``).
+
+    Each threshold is the weighted mean of the members' thresholds, taken of their logits as that of the
+    scores is: a face that every member finds beyond its own threshold is then beyond this one too. The
+    ensemble is uncalibrated if any member is; nobody has fitted or measured the combination itself.
+
+    Args:
+        cards: the members', one or more; a single one is given back as it is.
+
+    Returns:
+        A card without a hash. Its ``input_size`` and ``margin`` are the largest of the members'.
+    """
+    if len(cards) == 1:
+        return cards[0]
+    weights, names = [card.ensemble_weight for card in cards], member_names(cards)
+    own = Calibration(1.0, 0.0, "each member by its own card; the combination itself was not fitted")
+
+    def told(field: str) -> str:
+        said = {name: getattr(card, field) for name, card in zip(names, cards, strict=True)}
+        return "; ".join(f"{name}: {text}" for name, text in said.items() if text)
+
+    return ModelCard(
+        name=" + ".join(names),
+        backbone="ensemble",
+        input_size=max(card.input_size for card in cards),
+        margin=max(card.margin for card in cards),
+        positive_class="fake",
+        fake_threshold=_average_threshold([card.fake_threshold for card in cards], weights),
+        real_threshold=_average_threshold([card.real_threshold for card in cards], weights),
+        calibration=None if any(card.calibration is None for card in cards) else own,
+        terms=told("terms"),
+        data=told("data"),
+        limits=f"{_COMBINED} {told('limits')}".rstrip(),
+    )
+
+
+_COMBINED = (
+    "Scores and thresholds are the weighted means of the members', taken of their logits; "
+    "how well the members do together was not measured."
+)
+
+
+def _average_threshold(thresholds: Sequence[float], weights: Sequence[float]) -> float:
+    """A threshold of 0 or 1, which no score reaches, has no logit; that of ``LOGIT_LIMIT`` does as well."""
+    least = 1.0 / (1.0 + math.exp(LOGIT_LIMIT))
+    return average([min(max(threshold, least), 1.0 - least) for threshold in thresholds], weights)
 
 
 def fake_probability(output: npt.ArrayLike, card: ModelCard) -> npt.NDArray[np.float32]:
@@ -182,7 +249,8 @@ def _card_from_json(document: Mapping[str, Any]) -> ModelCard:
     _check_number(document, "margin", 1, 4)
     _check_number(document, "fake_threshold", 0, 1)
     _check_number(document, "real_threshold", 0, 1)
-
+    # Bounded so that no sum of weights overflows; a weight of 0 would be a member without a say.
+    _check_number(document, "ensemble_weight", 1e-6, 1e6)
     calibration = _calibration_from_json(document.get("calibration"))
     card = ModelCard(**{**document, "calibration": calibration})
     if card.real_threshold > card.fake_threshold:

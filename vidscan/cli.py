@@ -114,7 +114,12 @@ def _add_scan_flags(parser: argparse.ArgumentParser, *, video: bool) -> None:
             "--fps", type=float, default=2.0, metavar="N", help="frames to look at per second (default 2)"
         )
     parser.add_argument(
-        "--model", type=Path, metavar="PATH", help="a .keras checkpoint (default: the one that ships)"
+        "--model",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="PATH",
+        help="a .keras checkpoint (default: the one that ships); given several times, an ensemble of them",
     )
     parser.add_argument(
         "--report", metavar="OUT", help="write the report to OUT.json or OUT.csv; - for JSON on stdout"
@@ -148,7 +153,7 @@ def scan_options(flags: argparse.Namespace) -> ScanOptions:
         sampling=SamplingOptions(getattr(flags, "fps", SamplingOptions().fps)),
         detection=DetectionOptions(flags.min_confidence, flags.min_face),
         batching=BatchingOptions(flags.batch_size),
-        model=ModelOptions(flags.model),
+        model=ModelOptions(tuple(flags.model)),
         verdict=VerdictOptions(flags.fake_threshold, flags.real_threshold),
     )
 
@@ -181,7 +186,7 @@ def _scan(flags: argparse.Namespace, find: Callable[[], list[Source]]) -> int:
     """Finds out all that can be wrong before the work, then scans, writes and shows the outcome."""
     from rich.console import Console
 
-    from vidscan.api import load_model
+    from vidscan.api import load_models
     from vidscan.ffmpeg import find_program
     from vidscan.report import text
     from vidscan.report.destination import Destination
@@ -194,14 +199,14 @@ def _scan(flags: argparse.Namespace, find: Callable[[], list[Source]]) -> int:
     found = find()
     if any(source.kind is SourceKind.VIDEO for source in found):
         find_program()
-    model = load_model(options.model.path)
+    models = load_models(options.model.paths or None)
     # Standard output belongs to the data where the data go there.
     to_stdout = destination is not None and destination.path is None
     console = Console(stderr=to_stdout, quiet=flags.quiet, highlight=False)
     reports: list[Report] = []
     flags.started = True
     try:
-        for report in _reports(found, options, model, flags):
+        for report in _reports(found, options, models, flags):
             reports.append(report)
             if flags.quiet and report.error is not None:
                 print(f"vidscan: {visible(report.error.message)}", file=sys.stderr)
@@ -215,7 +220,7 @@ def _scan(flags: argparse.Namespace, find: Callable[[], list[Source]]) -> int:
         if flags.verbose and reports:
             text.print_timings(console, reports)
         if destination is not None:
-            _write(destination, reports, options, model)
+            _write(destination, reports, options, models)
             if not to_stdout:
                 console.print(
                     f"report written to {visible(str(destination.path))}", style="dim", markup=False
@@ -224,7 +229,7 @@ def _scan(flags: argparse.Namespace, find: Callable[[], list[Source]]) -> int:
 
 
 def _reports(
-    found: Sequence[Source], options: ScanOptions, model: LoadedModel, flags: argparse.Namespace
+    found: Sequence[Source], options: ScanOptions, models: Sequence[LoadedModel], flags: argparse.Namespace
 ) -> Iterator[Report]:
     """The reports as they are finished, under a progress display on stderr."""
     from rich.console import Console
@@ -233,18 +238,22 @@ def _reports(
     from vidscan.progress import ScanProgress
 
     with ScanProgress(Console(stderr=True), len(found), shown=not flags.quiet) as progress:
-        for report in local.scan_sources(found, options, model=model, observer=progress):
+        for report in local.scan_sources(found, options, models=models, observer=progress):
             progress.reported(report)
             yield report
 
 
 def _write(
-    destination: Destination, reports: Sequence[Report], options: ScanOptions, model: LoadedModel
+    destination: Destination, reports: Sequence[Report], options: ScanOptions, models: Sequence[LoadedModel]
 ) -> None:
+    from vidscan.cards import ensemble_card
     from vidscan.report.document import to_document
 
-    created = datetime.now(UTC)
-    destination.write(to_document(reports, options=options.echo(), card=model.card, created=created))
+    created, cards = datetime.now(UTC), [model.card for model in models]
+    document = to_document(
+        reports, options=options.echo(), card=ensemble_card(cards), members=cards, created=created
+    )
+    destination.write(document)
 
 
 def exit_code(reports: Sequence[Report], *, fail_on_fake: bool) -> int:

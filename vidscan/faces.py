@@ -13,7 +13,7 @@ import numpy as np
 from vidscan.errors import DetectionError
 from vidscan.image import intersection_over_union, square_crop
 from vidscan.options import DetectionOptions
-from vidscan.records import Box, Detection, FaceCrop, Frame, Image
+from vidscan.records import Box, Detection, FaceCrop, Frame, Geometry, Image
 from vidscan.startup import import_quietly, noise_dropped
 
 SHORT_RANGE_ONLY_CONFIDENCE = 0.7
@@ -192,15 +192,14 @@ def _detections(result: Any, width: int, height: int) -> list[Detection]:
 
 
 def crop_faces(
-    frame: Frame, detections: Iterable[Detection], *, margin: float, size: int
+    frame: Frame, detections: Iterable[Detection], geometries: Sequence[Geometry]
 ) -> Iterator[FaceCrop]:
-    """Cuts every detected face out of its frame, with the geometry that the checkpoint's card gives.
+    """Cuts every detected face out of its frame, once for each geometry that checkpoints' cards give.
 
     Args:
         frame: the sampled picture.
         detections: the faces found in it.
-        margin: side of the square crop as a multiple of the longer side of the box.
-        size: side of the crop in pixels.
+        geometries: how to cut; a crop's ``images`` come in this order.
 
     Yields:
         One crop a detection, in the given order.
@@ -212,5 +211,8 @@ def crop_faces(
             time_s=frame.time_s,
             box=detection.box,
             confidence=detection.confidence,
-            image=square_crop(frame.image, detection.box, margin=margin, size=size),
+            images=tuple(
+                square_crop(frame.image, detection.box, margin=each.margin, size=each.input_size)
+                for each in geometries
+            ),
         )

@@ -85,7 +85,7 @@ def find_program() -> str:
 
 
 @functools.cache
-def _passthrough_option(program: str) -> dict[str, str]:
+def passthrough_option(program: str) -> dict[str, str]:
     """How to say "keep the frames' own times": ``-vsync`` became ``-fps_mode`` in ffmpeg 5.1."""
     try:
         answer = subprocess.run(
@@ -102,7 +102,7 @@ def _passthrough_option(program: str) -> dict[str, str]:
 _LOCAL_ONLY = ("-protocol_whitelist", "file")
 
 
-def _local(path: Path) -> str:
+def local_name(path: Path) -> str:
     """A file's name as ffmpeg can take it neither for an option nor for another protocol."""
     return f"file:{path}"
 
@@ -117,7 +117,7 @@ def probe(path: Path) -> MediaInfo:
     arguments = [find_program(), "-hide_banner", "-nostdin", *_LOCAL_ONLY]
     try:
         answer = subprocess.run(
-            [*arguments, "-i", _local(path)],
+            [*arguments, "-i", local_name(path)],
             capture_output=True,
             stdin=subprocess.DEVNULL,
             timeout=STALL_TIMEOUT_S,
@@ -176,13 +176,13 @@ def _command(path: Path, fps: float) -> list[str]:
             vcodec="ppm",
             pix_fmt="rgb24",
             map_metadata="-1",
-            **_passthrough_option(program),
+            **passthrough_option(program),
         )
         .global_args("-hide_banner", "-nostdin", "-nostats", "-loglevel", "info")
     )
     compiled = [str(part) for part in stream.compile(cmd=program)]
     place = compiled.index("INPUT")
-    return [*compiled[: place - 1], *_LOCAL_ONLY, "-i", _local(path), *compiled[place + 1 :]]
+    return [*compiled[: place - 1], *_LOCAL_ONLY, "-i", local_name(path), *compiled[place + 1 :]]
 
 
 class _Complaints(threading.Thread):

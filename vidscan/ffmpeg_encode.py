@@ -1,23 +1,26 @@
-"""Sends pictures through a video encoder and back, to see what compression leaves of them.
+"""Compresses pictures and clips with H.264, to see what compression leaves of a face.
 
 Nothing in a scan needs this: it is here since only ffmpeg's modules know how to find and run ffmpeg.
-Both ways go through pipes, so there is no temporary file to leave behind.
 """
 
 from __future__ import annotations
 
 import subprocess
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from vidscan.errors import VidscanError
-from vidscan.ffmpeg import STALL_TIMEOUT_S, find_program
+from vidscan.ffmpeg import STALL_TIMEOUT_S, find_program, local_name, passthrough_option
 from vidscan.records import Image
 
 MAX_CRF = 51
 """The coarsest setting of libx264 at 8 bits; 0 loses nothing but half of the chroma."""
+
+RECOMPRESS_TIMEOUT_S = 3600.0
+"""After this long the encoding of one clip is given up."""
 
 _X264_PARAMETERS = "keyint=1:qcomp=1"
 """Every picture is coded by itself: alone or in any company, a picture comes back the same.
@@ -53,8 +56,8 @@ def through_h264(pictures: Sequence[Image], crf: int) -> list[Image]:
         raise ValueError(f"CRF {crf} is not between 0 and {MAX_CRF}")
     padding = ((0, 0), (0, height % 2), (0, width % 2), (0, 0))
     frames = np.pad(np.stack(pictures), padding, mode="edge")
-    coded = _run(_encoder(frames.shape[1:3], crf), frames.tobytes())
-    decoded = _run(_decoder(), coded)
+    coded = _run(_encoder(frames.shape[1:3], crf), frames.tobytes(), STALL_TIMEOUT_S)
+    decoded = _run(_decoder(), coded, STALL_TIMEOUT_S)
     if len(decoded) != frames.size:
         raise VidscanError(
             f"ffmpeg gave {len(decoded)} bytes back for pictures of {frames.size}: "
@@ -62,6 +65,37 @@ def through_h264(pictures: Sequence[Image], crf: int) -> list[Image]:
         )
     returned = np.frombuffer(decoded, np.uint8).reshape(frames.shape)
     return [np.ascontiguousarray(frame[:height, :width]) for frame in returned]
+
+
+def recompress(source: Path, target: Path, *, crf: int, scale: float = 1.0) -> None:
+    """Writes a clip's video once more, as H.264 at a constant rate factor and in another size.
+
+    Frames keep their times; sound is left out.
+
+    Args:
+        source: a clip.
+        target: the file to write; its suffix names the container.
+        crf: 0 (finest) to 51 (coarsest).
+        scale: the new width and height as a share of the old ones, each rounded to an even number.
+
+    Raises:
+        ValueError: ``crf`` or ``scale`` is out of range.
+        VidscanError: there is no ffmpeg, it has no libx264, or it cannot read the clip.
+    """
+    import ffmpeg
+
+    if not 0 <= crf <= MAX_CRF or not 0 < scale <= 1:
+        raise ValueError(f"CRF {crf} is not between 0 and {MAX_CRF}, or size {scale} not between 0 and 1")
+    sides = (f"max(2,2*round({side}*{scale!r}/2))" for side in ("iw", "ih"))
+    stream = (
+        ffmpeg.input("INPUT")["V"]
+        .filter("scale", *sides, flags="area")
+        .output("OUTPUT", vcodec="libx264", crf=crf, pix_fmt="yuv420p", **passthrough_option(find_program()))
+    )
+    # Names go in afterwards: ffmpeg-python cannot take one that is no UTF-8.
+    names = {"INPUT": local_name(source), "OUTPUT": local_name(target)}
+    command = [names.get(part, part) for part in _compiled(stream, "-y")]
+    _run(command, b"", RECOMPRESS_TIMEOUT_S)
 
 
 def _encoder(size: tuple[int, ...], crf: int) -> list[str]:
@@ -88,18 +122,18 @@ def _decoder() -> list[str]:
     return _compiled(stream)
 
 
-def _compiled(stream: Any) -> list[str]:
-    quiet = stream.global_args("-hide_banner", "-nostdin", "-loglevel", "error")
+def _compiled(stream: Any, *flags: str) -> list[str]:
+    quiet = stream.global_args("-hide_banner", "-nostdin", "-loglevel", "error", *flags)
     return [str(part) for part in quiet.compile(cmd=find_program())]
 
 
-def _run(command: Sequence[str], data: bytes) -> bytes:
+def _run(command: Sequence[str], data: bytes, limit_s: float) -> bytes:
     """What the command writes when it is given ``data``; ``subprocess.run`` ends it on every way out."""
     try:
-        done = subprocess.run(command, input=data, capture_output=True, timeout=STALL_TIMEOUT_S, check=False)
+        done = subprocess.run(command, input=data, capture_output=True, timeout=limit_s, check=False)
     except subprocess.TimeoutExpired as error:
         raise VidscanError(
-            f"ffmpeg did not finish within {STALL_TIMEOUT_S:.0f} s: set VIDSCAN_FFMPEG to another ffmpeg"
+            f"ffmpeg did not finish within {limit_s:.0f} s: set VIDSCAN_FFMPEG to another ffmpeg"
         ) from error
     except OSError as error:
         raise VidscanError(
@@ -109,7 +143,6 @@ def _run(command: Sequence[str], data: bytes) -> bytes:
         # The first complaint: what comes after follows from it.
         cause = next(iter(done.stderr.decode("utf-8", "replace").strip().splitlines()), "no reason given")
         raise VidscanError(
-            f"ffmpeg could not compress pictures as H.264 ({cause}): "
-            "set VIDSCAN_FFMPEG to an ffmpeg with libx264"
+            f"ffmpeg could not compress as H.264 ({cause}): set VIDSCAN_FFMPEG to an ffmpeg with libx264"
         )
     return done.stdout

@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -20,7 +20,7 @@ from vidscan import ffmpeg
 from vidscan.errors import VidscanError
 from vidscan.faces import FaceDetector, crop_faces
 from vidscan.options import ScanOptions
-from vidscan.records import ErrorInfo, FaceCrop, Frame, ModelCard, Source, SourceKind
+from vidscan.records import ErrorInfo, FaceCrop, Frame, Geometry, Source, SourceKind
 from vidscan.sampling import require_content, sample_frames
 
 SOURCE_FAILURES = (VidscanError, OSError, ValueError, MemoryError, cv2.error)
@@ -76,7 +76,7 @@ def read_crops(
     sources: Iterable[Source],
     *,
     options: ScanOptions,
-    card: ModelCard,
+    geometries: Sequence[Geometry],
     detector: FaceDetector,
     ledger: Ledger,
     observer: Observer | None,
@@ -87,7 +87,7 @@ def read_crops(
     Args:
         sources: what to read, in order.
         options: how often to sample and which detections to take.
-        card: gives the crop's geometry.
+        geometries: how to cut out every face that was found.
         detector: finds the faces.
         ledger: receives one entry a source, after its last crop.
         observer: is told of every frame.
@@ -99,7 +99,7 @@ def read_crops(
     for source in sources:
         entry = SourceEntry(source)
         try:
-            for crops in _crops_by_frame(entry, options, card, detector, observer):
+            for crops in _crops_by_frame(entry, options, geometries, detector, observer):
                 if stop.is_set():
                     return
                 entry.crops += len(crops)
@@ -112,7 +112,7 @@ def read_crops(
 def _crops_by_frame(
     entry: SourceEntry,
     options: ScanOptions,
-    card: ModelCard,
+    geometries: Sequence[Geometry],
     detector: FaceDetector,
     observer: Observer | None,
 ) -> Iterator[list[FaceCrop]]:
@@ -125,7 +125,7 @@ def _crops_by_frame(
             observer.frame_sampled(source, frame.time_s, entry.duration_s)
         started = time.perf_counter()
         detections = detector.detect(frame.image)
-        crops = list(crop_faces(frame, detections, margin=card.margin, size=card.input_size))
+        crops = list(crop_faces(frame, detections, geometries))
         entry.detect_seconds += time.perf_counter() - started
         entry.frames += 1
         yield crops

@@ -7,10 +7,10 @@ imported when something here is used, never before, under the backend that ``KER
 
 from __future__ import annotations
 
-import hashlib
 import json
 import tempfile
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vidscan.backbones import BACKBONES, backbone_features, first_line, no_layer_left_random
-from vidscan.cards import calibrate, card_path, fake_probability, read_card, replacing, write_card
+from vidscan.cards import calibrate, card_path, fake_probability, read_card, replacing, sha256_of, write_card
 from vidscan.checkpoint_guard import CONFIG, check_network, inspect_archive
 from vidscan.errors import CardError, ModelError, ScoringError
 from vidscan.records import ModelCard
@@ -32,6 +32,7 @@ __all__ = [
     "calibrate",
     "card_path",
     "default_checkpoint",
+    "distinct_members",
     "fake_probability",
     "freeze_backbone",
     "load_model",
@@ -173,7 +174,7 @@ def load_model(path: Path | str | None = None) -> LoadedModel:
     path = default_checkpoint() if path is None else Path(path)
     config = inspect_archive(path)
     card = read_card(card_path(path)) if card_path(path).is_file() else None
-    if card is not None and card.sha256 is not None and card.sha256 != _sha256(path):
+    if card is not None and card.sha256 is not None and card.sha256 != sha256_of(path):
         raise CardError(
             f"{path}: is not the file that its card {card_path(path).name} describes (their SHA-256 differ); "
             "fetch both again, or move the card away to use the file uncalibrated"
@@ -188,6 +189,25 @@ def load_model(path: Path | str | None = None) -> LoadedModel:
             f"correct it to {size}, or fetch the card that belongs to {path.name}"
         )
     return LoadedModel(network, card, path)
+
+
+def distinct_members(models: Sequence[LoadedModel]) -> tuple[LoadedModel, ...]:
+    """The members of an ensemble, in order, each with its file's SHA-256 in its card.
+
+    Raises:
+        ModelError: two are the same checkpoint.
+    """
+    known: dict[str, LoadedModel] = {}
+    for model in models:
+        sha256 = model.card.sha256 or sha256_of(model.path)
+        if sha256 in known:
+            raise ModelError(
+                f"{model.path}: is the same checkpoint as {known[sha256].path} (their SHA-256 agree) and "
+                'would count twice; name it once, or raise "ensemble_weight" in its card to give it more say'
+            )
+        hashed = model.card.sha256 is not None
+        known[sha256] = model if hashed else replace(model, card=replace(model.card, sha256=sha256))
+    return tuple(known.values())
 
 
 def save_checkpoint(network: Any, path: Path, card: ModelCard) -> ModelCard:
@@ -214,7 +234,7 @@ def save_checkpoint(network: Any, path: Path, card: ModelCard) -> ModelCard:
     try:
         with replacing(path) as temporary:
             network.save(temporary)
-            card = replace(card, sha256=_sha256(temporary))
+            card = replace(card, sha256=sha256_of(temporary))
     except OSError as error:
         raise ModelError(f"{path}: cannot be written: {error.strerror or error}") from error
     write_card(card, card_path(path))
@@ -270,11 +290,6 @@ def _copy_with_config(source: Path, target: Path, config: dict[str, Any]) -> Non
             with old.open(member) as reader, new.open(member.filename, "w", force_zip64=True) as writer:
                 while block := reader.read(1 << 20):
                     writer.write(block)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _described(crops: object) -> str:

@@ -63,9 +63,9 @@ class BatchingOptions:
 
 @dataclass(frozen=True, slots=True)
 class ModelOptions:
-    """``path``: the checkpoint; None takes the one that ships with vidscan."""
+    """``paths``: the checkpoint, or those of an ensemble; none takes the one that ships with vidscan."""
 
-    path: Path | None = None
+    paths: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ class ScanOptions:
     verdict: VerdictOptions = field(default_factory=VerdictOptions)
 
     def echo(self) -> dict[str, Any]:
-        """The options as plain JSON values, for the report."""
-        echoed = asdict(self)
-        echoed["model"]["path"] = None if self.model.path is None else str(self.model.path)
+        """The options as plain JSON values, for the report; ``paths`` is there for an ensemble alone."""
+        echoed, paths = asdict(self), [str(path) for path in self.model.paths]
+        echoed["model"] = {"paths": paths} if len(paths) > 1 else {"path": paths[0] if paths else None}
         return echoed

@@ -12,13 +12,13 @@ import numpy as np
 
 from vidscan import tracks, verdict
 from vidscan.batching import batch_crops
+from vidscan.evidence import combine
 from vidscan.faces import FaceDetector
 from vidscan.ledger import Ledger, Observer, SourceEntry, read_crops
 from vidscan.options import ScanOptions
 from vidscan.records import (
     Box,
     FaceScore,
-    ModelCard,
     Report,
     ScoredBatch,
     Source,
@@ -26,14 +26,14 @@ from vidscan.records import (
     Stats,
     Status,
 )
-from vidscan.scoring import Scorer, score_batches
+from vidscan.scoring import Ensemble, Scorer, score_batches
 
 
 def scan(
     sources: Iterable[Source],
     options: ScanOptions,
     *,
-    scorer: Scorer,
+    scorers: Sequence[Scorer],
     detector: FaceDetector,
     observer: Observer | None = None,
 ) -> Iterator[Report]:
@@ -42,7 +42,8 @@ def scan(
     Args:
         sources: clips and stills, in the order in which reports are wanted.
         options: what to do.
-        scorer: the network; its card gives the crops' geometry and the thresholds.
+        scorers: the network, or those of an ensemble; their cards give the crops' geometries and the
+            thresholds.
         detector: finds the faces.
         observer: is told of every frame read.
 
@@ -51,20 +52,27 @@ def scan(
         analysed gives a report with status FAILED, never an exception.
 
     Raises:
-        ScoringError: the network itself fails.
+        ScoringError: a network itself fails.
     """
-    ledger, stop, card = Ledger(), threading.Event(), scorer.card
+    ledger, stop, ensemble = Ledger(), threading.Event(), Ensemble(tuple(scorers))
     crops = read_crops(
-        sources, options=options, card=card, detector=detector, ledger=ledger, observer=observer, stop=stop
+        sources,
+        options=options,
+        geometries=ensemble.geometries,
+        detector=detector,
+        ledger=ledger,
+        observer=observer,
+        stop=stop,
     )
-    batches = batch_crops(crops, size=card.input_size, options=options.batching, stop=stop)
+    sizes = [geometry.input_size for geometry in ensemble.geometries]
+    batches = batch_crops(crops, sizes=sizes, options=options.batching, stop=stop)
     # Closed before the caller closes the detector, which the reading thread may be using.
     with closing(batches):
-        yield from collect(score_batches(batches, scorer), ledger, options=options, card=card)
+        yield from collect(score_batches(batches, ensemble), ledger, options=options, ensemble=ensemble)
 
 
 def collect(
-    scored: Iterable[ScoredBatch], ledger: Ledger, *, options: ScanOptions, card: ModelCard
+    scored: Iterable[ScoredBatch], ledger: Ledger, *, options: ScanOptions, ensemble: Ensemble
 ) -> Iterator[Report]:
     """Gathers the scores of each source and reports on it once they are complete."""
     scores: dict[str, list[FaceScore]] = defaultdict(list)
@@ -73,10 +81,12 @@ def collect(
     def report_oldest() -> Report:
         entry = ledger.take()
         name = entry.source.id
-        return build_report(entry, scores.pop(name, []), seconds.pop(name, 0.0), options=options, card=card)
+        return build_report(
+            entry, scores.pop(name, []), seconds.pop(name, 0.0), options=options, ensemble=ensemble
+        )
 
     for batch in scored:
-        rows = face_scores(batch)
+        rows = face_scores(batch, ensemble.weights)
         for row in rows:
             scores[row.source_id].append(row)
             seconds[row.source_id] += batch.seconds / len(rows)
@@ -88,7 +98,12 @@ def collect(
 
 
 def build_report(
-    entry: SourceEntry, scores: Sequence[FaceScore], seconds: float, *, options: ScanOptions, card: ModelCard
+    entry: SourceEntry,
+    scores: Sequence[FaceScore],
+    seconds: float,
+    *,
+    options: ScanOptions,
+    ensemble: Ensemble,
 ) -> Report:
     """Judges one source by its scores and its line in the ledger.
 
@@ -97,8 +112,9 @@ def build_report(
         scores: its faces in the order of time.
         seconds: what scoring them took.
         options: echoed in the report; gives the rules of the verdict.
-        card: gives the thresholds.
+        ensemble: its cards give the thresholds, and go into the report.
     """
+    card, members = ensemble.card, ensemble.member_cards
     stats = Stats(
         duration_s=entry.duration_s,
         frames_sampled=entry.frames,
@@ -111,8 +127,10 @@ def build_report(
         ),
     )
     if entry.error is not None:
-        return Report(entry.source, Status.FAILED, None, (), (), (), stats, options.echo(), card, entry.error)
-    findings = verdict.judge(scores, tracks.link(scores), card, options.verdict, entry.source.kind)
+        return Report(
+            entry.source, Status.FAILED, None, (), (), (), stats, options.echo(), card, entry.error, members
+        )
+    findings = verdict.judge(scores, tracks.link(scores), card, options.verdict, entry.source.kind, members)
     return Report(
         source=entry.source,
         status=Status.OK,
@@ -123,13 +141,14 @@ def build_report(
         stats=stats,
         options=options.echo(),
         model_card=card,
+        members=members,
     )
 
 
-def face_scores(scored: ScoredBatch) -> list[FaceScore]:
-    """The rows of a batch that are no padding; several members are averaged."""
+def face_scores(scored: ScoredBatch, weights: Sequence[float]) -> list[FaceScore]:
+    """The rows of a batch that are no padding, what their members say combined with these weights."""
     batch = scored.batch
-    probability = scored.fake_probability.mean(axis=1)
+    said = [tuple(row) for row in scored.fake_probability.tolist()]
     return [
         FaceScore(
             source_id=str(batch.source_id[row]),
@@ -137,7 +156,8 @@ def face_scores(scored: ScoredBatch) -> list[FaceScore]:
             time_s=float(batch.time_s[row]),
             box=Box(*(float(value) for value in batch.box[row])),
             confidence=float(batch.confidence[row]),
-            fake_probability=float(probability[row]),
+            fake_probability=combine(said[row], weights),
+            members=said[row] if len(weights) > 1 else (),
         )
         for row in np.flatnonzero(batch.mask)
     ]

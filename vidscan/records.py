@@ -87,16 +87,23 @@ class Detection:
     keypoints: npt.NDArray[np.float32]
 
 
+class Geometry(NamedTuple):
+    """How a face is cut out: the crop's side in pixels and in lengths of the box's longer side."""
+
+    input_size: int
+    margin: float
+
+
 @dataclass(frozen=True, slots=True)
 class FaceCrop:
-    """A square picture of one face, ``uint8[size, size, 3]`` RGB at the network's input size."""
+    """Square pictures of one face, ``uint8[size, size, 3]`` RGB: one for each geometry asked for."""
 
     source_id: str
     frame_index: int
     time_s: float
     box: Box
     confidence: float
-    image: Image
+    images: tuple[Image, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +112,7 @@ class CropBatch:
 
     ``source_id``: ``str`` objects ``[n]``; ``frame_index``: ``int64[n]``; ``time_s``: ``float64[n]``;
     ``box``: ``float32[n, 4]`` as x, y, w, h; ``confidence``: ``float32[n]``;
-    ``image``: ``uint8[n, size, size, 3]`` RGB; ``mask``: ``bool[n]``.
+    ``images``: for each geometry ``uint8[n, size, size, 3]`` RGB; ``mask``: ``bool[n]``.
     """
 
     source_id: npt.NDArray[np.object_]
@@ -113,7 +120,7 @@ class CropBatch:
     time_s: npt.NDArray[np.float64]
     box: npt.NDArray[np.float32]
     confidence: npt.NDArray[np.float32]
-    image: Image
+    images: tuple[Image, ...]
     mask: npt.NDArray[np.bool_]
 
 
@@ -131,7 +138,10 @@ class ScoredBatch:
 
 @dataclass(frozen=True, slots=True)
 class FaceScore:
-    """One scored face without its pixels; ``fake_probability`` is calibrated where the card allows."""
+    """One scored face without its pixels; ``fake_probability`` is calibrated where the card allows.
+
+    ``members``, here and below: what each member of an ensemble says, in order; empty for one model.
+    """
 
     source_id: str
     frame_index: int
@@ -139,6 +149,7 @@ class FaceScore:
     box: Box
     confidence: float
     fake_probability: float
+    members: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +160,7 @@ class TimelineFace:
     box: Box
     detection_confidence: float
     fake_probability: float
+    members: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +185,7 @@ class Track:
     faces: int
     fake_probability: float
     counted: bool = True
+    members: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +196,15 @@ class Segment:
     end_s: float
     fake_probability: float
     track: int
+
+
+@dataclass(frozen=True, slots=True)
+class MemberVerdict:
+    """What a scan with this member of an ensemble alone would have said, by its own card."""
+
+    name: str
+    label: Label
+    fake_probability: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +219,7 @@ class Verdict:
     fake_probability: float | None
     confidence: float | None
     reason: str
+    members: tuple[MemberVerdict, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,7 +280,8 @@ class ModelCard:
     multiple of the longer side of the detected box. ``positive_class`` names the class whose
     probability the network puts out. A clip is FAKE at or above ``fake_threshold``, REAL at or
     below ``real_threshold``, UNCERTAIN between them (both on the calibrated P(fake)).
-    ``calibration`` is None where nobody fitted one: scores are then only scores.
+    ``calibration`` is None where nobody fitted one: scores are then only scores. ``ensemble_weight``
+    is the checkpoint's say among others: one of 2 counts twice as much as one of 1.
     """
 
     name: str
@@ -274,11 +298,21 @@ class ModelCard:
     split: Mapping[str, Any] = field(default_factory=dict)
     metrics: Mapping[str, Any] = field(default_factory=dict)
     limits: str = ""
+    ensemble_weight: float = 1.0
+
+    @property
+    def geometry(self) -> Geometry:
+        """The crops that the network wants."""
+        return Geometry(self.input_size, self.margin)
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Everything said about one source. ``options`` echoes what the scan was asked to do."""
+    """Everything said about one source. ``options`` echoes what the scan was asked to do.
+
+    ``members`` are the cards of an ensemble's members, whose whole ``model_card`` describes; empty for
+    one model.
+    """
 
     source: Source
     status: Status
@@ -290,3 +324,4 @@ class Report:
     options: Mapping[str, Any]
     model_card: ModelCard
     error: ErrorInfo | None = None
+    members: tuple[ModelCard, ...] = ()

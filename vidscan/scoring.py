@@ -1,16 +1,18 @@
-"""CropBatch -> ScoredBatch, through anything that keeps the :class:`Scorer` promise."""
+"""CropBatch -> ScoredBatch, through one or several of what keeps the :class:`Scorer` promise."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from vidscan.cards import ensemble_card
 from vidscan.errors import ScoringError
-from vidscan.records import CropBatch, Image, ModelCard, ScoredBatch
+from vidscan.records import CropBatch, Geometry, Image, ModelCard, ScoredBatch
 
 
 class Scorer(Protocol):
@@ -26,32 +28,68 @@ class Scorer(Protocol):
         ...
 
 
-def score_batches(batches: Iterable[CropBatch], scorer: Scorer) -> Iterator[ScoredBatch]:
-    """Scores batch after batch, in order.
+@dataclass(frozen=True, slots=True)
+class Ensemble:
+    """The networks that look at every face, each at crops of its own geometry; often a single one.
+
+    What they say is put together by ``evidence.combine``, with the weights of their cards.
+    """
+
+    members: tuple[Scorer, ...]
+
+    @property
+    def card(self) -> ModelCard:
+        """What holds for the combined score: a single member's own card, or ``cards.ensemble_card``."""
+        return ensemble_card([member.card for member in self.members])
+
+    @property
+    def member_cards(self) -> tuple[ModelCard, ...]:
+        """The members' cards as reports list them: none where one model is all there is."""
+        return tuple(member.card for member in self.members) if len(self.members) > 1 else ()
+
+    @property
+    def weights(self) -> tuple[float, ...]:
+        """Each member's say, above 0."""
+        return tuple(member.card.ensemble_weight for member in self.members)
+
+    @property
+    def geometries(self) -> tuple[Geometry, ...]:
+        """How faces must be cut out for the members; what several of them want is listed once."""
+        return tuple(dict.fromkeys(member.card.geometry for member in self.members))
+
+
+def score_batches(batches: Iterable[CropBatch], ensemble: Ensemble) -> Iterator[ScoredBatch]:
+    """Scores batch after batch, in order, by every member.
 
     Args:
-        batches: padded batches of crops at the scorer's input size.
-        scorer: the network.
+        batches: padded batches of crops, their ``images`` in the order of ``ensemble.geometries``.
+        ensemble: the network or networks.
 
     Yields:
-        Each batch with ``fake_probability`` ``float32[n, 1]``; padding holds 0.
+        Each batch with ``fake_probability`` ``float32[n, members]``; padding holds 0.
 
     Raises:
-        ScoringError: the network failed, or gave something that is no probability.
+        ScoringError: a network failed, or gave something that is no probability.
     """
+    places = [ensemble.geometries.index(member.card.geometry) for member in ensemble.members]
     for batch in batches:
         started = time.perf_counter()
-        probability = np.zeros((len(batch.mask), 1), np.float32)
+        probability = np.zeros((len(batch.mask), len(ensemble.members)), np.float32)
         filled = int(batch.mask.sum())
         if filled:
             computed = _rows_to_score(filled, len(batch.mask))
-            probability[:filled, 0] = scorer.score(batch.image[:computed])[:filled]
-        if not np.all((probability >= 0) & (probability <= 1)):
-            raise ScoringError(
-                f"{scorer.card.name}: the network gave a score that is no probability: "
-                "the checkpoint is damaged; fetch it again or name another with --model"
-            )
+            for column, (member, place) in enumerate(zip(ensemble.members, places, strict=True)):
+                probability[:filled, column] = member.score(batch.images[place][:computed])[:filled]
+                _refuse_no_probability(probability[:, column], member.card)
         yield ScoredBatch(batch, probability, time.perf_counter() - started)
+
+
+def _refuse_no_probability(scores: npt.NDArray[np.float32], card: ModelCard) -> None:
+    if not np.all((scores >= 0) & (scores <= 1)):  # written so that NaN fails as well
+        raise ScoringError(
+            f"{card.name}: the network gave a score that is no probability: "
+            "the checkpoint is damaged; fetch it again or name another with --model"
+        )
 
 
 def _rows_to_score(filled: int, batch_size: int) -> int:

@@ -1,25 +1,28 @@
 """Turns the scores of one source into its findings: tracks, timeline, segments and the verdict.
 
-Pure functions. Everything rests on a track's average logit: the scores are calibrated by a function
-that is affine in the logit (see ``records.Calibration``), so averaging there is averaging the evidence.
-Faces are averaged plainly, not by the detector's confidence: that says how face-like a crop is, and
-nobody has shown that it says how far its score can be trusted.
+Pure functions. Everything rests on a track's average logit (see ``evidence``). Faces are averaged
+plainly, not by the detector's confidence: that says how face-like a crop is, and nobody has shown that
+it says how far its score can be trusted.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from itertools import groupby, pairwise
 from statistics import median
 
+from vidscan.cards import member_names
 from vidscan.errors import ScoringError
+from vidscan.evidence import CLIP_AT, Person, average, clipped, highest
 from vidscan.options import VerdictOptions
+from vidscan.reasons import Decision, clip_sentence, disagreement, notes, still_sentence
 from vidscan.records import (
     FaceScore,
     Findings,
     Label,
+    MemberVerdict,
     ModelCard,
     Segment,
     SourceKind,
@@ -29,35 +32,12 @@ from vidscan.records import (
     Verdict,
 )
 
-CLIP_AT = 0.005
-"""Scores nearer than this to 0 or 1 count as this near, so that one crop cannot carry a whole clip."""
+__all__ = ["CLIP_AT", "judge", "thresholds"]
 
-_FEW = 3  # a verdict on a clip that rests on fewer sightings says so
 _LONG = 4  # beside a track this long, one that was seen once does not count
-_STRIKING = 0.9  # an uncounted track that scores this high is mentioned
 _SHORT_CLIP = 4  # with fewer samples, one sighting makes a segment
 _SAMPLES_APART = 1.5  # sightings this many sampling intervals apart are still neighbours
 _SLACK_S = 1e-6  # times are sums of fractions
-
-
-@dataclass(frozen=True, slots=True)
-class _Person:
-    """A track with its sightings in order of time and their clipped scores."""
-
-    track: Track
-    times: tuple[float, ...]
-    scores: tuple[float, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Decision:
-    """A label, the track it rests on and the thresholds; ``seen_once`` where that made it UNCERTAIN."""
-
-    label: Label
-    person: _Person
-    fake: float
-    real: float
-    seen_once: bool = False
 
 
 def judge(
@@ -66,13 +46,14 @@ def judge(
     card: ModelCard,
     options: VerdictOptions,
     kind: SourceKind,
+    members: Sequence[ModelCard] = (),
 ) -> Findings:
     """What the face scores of one source amount to.
 
     A track's probability is the sigmoid of the average logit of its faces (each clipped by
-    ``CLIP_AT``); the source's is that of its highest counted track, since one synthesised person makes
-    a clip FAKE. In a clip, FAKE and REAL need a counted track that was seen at least twice and says
-    the same; otherwise the label is UNCERTAIN. All faces of a still count.
+    ``CLIP_AT``); the source's is that of its highest counted track, since one synthesised
+    person makes a clip FAKE. In a clip, FAKE and REAL need a counted track that was seen at least twice
+    and says the same; otherwise the label is UNCERTAIN. All faces of a still count.
 
     Args:
         scores: the faces of one source, in any order; none gives the label NO_FACE.
@@ -80,6 +61,8 @@ def judge(
         card: its thresholds hold where ``options`` has none.
         options: see ``VerdictOptions``.
         kind: stills have no segments, and their one moment is at 0 s.
+        members: the cards of an ensemble's members, in the order of ``FaceScore.members``; then ``card``
+            is that of the whole, and the reason says so where one member alone says FAKE and another REAL.
 
     Raises:
         ScoringError: a score is not a finite number.
@@ -95,12 +78,15 @@ def judge(
     decision, probability = _decide(people, *thresholds(card, options), still)
     segments = () if still else _segments(scores, people, decision.fake, options.segment_gap_s)
     sure = {Label.FAKE: probability, Label.REAL: 1.0 - probability}
-    reason = (_still_sentence if still else _clip_sentence)(decision, people)
+    alone = _members_alone(scores, track_ids, members, options, kind)
+    reason = (still_sentence if still else clip_sentence)(decision, people)
+    reason += notes(decision, people, segments, calibrated=card.calibration is not None)
     verdict = Verdict(
         label=decision.label,
         fake_probability=probability,
         confidence=sure.get(decision.label, max(probability, 1.0 - probability)),
-        reason=reason + _notes(decision, people, segments, card),
+        reason=reason + disagreement(alone),
+        members=alone,
     )
     tracks = tuple(person.track for person in people)
     return Findings(verdict, tracks, _timeline(scores, track_ids, still), segments)
@@ -118,20 +104,24 @@ def thresholds(card: ModelCard, options: VerdictOptions) -> tuple[float, float]:
     return fake, min(fake, real)
 
 
-def _clipped(probability: float) -> float:
-    return min(max(probability, CLIP_AT), 1.0 - CLIP_AT)
+def _members_alone(
+    scores: Sequence[FaceScore],
+    track_ids: Sequence[int],
+    cards: Sequence[ModelCard],
+    options: VerdictOptions,
+    kind: SourceKind,
+) -> tuple[MemberVerdict, ...]:
+    """What a scan with each member alone would have said of the same faces."""
+    verdicts = []
+    for place, (name, card) in enumerate(zip(member_names(cards), cards, strict=True)):
+        own = [replace(score, fake_probability=score.members[place], members=()) for score in scores]
+        verdict = judge(own, track_ids, card, options, kind).verdict
+        assert verdict.fake_probability is not None  # there is at least one face
+        verdicts.append(MemberVerdict(name, verdict.label, verdict.fake_probability))
+    return tuple(verdicts)
 
 
-def _average(scores: Sequence[float]) -> float:
-    """The sigmoid of the average logit of clipped scores."""
-    logit = math.fsum(math.log(score / (1.0 - score)) for score in scores) / len(scores)
-    # Rounded, so that a score that is exactly a threshold is still that after there and back.
-    return round(1.0 / (1.0 + math.exp(-logit)), 9)
-
-
-def _people(
-    scores: Sequence[FaceScore], track_ids: Sequence[int], share: float, still: bool
-) -> list[_Person]:
+def _people(scores: Sequence[FaceScore], track_ids: Sequence[int], share: float, still: bool) -> list[Person]:
     """The tracks by number; those too short beside the longest (in a still, none) are not counted."""
     sightings: dict[int, list[FaceScore]] = {}
     for score, track in sorted(zip(scores, track_ids, strict=True), key=lambda pair: pair[0].time_s):
@@ -142,32 +132,29 @@ def _people(
     people = []
     for track_id, faces in sorted(sightings.items()):
         times = tuple(0.0 if still else face.time_s for face in faces)
-        clipped = tuple(_clipped(face.fake_probability) for face in faces)
+        own = tuple(clipped(face.fake_probability) for face in faces)
         enough = len(faces) >= needed
-        found = Track(track_id, times[0], times[-1], len(faces), _average(clipped), enough)
-        people.append(_Person(found, times, clipped))
+        by_member = zip(*(face.members for face in faces), strict=True)
+        members = tuple(average([clipped(score) for score in each]) for each in by_member)
+        found = Track(track_id, times[0], times[-1], len(faces), average(own), enough, members)
+        people.append(Person(found, times, own))
     return people
 
 
-def _decide(people: Sequence[_Person], fake: float, real: float, still: bool) -> tuple[_Decision, float]:
+def _decide(people: Sequence[Person], fake: float, real: float, still: bool) -> tuple[Decision, float]:
     """The decision, resting on the highest track seen often enough to bear it; the source's P(fake)."""
     counted = [person for person in people if person.track.counted]
-    highest = _highest(counted)
-    probability = highest.track.fake_probability
+    first = highest(counted)
+    probability = first.track.fake_probability
     if real < probability < fake:
-        return _Decision(Label.UNCERTAIN, highest, fake, real), probability
+        return Decision(Label.UNCERTAIN, first, fake, real), probability
     label = Label.FAKE if probability >= fake else Label.REAL
     bearing = [person for person in counted if still or person.track.faces > 1]
     if label is Label.FAKE:
         bearing = [person for person in bearing if person.track.fake_probability >= fake]
     if not bearing:
-        return _Decision(Label.UNCERTAIN, highest, fake, real, seen_once=True), probability
-    return _Decision(label, _highest(bearing), fake, real), probability
-
-
-def _highest(people: Sequence[_Person]) -> _Person:
-    """The most suspicious; of equals the one seen most, then the first."""
-    return max(people, key=lambda one: (one.track.fake_probability, one.track.faces, -one.track.id))
+        return Decision(Label.UNCERTAIN, first, fake, real, seen_once=True), probability
+    return Decision(label, highest(bearing), fake, real), probability
 
 
 def _timeline(
@@ -179,7 +166,9 @@ def _timeline(
     points = []
     for (time_s, _), group in groupby(rows, key=lambda row: (row[0].time_s, row[0].frame_index)):
         faces = tuple(
-            TimelineFace(track, face.box, face.confidence, min(max(face.fake_probability, 0.0), 1.0))
+            TimelineFace(
+                track, face.box, face.confidence, min(max(face.fake_probability, 0.0), 1.0), face.members
+            )
             for face, track in group
         )
         highest = max(face.fake_probability for face in faces)
@@ -198,7 +187,7 @@ def _sampling_interval(scores: Sequence[FaceScore]) -> float:
 
 
 def _segments(
-    scores: Sequence[FaceScore], people: Sequence[_Person], threshold: float, gap_s: float
+    scores: Sequence[FaceScore], people: Sequence[Person], threshold: float, gap_s: float
 ) -> tuple[Segment, ...]:
     """The suspicious stretches of every track, by start."""
     interval = _sampling_interval(scores)
@@ -214,7 +203,7 @@ def _segments(
     return tuple(sorted(segments, key=lambda segment: (segment.start_s, segment.track)))
 
 
-def _stretches(person: _Person, threshold: float, apart: float) -> list[list[tuple[float, float]]]:
+def _stretches(person: Person, threshold: float, apart: float) -> list[list[tuple[float, float]]]:
     """Runs of suspicious (time, smoothed score) with no more than ``apart`` seconds between two.
 
     The smoothing is a centred median over three sightings (the first and the last stand for themselves):
@@ -237,63 +226,4 @@ def _segment(track: Track, stretch: Sequence[tuple[float, float]], interval: flo
     start, end = stretch[0][0], stretch[-1][0]
     if start == end:  # a lone sighting stands for half an interval on either side
         start, end = max(start - interval / 2, track.start_s), min(end + interval / 2, track.end_s)
-    return Segment(start, end, _average([score for _, score in stretch]), track.id)
-
-
-def _clip_sentence(decision: _Decision, people: Sequence[_Person]) -> str:
-    track = decision.person.track
-    count = sum(person.track.counted for person in people)
-    name = "The one person followed" if count == 1 else f"Track {track.id}, one of {count} people followed,"
-    above = sum(score >= decision.fake for score in decision.person.scores)
-    caveat = ", which is little to go by" if track.faces < _FEW else ""
-    tally = f"{above} of {_sightings(track)} above the fake threshold{caveat}"
-    if decision.seen_once:
-        looks = "synthesised" if track.fake_probability >= decision.fake else "genuine"
-        return f"{name} looks {looks}, but was seen only once, too little for a verdict."
-    if decision.label is Label.FAKE:
-        return f"{name} looks synthesised: {tally}."
-    if decision.label is Label.UNCERTAIN:
-        return f"{name} looks neither clearly synthesised nor clearly genuine: {tally}."
-    if count == 1:
-        return f"{name} looks genuine: {tally}."
-    return f"The {count} people followed look genuine; track {track.id} comes closest to fake: {tally}."
-
-
-def _still_sentence(decision: _Decision, people: Sequence[_Person]) -> str:
-    track, count = decision.person.track, len(people)
-    name = "The face" if count == 1 else f"Face {track.id} (of {count})"
-    score, fake, real = f"{track.fake_probability:.2f}", f"{decision.fake:.2f}", f"{decision.real:.2f}"
-    if decision.label is Label.FAKE:
-        return f"{name} looks synthesised: its score of {score} reaches the fake threshold of {fake}."
-    if decision.label is Label.UNCERTAIN:
-        return (
-            f"{name} looks neither clearly synthesised nor clearly genuine: "
-            f"its score of {score} lies between {real} and {fake}."
-        )
-    if count == 1:
-        return f"{name} looks genuine: its score of {score} does not exceed the real threshold of {real}."
-    return f"The {count} faces look genuine: the highest score is {score} (face {track.id})."
-
-
-def _notes(
-    decision: _Decision, people: Sequence[_Person], segments: Sequence[Segment], card: ModelCard
-) -> str:
-    """What the reader should bear in mind: one more sentence, or nothing."""
-    notes = []
-    if decision.label is not Label.FAKE:
-        brief = [person for person in people if not person.track.counted]
-        if brief and (short := _highest(brief).track).fake_probability >= max(decision.fake, _STRIKING):
-            score = f"{short.fake_probability:.2f}"
-            notes.append(
-                f"track {short.id} scored {score}, but in only {_sightings(short)}, so it is not counted"
-            )
-        if segments and not decision.seen_once:
-            stretches = "1 stretch looks" if len(segments) == 1 else f"{len(segments)} stretches look"
-            notes.append(f"{stretches} synthesised, from {segments[0].start_s:.1f} s on")
-    if card.calibration is None:
-        notes.append("the score is uncalibrated: it ranks clips, and is no probability")
-    return f" {'; '.join(notes).capitalize()}." if notes else ""
-
-
-def _sightings(track: Track) -> str:
-    return f"{track.faces} {'sighting' if track.faces == 1 else 'sightings'}"
+    return Segment(start, end, average([score for _, score in stretch]), track.id)

@@ -114,6 +114,47 @@ def test_checkpoint_by_path(detector: ToyDetector, bright_clip: Path, tiny_check
     assert report.verdict.fake_probability == pytest.approx(0.5, abs=0.05)
 
 
+def test_list_of_checkpoints_is_an_ensemble(
+    detector: ToyDetector, red_clip: Path, tiny_checkpoint: Path, contrary_checkpoint: Path
+):
+    paths = [tiny_checkpoint, str(contrary_checkpoint)]
+    report = vidscan.scan(red_clip, model=paths)
+    assert detector.pictures == 4
+    alone = [vidscan.scan(red_clip, model=path) for path in paths]
+    assert [card.name for card in report.members] == ["tiny", "contrary"]
+    assert report.model_card.name == "tiny + contrary"
+    assert report.options["model"] == {"paths": [str(path) for path in paths]}
+    assert [said.label for said in report.verdict.members] == [vidscan.Label.REAL, vidscan.Label.FAKE]
+    assert [said.fake_probability for said in report.verdict.members] == pytest.approx(
+        [single.verdict.fake_probability for single in alone]
+    )
+
+
+def test_list_may_hold_loaded_models(
+    detector: ToyDetector, red_clip: Path, tiny_checkpoint: Path, contrary_checkpoint: Path
+):
+    loaded = vidscan.load_model(tiny_checkpoint)
+    report = vidscan.scan(red_clip, model=[loaded, contrary_checkpoint])
+    assert [card.name for card in report.members] == ["tiny", "contrary"]
+
+
+def test_list_of_one_is_that_one(detector: ToyDetector, red_clip: Path, tiny_checkpoint: Path):
+    one, listed = (vidscan.scan(red_clip, model=model) for model in (tiny_checkpoint, [tiny_checkpoint]))
+    assert listed.members == ()
+    for part in ("verdict", "tracks", "timeline", "segments", "model_card", "options"):
+        assert getattr(listed, part) == getattr(one, part)
+
+
+def test_list_of_no_models_is_refused(red_clip: Path):
+    with pytest.raises(vidscan.UsageError, match="list of models is empty"):
+        vidscan.scan(red_clip, model=[])
+
+
+def test_same_checkpoint_twice_is_refused(red_clip: Path, tiny_checkpoint: Path):
+    with pytest.raises(vidscan.ModelError, match=r"tiny\.keras: is the same checkpoint as"):
+        vidscan.scan(red_clip, model=[tiny_checkpoint, tiny_checkpoint])
+
+
 def test_loaded_model_scores_crops(tiny_checkpoint: Path):
     model = vidscan.load_model(str(tiny_checkpoint))
     crops = np.zeros((3, 32, 32, 3), np.uint8)

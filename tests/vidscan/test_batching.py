@@ -29,7 +29,7 @@ def never_idle(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def batches(crops, batch_size: int = 4, prefetch: int = 2, **more) -> Iterator[CropBatch]:
-    return batch_crops(crops, size=SIZE, options=BatchingOptions(batch_size, prefetch), **more)
+    return batch_crops(crops, sizes=[SIZE], options=BatchingOptions(batch_size, prefetch), **more)
 
 
 def unbatched(found: list[CropBatch]) -> list[FaceCrop]:
@@ -41,7 +41,7 @@ def unbatched(found: list[CropBatch]) -> list[FaceCrop]:
             float(batch.time_s[row]),
             tuple(batch.box[row]),
             float(batch.confidence[row]),
-            batch.image[row],
+            tuple(image[row] for image in batch.images),
         )
         for batch in found
         for row in np.flatnonzero(batch.mask)
@@ -54,7 +54,8 @@ def assert_same(found: list[FaceCrop], expected: list[FaceCrop]) -> None:
         assert (a.source_id, a.frame_index, a.time_s) == (b.source_id, b.frame_index, b.time_s)
         assert a.box == pytest.approx(b.box)
         assert a.confidence == pytest.approx(b.confidence)
-        assert np.array_equal(a.image, b.image)
+        assert len(a.images) == len(b.images)
+        assert all(np.array_equal(ours, theirs) for ours, theirs in zip(a.images, b.images, strict=True))
 
 
 @given(count=st.integers(0, 23), batch_size=st.integers(1, 9), prefetch=st.integers(1, 3))
@@ -68,7 +69,8 @@ def test_every_crop_comes_out_once_and_in_order(count: int, batch_size: int, pre
 
 def test_all_batches_have_one_shape_and_the_documented_types():
     for batch in batches([toy_crop(number) for number in range(6)]):
-        assert batch.image.shape == (4, SIZE, SIZE, 3) and batch.image.dtype == np.uint8
+        (image,) = batch.images
+        assert image.shape == (4, SIZE, SIZE, 3) and image.dtype == np.uint8
         assert batch.box.shape == (4, 4) and batch.box.dtype == np.float32
         assert batch.source_id.shape == (4,) and all(isinstance(name, str) for name in batch.source_id)
         assert batch.frame_index.shape == (4,) and batch.frame_index.dtype == np.int64
@@ -81,8 +83,18 @@ def test_last_batch_is_padded_at_its_end():
     *_, last = batches([toy_crop(number) for number in range(1, 7)])
     assert last.mask.tolist() == [True, True, False, False]
     assert last.source_id.tolist() == ["0", "0", "", ""]
-    assert not last.image[2:].any() and last.image[:2].all()
+    assert not last.images[0][2:].any() and last.images[0][:2].all()
     assert not last.box[2:].any() and not last.confidence[2:].any()
+
+
+def test_images_of_several_sizes_travel_together():
+    crops = [toy_crop(number, sizes=(16, 8)) for number in range(1, 7)]
+    found = list(batch_crops(crops, sizes=(16, 8), options=BatchingOptions(4, 2)))
+    assert [[image.shape for image in batch.images] for batch in found] == [
+        [(4, 16, 16, 3), (4, 8, 8, 3)]
+    ] * 2
+    assert_same(unbatched(found), crops)
+    assert not any(image[2:].any() for image in found[-1].images)
 
 
 def test_no_crop_gives_no_batch():
@@ -125,8 +137,8 @@ def test_error_at_the_border_of_a_batch(count: int):
 
 @pytest.mark.parametrize(
     "crop",
-    [toy_crop(0, size=8), toy_crop(0, source_id="\udcff")],
-    ids=["of another size", "of an id that is no text"],
+    [toy_crop(0, sizes=(8,)), toy_crop(0, sizes=(SIZE, SIZE)), toy_crop(0, source_id="\udcff")],
+    ids=["of another size", "with an image too many", "of an id that is no text"],
 )
 def test_crop_that_cannot_travel_is_an_error_and_no_standstill(crop: FaceCrop):
     with pytest.raises(ValueError):
@@ -188,7 +200,8 @@ def test_consumer_can_look_around_while_no_crop_comes(monkeypatch: pytest.Monkey
     for batch in batches(crops()):
         if not batch.mask.any():
             looked_around.set()
-            assert batch.image.shape == (4, SIZE, SIZE, 3) and not batch.image.any()
+            (image,) = batch.images
+            assert image.shape == (4, SIZE, SIZE, 3) and not image.any()
         found.append(batch)
     assert looked_around.is_set()
     assert_same(unbatched(found), [toy_crop(1), toy_crop(2)])

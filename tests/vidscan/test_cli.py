@@ -284,6 +284,73 @@ def test_error_is_one_line_whatever_its_message_holds(bright_clip, monkeypatch, 
     assert "Traceback (most recent call last)" in capsys.readouterr().err
 
 
+# Ensembles
+
+
+@pytest.fixture
+def only_detector(monkeypatch: pytest.MonkeyPatch) -> ToyDetector:
+    """A toy detector beside real checkpoints."""
+    toy = ToyDetector()
+    monkeypatch.setattr("vidscan.faces.MediaPipeFaceDetector", lambda options: toy)
+    return toy
+
+
+def test_several_models_are_an_ensemble(
+    only_detector, red_clip, tiny_checkpoint, contrary_checkpoint, tmp_path, capsys
+):
+    report = tmp_path / "out.json"
+    models = ["--model", str(tiny_checkpoint), "--model", str(contrary_checkpoint)]
+    assert main(["run", str(red_clip), *models, "--report", str(report)]) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "The members disagree: tiny alone says REAL (0.02), contrary alone says FAKE (0.95)." in printed
+    assert "tiny 0.02 REAL 1 32 px, margin 1.4 contrary 0.95 FAKE 1 48 px, margin 2" in printed
+    document = checked(report.read_text("utf-8"))
+    members = document["model"]["members"]
+    assert [(card["name"], card["input_size"], card["margin"]) for card in members] == [
+        ("tiny", 32, 1.4),
+        ("contrary", 48, 2.0),
+    ]
+    assert all(re.fullmatch("[0-9a-f]{64}", card["sha256"]) for card in members)
+    (result,) = document["results"]
+    assert [said["label"] for said in result["verdict"]["members"]] == ["REAL", "FAKE"]
+    assert len(result["timeline"][0]["faces"][0]["members"]) == len(result["tracks"][0]["members"]) == 2
+
+
+def test_folder_by_an_ensemble(only_detector, folder, tiny_checkpoint, contrary_checkpoint, tmp_path, capsys):
+    report = tmp_path / "out.csv"
+    models = ["--model", str(tiny_checkpoint), "--model", str(contrary_checkpoint)]
+    assert main(["dir", str(folder), *models, "--report", str(report)]) == 0
+    assert "members, in this order: tiny, contrary" in capsys.readouterr().out
+    assert report.read_text("utf-8").splitlines()[0].endswith(",error,members")
+
+
+def test_ensemble_of_one_file_twice(tiny_checkpoint, red_clip, capsys):
+    models = ["--model", str(tiny_checkpoint)] * 2
+    assert main(["run", str(red_clip), *models]) == 2
+    message = only_line(capsys.readouterr().err)
+    assert message.startswith(f"vidscan: {tiny_checkpoint}: is the same checkpoint as ")
+    assert "name it once" in message
+
+
+def test_ensemble_with_a_member_that_is_refused(tiny_checkpoint, red_clip, tmp_path, capsys):
+    models = ["--model", str(tiny_checkpoint), "--model", str(tmp_path / "gone.keras")]
+    assert main(["run", str(red_clip), *models]) == 2
+    assert "gone.keras: there is no such file" in only_line(capsys.readouterr().err)
+
+
+def test_ensemble_with_a_weight_that_cannot_be(
+    tiny_checkpoint, contrary_checkpoint, red_clip, tmp_path, capsys
+):
+    bad = tmp_path / "bad.keras"
+    bad.write_bytes(contrary_checkpoint.read_bytes())
+    card = json.loads(contrary_checkpoint.with_suffix(".json").read_text("utf-8"))
+    bad.with_suffix(".json").write_text(json.dumps(card | {"ensemble_weight": -1}))
+    assert main(["run", str(red_clip), "--model", str(tiny_checkpoint), "--model", str(bad)]) == 2
+    message = only_line(capsys.readouterr().err)
+    assert f'{bad.with_suffix(".json")}: "ensemble_weight" must be a number' in message
+    assert "correct it" in message
+
+
 # Breaking off
 
 

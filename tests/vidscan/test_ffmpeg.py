@@ -25,7 +25,7 @@ def nothing_remembered() -> Iterator[None]:
 
     def forget() -> None:
         ffmpeg.find_program.cache_clear()
-        ffmpeg._passthrough_option.cache_clear()
+        ffmpeg.passthrough_option.cache_clear()
 
     forget()
     yield
@@ -107,7 +107,7 @@ def test_embedded_program_serves_where_there_is_no_other(monkeypatch: pytest.Mon
 def test_option_that_keeps_times_suits_the_version(monkeypatch, version: str, option: str):
     answer = subprocess.CompletedProcess([], 0, stdout=version)
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: answer)
-    assert ffmpeg._passthrough_option("ffmpeg") == {option: "passthrough"}
+    assert ffmpeg.passthrough_option("ffmpeg") == {option: "passthrough"}
 
 
 def test_probe(clip: Path):

@@ -9,8 +9,8 @@ import pytest
 
 from vidscan import ffmpeg_encode
 from vidscan.errors import VidscanError
-from vidscan.ffmpeg import find_program
-from vidscan.ffmpeg_encode import through_h264
+from vidscan.ffmpeg import find_program, probe, stream_frames
+from vidscan.ffmpeg_encode import recompress, through_h264
 
 
 @pytest.fixture(autouse=True)
@@ -128,3 +128,27 @@ def test_a_hung_ffmpeg_is_ended(tmp_path, monkeypatch):
         through_h264(gradients(1), 23)
     with pytest.raises(ProcessLookupError):
         os.kill(int(noted.read_text()), 0)
+
+
+def test_a_clip_is_written_smaller_with_its_times(clip, tmp_path):
+    half, coarse = tmp_path / "half ü.mkv", tmp_path / "coarse.mkv"
+    recompress(clip, half, crf=17, scale=0.5)
+    recompress(clip, coarse, crf=45)
+    before, after = probe(clip), probe(half)
+    assert abs(after.width - before.width / 2) <= 1
+    assert abs(after.height - before.height / 2) <= 1
+    assert probe(coarse).width == before.width
+    assert coarse.stat().st_size < half.stat().st_size
+    times = [[time for time, _ in stream_frames(path, 4.0)] for path in (clip, half)]
+    assert times[0] == pytest.approx(times[1], abs=0.011)
+
+
+@pytest.mark.parametrize("wanted", [{"crf": 52}, {"crf": 20, "scale": 0.0}, {"crf": 20, "scale": 1.5}])
+def test_an_impossible_recompression_is_refused(bright_clip, tmp_path, wanted):
+    with pytest.raises(ValueError, match="CRF"):
+        recompress(bright_clip, tmp_path / "out.mkv", **wanted)
+
+
+def test_a_clip_that_is_none_says_so(text_as_clip, tmp_path):
+    with pytest.raises(VidscanError, match="could not compress"):
+        recompress(text_as_clip, tmp_path / "out.mkv", crf=20)

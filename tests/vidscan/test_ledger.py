@@ -31,7 +31,7 @@ def read(sources, detector=None, ledger=None, observer=None, stop=None) -> list[
         read_crops(
             sources,
             options=ScanOptions(),
-            card=CARD,
+            geometries=[CARD.geometry],
             detector=detector or ToyDetector(),
             ledger=ledger or Ledger(),
             observer=observer,
@@ -54,7 +54,7 @@ def test_crops_of_all_sources_in_one_stream_with_an_entry_each(bright_clip: Path
     assert [(crop.source_id, crop.time_s) for crop in crops] == [
         (name, time) for name in "ac" for time in (0.0, 0.5, 1.0, 1.5)
     ]
-    assert all(crop.image.shape == (16, 16, 3) for crop in crops)
+    assert all(crop.images[0].shape == (16, 16, 3) for crop in crops)
     found = entries(ledger)
     assert [entry.source for entry in found] == sources
     assert [(entry.frames, entry.crops) for entry in found] == [(4, 4), (4, 0), (4, 4)]
@@ -67,7 +67,7 @@ def test_entry_comes_after_the_last_crop(bright_clip: Path):
     stream = read_crops(
         [video(bright_clip, "a")],
         options=ScanOptions(),
-        card=CARD,
+        geometries=[CARD.geometry],
         detector=ToyDetector(),
         ledger=ledger,
         observer=None,

@@ -1,10 +1,12 @@
 """Networks, checkpoints and cards: what is built, what is taken, and above all what is refused."""
 
+import hashlib
 import importlib.util
 import io
 import json
 import os
 import pickle
+import shutil
 import subprocess
 import sys
 import warnings
@@ -25,6 +27,7 @@ from vidscan.model import (
     calibrate,
     card_path,
     default_checkpoint,
+    distinct_members,
     fake_probability,
     freeze_backbone,
     load_model,
@@ -694,6 +697,29 @@ def test_card_without_a_hash_is_taken(tiny_file):
     assert load_model(tiny_file).card == CARD
 
 
+# Members of an ensemble --------------------------------------------------------------------------------
+
+
+def test_members_without_a_card_are_known_by_their_files_hash(tiny_file, tmp_path):
+    other = tmp_path / "other.keras"
+    tiny_network(seed=3).save(other)
+    members = distinct_members([load_model(tiny_file), load_model(other)])
+    assert [member.path for member in members] == [tiny_file, other]
+    expected = [hashlib.sha256(path.read_bytes()).hexdigest() for path in (tiny_file, other)]
+    assert [member.card.sha256 for member in members] == expected
+
+
+def test_the_same_checkpoint_twice_is_refused_whatever_its_name_and_card(tiny, tmp_path):
+    save_checkpoint(tiny, tmp_path / "a.keras", CARD)
+    shutil.copy(tmp_path / "a.keras", tmp_path / "b.keras")
+    members = [load_model(tmp_path / "a.keras"), load_model(tmp_path / "b.keras")]
+    with pytest.raises(
+        ModelError, match=r"b\.keras: is the same checkpoint as .*a\.keras.*name it"
+    ) as caught:
+        distinct_members(members)
+    assert "\n" not in str(caught.value)
+
+
 # Cards -------------------------------------------------------------------------------------------------
 
 BROKEN_FIELDS = {
@@ -711,6 +737,7 @@ BROKEN_FIELDS = {
     "terms": ["Apache"],
     "split": "by person",
     "metrics": [0.9],
+    "ensemble_weight": 0,
 }
 
 

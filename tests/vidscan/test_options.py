@@ -61,12 +61,17 @@ def test_options_do_not_change():
 
 
 def test_echo_is_plain_json_and_holds_every_stage():
-    options = ScanOptions(SamplingOptions(3.0), model=ModelOptions(Path("some") / "net.keras"))
+    options = ScanOptions(SamplingOptions(3.0), model=ModelOptions((Path("some") / "net.keras",)))
     echoed = json.loads(json.dumps(options.echo(), allow_nan=False))
     assert set(echoed) == {"sampling", "detection", "batching", "model", "verdict"}
     assert echoed["sampling"] == {"fps": 3.0}
     assert echoed["model"] == {"path": str(Path("some") / "net.keras")}
     assert echoed["verdict"]["fake_threshold"] is None
+
+
+def test_echo_of_an_ensemble_lists_its_paths():
+    echoed = ScanOptions(model=ModelOptions((Path("a.keras"), Path("b.keras")))).echo()
+    assert echoed["model"] == {"paths": ["a.keras", "b.keras"]}
 
 
 def test_echo_of_the_default_model_is_null():

@@ -6,14 +6,16 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image as Pillow
-from toys import CARD, ToyDetector, ToyScorer
+from toys import CARD, ConstantScorer, ToyDetector, ToyScorer
 
-from vidscan import batching
+from vidscan import batching, faces
 from vidscan.errors import ScoringError
 from vidscan.options import BatchingOptions, SamplingOptions, ScanOptions
 from vidscan.pipeline import scan
@@ -25,12 +27,12 @@ def options(batch_size: int = 4) -> ScanOptions:
     return ScanOptions(SamplingOptions(2.0), batching=BatchingOptions(batch_size))
 
 
-def scan_all(sources, scorer=None, detector=None, batch_size: int = 4, observer=None) -> list[Report]:
+def scan_all(sources, *scorers, detector=None, batch_size: int = 4, observer=None) -> list[Report]:
     return list(
         scan(
             sources,
             options(batch_size),
-            scorer=scorer or ToyScorer(),
+            scorers=scorers or [ToyScorer()],
             detector=detector or ToyDetector(),
             observer=observer,
         )
@@ -124,7 +126,7 @@ def test_report_comes_before_later_sources_are_read(bright_clip: Path):
     """A folder's first results must not wait for its last file."""
     detector = ToyDetector()
     sources = from_paths([bright_clip] * 20)
-    reports = scan(sources, options(4), scorer=ToyScorer(), detector=detector)
+    reports = scan(sources, options(4), scorers=[ToyScorer()], detector=detector)
     assert next(reports).source == sources[0]
     assert detector.pictures < 4 * 20
     reports.close()
@@ -137,7 +139,7 @@ def test_finished_reports_do_not_wait_for_another_face(bright_clip: Path, dark_c
     # The last clip shows no face, and its first picture takes until the reports before are there.
     detector._breaks = lambda image: detector.pictures == 9 and not collected.wait(20)
     sources = from_paths([bright_clip, dark_clip, dark_clip])
-    reports = scan(sources, options(4), scorer=ToyScorer(), detector=detector)
+    reports = scan(sources, options(4), scorers=[ToyScorer()], detector=detector)
     labels = [next(reports).verdict.label, next(reports).verdict.label]
     collected.set()
     assert labels == [Label.FAKE, Label.NO_FACE]
@@ -171,7 +173,7 @@ def test_network_that_fails_ends_the_run_after_the_reports_before(bright_clip: P
     finished = []
     with pytest.raises(ScoringError, match="toy network"):
         for report in scan(
-            from_paths([bright_clip] * 10), options(4), scorer=FailsLater(), detector=ToyDetector()
+            from_paths([bright_clip] * 10), options(4), scorers=[FailsLater()], detector=ToyDetector()
         ):
             finished.append(report)
     assert 1 <= len(finished) <= 2
@@ -183,14 +185,14 @@ def test_no_source_gives_no_report():
 
 def test_nothing_is_read_before_a_report_is_asked_for(bright_clip: Path):
     detector = ToyDetector()
-    scan(from_paths([bright_clip]), options(), scorer=ToyScorer(), detector=detector)
+    scan(from_paths([bright_clip]), options(), scorers=[ToyScorer()], detector=detector)
     assert detector.pictures == 0
 
 
 def test_stopping_early_leaves_no_reader_behind(bright_clip: Path):
     """The caller closes the detector next, which must not be in use any more."""
     with ToyDetector() as detector:
-        reports = scan(from_paths([bright_clip] * 50), options(), scorer=ToyScorer(), detector=detector)
+        reports = scan(from_paths([bright_clip] * 50), options(), scorers=[ToyScorer()], detector=detector)
         next(reports)
         reports.close()
         seen = detector.pictures
@@ -213,3 +215,110 @@ def test_interrupt_is_heeded_in_a_long_clip_without_a_face(make_clip):
     with pytest.raises(KeyboardInterrupt):
         scan_all(from_paths([long]), detector=detector)
     assert detector.pictures < 1000
+
+
+# Ensembles
+
+WIDE = replace(CARD, name="wide", input_size=24, margin=2.0, sha256="b" * 64)
+
+
+@pytest.fixture
+def halo(tmp_path: Path) -> Path:
+    """A still whose face is brighter (200) than what surrounds it (100): wider crops are darker."""
+    picture = np.full((40, 40, 3), 100, np.uint8)
+    picture[10:30, 10:30] = 200
+    Pillow.fromarray(picture).save(tmp_path / "halo.png")
+    return tmp_path / "halo.png"
+
+
+def test_members_of_other_sizes_and_margins_work_from_the_same_detections(mixed: list[Source], halo: Path):
+    sources = [*mixed, *from_paths([halo])]
+    detector = ToyDetector()
+    together = scan_all(sources, ToyScorer(), ToyScorer(WIDE), detector=detector)
+    assert detector.pictures == sum(report.stats.frames_sampled for report in together)
+    halo_face = together[-1].timeline[0].faces[0]
+    assert halo_face.members == pytest.approx((200 / 255, 125 / 255), abs=1e-6)
+    alone = [scan_all(sources, ToyScorer()), scan_all(sources, ToyScorer(WIDE))]
+    for report, *singles in zip(together, *alone, strict=True):
+        assert report.members == (CARD, WIDE)
+        assert [each.status for each in singles] == [report.status] * 2
+        for place, single in enumerate(singles):
+            assert [face.members[place] for face in faces_of(report)] == [
+                face.fake_probability for face in faces_of(single)
+            ]
+            assert [face.box for face in faces_of(report)] == [face.box for face in faces_of(single)]
+            assert [track.members[place] for track in report.tracks] == [
+                track.fake_probability for track in single.tracks
+            ]
+            if report.verdict and report.verdict.members:
+                said = report.verdict.members[place]
+                assert (said.label, said.fake_probability) == (
+                    single.verdict.label,
+                    single.verdict.fake_probability,
+                )
+
+
+def faces_of(report: Report) -> list:
+    return [face for point in report.timeline for face in point.faces]
+
+
+def test_one_model_is_no_ensemble(mixed: list[Source], halo: Path):
+    for report in scan_all([*mixed, *from_paths([halo])]):
+        assert report.members == ()
+        assert report.verdict is None or report.verdict.members == ()
+        assert all(item.members == () for item in (*faces_of(report), *report.tracks))
+        assert report.model_card is CARD
+    # The very number that the network gave, as a float32 holds it.
+    (face,) = faces_of(scan_all(from_paths([halo]))[0])
+    assert face.fake_probability == float(np.float32(200 / 255))
+
+
+def test_two_members_of_one_mind_say_what_each_says(mixed: list[Source]):
+    one, two = scan_all(mixed), scan_all(mixed, ToyScorer(), ToyScorer(replace(CARD, name="twin")))
+    for single, double in zip(one, two, strict=True):
+        assert (single.verdict is None) == (double.verdict is None)
+        if single.verdict and double.verdict:
+            assert (double.verdict.label, double.verdict.reason) == (
+                single.verdict.label,
+                single.verdict.reason,
+            )
+        scores = [item.fake_probability for item in (*double.tracks, *double.segments)]
+        assert scores == pytest.approx(
+            [item.fake_probability for item in (*single.tracks, *single.segments)], abs=1e-8
+        )
+
+
+@pytest.mark.parametrize(("weight", "expected"), [(1.0, 0.5), (3.0, 0.75), (1 / 3, 0.25), (1e6, 0.9)])
+def test_weights_pull_the_score(bright_clip: Path, weight: float, expected: float):
+    """Odds of 9 with weight 3 and of 1/9 with weight 1: 9 to the power of (3 - 1) / 4, which is 3."""
+    sure = ConstantScorer(0.9, replace(CARD, ensemble_weight=weight))
+    (report,) = scan_all(from_paths([bright_clip]), sure, ConstantScorer(0.1))
+    assert report.verdict.fake_probability == pytest.approx(expected, abs=1e-5)
+    assert report.tracks[0].members == pytest.approx((0.9, 0.1))
+
+
+def test_members_that_disagree_are_named(bright_clip: Path):
+    says_fake = ConstantScorer(0.95, replace(CARD, name="sure"))
+    (report,) = scan_all(from_paths([bright_clip]), says_fake, ConstantScorer(0.1, WIDE))
+    assert "The members disagree: sure alone says FAKE (0.95), wide alone says REAL (0.10)." in (
+        report.verdict.reason
+    )
+
+
+def test_a_crop_is_cut_once_for_all_members_that_want_it(bright_clip: Path, monkeypatch):
+    cut: list[tuple[int, float]] = []
+
+    def counting(image, box, *, margin, size):
+        cut.append((size, margin))
+        return square_crop(image, box, margin=margin, size=size)
+
+    square_crop = faces.square_crop
+    monkeypatch.setattr(faces, "square_crop", counting)
+    scan_all(from_paths([bright_clip]), ToyScorer(), ToyScorer(WIDE), ToyScorer(replace(CARD, name="twin")))
+    assert sorted(cut) == [(16, 1.0)] * 4 + [(24, 2.0)] * 4
+
+
+def test_batches_fill_across_files_for_every_member(mixed: list[Source]):
+    members: Sequence[ToyScorer] = [ToyScorer(), ToyScorer(WIDE)]
+    scan_all(mixed, *members)
+    assert [member.batches for member in members] == [[4, 4, 1], [4, 4, 1]]

@@ -8,6 +8,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from vidscan.errors import ScoringError
+from vidscan.evidence import combine
 from vidscan.options import VerdictOptions
 from vidscan.records import Box, Calibration, FaceScore, Label, ModelCard, SourceKind
 from vidscan.verdict import CLIP_AT, judge, thresholds
@@ -142,6 +143,49 @@ class TestVerdictOnClips:
         for score in (0.1, 0.5, 0.9):
             assert video([score] * 5, card=bare).verdict.reason.endswith(f". {note}")
             assert note not in video([score] * 5).verdict.reason
+
+
+class TestEnsembles:
+    CARDS = (replace(CARD, name="a"), replace(CARD, name="b", fake_threshold=0.9, real_threshold=0.2))
+
+    def both(self, first, second, *, card=CARD, options=OPTIONS, kind=SourceKind.VIDEO):
+        """One person as two members of like weight score them."""
+        pairs = list(zip(first, second, strict=True))
+        scores, tracks = clip([combine(pair, (1, 1)) for pair in pairs])
+        scores = [replace(score, members=pair) for score, pair in zip(scores, pairs, strict=True)]
+        return judge(scores, tracks, card, options, kind, self.CARDS)
+
+    def test_each_member_is_judged_by_its_own_card(self):
+        members = self.both([0.8] * 5, [0.8] * 5).verdict.members
+        assert [(said.name, said.label) for said in members] == [("a", Label.FAKE), ("b", Label.UNCERTAIN)]
+        assert [said.fake_probability for said in members] == pytest.approx([0.8, 0.8])
+
+    def test_thresholds_asked_for_hold_for_members_too(self):
+        members = self.both([0.8] * 5, [0.8] * 5, options=VerdictOptions(fake_threshold=0.7)).verdict.members
+        assert [said.label for said in members] == [Label.FAKE, Label.FAKE]
+
+    @pytest.mark.parametrize("kind", SourceKind)
+    def test_fake_against_real_is_said(self, kind):
+        reason = self.both([0.9] * 5, [0.1] * 5, kind=kind).verdict.reason
+        assert reason.endswith(" The members disagree: a alone says FAKE (0.90), b alone says REAL (0.10).")
+
+    @pytest.mark.parametrize("scores", [(0.9, 0.95), (0.1, 0.1), (0.9, 0.5), (0.5, 0.1)])
+    def test_less_than_that_is_no_disagreement(self, scores):
+        assert "disagree" not in self.both([scores[0]] * 5, [scores[1]] * 5).verdict.reason
+
+    def test_it_comes_after_the_other_notes_with_names_as_they_are(self):
+        bare = replace(CARD, calibration=None)
+        reason = self.both([0.9] * 5, [0.1] * 5, card=bare).verdict.reason
+        assert "is no probability. The members disagree: a alone says FAKE" in reason
+
+    def test_a_tracks_members_combine_to_its_score(self):
+        findings = self.both([0.9, 0.3, 0.99, 1.0], [0.2, 0.6, 0.0, 0.7])
+        (track,) = findings.tracks
+        assert combine(track.members, (1, 1)) == pytest.approx(track.fake_probability, abs=1e-6)
+        assert findings.timeline[3].faces[0].members == (1.0, 0.7)
+
+    def test_no_face_is_no_answer_of_the_members_either(self):
+        assert judge([], [], CARD, OPTIONS, SourceKind.VIDEO, self.CARDS).verdict.members == ()
 
 
 class TestTracks:

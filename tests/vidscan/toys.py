@@ -56,7 +56,18 @@ class ToyScorer:
         return (crops.mean(axis=(1, 2, 3)) / 255).astype(np.float32)
 
 
-def toy_crop(number: int, source_id: str = "0", size: int = 16) -> FaceCrop:
+class ConstantScorer(ToyScorer):
+    """Gives every crop the same P(fake)."""
+
+    def __init__(self, value: float, card: ModelCard = CARD) -> None:
+        super().__init__(card)
+        self.value = value
+
+    def score(self, crops: Image) -> np.ndarray:
+        return np.full_like(super().score(crops), self.value)
+
+
+def toy_crop(number: int, source_id: str = "0", sizes: tuple[int, ...] = (16,)) -> FaceCrop:
     """A crop that can be told from others: its number is in every field."""
     return FaceCrop(
         source_id=source_id,
@@ -64,5 +75,5 @@ def toy_crop(number: int, source_id: str = "0", size: int = 16) -> FaceCrop:
         time_s=number / 2,
         box=Box(number, 1, 2, 3),
         confidence=0.5 + number / 1000,
-        image=np.full((size, size, 3), number % 256, np.uint8),
+        images=tuple(np.full((size, size, 3), number % 256, np.uint8) for size in sizes),
     )

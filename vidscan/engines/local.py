@@ -14,7 +14,7 @@ def scan_sources(
     sources: Sequence[Source],
     options: ScanOptions,
     *,
-    model: LoadedModel,
+    models: Sequence[LoadedModel],
     observer: Observer | None = None,
 ) -> Iterator[Report]:
     """Scans sources one after the other, in one stream.
@@ -22,7 +22,7 @@ def scan_sources(
     Args:
         sources: clips and stills.
         options: what to do.
-        model: the loaded checkpoint.
+        models: the loaded checkpoint, or those of an ensemble.
         observer: is told of every frame read.
 
     Yields:
@@ -30,10 +30,10 @@ def scan_sources(
 
     Raises:
         DetectionError: the face detector cannot start.
-        ScoringError: the network fails.
+        ScoringError: a network fails.
     """
     from vidscan.faces import MediaPipeFaceDetector
     from vidscan.pipeline import scan
 
     with MediaPipeFaceDetector(options.detection) as detector:
-        yield from scan(sources, options, scorer=model, detector=detector, observer=observer)
+        yield from scan(sources, options, scorers=models, detector=detector, observer=observer)

@@ -25,7 +25,10 @@ COLUMNS = (
     "seconds_total",
     "error",
 )
-"""The header. ``people`` counts the tracks that carry the verdict, ``tracks`` all; times in seconds."""
+"""The header. ``people`` counts the tracks that carry the verdict, ``tracks`` all; times in seconds.
+
+An ensemble's table has one more, ``members``: what each member alone would have scored the source.
+"""
 
 # Spreadsheets run a cell that begins so as a formula; the wide forms do it in East Asian versions.
 # Source: OWASP, "CSV Injection".
@@ -40,11 +43,11 @@ def write(document: Document, stream: TextIO) -> None:
     Raises:
         OSError: the stream cannot take it.
     """
-    table = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
+    columns = (*COLUMNS, "members") if "members" in document["model"] else COLUMNS
+    table = csv.DictWriter(stream, columns, lineterminator="\n")
     table.writeheader()
-    table.writerows(
-        {name: _harmless(cell) for name, cell in _row(each).items()} for each in document["results"]
-    )
+    rows = map(_row, document["results"])
+    table.writerows({name: _harmless(row[name]) for name in columns} for row in rows)
 
 
 def _row(result: Document) -> dict[str, Any]:
@@ -67,6 +70,9 @@ def _row(result: Document) -> dict[str, Any]:
         "segments": ";".join(f"{each['start_s']}-{each['end_s']}" for each in result["segments"]),
         "seconds_total": stats["seconds"]["total"],
         "error": f"{error['type']}: {error['message']}" if error else None,
+        "members": ";".join(
+            f"{each['name']}={each['fake_probability']}" for each in verdict.get("members", ())
+        ),
     }
 
 

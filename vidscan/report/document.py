@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from vidscan.errors import ReportError
-from vidscan.records import ModelCard, Report, Stats, Status, TimelinePoint, Verdict
+from vidscan.records import ModelCard, Report, Stats, Status, TimelinePoint, Track, Verdict
 
 Document = dict[str, Any]
 """A report document of plain JSON values: ``dict``, ``list``, ``str``, ``int``, ``float``, ``bool``, None."""
@@ -46,7 +46,12 @@ def schema() -> Document:
 
 
 def to_document(
-    reports: Iterable[Report], *, options: Mapping[str, Any], card: ModelCard, created: datetime
+    reports: Iterable[Report],
+    *,
+    options: Mapping[str, Any],
+    card: ModelCard,
+    created: datetime,
+    members: Sequence[ModelCard] = (),
 ) -> Document:
     r"""The reports of one scan as one document.
 
@@ -57,8 +62,9 @@ def to_document(
     Args:
         reports: one for each source, in the order in which they shall appear.
         options: what the scan was asked to do; any nesting of plain values, paths and dataclasses.
-        card: of the model that scored.
+        card: of the model that scored, or of the ensemble as a whole.
         created: when the scan was made; written in UTC (a naive time is taken as local).
+        members: the cards of the ensemble's members; fewer than two are no ensemble and not listed.
 
     Raises:
         ReportError: a report contradicts itself or holds a number that cannot be; nothing is guessed.
@@ -68,7 +74,7 @@ def to_document(
         "schema": SCHEMA,
         "created": created.astimezone(UTC).isoformat(timespec="seconds"),
         "vidscan": version(),
-        "model": card,
+        "model": _model(card, members),
         "options": options,
         "summary": summarise(listed),
         "results": [_result(report) for report in listed],
@@ -96,6 +102,12 @@ def valid_text(text: str) -> str:
     r"""``text`` so that UTF-8 can hold it: bytes that a path could not decode become ``\xNN``."""
     named = _UNDECODED_BYTE.sub(lambda found: f"\\x{ord(found[0]) - 0xDC00:02x}", text)
     return named.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _model(card: ModelCard, members: Sequence[ModelCard]) -> Document:
+    """One model's card, whose weight weighs nothing, or the ensemble's with its members' whole cards."""
+    model = {each.name: getattr(card, each.name) for each in fields(card) if each.name != "ensemble_weight"}
+    return model | ({"members": members} if len(members) > 1 else {})
 
 
 def _outcome(report: Report) -> str:
@@ -126,17 +138,7 @@ def _result(report: Report) -> Document:
                 }
                 for segment in report.segments
             ],
-            "tracks": [
-                {
-                    "id": track.id,
-                    "start_s": _seconds(track.start_s),
-                    "end_s": _seconds(track.end_s),
-                    "faces": track.faces,
-                    "fake_probability": _probability(track.fake_probability),
-                    "counted": track.counted,
-                }
-                for track in report.tracks
-            ],
+            "tracks": [_track(track) for track in report.tracks],
             "stats": _stats(report.stats),
         }
     except ValueError as error:
@@ -144,12 +146,34 @@ def _result(report: Report) -> Document:
 
 
 def _verdict(verdict: Verdict) -> Document:
-    return {
+    document = {
         "label": verdict.label,
         "fake_probability": _optional_probability(verdict.fake_probability),
         "confidence": _optional_probability(verdict.confidence),
         "reason": verdict.reason,
     }
+    members = [
+        {"name": each.name, "label": each.label, "fake_probability": _probability(each.fake_probability)}
+        for each in verdict.members
+    ]
+    return document | ({"members": members} if members else {})
+
+
+def _track(track: Track) -> Document:
+    return {
+        "id": track.id,
+        "start_s": _seconds(track.start_s),
+        "end_s": _seconds(track.end_s),
+        "faces": track.faces,
+        "fake_probability": _probability(track.fake_probability),
+        "counted": track.counted,
+        **_members(track.members),
+    }
+
+
+def _members(probabilities: Sequence[float]) -> Document:
+    """What an ensemble's members say, or no entry at all for one model."""
+    return {"members": [_probability(each) for each in probabilities]} if probabilities else {}
 
 
 def _point(point: TimelinePoint) -> Document:
@@ -162,6 +186,7 @@ def _point(point: TimelinePoint) -> Document:
                 "box": [_rounded(side, _BOX_DIGITS) for side in face.box],
                 "detection_confidence": _probability(face.detection_confidence),
                 "fake_probability": _probability(face.fake_probability),
+                **_members(face.members),
             }
             for face in point.faces
         ],

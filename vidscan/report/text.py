@@ -49,6 +49,9 @@ def print_summary(console: Console, reports: Sequence[Report]) -> None:
     folder, names = _names(reports)
     parts: list[RenderableType] = [Text(shorten(folder, console.width), "bold")] if folder else []
     parts += [_summary_table(reports, names, console.width), Text(), _totals(reports)]
+    if members := [verdict.members for verdict in map(_verdict_of, reports) if verdict and verdict.members]:
+        who = ", ".join(shorten(member.name, console.width // 2) for member in members[0])
+        parts.append(Text(f"members, in this order: {who}", "dim"))
     console.print(Legible(Group(*parts)))
     for name, report in zip(names, reports, strict=True):
         if _verdict_of(report) is None:
@@ -80,6 +83,9 @@ def _about(report: Report, verdict: Verdict, width: int) -> Iterator[RenderableT
             yield from _left_out(len(report.tracks) - _TRACKS_SHOWN)
     elif sum(len(point.faces) for point in report.timeline) > 1:
         yield from (Text(), _indented(_face_table(report)))
+    if verdict.members:
+        yield from (Text(), _indented(_member_table(report, verdict)))
+        yield _indented(Text("together: the weighted mean of their logits; thresholds alike", "dim"))
     yield Text()
     yield _indented(_effort(report))
 
@@ -146,6 +152,15 @@ def _track_table(report: Report) -> Table:
     return table
 
 
+def _member_table(report: Report, verdict: Verdict) -> Table:
+    table = _table("member", "P(fake)", "alone says", "weight", "crop")
+    for card, said in zip(report.members, verdict.members, strict=True):
+        score, weight = _coloured(said.fake_probability), f"{card.ensemble_weight:g}"
+        crop = f"{card.input_size} px, margin {card.margin:g}"
+        table.add_row(Text(shorten(said.name, 32)), score, said.label.value, weight, crop)
+    return table
+
+
 def _face_table(report: Report) -> Table:
     table = _table("face", "P(fake)", "at (pixels)", "size", "detected")
     for face in (face for point in report.timeline for face in point.faces):
@@ -168,9 +183,14 @@ def _effort(report: Report) -> Text:
 
 
 def _summary_table(reports: Sequence[Report], names: Sequence[str], width: int) -> Table:
-    columns = 20 if width >= 90 else 12 if width >= 78 else 0
+    said = [_said_by_members(report) for report in reports]
+    spare = width - max((len(text) + _GAP for text in said if text), default=0)
+    columns = 20 if spare >= 90 else 12 if spare >= 78 else 0
     heads = [" verdict", "P(fake)", "people", "faces", "length", "timeline"]
     rows = [_summary_row(report, columns) for report in reports]
+    if any(said):
+        heads.insert(2, "members")
+        rows = [[*row[:2], text, *row[2:]] for row, text in zip(rows, said, strict=True)]
     if not columns:
         heads, rows = heads[:-1], [row[:-1] for row in rows]
     return _named_table(names, heads, rows, width)
@@ -190,6 +210,12 @@ def _summary_row(report: Report, columns: int) -> list[str | Text]:
         "" if duration is None else clock(duration),
         strip(report, columns) if drawn else "",
     ]
+
+
+def _said_by_members(report: Report) -> Text:
+    verdict = _verdict_of(report)
+    said = [_coloured(member.fake_probability) for member in verdict.members] if verdict else []
+    return Text(" ").join(said)
 
 
 def _totals(reports: Sequence[Report]) -> Text:

@@ -7,7 +7,18 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_report_samples import HOSTILE, REPORTS, clip, document_of, failed, no_face, still
+from test_report_samples import (
+    ENSEMBLE_REPORTS,
+    HOSTILE,
+    MEMBERS,
+    REPORTS,
+    by_members,
+    clip,
+    document_of,
+    failed,
+    no_face,
+    still,
+)
 
 from vidscan.records import ErrorInfo, Report, Segment, Verdict
 from vidscan.report import WRITERS, csv_report
@@ -50,6 +61,21 @@ def test_what_is_unknown_is_an_empty_cell() -> None:
     assert (broken["status"], broken["label"], broken["fake_probability"]) == ("failed", "", "")
     assert broken["error"] == "DecodeError: no video stream: is it a clip?"
     assert picture["duration_s"] == ""
+
+
+def test_an_ensemble_has_a_column_of_what_its_members_say() -> None:
+    analysed, face_less, broken = rows(by_members(clip()), by_members(no_face()), by_members(failed()))
+    assert list(analysed) == [*csv_report.COLUMNS, "members"]
+    assert analysed["members"] == "lite2=0.96;b4=0.11"
+    assert face_less["members"] == broken["members"] == ""
+
+
+@settings(max_examples=40, deadline=None)
+@given(ENSEMBLE_REPORTS)
+def test_names_of_members_are_harmless(report: Report) -> None:
+    evil = (replace(MEMBERS[0], name="=1+1"), MEMBERS[1])
+    for read in (rows(report), rows(by_members(clip(), members=evil))):
+        assert not read[0]["members"].startswith(("=", "+", "-", "@", "\t", "\r", "\n"))
 
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\n", "＝"])

@@ -4,7 +4,7 @@ import copy
 import json
 import math
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from types import MappingProxyType
@@ -15,7 +15,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
-from test_report_samples import CARD, CREATED, HOSTILE, REPORTS, clip, document_of, failed, no_face, still
+from test_report_samples import (
+    CARD,
+    CREATED,
+    ENSEMBLE_REPORTS,
+    HOSTILE,
+    MEMBERS,
+    REPORTS,
+    by_members,
+    clip,
+    document_of,
+    failed,
+    no_face,
+    still,
+)
 
 from vidscan.errors import ReportError
 from vidscan.options import ScanOptions
@@ -39,6 +52,14 @@ def test_every_document_fits_the_schema_and_survives_json(reports: list[Report])
     written = json.dumps(document, allow_nan=False, ensure_ascii=False).encode("utf-8")
     assert json.loads(written) == document
     assert len(document["results"]) == len(reports)
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.lists(ENSEMBLE_REPORTS, min_size=1, max_size=3))
+def test_every_document_of_an_ensemble_fits_the_schema_too(reports: list[Report]) -> None:
+    document = document_of(*reports)
+    VALIDATOR.validate(document)
+    assert len(document["model"]["members"]) == 2
 
 
 @settings(max_examples=100, deadline=None)
@@ -94,6 +115,37 @@ def test_a_clip_in_full() -> None:
             },
         }
     ]
+
+
+def test_one_model_has_no_members_anywhere_and_the_card_of_old() -> None:
+    document = document_of(clip(), still(), no_face(), failed())
+    assert "members" not in json.dumps(document)
+    assert list(document["model"]) == [
+        *("name", "backbone", "input_size", "margin", "positive_class", "fake_threshold", "real_threshold"),
+        *("calibration", "sha256", "terms", "data", "split", "metrics", "limits"),
+    ]
+
+
+def test_an_ensemble_shows_its_members_wherever_there_is_a_score() -> None:
+    document = document_of(by_members(clip()), by_members(no_face()), by_members(failed()))
+    VALIDATOR.validate(document)
+    first, second = document["model"]["members"]
+    assert (first["name"], first["sha256"], first["ensemble_weight"]) == ("lite2", "a1" * 32, 2.0)
+    assert (second["input_size"], second["margin"]) == (380, 1.3)
+    clip_result, no_face_result, failed_result = document["results"]
+    assert clip_result["verdict"]["members"] == [
+        {"name": "lite2", "label": "FAKE", "fake_probability": 0.96},
+        {"name": "b4", "label": "REAL", "fake_probability": 0.11},
+    ]
+    faces = [face for point in clip_result["timeline"] for face in point["faces"]]
+    assert all(item["members"] == [0.96, 0.11] for item in (*faces, *clip_result["tracks"]))
+    assert "members" not in no_face_result["verdict"]
+    assert failed_result["verdict"] is None
+
+
+def test_an_impossible_score_of_a_member_is_refused() -> None:
+    with pytest.raises(ReportError, match=r"interview\.mp4.*fault in vidscan"):
+        document_of(by_members(clip(), (math.nan, 0.5)))
 
 
 def test_a_failed_source_has_an_error_and_no_verdict() -> None:
@@ -230,6 +282,42 @@ BREAKS: dict[str, Callable[[Document], Any]] = {
 }
 
 
+def _members(change: Callable[[list[Any]], Any], *path: str | int) -> Callable[[Document], Any]:
+    def change_at_path(document: Document) -> None:
+        node = document
+        for step in path:
+            node = node[step]
+        change(node["members"])
+
+    return change_at_path
+
+
+ENSEMBLE_BREAKS: dict[str, Callable[[Document], Any]] = {
+    "one member alone": _members(list.pop, "model"),
+    "member without a weight": _members(lambda m: m[0].pop("ensemble_weight"), "model"),
+    "member of weight 0": _members(lambda m: m[0].update(ensemble_weight=0), "model"),
+    "member with a short hash": _members(lambda m: m[0].update(sha256="abc"), "model"),
+    "unknown member key": _members(lambda m: m[0].update(colour="red"), "model"),
+    "member that sees no face": _members(lambda m: m[0].update(label="NO_FACE"), "results", 0, "verdict"),
+    "score of one member": _members(list.pop, "results", 0, "tracks", 0),
+    "score above 1": _members(lambda m: m.append(1.1), "results", 0, "timeline", 0, "faces", 0),
+}
+
+
+@pytest.mark.parametrize("name", ENSEMBLE_BREAKS)
+def test_broken_members_do_not_fit_the_schema(name: str) -> None:
+    document = document_of(by_members(clip()))
+    VALIDATOR.validate(document)
+    ENSEMBLE_BREAKS[name](document)
+    assert not VALIDATOR.is_valid(document)
+
+
+def test_a_members_card_in_the_schema_is_that_of_a_model_with_a_weight() -> None:
+    card, member = schema()["$defs"]["card"], schema()["$defs"]["member"]
+    assert set(member["properties"]) == set(card["properties"]) - {"members"} | {"ensemble_weight"}
+    assert set(member["properties"]) == {each.name for each in fields(MEMBERS[0])}
+
+
 @pytest.mark.parametrize("name", BREAKS)
 def test_a_broken_document_does_not_fit_the_schema(name: str) -> None:
     document = document_of(clip())
@@ -247,7 +335,8 @@ def test_every_object_that_vidscan_owns_is_closed() -> None:
         if isinstance(node, dict):
             if "properties" in node and not place.endswith(("if", "then", "else")):
                 closed = node.get("additionalProperties") is False
-                complete = set(node.get("required", ())) == set(node["properties"])
+                # An ensemble's report alone has members.
+                complete = set(node.get("required", ())) == set(node["properties"]) - {"members"}
                 if not (closed and complete):
                     open_objects.append(place)
             for key, child in node.items():

@@ -16,6 +16,7 @@ from vidscan.records import (
     Calibration,
     ErrorInfo,
     Label,
+    MemberVerdict,
     ModelCard,
     Report,
     Segment,
@@ -36,12 +37,46 @@ CARD = ModelCard("sample", "lite2", 260, calibration=Calibration(1.1, -0.2, "hel
 HOSTILE = "[red]bad[/red]\n=\x1b[31m\x1b]0;owned\x07\u202egpj.\udcff\udc80.mp4"
 
 
+MEMBERS = (
+    replace(CARD, name="lite2", sha256="a1" * 32, ensemble_weight=2.0),
+    ModelCard("b4", "b4", 380, margin=1.3, sha256="b2" * 32),
+)
+
+
 def card_of(reports: Sequence[Report]) -> ModelCard:
     return reports[0].model_card if reports else CARD
 
 
 def document_of(*reports: Report) -> Document:
-    return to_document(reports, options={"sampling": {"fps": 2.0}}, card=card_of(reports), created=CREATED)
+    return to_document(
+        reports,
+        options={"sampling": {"fps": 2.0}},
+        card=card_of(reports),
+        members=reports[0].members if reports else (),
+        created=CREATED,
+    )
+
+
+def by_members(
+    report: Report, scores: tuple[float, ...] = (0.96, 0.11), members: tuple[ModelCard, ...] = MEMBERS
+) -> Report:
+    """The report as an ensemble would have given it whose members always give these scores."""
+    labels = [Label.FAKE if score >= 0.5 else Label.REAL for score in scores]
+    alone = tuple(
+        MemberVerdict(card.name, label, score)
+        for card, label, score in zip(members, labels, scores, strict=True)
+    )
+    seen = report.verdict is not None and report.verdict.label is not Label.NO_FACE
+    return replace(
+        report,
+        verdict=replace(report.verdict, members=alone) if seen else report.verdict,
+        tracks=tuple(replace(track, members=scores) for track in report.tracks),
+        timeline=tuple(
+            replace(point, faces=tuple(replace(face, members=scores) for face in point.faces))
+            for point in report.timeline
+        ),
+        members=members,
+    )
 
 
 def clip(
@@ -159,6 +194,11 @@ _broken = st.builds(
 )
 REPORTS = st.one_of(_analysed, _broken)
 """Any report that a scan could make, with hostile names and texts."""
+_hostile_members = (replace(MEMBERS[0], name=HOSTILE), replace(MEMBERS[1], name="a long name " * 9))
+ENSEMBLE_REPORTS = st.builds(
+    by_members, REPORTS, st.tuples(_chances, _chances), st.sampled_from([MEMBERS, _hostile_members])
+)
+"""The same by an ensemble of two."""
 
 
 @settings(max_examples=50, deadline=None)

@@ -10,7 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
-from test_report_samples import HOSTILE, REPORTS, clip, failed, no_face, still
+from test_report_samples import (
+    ENSEMBLE_REPORTS,
+    HOSTILE,
+    MEMBERS,
+    REPORTS,
+    by_members,
+    clip,
+    failed,
+    no_face,
+    still,
+)
 
 from vidscan.records import Label, ModelCard, Report, Segment, Verdict
 from vidscan.report.text import print_report, print_summary, print_timings
@@ -45,6 +55,35 @@ def test_a_clip_as_a_person_sees_it() -> None:
         "",
         "  10 frames · 9 faces · 0:05.0 long · took 3.6 s",
     ]
+
+
+def test_an_ensemble_shows_what_each_member_says() -> None:
+    lines = [line.rstrip() for line in shown(print_report, by_members(clip())).splitlines()]
+    start = next(at for at, line in enumerate(lines) if line.startswith("  member"))
+    assert lines[start].split() == ["member", "P(fake)", "alone", "says", "weight", "crop"]
+    assert lines[start + 2].split() == ["lite2", "0.96", "FAKE", "2", "260", "px,", "margin", "1.4"]
+    assert lines[start + 3].split() == ["b4", "0.11", "REAL", "1", "380", "px,", "margin", "1.3"]
+    assert lines[start + 4].strip() == "together: the weighted mean of their logits; thresholds alike"
+    assert "member" not in shown(print_report, clip())
+    assert "member" not in shown(print_report, by_members(no_face()))
+
+
+def test_a_folder_shows_each_members_score_by_file() -> None:
+    reports = [by_members(report) for report in (failed("in/a.mp4"), clip("in/b.mp4"), no_face("in/c.mp4"))]
+    lines = [line.rstrip() for line in shown(print_summary, reports).splitlines()]
+    assert lines[1].split() == [
+        "file",
+        "verdict",
+        "P(fake)",
+        "members",
+        "people",
+        "faces",
+        "length",
+        "timeline",
+    ]
+    assert lines[4].split()[:5] == ["b.mp4", "FAKE", "0.98", "0.96", "0.11"]
+    assert "members, in this order: lite2, b4" in lines
+    assert "members" not in shown(print_summary, [clip(), still()])
 
 
 def test_several_people_have_a_row_and_a_line_each() -> None:
@@ -132,6 +171,7 @@ def test_no_color_and_pipes_get_no_escapes(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_hostile_names_and_messages_are_shown_not_obeyed() -> None:
     evil = replace(clip(HOSTILE), verdict=Verdict(Label.FAKE, 0.9, 0.9, HOSTILE))
+    evil = by_members(evil, members=(replace(MEMBERS[0], name=HOSTILE), MEMBERS[1]))
     for draw, what in (
         (print_report, evil),
         (print_report, failed(HOSTILE, HOSTILE)),
@@ -198,6 +238,16 @@ def test_nothing_scanned_is_said_without_a_fault() -> None:
 @settings(max_examples=80, deadline=None)
 @given(st.lists(REPORTS, min_size=1, max_size=3), st.sampled_from([40, 60, 80, 100, 200]))
 def test_any_report_fits_the_terminal(reports: list[Report], width: int) -> None:
+    fits(reports, width)
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.lists(ENSEMBLE_REPORTS, min_size=1, max_size=3), st.sampled_from([40, 60, 80, 100, 200]))
+def test_any_report_of_an_ensemble_fits_the_terminal(reports: list[Report], width: int) -> None:
+    fits(reports, width)
+
+
+def fits(reports: list[Report], width: int) -> None:
     texts = [shown(print_report, report, width) for report in reports]
     texts += [shown(print_summary, reports, width), shown(print_timings, reports, width)]
     for text in texts:

@@ -1,0 +1,88 @@
+"""The card of an ensemble, and how its members are told apart. Reading and writing: test_model.py."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+
+from vidscan.cards import ensemble_card, member_names, read_card, write_card
+from vidscan.errors import CardError
+from vidscan.records import Calibration, Geometry, ModelCard
+
+CALIBRATED = ModelCard(
+    "lite2",
+    "lite2",
+    260,
+    fake_threshold=0.8,
+    real_threshold=0.3,
+    calibration=Calibration(0.7, -0.2, "462 clips"),
+    sha256="a1b2c3d4" * 8,
+    terms="research only",
+    limits="old swaps",
+)
+OTHER = replace(
+    CALIBRATED, name="b4", input_size=380, margin=1.3, fake_threshold=0.6, sha256="f" * 64, limits=""
+)
+
+
+def logit(p: float) -> float:
+    return math.log(p / (1 - p))
+
+
+def test_one_card_is_its_own_ensemble():
+    assert ensemble_card([CALIBRATED]) is CALIBRATED
+
+
+def test_the_whole_speaks_of_its_members():
+    card = ensemble_card([CALIBRATED, OTHER])
+    assert card.name == "lite2 + b4"
+    assert (card.backbone, card.sha256, card.positive_class) == ("ensemble", None, "fake")
+    assert card.geometry == Geometry(380, 1.4)
+    assert card.terms == "lite2: research only; b4: research only"
+    assert card.limits.endswith("was not measured. lite2: old swaps")
+    assert "thresholds are the weighted means" in card.limits
+
+
+def test_thresholds_are_weighted_means_of_logits():
+    card = ensemble_card([replace(CALIBRATED, ensemble_weight=3.0), OTHER])
+    assert logit(card.fake_threshold) == pytest.approx((3 * logit(0.8) + logit(0.6)) / 4, abs=1e-6)
+    assert card.real_threshold == 0.3
+
+
+@pytest.mark.parametrize("threshold", [0.0, 1.0])
+def test_a_threshold_that_no_score_reaches_stays_so(threshold: float):
+    given = replace(OTHER, fake_threshold=threshold, real_threshold=threshold)
+    card = ensemble_card([given, given])
+    assert card.fake_threshold == card.real_threshold == pytest.approx(threshold, abs=1e-6)
+
+
+def test_one_uncalibrated_member_makes_the_whole_uncalibrated():
+    assert ensemble_card([CALIBRATED, OTHER]).calibration == Calibration(
+        1.0, 0.0, "each member by its own card; the combination itself was not fitted"
+    )
+    assert ensemble_card([CALIBRATED, replace(OTHER, calibration=None)]).calibration is None
+
+
+def test_members_of_one_name_are_told_apart_by_their_files():
+    assert member_names([CALIBRATED, OTHER]) == ("lite2", "b4")
+    twin = replace(OTHER, name="lite2")
+    assert member_names([CALIBRATED, twin, replace(OTHER, sha256=None)]) == (
+        "lite2 (a1b2c3d4)",
+        "lite2 (ffffffff)",
+        "b4",
+    )
+
+
+def test_the_weight_is_kept_in_the_card(tmp_path):
+    write_card(replace(OTHER, ensemble_weight=2.5), tmp_path / "b4.json")
+    assert read_card(tmp_path / "b4.json").ensemble_weight == 2.5
+
+
+@pytest.mark.parametrize("weight", ["0", "-1", "1e400", "1e-9", "true", "null", '"2"', "[1]"])
+def test_a_weight_that_cannot_be_is_refused_by_name(tmp_path, weight: str):
+    path = tmp_path / "bad.json"
+    path.write_text(f'{{"name": "x", "backbone": "x", "input_size": 32, "ensemble_weight": {weight}}}')
+    with pytest.raises(CardError, match=r'bad\.json: "ensemble_weight" must be a number from .*; correct it'):
+        read_card(path)

@@ -1,0 +1,77 @@
+"""How several scores become one: an unsure one pulls nowhere, a sure one is heard, agreement stands."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vidscan.cards import ensemble_card
+from vidscan.evidence import CLIP_AT, average, clipped, combine
+from vidscan.records import ModelCard
+
+probabilities = st.floats(0, 1)
+weights = st.floats(1e-6, 1e6)
+said = st.lists(st.tuples(probabilities, weights), min_size=1, max_size=5)
+
+
+def logit(p: float) -> float:
+    return math.log(p / (1 - p))
+
+
+def test_the_average_is_taken_of_logits():
+    assert logit(average([0.9, 0.6])) == pytest.approx((logit(0.9) + logit(0.6)) / 2, abs=1e-6)
+    assert logit(average([0.9, 0.6], [3, 1])) == pytest.approx((3 * logit(0.9) + logit(0.6)) / 4, abs=1e-6)
+    assert average([0.9, 0.1]) == 0.5
+
+
+def test_weights_are_as_many_as_scores():
+    with pytest.raises(ValueError, match="zip"):
+        average([0.5, 0.5], [1.0])
+
+
+def test_a_sure_member_is_heard_beside_an_unsure_one():
+    assert combine([0.99, 0.5], [1, 1]) > (0.99 + 0.5) / 2
+
+
+def test_no_member_is_surer_than_the_clip_level():
+    assert combine([1.0, 0.3], [1, 1]) == combine([1 - CLIP_AT, 0.3], [1, 1])
+    assert combine([0.0, 1.0], [1, 1]) == pytest.approx(0.5)
+
+
+@given(probabilities, weights)
+def test_a_single_score_stays_as_it_is_to_the_last_bit(probability: float, weight: float):
+    assert combine([probability], [weight]) == probability
+
+
+@given(said)
+def test_the_whole_lies_between_its_members(members: list[tuple[float, float]]):
+    scores = [clipped(score) for score, _ in members]
+    whole = clipped(combine([score for score, _ in members], [weight for _, weight in members]))
+    assert min(scores) - 1e-8 <= whole <= max(scores) + 1e-8
+
+
+@given(said, st.floats(0.1, 10))
+def test_only_ratios_of_weights_matter(members: list[tuple[float, float]], factor: float):
+    scores, given_weights = zip(*members, strict=True)
+    scaled = [weight * factor for weight in given_weights]
+    assert combine(scores, scaled) == pytest.approx(combine(scores, given_weights), abs=1e-8)
+
+
+@given(st.lists(st.tuples(probabilities, weights, probabilities), min_size=2, max_size=5), st.booleans())
+def test_members_that_agree_are_never_overruled(members: list[tuple[float, float, float]], fake: bool):
+    """Every member beyond its own threshold puts the whole beyond the ensemble's."""
+    cards = []
+    for score, weight, share in members:
+        # A threshold that the member's score, which counts as clipped, reaches.
+        own = clipped(score)
+        threshold = own * share if fake else own + (1 - own) * share
+        cards.append(ModelCard("m", "m", 32, 1.4, "real", threshold, threshold, ensemble_weight=weight))
+    whole = combine([score for score, _, _ in members], [weight for _, weight, _ in members])
+    card = ensemble_card(cards)
+    if fake:
+        assert whole >= card.fake_threshold - 1e-8
+    else:
+        assert whole <= card.real_threshold + 1e-8

@@ -1,0 +1,74 @@
+"""Scores as evidence: the one place where several become one.
+
+Scores are averaged as logits, never as probabilities. They are calibrated by a function that is affine
+in the logit (see ``records.Calibration``), so averaging there is averaging the evidence, be it that of
+one person's faces or that of an ensemble's members for one face; and it makes no difference which of
+the two is averaged first.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from vidscan.records import Track
+
+CLIP_AT = 0.005
+"""Scores nearer than this to 0 or 1 count as this near, so that one crop cannot carry a whole clip, nor
+one member an ensemble."""
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A track with its sightings in order of time and their clipped scores."""
+
+    track: Track
+    times: tuple[float, ...]
+    scores: tuple[float, ...]
+
+
+def highest(people: Sequence[Person]) -> Person:
+    """The most suspicious; of equals the one seen most, then the first."""
+    return max(people, key=lambda one: (one.track.fake_probability, one.track.faces, -one.track.id))
+
+
+def clipped(probability: float) -> float:
+    """``probability`` (0-1), but no nearer to 0 or 1 than ``CLIP_AT``."""
+    return min(max(probability, CLIP_AT), 1.0 - CLIP_AT)
+
+
+def average(probabilities: Sequence[float], weights: Sequence[float] | None = None) -> float:
+    """The sigmoid of the mean logit.
+
+    Args:
+        probabilities: one or more, above 0 and below 1.
+        weights: as many, above 0; None counts all alike.
+    """
+    weights = [1.0] * len(probabilities) if weights is None else weights
+    pairs = zip(probabilities, weights, strict=True)
+    logit = math.fsum(weight * math.log(p / (1.0 - p)) for p, weight in pairs) / math.fsum(weights)
+    # Rounded, so that a score that is exactly a threshold is still that after there and back.
+    return round(1.0 / (1.0 + math.exp(-logit)), 9)
+
+
+def combine(members: Sequence[float], weights: Sequence[float]) -> float:
+    """What the members of an ensemble say together about one face.
+
+    The weighted mean of their calibrated logits, each clipped by ``CLIP_AT``, turned back into a
+    probability: the logarithmic opinion pool (C. Genest and J. Zidek, "Combining probability
+    distributions", 1986). A calibrated logit is the log of the odds: a member that is unsure (0.5) adds
+    evidence for neither side, and one that is sure is heard better than in a mean of probabilities.
+    Thresholds are combined in the same way (see ``cards.ensemble_card``), so members that agree about
+    a face are never overruled.
+
+    Args:
+        members: P(fake) by each member, 0-1.
+        weights: as many, above 0, from the cards; only their ratios matter.
+
+    Returns:
+        P(fake), 0-1; a single member's is given back as it is, to the last bit.
+    """
+    if len(members) == 1:
+        return members[0]
+    return average([clipped(probability) for probability in members], weights)

@@ -11,9 +11,9 @@ import sys
 from pathlib import Path
 
 from training.augment import PRESETS
-from training.dataset import SamplingOptions
 from training.fit_options import DEFAULT_TERMS, FitOptions
 from training.networks import PHASES, PRECISIONS
+from training.sampling import SamplingOptions
 from training.split import SplitOptions
 from vidscan.errors import UsageError
 
@@ -34,13 +34,18 @@ def add_fit_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _add_network_arguments(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--backbone", default="efficientnetb4", help="default: efficientnetb4")
-    group.add_argument("--head", choices=("reference", "linear"), default="reference")
+    group.add_argument("--head", choices=("reference", "linear", "region"), default="reference")
     group.add_argument("--dropout", type=float, default=0.5, help="before the last layer (default: 0.5)")
     group.add_argument("--weights", default="imagenet", help="imagenet, none, or a weights file")
     group.add_argument("--initial", type=Path, metavar="CHECKPOINT", help="go on from this checkpoint")
     group.add_argument("--phase", choices=PHASES, default="head", help="what learns (default: head)")
     group.add_argument("--unfreeze", type=int, default=20, metavar="N", help="layers that 'last' unfreezes")
     group.add_argument("--precision", choices=PRECISIONS, default="float32")
+    group.add_argument(
+        "--cache-features", type=int, default=0, metavar="COPIES", help="'head': of each crop, seen once"
+    )
+    group.add_argument("--teacher", type=Path, metavar="CHECKPOINT", help="learn from its scores too")
+    group.add_argument("--teacher-weight", type=float, default=0.5, help="their share of a target (0.5)")
 
 
 def _add_length_arguments(group: argparse._ArgumentGroup) -> None:
@@ -121,6 +126,9 @@ def fit_options(arguments: argparse.Namespace) -> FitOptions:
         warmup=arguments.warmup,
         norm_momentum=arguments.norm_momentum,
         average=arguments.average,
+        cache_features=arguments.cache_features,
+        teacher=arguments.teacher,
+        teacher_weight=arguments.teacher_weight,
         precision=arguments.precision,
         val_per_clip=arguments.val_per_clip,
         workers=arguments.workers,

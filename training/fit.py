@@ -1,220 +1,65 @@
 """Trains a network on a crop folder: ``fit(options)`` and the steps that it is made of.
 
 Runs under any Keras backend, and loads none before a network is built. A run is a folder:
-``last.keras`` (to resume from), ``best.keras`` (averaged weights of the best epoch), ``history.csv``,
-``manifest.csv`` (with the split that was used) and, at the end, ``NAME.keras`` with its card.
+``last.keras`` (to resume from), ``best.keras`` (averaged weights of the best epoch), ``history.csv`` and
+``history.png``, ``manifest.csv`` (with the split that was used) and, at the end, ``NAME.keras`` with its
+card.
 """
 
 from __future__ import annotations
 
 import math
+import sys
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
-from training.augment import preset
-from training.dataset import SamplingOptions, TrainingBatches
-from training.fit_options import DEFAULT_EPOCHS, FitOptions
-from training.manifest import CropFolder, CropRow, open_crop_folder, write_manifest
-from training.networks import (
-    choose_trainable,
-    compile_network,
-    map_cells,
-    peak_rate,
-    read_network,
-    scoring_part,
-    seed_dropout,
-    set_normalisation_momentum,
-    with_map_head,
-    with_precision,
-)
+from training.fit_options import FitOptions
+from training.networks import seed_dropout
 from training.progress import StepDisplay
-from training.resume import LAST_NAME, Progress, load_progress, save_progress, write_history
-from training.schedule import Plateau, WeightAverage, warmed_cosine
-from training.split import SplitOptions, assign_splits, split_record
-from training.validation import Validation
-from vidscan.errors import ModelError, UsageError
+from training.resume import save_progress, write_history
+from training.run import Run, prepare
+from training.sampling import SamplingOptions
+from training.split import SplitOptions, split_record
+from vidscan.errors import ModelError
 from vidscan.records import ModelCard
 
 __all__ = ["FitOptions", "SamplingOptions", "SplitOptions", "fit"]
 
-
-@dataclass
-class _Run:
-    """All parts of a training in progress.
-
-    ``averaged`` is a float32 copy of the network with averaged weights, ``serving`` its scoring part.
-    """
-
-    options: FitOptions
-    folder: CropFolder
-    rows: tuple[CropRow, ...]
-    batches: TrainingBatches
-    validation: Validation
-    network: Any
-    averaged: Any
-    serving: Any
-    average: WeightAverage
-    progress: Progress
-
-    @property
-    def steps_per_epoch(self) -> int:
-        return self.options.steps_per_epoch or self.batches.steps_per_pass
-
-    @property
-    def total_steps(self) -> int:
-        """Batches in all; without meaning where a time was given."""
-        if self.options.images is not None:
-            return math.ceil(self.options.images / self.options.sampling.batch_size)
-        return (self.options.epochs or DEFAULT_EPOCHS[self.options.phase]) * self.steps_per_epoch
-
-    @property
-    def fraction(self) -> float:
-        """How much of the training is done, 0-1."""
-        if self.options.minutes is not None:
-            return min(1.0, self.progress.seconds / (60 * self.options.minutes))
-        return min(1.0, self.progress.step / self.total_steps)
-
-    @property
-    def finished(self) -> bool:
-        early = self.options.phase != "full" and self.progress.plateau.exhausted
-        return self.fraction >= 1 or early
-
-    def rate(self) -> float:
-        """Learning rate of the next step."""
-        if self.options.phase != "full":
-            return self.progress.plateau.rate
-        peak = self.options.learning_rate or peak_rate("full")
-        return warmed_cosine(self.fraction, peak, self.options.warmup)
+SAVE_EVERY_S = 10.0
+"""Seconds that pass at least between two savings. Most epochs take longer; those from cached features take
+a blink, and writing a whole network after each would take many times as long as training its head."""
 
 
-def fit(options: FitOptions) -> Path:
+def fit(options: FitOptions, display: StepDisplay | None = None) -> Path:
     """Trains as ``options`` say and returns the path of the final checkpoint.
+
+    ``display`` is shown each step and epoch; by default they appear on standard error.
 
     Raises:
         UsageError: the options contradict each other or the run's folder.
         SourceError: the crop folder is malformed.
         ModelError: the checkpoint to start from is refused.
     """
-    run = _prepare(options)
-    display = StepDisplay()
+    run = prepare(options)
+    display = display or StepDisplay()
+    if find_spec("matplotlib") is None:
+        print("no history.png will be drawn: that needs matplotlib", file=sys.stderr)
     while not run.finished:
-        started = run.progress.step
         loss = _train_epoch(run, display)
         run.averaged.set_weights(run.average.weights)
-        figures = run.validation.measure(run.serving)
-        _record_epoch(run, loss, figures, run.progress.step - started)
+        _record_epoch(run, loss, run.validation.measure(run.scored))
         display.epoch(run.progress.history[-1])
-        save_progress(options.output, run.network, run.average, run.progress)
+        if run.finished or time.monotonic() - run.saved_at >= SAVE_EVERY_S:
+            _save(run)
     return _finish(run)
 
 
-def _prepare(options: FitOptions) -> _Run:
-    # Loader threads share the cores with training; OpenCV's own threads would only compete with both.
-    cv2.setNumThreads(1)
-    folder = open_crop_folder(options.crops)
-    rows = assign_splits(folder.rows, options.split)
-    validation = Validation(
-        folder,
-        rows,
-        per_clip=options.val_per_clip,
-        batch_size=options.sampling.batch_size,
-        workers=options.workers,
-    )
-    options.output.mkdir(parents=True, exist_ok=True)
-    network, average, progress = _resumed(options) if options.resume else _started(options, folder)
-    batches = TrainingBatches(
-        folder,
-        [i for i, row in enumerate(rows) if row.split == "train"],
-        replace(options.sampling, seed=options.seed),
-        preset(options.augmentation),
-        map_cells(network),
-    )
-    write_manifest(options.output / "manifest.csv", rows)
-    averaged = with_precision(network, "float32")
-    return _Run(
-        options,
-        folder,
-        rows,
-        batches,
-        validation,
-        network,
-        averaged,
-        scoring_part(averaged),
-        average,
-        progress,
-    )
-
-
-def _started(options: FitOptions, folder: CropFolder) -> tuple[Any, WeightAverage, Progress]:
-    if (options.output / LAST_NAME).exists():
-        raise UsageError(f"{options.output} holds a training already; go on with --resume, or name another")
-    size = folder.geometry.input_size
-    network = _initial_network(options, size)
-    if tuple(network.input_shape[1:3]) != (size, size):
-        raise UsageError(f"the network takes {network.input_shape[1]} px, but the crops have {size}")
-    if options.map_loss > 0:
-        network = with_map_head(network)
-    network = with_precision(network, options.precision)
-    choose_trainable(network, options.phase, options.unfreeze)
-    set_normalisation_momentum(network, options.norm_momentum)
-    compile_network(network, options.phase, **options.compilation())
-    plateau = Plateau(options.learning_rate or peak_rate(options.phase))
-    average = WeightAverage(network.get_weights(), options.average)
-    return network, average, Progress(plateau, fingerprint=_fingerprint(options))
-
-
-def _initial_network(options: FitOptions, size: int) -> Any:
-    from vidscan.model import build_network
-    from vidscan.startup import import_keras
-
-    import_keras().utils.set_random_seed(options.seed)
-    if options.initial is not None:
-        return read_network(options.initial)
-    named = {"imagenet": "imagenet", "none": None}
-    weights = named[options.weights] if options.weights in named else Path(options.weights)
-    return build_network(
-        options.backbone,
-        input_size=size,
-        head=options.head,  # type: ignore[arg-type]
-        dropout=options.dropout,
-        weights=weights,  # type: ignore[arg-type]
-    )
-
-
-def _resumed(options: FitOptions) -> tuple[Any, WeightAverage, Progress]:
-    network, average, progress = load_progress(
-        options.output, options.phase, decay=options.average, **options.compilation()
-    )
-    changed = [
-        name for name, value in _fingerprint(options).items() if progress.fingerprint.get(name) != value
-    ]
-    if changed:
-        raise UsageError(
-            f"--resume needs the options it was started with; these differ: {', '.join(changed)}"
-        )
-    return network, average, progress
-
-
-def _fingerprint(options: FitOptions) -> dict[str, Any]:
-    """Options that a continued training must share with its beginning."""
-    return {
-        "phase": options.phase,
-        "backbone": options.backbone,
-        "batch_size": options.sampling.batch_size,
-        "precision": options.precision,
-        "map_loss": options.map_loss,
-        "seed": options.seed,
-        "split": asdict(options.split),
-    }
-
-
-def _train_epoch(run: _Run, display: StepDisplay) -> float:
+def _train_epoch(run: Run, display: StepDisplay) -> float:
     """Trains to the next validation; returns the mean loss of its batches."""
     progress = run.progress
     seed_dropout(run.network, run.options.seed, progress.epoch)
@@ -232,18 +77,23 @@ def _train_epoch(run: _Run, display: StepDisplay) -> float:
     return float(np.mean(losses))
 
 
-def _steps(run: _Run, stop: int) -> Iterator[float]:
+def _steps(run: Run, stop: int) -> Iterator[float]:
     """Trains batch by batch up to step ``stop``, or until the time is up; yields each batch's loss."""
-    progress, first = run.progress, run.network.train_function is None
+    progress, first = run.progress, run.trained.train_function is None
     stream = run.batches.stream(progress.step, stop, workers=run.options.workers)
     try:
         for batch in stream:
             began = time.perf_counter()
+            if run.teacher is not None:
+                batch = run.teacher.soften(batch)
             run.network.optimizer.learning_rate = run.rate()
-            loss = run.network.train_on_batch(batch.image, batch.targets, sample_weight=batch.sample_weights)
+            inputs = batch.inputs
+            if run.base is not None:
+                inputs = np.asarray(run.base.predict_on_batch(inputs), np.float32)
+            loss = run.trained.train_on_batch(inputs, batch.targets, sample_weight=batch.sample_weights)
             progress.step += 1
             if run.average.due(progress.step):
-                run.average.update(run.network.get_weights(), progress.step)
+                run.average.update(run.trained.get_weights(), progress.step)
             if not first:  # the first step compiles, which says nothing about the speed of the others
                 progress.seconds += time.perf_counter() - began
             first = False
@@ -254,7 +104,7 @@ def _steps(run: _Run, stop: int) -> Iterator[float]:
         stream.close()
 
 
-def _record_epoch(run: _Run, loss: float, figures: dict[str, float | None], steps: int) -> None:
+def _record_epoch(run: Run, loss: float, figures: dict[str, float | None]) -> None:
     progress = run.progress
     record = {
         "epoch": progress.epoch,
@@ -269,10 +119,25 @@ def _record_epoch(run: _Run, loss: float, figures: dict[str, float | None], step
     progress.plateau.update(float(figures["crop_log_loss"] or 0.0))
     if not progress.best or _merit(record) > _merit(progress.best):
         progress.best = record
-        partial = run.options.output / "best.partial.keras"
+        run.best_weights = [np.array(array) for array in run.average.weights]
+
+
+def _save(run: Run) -> None:
+    """Writes the run's files, ``last.keras`` last: it must not tell of a best epoch that is not saved yet."""
+    output, history = run.options.output, run.progress.history
+    if run.best_weights is not None:
+        run.averaged.set_weights(run.best_weights)
+        partial = output / "best.partial.keras"
         run.serving.save(partial, include_optimizer=False)
-        partial.replace(run.options.output / "best.keras")
-    write_history(run.options.output / "history.csv", progress.history)
+        partial.replace(output / "best.keras")
+        run.best_weights = None
+    write_history(output / "history.csv", history)
+    if find_spec("matplotlib") is not None:
+        from training.plots import history_plot
+
+        history_plot(history, output / "history.png")
+    save_progress(output, run.network, run.average, run.progress)
+    run.saved_at = time.monotonic()
 
 
 def _merit(record: dict[str, Any]) -> tuple[float, float]:
@@ -284,7 +149,7 @@ def _merit(record: dict[str, Any]) -> tuple[float, float]:
     return (round(sum(by_method) / len(by_method), 4) if by_method else 0.0, -record["log_loss"])
 
 
-def _finish(run: _Run) -> Path:
+def _finish(run: Run) -> Path:
     """Writes the best epoch's network as the checkpoint, with its card."""
     from vidscan.model import save_checkpoint
     from vidscan.startup import import_keras
@@ -296,9 +161,10 @@ def _finish(run: _Run) -> Path:
     return path
 
 
-def _card(run: _Run) -> ModelCard:
+def _card(run: Run) -> ModelCard:
     options, geometry = run.options, run.folder.geometry
     methods = sorted({f"{row.method} ({row.label})" for row in run.rows})
+    taught = f"; taught by {run.teacher.name}" if run.teacher is not None else ""
     return ModelCard(
         name=options.name,
         backbone=_backbone_name(options, run.network),
@@ -306,7 +172,7 @@ def _card(run: _Run) -> ModelCard:
         margin=geometry.margin,
         positive_class="real",
         terms=options.terms,
-        data=options.data or f"face crops of {', '.join(methods)}",
+        data=options.data or f"face crops of {', '.join(methods)}{taught}",
         split=split_record(run.rows, options.split),
         metrics={"validation": dict(run.progress.best)},
     )

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from training.augment import PRESETS
-from training.dataset import SamplingOptions
 from training.networks import PHASES, PRECISIONS
+from training.sampling import SamplingOptions
 from training.split import SplitOptions
 from vidscan.errors import UsageError
 
@@ -35,6 +35,10 @@ class FitOptions:
         map_loss: weight of the forgery map's loss beside the score's; 0 trains without a map.
         learning_rate: where to start from (head, last) or to rise to (full).
         norm_momentum: of batch normalisation's statistics; see ``networks.set_normalisation_momentum``.
+        cache_features: augmented copies of each crop that ``head`` is trained on, seen by the base but once
+            (see :mod:`training.features`); 0 shows the base every picture anew.
+        teacher: a checkpoint whose scores become part of the targets (see :mod:`training.teacher`).
+        teacher_weight: the teacher's share of a target, 0-1; the label has the rest.
         average: decay of the weights' moving average; 0 keeps the last weights.
         val_per_clip: validation crops of each clip, 0 for all.
     """
@@ -64,6 +68,9 @@ class FitOptions:
     warmup: float = 0.1
     norm_momentum: float = 0.9
     average: float = 0.999
+    cache_features: int = 0
+    teacher: Path | None = None
+    teacher_weight: float = 0.5
     precision: str = "float32"
     val_per_clip: int = 6
     workers: int = 2
@@ -88,6 +95,20 @@ class FitOptions:
             raise UsageError("--map-loss cannot be negative")
         if not 0 <= self.average < 1:
             raise UsageError("--average must be at least 0 and below 1")
+        if not 0 <= self.teacher_weight <= 1:
+            raise UsageError("--teacher-weight must be from 0 to 1")
+        self._check_cache()
+
+    def _check_cache(self) -> None:
+        if self.cache_features < 0:
+            raise UsageError("--cache-features cannot be negative")
+        if self.cache_features and self.phase != "head":
+            raise UsageError(f"--cache-features needs a frozen base: --phase head, not {self.phase}")
+        if self.cache_features and (self.map_loss > 0 or self.teacher is not None):
+            raise UsageError(
+                "--cache-features trains without pictures, which --map-loss and --teacher need: "
+                "leave one of them out"
+            )
 
     def compilation(self) -> dict[str, float]:
         """Keyword arguments of ``networks.compile_network``."""

@@ -55,18 +55,29 @@ MAP_LAYER = "forgery_map"
 def with_map_head(network: Any, dropout: float = 0.2) -> Any:
     """A network with a second output that says where a crop was forged; layers are shared.
 
+    A region head has such cells already; then the map is theirs.
+
     The map, ``float32[n, cells * cells]`` row by row, 0-1, is read off the features that the score
     averages, so that they have to say which part of the face is false, which cannot be learnt by heart
     from whose face it is. After Lingzhi Li et al., "Face X-ray", CVPR 2020; for training alone: a
     checkpoint has the score only.
     """
     keras = import_keras()
-    _, head = _base_and_head(network)
-    features = head[0].input
-    dropped = keras.layers.Dropout(dropout, name=f"{MAP_LAYER}_dropout")(features)
-    cells = keras.layers.Conv2D(1, 1, activation="sigmoid", name=f"{MAP_LAYER}_cells")(dropped)
-    listed = keras.layers.Flatten(dtype="float32", name=MAP_LAYER)(cells)
+    cells = _cell_logits(network, dropout)
+    forged = keras.layers.Activation("sigmoid", dtype="float32", name=f"{MAP_LAYER}_cells")(cells)
+    listed = keras.layers.Flatten(dtype="float32", name=MAP_LAYER)(forged)
     return keras.Model(network.input, [network.output, listed], name=network.name)
+
+
+def _cell_logits(network: Any, dropout: float) -> Any:
+    from vidscan.heads import CELL_LAYER
+
+    if any(layer.name == CELL_LAYER for layer in network.layers):
+        return network.get_layer(CELL_LAYER).output
+    layers = import_keras().layers
+    _, head = _base_and_head(network)
+    dropped = layers.Dropout(dropout, name=f"{MAP_LAYER}_dropout")(head[0].input)
+    return layers.Conv2D(1, 1, name=f"{MAP_LAYER}_logits")(dropped)
 
 
 def has_map_head(network: Any) -> bool:
@@ -86,12 +97,53 @@ def scoring_part(network: Any) -> Any:
     return import_keras().Model(network.input, network.outputs[0], name=network.name)
 
 
+def feature_part(network: Any) -> Any:
+    """The frozen part: crops ``[n, s, s, 3]``, 0-255, to what the head is given.
+
+    That is ``[n, channels]`` behind a global pooling, and ``[n, cells, cells, channels]`` before a region
+    head. Layers and weights are shared.
+    """
+    return import_keras().Model(network.input, _features(network), name="features")
+
+
+def head_part(network: Any) -> Any:
+    """What learns in the ``head`` phase, as a network of its own: features to P(real), ``float32[n, 1]``.
+
+    Layers and weights are shared, so whoever trains it trains the head of ``network``.
+
+    Raises:
+        UsageError: where the head begins is unknown, or something leads past that.
+    """
+    try:
+        return import_keras().Model(_features(network), network.output, name=network.name)
+    except ValueError as error:
+        raise UsageError(f"the head of {network.name} needs more than the features before it") from error
+
+
+def _features(network: Any) -> Any:
+    _, head = _base_and_head(network)
+    pooled = type(head[0]).__name__ == "GlobalAveragePooling2D"
+    return head[0].output if pooled else head[0].input
+
+
+def compile_like(part: Any, network: Any) -> None:
+    """Compiles a part of ``network`` with its very optimiser and loss, which :func:`compile_network` chose.
+
+    The optimiser's state then belongs to both, and is saved with ``network``.
+    """
+    part.compile(optimizer=network.optimizer, loss=network.loss, jit_compile=network.jit_compile)
+
+
 def _base_and_head(network: Any) -> tuple[list[Any], list[Any]]:
-    """Layers before the last global pooling, and from it on."""
-    pools = [i for i, layer in enumerate(network.layers) if type(layer).__name__ == "GlobalAveragePooling2D"]
-    if not pools:
-        raise UsageError(f"{network.name} has no global average pooling: where its head begins is unknown")
-    return network.layers[: pools[-1]], network.layers[pools[-1] :]
+    """Layers before the head, and from it on: after the last features, or from the last global pooling."""
+    from vidscan.model import LAST_FEATURE_LAYER
+
+    for place, layer in reversed(list(enumerate(network.layers))):
+        if layer.name == LAST_FEATURE_LAYER:
+            return network.layers[: place + 1], network.layers[place + 1 :]
+        if type(layer).__name__ == "GlobalAveragePooling2D":
+            return network.layers[:place], network.layers[place:]
+    raise UsageError(f"{network.name} has no global average pooling: where its head begins is unknown")
 
 
 def with_precision(network: Any, precision: str) -> Any:

@@ -84,6 +84,9 @@ class WeightAverage:
         """Moves the average towards ``weights``, which the network has after ``step`` steps."""
         keep = min(self.decay, (1 + step) / (10 + step)) ** self.every if self.decay > 0 else 0.0
         for average, current in zip(self.weights, weights, strict=True):
+            if not np.issubdtype(average.dtype, np.floating):  # a counter, as Keras's Normalization has
+                average[...] = current
+                continue
             # In place: a network's worth of temporaries every few steps would cost more than the sum.
             average *= keep
             average += (1 - keep) * np.asarray(current)

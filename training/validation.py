@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,11 @@ class Validation:
         )
         self.rows = [rows[place] for place in self.places]
         self._against = comparable_reals(self.rows)
+        self._inputs: Callable[[int], npt.NDArray[np.float32]] = self._pictures
+
+    def score_features(self, features: npt.NDArray[np.float32]) -> None:
+        """From now on gives networks ``features``, ``float32[rows, channels]``, instead of pictures."""
+        self._inputs = lambda start: self._padded(features[start : start + self._batch_size])
 
     def measure(self, network: Any) -> dict[str, float | None]:
         """Scores all rows with ``network`` (float32, P(real)) and returns the figures by name."""
@@ -51,21 +56,26 @@ class Validation:
             figures[f"auc_{method}"] = metrics.auc(clip_fake[chosen], clip_logit[chosen])
         return figures
 
-    def _fake_logits(self, network: Any) -> npt.NDArray[np.float64]:
+    def outputs(self, network: Any) -> npt.NDArray[np.float32]:
+        """What ``network`` puts out, ``float32[rows, k]``, in the order of ``rows``."""
         starts = range(0, len(self.places), self._batch_size)
-        real = [
-            np.asarray(network.predict_on_batch(batch), np.float64).reshape(-1)
-            for batch in in_order(self._batch, starts, workers=self._workers)
-        ]
-        probability = np.clip(np.concatenate(real)[: len(self.places)], 1e-7, 1 - 1e-7)
+        batches = in_order(self._inputs, starts, workers=self._workers)
+        found = [np.asarray(network.predict_on_batch(batch), np.float32) for batch in batches]
+        return np.concatenate(found)[: len(self.places)]
+
+    def _fake_logits(self, network: Any) -> npt.NDArray[np.float64]:
+        probability = np.clip(self.outputs(network)[:, 0].astype(np.float64), 1e-7, 1 - 1e-7)
         return np.clip(np.log1p(-probability) - np.log(probability), -_LOGIT_LIMIT, _LOGIT_LIMIT)
 
-    def _batch(self, start: int) -> npt.NDArray[np.float32]:
-        """Crops from ``start`` on; the last batch is padded, since a new shape means a new compilation."""
+    def _pictures(self, start: int) -> npt.NDArray[np.float32]:
+        """Crops from ``start`` on."""
         chosen = self.places[start : start + self._batch_size]
-        pictures = np.stack([self._reader(place) for place in chosen])
-        padded = np.zeros((self._batch_size, *pictures.shape[1:]), np.float32)
-        padded[: len(chosen)] = pictures
+        return self._padded(np.stack([self._reader(place) for place in chosen]))
+
+    def _padded(self, rows: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+        """A whole batch that begins with ``rows``: a new shape would mean a new compilation."""
+        padded = np.zeros((self._batch_size, *rows.shape[1:]), np.float32)
+        padded[: len(rows)] = rows
         return padded
 
 

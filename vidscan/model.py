@@ -22,6 +22,7 @@ from vidscan.backbones import BACKBONES, backbone_features, first_line, no_layer
 from vidscan.cards import calibrate, card_path, fake_probability, read_card, replacing, sha256_of, write_card
 from vidscan.checkpoint_guard import CONFIG, check_network, inspect_archive
 from vidscan.errors import CardError, ModelError, ScoringError
+from vidscan.heads import Head, put_head
 from vidscan.records import ModelCard
 from vidscan.startup import import_keras
 
@@ -88,7 +89,7 @@ def build_network(
     backbone: str,
     *,
     input_size: int | None = None,
-    head: Literal["reference", "linear"] = "reference",
+    head: Head = "reference",
     dropout: float = 0.5,
     weights: Literal["imagenet"] | Path | None = None,
 ) -> Any:
@@ -97,8 +98,7 @@ def build_network(
     Args:
         backbone: a name from :data:`vidscan.backbones.BACKBONES`.
         input_size: side of the crops in pixels; None takes the backbone's own.
-        head: what follows global average pooling. ``"reference"``: BatchNorm, Dense(512, relu),
-            BatchNorm, Dropout, Dense(1, sigmoid). ``"linear"``: Dropout, Dense(1, sigmoid).
+        head: what follows the features; see :mod:`vidscan.heads`.
         dropout: share of features dropped in training, 0 or more and below 1.
         weights: the backbone's: ``"imagenet"`` (Keras downloads them), a ``.weights.h5`` or ``.keras``
             file, or None (random, for training from nothing). The head always starts at random.
@@ -110,18 +110,10 @@ def build_network(
         ModelError: there is no such backbone, or its weights cannot be had.
     """
     keras = import_keras()
-    layers = keras.layers
     if input_size is None and backbone in BACKBONES:
         input_size = BACKBONES[backbone].input_size
     inputs = keras.Input((input_size, input_size, 3), name="crop")
-    x = layers.GlobalAveragePooling2D(name="avg_pool")(backbone_features(backbone, inputs, weights))
-    if head == "reference":
-        x = layers.BatchNormalization(name="head_bn1")(x)
-        x = layers.Dense(512, activation="relu", name="head_dense")(x)
-        x = layers.BatchNormalization(name="head_bn2")(x)
-    x = layers.Dropout(dropout, name="head_dropout")(x)
-    # float32 also under mixed precision: half a sigmoid cannot tell 0.9996 from 1.
-    outputs = layers.Dense(1, activation="sigmoid", dtype="float32", name="probability")(x)
+    outputs = put_head(backbone_features(backbone, inputs, weights), head, dropout)
     return keras.Model(inputs, outputs, name=f"{backbone}_{head}")
 
 

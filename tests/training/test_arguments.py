@@ -9,8 +9,11 @@ from made_crops import make_crop_folder
 from tiny_network import save_tiny
 
 from training import arguments
+from training.cli import main
 from training.fit_options import FitOptions
+from vidscan.cards import read_card
 from vidscan.errors import UsageError
+from vidscan.startup import import_keras
 
 
 def parsed(add, *flags):
@@ -34,7 +37,7 @@ def test_fit_flags_reach_the_options():
     text = (
         "crops --out run --name n --backbone lite2 --head linear --phase full --images 900 --seed 4 "
         "--natural --method-weights deepfakes=1,stylegan256=0.7 --match-resolution a=b,c=180-256 --resume "
-        "--self-blend 0.3 --val-share 0.3 --precision mixed_bfloat16"
+        "--self-blend 0.3 --val-share 0.3 --precision mixed_bfloat16 --teacher t.keras --teacher-weight 0.3"
     )
     found = arguments.fit_options(parsed(arguments.add_fit_arguments, *text.split()))
     assert (found.backbone, found.head, found.phase) == ("lite2", "linear", "full")
@@ -44,6 +47,41 @@ def test_fit_flags_reach_the_options():
     assert not found.sampling.balanced
     assert found.sampling.self_blend == 0.3
     assert (found.split.val, found.split.seed) == (0.3, 4)
+    assert (found.teacher, found.teacher_weight) == (Path("t.keras"), 0.3)
+    found = arguments.fit_options(
+        parsed(arguments.add_fit_arguments, *["crops", "--out", "run", "--cache-features", "4"])
+    )
+    assert found.cache_features == 4
+
+
+def test_imagenet_weights_without_a_network_are_one_line_that_names_the_way_out(
+    tmp_path, monkeypatch, capsys
+):
+    def unreachable(*args, **kwargs):
+        raise OSError("URL fetch failure on somewhere: None -- unreachable\nand more")
+
+    import_keras()
+    monkeypatch.setattr("keras.src.applications.efficientnet.file_utils.get_file", unreachable)
+    crops = make_crop_folder(tmp_path / "crops")
+    flags = ["fit", str(crops), "--out", str(tmp_path / "run"), "--backbone"]
+    assert main([*flags, "efficientnetb0", "--weights", "imagenet"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "unreachable" in line
+    assert "--weights PATH" in line
+    assert main([*flags, "lite2", "--weights", "imagenet"]) == 2
+    assert "python -m training.port_lite2" in capsys.readouterr().err
+    assert main([*flags, "efficientnetb0", "--weights", str(tmp_path / "none.h5")]) == 2
+    assert "no such weights file" in capsys.readouterr().err
+    assert main([*flags, "resnet50", "--weights", "none"]) == 2
+    assert "choose one of efficientnetb0" in capsys.readouterr().err
+
+
+def test_any_efficientnet_of_keras_can_be_trained(tmp_path):
+    """A V2 has other layers than the first generation; both end where the head begins."""
+    crops = make_crop_folder(tmp_path / "crops")
+    flags = "--backbone efficientnetv2b0 --weights none --cache-features 1 --augment none --epochs 1"
+    assert main(["fit", str(crops), "--out", str(tmp_path / "run"), *flags.split()]) == 0
+    assert read_card(tmp_path / "run" / "detector.json").backbone == "efficientnetv2b0"
 
 
 @pytest.mark.parametrize(

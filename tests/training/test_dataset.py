@@ -11,8 +11,9 @@ from made_crops import SIZE, make_crop_folder
 
 from training import dataset, forging
 from training.augment import AugmentOptions, preset
-from training.dataset import FAKE, REAL, SamplingOptions, TrainingBatches, in_order, reduce_resolution
+from training.dataset import TrainingBatches, in_order, reduce_resolution
 from training.manifest import open_crop_folder
+from training.sampling import FAKE, REAL, SamplingOptions
 from vidscan.errors import DecodeError, UsageError
 
 

@@ -2,18 +2,18 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import subprocess
 import sys
 from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
 
+import cv2
 import numpy as np
 import pytest
 from made_crops import SIZE, make_crop_folder
 from tiny_network import save_tiny
+from without_tensorflow import run_without_tensorflow
 
 from training import fit as fit_module
 from training.fit import FitOptions, SamplingOptions, fit
@@ -22,6 +22,8 @@ from training.validation import Validation, comparable_reals, spread_over_clips
 from vidscan.errors import ModelError, UsageError
 from vidscan.model import load_model
 from vidscan.startup import import_keras
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +92,7 @@ def test_a_run_learns_and_says_so(trained):
     assert load_model(path).card.metrics["validation"]["clip_auc"] == pytest.approx(best)
     assert {"auc_deepfakes", "auc_faceswap", "auc_stylegan256", "log_loss"} <= set(records[0])
     assert json.loads((run / "state.json").read_text())["epoch"] == 5
+    assert cv2.imread(str(run / "history.png")).std() > 5
 
 
 def test_the_checkpoint_holds_the_average_of_the_best_epoch_without_optimiser(trained):
@@ -116,6 +119,7 @@ def test_a_killed_training_goes_on_as_if_it_had_not_been(made, tmp_path, monkeyp
         if len(saved) == 2:
             raise KeyboardInterrupt
 
+    monkeypatch.setattr(fit_module, "SAVE_EVERY_S", 0)
     monkeypatch.setattr(fit_module, "save_progress", save_and_die)
     with pytest.raises(KeyboardInterrupt):
         fit(options(made, tmp_path / "killed", **changed))
@@ -172,15 +176,23 @@ def test_a_head_that_no_longer_improves_stops_early(made, tmp_path, monkeypatch)
     assert rates[-1] == pytest.approx(1e-2 * 0.3**2)
 
 
-def test_other_precisions_and_classes_as_they_come(made, tmp_path):
-    sampling = SamplingOptions(8, balanced=False)
-    path = fit(
-        options(
-            made, tmp_path / "run", precision="mixed_bfloat16", epochs=1, steps_per_epoch=4, sampling=sampling
-        )
-    )
+@pytest.mark.parametrize("phase", ["full", "head"])
+def test_other_precisions_and_classes_as_they_come(made, tmp_path, phase):
+    changed = {"precision": "mixed_bfloat16", "epochs": 1, "steps_per_epoch": 4, "phase": phase}
+    path = fit(options(made, tmp_path / "run", sampling=SamplingOptions(8, balanced=False), **changed))
     network = load_model(path).network
     assert {layer.compute_dtype for layer in network.layers} == {"float32"}
+
+
+def test_a_head_can_learn_beside_a_forgery_map(made, tmp_path):
+    """The map looks at features that are not pooled yet, so the head is not trained apart."""
+    sampling = SamplingOptions(8, self_blend=0.5)
+    path = fit(options(made, tmp_path / "run", phase="head", map_loss=1.0, sampling=sampling))
+    for place, (ours, before) in enumerate(
+        zip(weights_of(path), weights_of(made / "tiny.keras"), strict=True)
+    ):
+        # Averaging what stays the same rounds it a little.
+        assert np.allclose(ours, before, atol=1e-6) == (place < 10)
 
 
 @pytest.mark.parametrize("precision", ["float32", "mixed_float16"])
@@ -191,6 +203,29 @@ def test_a_forgery_map_is_learnt_in_training_and_left_out_of_the_checkpoint(made
     for ours, theirs in zip(weights_of(path), weights_of(tmp_path / "run" / "best.keras"), strict=True):
         np.testing.assert_array_equal(ours, theirs)
     assert len(weights_of(tmp_path / "run" / "last.keras")) == len(weights_of(path)) + 2
+
+
+def test_short_epochs_are_not_saved_one_by_one(made, tmp_path, monkeypatch):
+    saved = []
+    save = fit_module.save_progress
+    monkeypatch.setattr(
+        fit_module, "save_progress", lambda *given: saved.append(given[3].epoch) or save(*given)
+    )
+    path = fit(options(made, tmp_path / "seldom", epochs=4))
+    assert saved == [4]
+    monkeypatch.setattr(fit_module, "SAVE_EVERY_S", 0)
+    again = fit(options(made, tmp_path / "often", epochs=4))
+    assert saved == [4, 1, 2, 3, 4]
+    for ours, theirs in zip(weights_of(path), weights_of(again), strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=2e-4)
+
+
+def test_without_matplotlib_only_the_drawing_is_missing(made, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(fit_module, "find_spec", lambda name: None)
+    fit(options(made, tmp_path / "run", epochs=1, steps_per_epoch=2))
+    assert "no history.png" in capsys.readouterr().err
+    assert (tmp_path / "run" / "history.csv").exists()
+    assert not (tmp_path / "run" / "history.png").exists()
 
 
 def test_a_loss_that_is_no_number_ends_the_training(made, tmp_path):
@@ -207,6 +242,7 @@ def test_a_loss_that_is_no_number_ends_the_training(made, tmp_path):
         {"average": 1.0},
         {"augmentation": "wild"},
         {"map_loss": -1.0},
+        {"teacher_weight": 1.5},
     ],
 )
 def test_impossible_options_are_refused(tmp_path, changed):
@@ -245,26 +281,42 @@ def test_the_training_modules_load_no_backend():
     assert found.stdout.strip() == "[]"
 
 
-@pytest.mark.skipif(find_spec("jax") is None, reason="JAX is not installed")
-def test_training_under_jax_without_tensorflow(made, tmp_path):
-    code = (
-        "import sys; sys.modules['tensorflow'] = None\n"
-        "from pathlib import Path\n"
-        "from training.fit import FitOptions, SamplingOptions, fit\n"
-        f"fit(FitOptions(crops=Path({str(made / 'crops')!r}), output=Path({str(tmp_path / 'run')!r}),\n"
-        f"    initial=Path({str(made / 'tiny.keras')!r}), phase='full', epochs=1, steps_per_epoch=3,\n"
-        "    sampling=SamplingOptions(8), average=0.9))\n"
-    )
-    environment = {**os.environ, "KERAS_BACKEND": "jax"}
-    root = Path(__file__).parents[2]
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=environment, cwd=root, capture_output=True, text=True
+def test_training_and_measuring_under_jax_without_tensorflow(made, tmp_path):
+    done = run_without_tensorflow(
+        f"""
+from pathlib import Path
+from training.calibrate import CalibrateOptions, calibrate_checkpoint
+from training.evaluate import EvaluateOptions, evaluate
+from training.fit import FitOptions, SamplingOptions, fit
+
+crops = Path({str(made / "crops")!r})
+path = fit(FitOptions(crops, Path({str(tmp_path / "run")!r}), initial=Path({str(made / "tiny.keras")!r}),
+    phase="full", epochs=1, steps_per_epoch=3, sampling=SamplingOptions(8), average=0.9))
+calibrate_checkpoint(CalibrateOptions(path, crops))
+print(evaluate(EvaluateOptions(path, crops, split="val"))["clips"]["auc"])
+assert "jax" in sys.modules
+""",
+        KERAS_BACKEND="jax",
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    assert (
-        load_model(tmp_path / "run" / "detector.keras").score(np.zeros((1, SIZE, SIZE, 3), np.uint8)).size
-        == 1
+    assert 0 <= float(done.stdout) <= 1
+    model = load_model(tmp_path / "run" / "detector.keras")
+    assert model.card.calibration is not None
+    assert model.score(np.zeros((1, SIZE, SIZE, 3), np.uint8)).size == 1
+
+
+def test_no_module_of_the_training_needs_tensorflow_to_be_imported():
+    names = [
+        ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        for path in sorted((ROOT / "training").rglob("*.py"))
+        if path.stem != "__init__"
+    ]
+    assert "training.fit" in names
+    code = "".join(f"import {name}\n" for name in names)
+    done = run_without_tensorflow(
+        code + "assert 'jax' not in sys.modules\nassert 'keras' not in sys.modules\n"
     )
+    assert done.returncode == 0, done.stderr[-2000:]
 
 
 @pytest.mark.parametrize(("network", "known"), [("lite2_linear", "lite2"), ("somebodys_own", "unknown")])

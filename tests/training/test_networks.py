@@ -7,8 +7,11 @@ from tiny_network import build_tiny
 
 from training.networks import (
     choose_trainable,
+    compile_like,
     compile_network,
+    feature_part,
     has_map_head,
+    head_part,
     map_cells,
     restore_optimizer,
     scoring_part,
@@ -17,6 +20,7 @@ from training.networks import (
     with_precision,
 )
 from vidscan.errors import UsageError
+from vidscan.heads import put_head
 from vidscan.model import build_network
 from vidscan.startup import import_keras
 
@@ -158,3 +162,70 @@ def test_a_map_of_weight_nought_teaches_nothing():
         network.train_on_batch(PICTURES, [TARGETS, other], sample_weight=[ones, 0 * ones])
     for ours, theirs in zip(weighed.get_weights(), plain.get_weights(), strict=True):
         np.testing.assert_allclose(ours, theirs, atol=1e-6)
+
+
+@pytest.mark.parametrize("precision", ["float32", "mixed_float16"])
+def test_a_network_is_its_features_and_its_head(precision):
+    network = with_precision(build_tiny(dropout=0.0), precision)
+    features = np.asarray(feature_part(network).predict_on_batch(PICTURES)).astype(np.float32)
+    assert features.shape == (len(PICTURES), 8)
+    score = np.asarray(head_part(network).predict_on_batch(features))
+    np.testing.assert_allclose(score, network.predict_on_batch(PICTURES), atol=1e-6)
+
+
+def test_a_region_head_has_its_dropout_and_all_behind_it():
+    base = build_tiny()
+    network = import_keras().Model(
+        base.input, put_head(base.get_layer("top_activation").output, "region", 0.4)
+    )
+    features = np.asarray(feature_part(network).predict_on_batch(PICTURES))
+    head = head_part(network)
+    assert features.shape == (len(PICTURES), 7, 7, 8)
+    assert "head_dropout" in [layer.name for layer in head.layers]
+    np.testing.assert_allclose(head.predict_on_batch(features), network.predict_on_batch(PICTURES), atol=1e-6)
+
+
+def test_training_the_head_alone_trains_the_network_and_its_optimiser():
+    network = build_tiny(dropout=0.0)
+    choose_trainable(network, "head")
+    compile_network(network, "head")
+    head = head_part(network)
+    compile_like(head, network)
+    features = np.asarray(feature_part(network).predict_on_batch(PICTURES))
+    whole = build_tiny(dropout=0.0)
+    choose_trainable(whole, "head")
+    compile_network(whole, "head")
+    for _ in range(3):
+        head.train_on_batch(features, TARGETS)
+        whole.train_on_batch(PICTURES, TARGETS)
+    assert int(network.optimizer.iterations) == 3
+    for ours, theirs in zip(network.get_weights(), whole.get_weights(), strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-5)
+
+
+def test_a_head_that_looks_past_the_pooling_is_refused():
+    keras = import_keras()
+    inputs = keras.Input((SIZE, SIZE, 3))
+    x = keras.layers.Conv2D(4, 3)(inputs)
+    both = keras.layers.Concatenate()(
+        [keras.layers.GlobalMaxPooling2D()(x), keras.layers.GlobalAveragePooling2D()(x)]
+    )
+    network = keras.Model(inputs, keras.layers.Dense(1, activation="sigmoid")(both), name="twofold")
+    with pytest.raises(UsageError, match="twofold needs more than the features before it"):
+        head_part(network)
+
+
+def test_a_region_head_and_its_map_are_the_same_cells():
+    network = build_network("lite2", input_size=96, head="region", dropout=0.0)
+    mapped = with_map_head(network)
+    assert map_cells(mapped) == 3
+    assert len(mapped.get_weights()) == len(network.get_weights())
+    pictures = np.random.default_rng(0).uniform(0, 255, (2, 96, 96, 3)).astype(np.float32)
+    score, forged = (np.asarray(output) for output in mapped.predict_on_batch(pictures))
+    logit = np.log(forged / (1 - forged)).mean(axis=1)
+    assert score.ravel() == pytest.approx(1 / (1 + np.exp(logit)), abs=1e-5)
+    choose_trainable(mapped, "head")
+    assert {weight.path.split("/")[0] for weight in mapped.trainable_variables} == {
+        "forgery_cells",
+        "probability",
+    }

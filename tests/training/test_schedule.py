@@ -73,3 +73,11 @@ def test_without_decay_the_average_is_the_last_weights():
     average = WeightAverage([np.zeros(2, np.float32)], decay=0.0, every=1)
     average.update([np.full(2, 5, np.float32)], step=3)
     assert average.weights[0].tolist() == [5, 5]
+
+
+def test_a_counter_among_the_weights_is_taken_as_it_is():
+    average = WeightAverage([np.zeros(2, np.float32), np.array(3, np.int32)], decay=0.9, every=1)
+    average.update([np.ones(2, np.float32), np.array(5, np.int32)], step=50)
+    assert average.weights[1].dtype == np.int32
+    assert average.weights[1] == 5
+    assert 0 < average.weights[0][0] < 1

@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 
 from vidscan import model
 from vidscan.errors import CardError, ModelError, ScoringError
+from vidscan.heads import CELL_LAYER, put_head
 from vidscan.model import (
     build_network,
     calibrate,
@@ -161,6 +162,33 @@ def test_imagenet_weights_add_one_layer(monkeypatch):
     network = build_network("efficientnetb4", weights="imagenet")
     assert len(network.layers) == 481
     assert network.count_params() == 18_601_568
+
+
+def test_the_region_head_judges_by_the_most_suspicious_part():
+    keras = import_keras()
+    features = keras.Input((9, 9, 4))
+    network = keras.Model(features, put_head(features, "region", dropout=0.0))
+    cells = network.get_layer(CELL_LAYER)
+    cells.set_weights([np.array([1, 0, 0, 0], np.float32).reshape(1, 1, 4, 1), np.zeros(1, np.float32)])
+
+    def score(*forged):
+        grid = np.full((1, 9, 9, 4), -4, np.float32)
+        for rows, columns in forged:
+            grid[0, rows, columns] = 4
+        return float(np.asarray(network.predict_on_batch(grid))[0, 0])
+
+    genuine, one_cell = score(), score((4, 4))
+    mouth, elsewhere = score((slice(5, 8), slice(3, 6))), score((slice(0, 3), slice(6, 9)))
+    assert genuine > one_cell > 0.5 > mouth
+    assert mouth == pytest.approx(elsewhere) == pytest.approx(score((slice(9), slice(9))))
+
+
+def test_a_region_network_is_saved_and_loaded(tmp_path):
+    network = build_network("lite2", input_size=96, head="region")
+    save_checkpoint(network, tmp_path / "region.keras", replace(CARD, input_size=96))
+    loaded = load_model(tmp_path / "region.keras")
+    pictures = crops(2, 96)
+    assert loaded.score(pictures) == pytest.approx(1 - np.asarray(network(pictures)).ravel(), abs=1e-6)
 
 
 def test_linear_head_and_other_sizes():

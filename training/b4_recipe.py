@@ -5,8 +5,9 @@
 For an NVIDIA GPU with JAX and Keras; TensorFlow is not needed, and JAX is chosen where it is missing. The
 crops are made elsewhere by ``vidscan-train crops --size 380``. Four stages, each through the same functions
 that ``vidscan-train`` calls: a head on the frozen base, from cached features; a few steps of full training,
-which tell how many pictures fit into the time left; the full training; calibration and figures on the
-validation split. ``--tiny`` goes the same way with a small network and a few crops.
+which tell how many pictures fit into the time left; the full training, whose weights are stored in float16
+if that keeps the scores; calibration and figures on the validation split. ``--tiny`` goes the same way with
+a small network and a few crops.
 """
 
 from __future__ import annotations
@@ -30,11 +31,12 @@ from training.evaluate import EvaluateOptions, evaluate
 from training.fit import FitOptions, SamplingOptions, SplitOptions, fit
 from training.half_precision import LARGEST_CHANGE, store_in_half
 from training.manifest import CropFolder, open_crop_folder
+from training.pace import Pace, pace_of, steps_that_fit
 from training.progress import StepClock
 from training.split import assign_splits
 from training.subset import subset
 from training.validation import spread_over_clips
-from vidscan.errors import UsageError, VidscanError
+from vidscan.errors import VidscanError
 
 NAME = "vidscan-b4"
 
@@ -48,9 +50,6 @@ RESOLUTIONS: Mapping[str, tuple[float, float] | str] = {
 
 MOST_PASSES = 60
 """Full training sees each crop this often at most, however much time there is."""
-
-_SLACK = 0.95
-"""Share of the time left that is planned for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,56 +76,6 @@ FULL = Scale()
 TINY = Scale("efficientnetb0", 4, 1, 2, 3, 2, 2, most_images=32, crops=16)
 
 
-@dataclass(frozen=True, slots=True)
-class Pace:
-    """What a training of two epochs took, in seconds.
-
-    ``start``: until the first step is done, building and compiling included; ``step``: one step, waiting
-    for its pictures included; ``epoch``: what comes between the last step of an epoch and the next one's
-    first; ``scoring``: validation for the first time, compiling included; ``validation``: the next time.
-    """
-
-    start: float
-    step: float
-    epoch: float
-    scoring: float
-    validation: float
-
-
-def pace_of(clock: StepClock, began: float) -> Pace:
-    """Reads a clock after two epochs; ``began`` is when the training was asked for."""
-    (first, second), (figures, last_figures) = clock.steps, clock.epochs
-    validation = last_figures - second[-1]
-    return Pace(
-        start=first[0] - began,
-        # The second epoch begins with no picture loaded ahead, as none would be where loading is slowest.
-        step=(second[-1] - clock.starts[1]) / len(second),
-        epoch=validation + clock.starts[1] - figures,
-        scoring=figures - first[-1],
-        validation=validation,
-    )
-
-
-def pictures_that_fit(pace: Pace, seconds: float, scale: Scale, crops_to_score: float) -> int:
-    """How many training pictures fit into ``seconds``, with all that surrounds their training.
-
-    ``crops_to_score`` is how many times as many crops as validation sees calibration and evaluation see.
-
-    Raises:
-        UsageError: there is no time for even two steps an epoch.
-    """
-    compiling = max(0.0, pace.scoring - pace.validation)
-    measuring = 2 * (compiling + crops_to_score * pace.validation) + 2 * compiling
-    left = _SLACK * seconds - pace.start - compiling - scale.validations * pace.epoch - measuring
-    steps = int(left / pace.step)
-    if steps < 2 * scale.validations:
-        raise UsageError(
-            f"no time is left to train in: {seconds / 60:.1f} minutes, of which all but "
-            f"{max(0.0, left) / 60:.1f} go into compiling and measuring; give more with --minutes"
-        )
-    return steps * scale.batch_size
-
-
 @dataclass
 class Recipe:
     """The stages, in the order in which :meth:`run` calls them."""
@@ -134,6 +83,7 @@ class Recipe:
     crops: Path
     output: Path
     weights: str = "imagenet"
+    head: str = "reference"
     teacher: Path | None = None
     minutes: float = 22.0
     scale: Scale = FULL
@@ -143,17 +93,17 @@ class Recipe:
         """Goes through all stages and returns the path of the checkpoint."""
         if self.scale.crops is not None:
             self._take_few_crops()
-        initial = None if self.weights == "none" else self.head()
-        if initial is None:
-            self.say("no head is trained first: a random base has no features worth one")
-        checkpoint = self.full(initial)
+        checkpoint = self.train_all(self.train_head())
+        self.halve(checkpoint)  # first, so that what is measured is what is kept
         self.measure(checkpoint)
-        self.halve(checkpoint)
         self.say(f"done: {checkpoint}")
         return checkpoint
 
-    def head(self) -> Path:
-        """Trains a new head on the frozen base."""
+    def train_head(self) -> Path | None:
+        """Trains a new head on the frozen base, where that makes sense, and returns the checkpoint."""
+        if self.weights == "none" or self.head == "region":
+            self.say("no head is trained first: that needs a trained base, and features that are pooled")
+            return None
         self.say(f"head of {self.scale.backbone} from features of {self.scale.copies} views of each crop")
         options = replace(
             self._options("head", self.output / "head"),
@@ -163,7 +113,7 @@ class Recipe:
         )
         return fit(options)
 
-    def full(self, initial: Path | None) -> Path:
+    def train_all(self, initial: Path | None) -> Path:
         """Trains all layers, for as many pictures as fit, and returns the checkpoint."""
         options = self._options("full", self.output / "trial")
         options = replace(options, initial=initial, weights=self.weights, map_loss=1.0, teacher=self.teacher)
@@ -181,6 +131,14 @@ class Recipe:
         )
         return fit(options)
 
+    def halve(self, checkpoint: Path) -> None:
+        """Stores the weights in float16 where that keeps the scores."""
+        folder, places = self._validation()
+        reader = CropReader(folder)
+        change = store_in_half(checkpoint, np.stack([reader(place) for place in places[:128]]))
+        kept = "so they are" if change <= LARGEST_CHANGE else "so they stay in float32"
+        self.say(f"weights in float16 would change a score by up to {change:.1e}, {kept}")
+
     def measure(self, checkpoint: Path) -> None:
         """Calibrates the checkpoint, and measures it, on the validation split."""
         self.say("calibration and figures, on the validation clips alone")
@@ -190,14 +148,6 @@ class Recipe:
         result = evaluate(EvaluateOptions(checkpoint, self.crops, split="val", reports=[report], record=True))
         clips = result["clips"]
         self.say(f"validation clips: AUC {clips['auc']:.3f}, EER {clips['eer']:.3f}; all figures: {report}")
-
-    def halve(self, checkpoint: Path) -> None:
-        """Stores the weights in float16 where that keeps the scores."""
-        folder, places = self._validation()
-        reader = CropReader(folder)
-        change = store_in_half(checkpoint, np.stack([reader(place) for place in places[:128]]))
-        kept = "so they are" if change <= LARGEST_CHANGE else "so they stay in float32"
-        self.say(f"weights in float16 would change a score by up to {change:.1e}, {kept}")
 
     def say(self, text: str) -> None:
         """Prints a line with the minutes since the beginning."""
@@ -225,6 +175,7 @@ class Recipe:
             output=output,
             name=NAME,
             backbone=self.scale.backbone,
+            head=self.head,
             phase=phase,
             sampling=sampling,
             augmentation="broad",
@@ -248,7 +199,8 @@ class Recipe:
         rows = assign_splits(folder.rows, split_of(self.crops))
         counts = {split: sum(row.split == split for row in rows) for split in ("train", "val")}
         left = 60 * self.minutes - self._seconds()
-        fitting = pictures_that_fit(pace, left, self.scale, counts["val"] / len(seen))
+        steps = steps_that_fit(pace, left, self.scale.validations, counts["val"] / len(seen))
+        fitting = steps * self.scale.batch_size
         limits = [MOST_PASSES * counts["train"], self.scale.most_images or fitting]
         images = min(fitting, *limits)
         self.say(
@@ -280,13 +232,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("crops", type=Path, metavar="CROPS", help="made by 'vidscan-train crops --size 380'")
     parser.add_argument("out", type=Path, metavar="OUT", help="new folder for the results")
     parser.add_argument("--weights", default="imagenet", help="imagenet, none, or a weights file")
+    parser.add_argument("--head", choices=("reference", "linear", "region"), default="reference")
     parser.add_argument("--teacher", type=Path, metavar="CHECKPOINT", help="learn from its scores too")
     parser.add_argument("--minutes", type=float, default=22.0, help="all stages together (22)")
     parser.add_argument("--tiny", action="store_true", help="a small network, a few crops and steps")
     flags = parser.parse_args(argv)
     choose_backend(flags.out)
     scale = TINY if flags.tiny else FULL
-    recipe = Recipe(flags.crops, flags.out, flags.weights, flags.teacher, flags.minutes, scale)
+    recipe = Recipe(flags.crops, flags.out, flags.weights, flags.head, flags.teacher, flags.minutes, scale)
     try:
         print(recipe.run())
     except VidscanError as error:

@@ -9,13 +9,12 @@ from tiny_network import build_tiny
 from without_tensorflow import run_without_tensorflow
 
 from training import b4_recipe
-from training.b4_recipe import FULL, TINY, Pace, Recipe, choose_backend, pace_of, pictures_that_fit, split_of
+from training.b4_recipe import FULL, TINY, Recipe, choose_backend, split_of
 from training.manifest import open_crop_folder, read_manifest, write_manifest
-from training.progress import StepClock
+from training.pace import Pace
 from training.split import assign_splits
 from vidscan.backbones import BACKBONES
 from vidscan.cards import card_path, read_card
-from vidscan.errors import UsageError
 from vidscan.model import load_model
 
 SMALL_NETWORK = """
@@ -73,14 +72,15 @@ def test_the_whole_recipe_under_jax_without_tensorflow(made, tmp_path):
     }
 
 
-def test_without_weights_no_head_is_trained_first(made, tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize("flags", [{"weights": "none"}, {"head": "region"}])
+def test_no_head_is_trained_first_where_it_makes_no_sense(made, tmp_path, monkeypatch, capsys, flags):
     ran = []
-    monkeypatch.setattr(Recipe, "head", lambda self: ran.append("head"))
-    monkeypatch.setattr(Recipe, "full", lambda self, initial: ran.append(("full", initial)))
+    monkeypatch.setattr(b4_recipe, "fit", lambda options: pytest.fail("trained a head"))
+    monkeypatch.setattr(Recipe, "train_all", lambda self, initial: ran.append(("all", initial)))
     for stage in ("measure", "halve"):
         monkeypatch.setattr(Recipe, stage, lambda self, checkpoint, stage=stage: ran.append(stage))
-    Recipe(made / "crops", tmp_path, weights="none").run()
-    assert ran == [("full", None), "measure", "halve"]
+    Recipe(made / "crops", tmp_path, **flags).run()
+    assert ran == [("all", None), "halve", "measure"]
     assert "no head is trained first" in capsys.readouterr().err
 
 
@@ -97,7 +97,7 @@ def test_every_stage_is_told_the_recipe(made, tmp_path, monkeypatch):
     monkeypatch.setattr(b4_recipe, "fit", fit)
     monkeypatch.setattr(b4_recipe, "pace_of", lambda clock, began: Pace(20.0, 0.5, 10.0, 15.0, 5.0))
     recipe = Recipe(made / "crops", tmp_path, teacher=made / "teacher.keras")
-    recipe.full(recipe.head())
+    recipe.train_all(recipe.train_head())
     head, trial, full = asked
     assert (head.phase, head.weights, head.cache_features, head.teacher) == ("head", "imagenet", 3, None)
     assert trial.initial == full.initial == tmp_path / "head" / "vidscan-b4.keras"
@@ -120,26 +120,6 @@ def test_methods_that_are_missing_are_left_out(made, tmp_path):
     folder = make_crop_folder(tmp_path / "crops", portraits=0)
     sampling = Recipe(folder, tmp_path)._options("full", tmp_path).sampling
     assert sampling.method_weights == sampling.match_resolution == {}
-
-
-def test_the_pace_is_read_off_the_second_epoch():
-    clock = StepClock()
-    clock.starts = [12.0, 100.0]
-    clock.steps = [[50.0, 51.0, 52.0], [103.0, 106.0, 109.0]]
-    clock.epochs = [90.0, 116.0]
-    pace = pace_of(clock, began=5.0)
-    assert pace == Pace(start=45.0, step=3.0, epoch=7.0 + 10.0, scoring=38.0, validation=7.0)
-
-
-def test_as_many_pictures_are_trained_on_as_fit_into_the_time_left():
-    scale = b4_recipe.Scale(batch_size=10, validations=4)
-    pace = Pace(start=60.0, step=0.5, epoch=10.0, scoring=25.0, validation=5.0)
-    # Compiling takes 20 s four more times in all after the training, scoring twice as many crops 10 s.
-    surroundings = 60 + 20 + 4 * 10 + 2 * (20 + 2 * 5) + 2 * 20
-    images = pictures_that_fit(pace, 1000.0, scale, 2.0)
-    assert images == 10 * int((0.95 * 1000 - surroundings) / 0.5)
-    with pytest.raises(UsageError, match=r"no time is left to train in: 3\.8 minutes.*--minutes"):
-        pictures_that_fit(pace, 230.0, scale, 2.0)
 
 
 def test_the_split_is_the_manifests_where_it_names_one(made, tmp_path):

@@ -7,7 +7,7 @@ number of threads, and a training that was killed sees the same pictures when it
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NamedTuple, TypeVar
 
@@ -202,7 +202,9 @@ class TrainingBatches:
         known = np.array([mask is not None for mask in masks], np.float32)
         return Batch(images, drawn.target, drawn.weight, self._maps(masks), known)
 
-    def stream(self, start: int, stop: int, *, workers: int = 2, ahead: int = 6) -> Iterator[Batch]:
+    def stream(
+        self, start: int, stop: int, *, workers: int = 2, ahead: int = 6
+    ) -> Generator[Batch, None, None]:
         """Yields batches ``start`` to ``stop - 1`` in order, made by ``workers`` threads up to ``ahead``."""
         return in_order(self.batch, range(start, stop), workers=workers, ahead=ahead)
 
@@ -225,7 +227,7 @@ def reduce_resolution(image: Image, side: int) -> Image:
 
 def in_order(
     work: Callable[[_T], _R], items: Sequence[_T], *, workers: int = 2, ahead: int = 6
-) -> Iterator[_R]:
+) -> Generator[_R, None, None]:
     """Yields ``work(item)`` in the order of ``items``, computed by threads, at most ``ahead`` in advance."""
     with ThreadPoolExecutor(workers, thread_name_prefix="crops") as pool:
         waiting: deque[Future[_R]] = deque()

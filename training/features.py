@@ -16,7 +16,7 @@ import json
 import sys
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -85,7 +85,7 @@ class FeatureBatches:
             self._train[self._place[drawn.forgery, drawn.row], copy], drawn.target, drawn.weight
         )
 
-    def stream(self, start: int, stop: int, *, workers: int = 0) -> Iterator[FeatureBatch]:
+    def stream(self, start: int, stop: int, *, workers: int = 0) -> Generator[FeatureBatch, None, None]:
         """Yields batches ``start`` to ``stop - 1``; ``workers`` is ignored, as nothing has to be read."""
         return (self.batch(step) for step in range(start, stop))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -52,7 +52,7 @@ class Batches(Protocol):
         """Batches in which as many crops are seen as there are training rows."""
         ...
 
-    def stream(self, start: int, stop: int, *, workers: int) -> Iterator[Any]:
+    def stream(self, start: int, stop: int, *, workers: int) -> Generator[Any, None, None]:
         """Yields batches ``start`` to ``stop - 1``, each with inputs, targets and sample weights."""
         ...
 

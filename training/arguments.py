@@ -10,7 +10,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from training.augment import PRESETS
+from training.augment_options import PRESETS
 from training.fit_options import DEFAULT_TERMS, FitOptions
 from training.networks import PHASES, PRECISIONS
 from training.sampling import SamplingOptions
@@ -77,6 +77,9 @@ def _add_data_arguments(group: argparse._ArgumentGroup) -> None:
         "--swap-blend", type=float, default=0.0, metavar="SHARE", help="of fakes, made of two reals each"
     )
     group.add_argument(
+        "--whole-face", default="", metavar="NAME,…", help="methods whose forgery map is the whole picture"
+    )
+    group.add_argument(
         "--match-resolution",
         default="",
         metavar="NAME=OTHER,NAME=LOW-HIGH,…",
@@ -99,6 +102,7 @@ def fit_options(arguments: argparse.Namespace) -> FitOptions:
         self_blend=arguments.self_blend,
         swap_blend=arguments.swap_blend,
         match_resolution=parse_resolutions(arguments.match_resolution),
+        whole_face=tuple(filter(None, (name.strip() for name in arguments.whole_face.split(",")))),
         seed=arguments.seed,
     )
     return FitOptions(

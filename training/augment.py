@@ -10,140 +10,19 @@ same :func:`augment` call with the same options, or the augmentation itself beco
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+from training.augment_options import PRESETS, AugmentOptions
 from training.landmarks import check_crop
 from vidscan.records import Image
 
 Rng = np.random.Generator
-
-
-@dataclass(frozen=True, slots=True)
-class AugmentOptions:
-    """How likely (0-1) and how strong each change is; the defaults change nothing.
-
-    ``geometry`` draws rotation (degrees), shift and zoom (shares of the side) together, in one warp.
-    ``light`` draws brightness and contrast (shares) and gamma (share, log scale); ``colour`` draws hue
-    (degrees), saturation (share) and tint (grey levels). ``rescale_min`` is the smallest share of the
-    side to which a crop is reduced before it is enlarged again. ``blur_sigma`` is in pixels,
-    ``noise_sigma`` in grey levels, both upper ends. ``jpeg_quality`` is a closed range; ``jpeg_twice``
-    the probability that a crop that was compressed is compressed once more. ``codec_quality`` is the
-    JPEG quality that stands for a video encoder's. ``cutout_side`` is the longest side of the
-    rectangle, as a share of the crop's.
-    """
-
-    flip: float = 0.0
-    geometry: float = 0.0
-    rotation_deg: float = 10.0
-    shift: float = 0.05
-    zoom: float = 0.10
-    light: float = 0.0
-    brightness: float = 0.2
-    contrast: float = 0.2
-    gamma: float = 0.25
-    colour: float = 0.0
-    hue_deg: float = 12.0
-    saturation: float = 0.3
-    tint: float = 10.0
-    grayscale: float = 0.0
-    cutout: float = 0.0
-    cutout_side: float = 0.35
-    blur: float = 0.0
-    blur_sigma: float = 1.5
-    rescale: float = 0.0
-    rescale_min: float = 0.35
-    noise: float = 0.0
-    noise_sigma: float = 9.0
-    codec: float = 0.0
-    codec_quality: tuple[int, int] = (18, 50)
-    jpeg: float = 0.0
-    jpeg_quality: tuple[int, int] = (30, 95)
-    jpeg_twice: float = 0.25
-
-
-PRESETS: Mapping[str, AugmentOptions] = {
-    "none": AugmentOptions(),
-    # The reference recipe's kind of change: geometry and brightness, no degradation at all.
-    "reference": AugmentOptions(flip=0.5, geometry=1.0, light=1.0, contrast=0.0, gamma=0.0),
-    # For the first thousands of steps: half of the crops keep the fine traces that a network must
-    # learn to see before it can learn to see them through compression.
-    "moderate": AugmentOptions(
-        flip=0.5,
-        geometry=0.7,
-        light=0.4,
-        colour=0.25,
-        grayscale=0.02,
-        cutout=0.05,
-        blur=0.06,
-        rescale=0.2,
-        rescale_min=0.5,
-        noise=0.06,
-        codec=0.06,
-        codec_quality=(30, 60),
-        jpeg=0.3,
-        jpeg_quality=(50, 95),
-        jpeg_twice=0.1,
-    ),
-    # Between the two, with the widest reach: a third of the crops keep their fine traces, the others
-    # are degraded as far as footage from the wild is.
-    "broad": AugmentOptions(
-        flip=0.5,
-        geometry=0.7,
-        light=0.5,
-        brightness=0.25,
-        contrast=0.3,
-        colour=0.4,
-        hue_deg=15.0,
-        saturation=0.5,
-        tint=18.0,
-        grayscale=0.04,
-        cutout=0.06,
-        blur=0.08,
-        rescale=0.3,
-        rescale_min=0.3,
-        noise=0.08,
-        codec=0.1,
-        codec_quality=(20, 55),
-        jpeg=0.35,
-        jpeg_quality=(35, 95),
-        jpeg_twice=0.2,
-    ),
-    # Colours far apart, since broadcasts and old cameras have skins of every colour, and a network that
-    # saw few people takes an odd one for a forgery.
-    "robust": AugmentOptions(
-        flip=0.5,
-        geometry=0.7,
-        light=0.6,
-        brightness=0.25,
-        contrast=0.3,
-        colour=0.6,
-        hue_deg=15.0,
-        saturation=0.5,
-        tint=18.0,
-        grayscale=0.05,
-        cutout=0.08,
-        blur=0.12,
-        rescale=0.35,
-        noise=0.12,
-        codec=0.12,
-        jpeg=0.45,
-    ),
-}
-"""The named sets of options; ``robust`` is what training uses unless told otherwise."""
-
-
-def preset(name: str) -> AugmentOptions:
-    """Returns the options called ``name``; raises ValueError with the known names otherwise."""
-    try:
-        return PRESETS[name]
-    except KeyError:
-        raise ValueError(f"unknown augmentation {name!r}: choose from {', '.join(PRESETS)}") from None
 
 
 def flip(image: Image, rng: Rng) -> Image:
@@ -276,11 +155,12 @@ def noise(image: Image, rng: Rng, largest_sigma: float) -> Image:
     return cv2.add(image, grain, dtype=cv2.CV_8U)
 
 
-_CHROMA_420 = cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420
-_CHROMA_SAMPLINGS = (_CHROMA_420, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444)
+CHROMA_420 = cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420
+_CHROMA_SAMPLINGS = (CHROMA_420, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444)
 
 
-def _through_jpeg(image: Image, quality: int, sampling: int) -> Image:
+def through_jpeg(image: Image, quality: int, sampling: int = CHROMA_420) -> Image:
+    """Compresses as JPEG at ``quality`` (0-100) and decodes again; 4:2:0 is what most software writes."""
     flags = [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, sampling]
     done, data = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), flags)
     if not done:
@@ -295,7 +175,7 @@ def jpeg(image: Image, rng: Rng, quality: tuple[int, int], twice: float = 0.0) -
     """
     for _ in range(1 + (rng.random() < twice)):
         sampling = _CHROMA_SAMPLINGS[int(rng.random() < 0.3)]
-        image = _through_jpeg(image, int(rng.integers(quality[0], quality[1] + 1)), sampling)
+        image = through_jpeg(image, int(rng.integers(quality[0], quality[1] + 1)), sampling)
     return image
 
 
@@ -312,7 +192,7 @@ def codec(image: Image, rng: Rng, quality: tuple[int, int]) -> Image:
     frame = cv2.resize(image, (coded, coded), interpolation=cv2.INTER_LINEAR)
     frame = cv2.copyMakeBorder(frame, down, 0, right, 0, cv2.BORDER_REPLICATE)
     level = int(rng.integers(quality[0], quality[1] + 1))
-    frame = _through_jpeg(frame, level, _CHROMA_420)[down:, right:]
+    frame = through_jpeg(frame, level, CHROMA_420)[down:, right:]
     frame = cv2.GaussianBlur(frame, (3, 3), rng.uniform(0.3, 0.7))
     return cv2.resize(frame, (side, side), interpolation=cv2.INTER_LINEAR)
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from training.augment import PRESETS, AugmentOptions, Rng, augment
+from training.augment import Rng, augment
+from training.augment_options import PRESETS, AugmentOptions
 from training.landmarks import Landmarks
 from training.manifest import open_crop_folder
 from training.selfblend import Mask, self_blend

@@ -15,7 +15,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from training.augment import AugmentOptions, Rng, augment, augment_mask
+from training.augment import Rng, augment, augment_mask
+from training.augment_options import AugmentOptions
+from training.compression import compress_some
 from training.forging import Forgery
 from training.manifest import CropFolder, native_sizes
 from training.sampling import REAL, Sampler, SamplingOptions
@@ -125,7 +127,7 @@ class Views:
             return self._matched(self._read(wanted), wanted, np.random.default_rng([look, 0]))
 
         image = read(row)
-        mask = np.zeros(image.shape[:2], np.float32) if self._sampler.target[row] == REAL else None
+        mask = self._known_mask(row)
         if forgery is not Forgery.NONE:
             assert self._sampler.forger is not None
             image, mask = self._sampler.forger.forge(forgery, row, image, read, rng)
@@ -136,6 +138,20 @@ class Views:
         if mask is not None:
             mask = augment_mask(mask, np.random.default_rng([look, 1]), self._augmentation)
         return augment(image, np.random.default_rng([look, 1]), self._augmentation), mask
+
+    def _known_mask(self, row: int) -> Mask | None:
+        """What of an unforged crop is false: nothing of a real one, all of a wholly synthetic one."""
+        side = self._folder.geometry.input_size
+        if self._sampler.target[row] == REAL:
+            return np.zeros((side, side), np.float32)
+        whole = self._folder.rows[row].method in self._sampler.sampling.whole_face
+        return np.ones((side, side), np.float32) if whole else None
+
+    def compressed(self, images: Sequence[Image], looks: Sequence[int]) -> list[Image]:
+        """The views of one batch, RGB ``uint8[s, s, 3]``, after what is done to a batch as a whole."""
+        if self._augmentation is None:
+            return list(images)
+        return compress_some(images, looks, self._augmentation)
 
     def _sides_to_match(self) -> dict[str, npt.NDArray[np.float64]]:
         """Sides in pixels to which a method's crops may be reduced; one is drawn for each picture."""
@@ -195,7 +211,8 @@ class TrainingBatches:
             self._views(int(row), Forgery(forgery), int(look), seed, masked=self._map_cells > 0)
             for row, forgery, look, seed in zip(drawn.row, drawn.forgery, drawn.look, seeds, strict=True)
         ]
-        images = np.stack([image for image, _ in views]).astype(np.float32)
+        seen = self._views.compressed([image for image, _ in views], drawn.look.tolist())
+        images = np.stack(seen).astype(np.float32)
         if not self._map_cells:
             return Batch(images, drawn.target, drawn.weight)
         masks = [mask for _, mask in views]

@@ -22,7 +22,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from training.augment import shift_colour
+from training.augment import shift_colour, through_jpeg
 from vidscan.image import resize
 from vidscan.records import Image
 
@@ -103,11 +103,7 @@ def _one_by_one(change: Callable[[Image, float, Origin], Image]) -> Change:
 
 
 def _jpeg(picture: Image, quality: float, origin: Origin) -> Image:
-    """JPEG with 4:2:0 chroma, as most software writes it."""
-    half_chroma = cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420
-    flags = [cv2.IMWRITE_JPEG_QUALITY, int(quality), cv2.IMWRITE_JPEG_SAMPLING_FACTOR, half_chroma]
-    _, data = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), flags)
-    return np.asarray(cv2.cvtColor(cv2.imdecode(data, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB), np.uint8)
+    return np.asarray(through_jpeg(picture, int(quality)), np.uint8)
 
 
 def _h264(pictures: Sequence[Image], crf: float, origins: Sequence[Origin]) -> list[Image]:

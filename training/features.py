@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from training.augment import preset
+from training.augment_options import preset
 from training.dataset import Views, in_order
 from training.fit_options import FitOptions
 from training.forging import Forgery
@@ -38,7 +38,18 @@ from vidscan.errors import ModelError, SourceError, UsageError
 
 FOLDER = "features"
 
-_CODE = ("augment", "dataset", "features", "forging", "landmarks", "sampling", "selfblend", "swapblend")
+_CODE = (
+    "augment",
+    "augment_options",
+    "compression",
+    "dataset",
+    "features",
+    "forging",
+    "landmarks",
+    "sampling",
+    "selfblend",
+    "swapblend",
+)
 """The code that makes a view. Between two releases it may change under the same version number."""
 
 
@@ -206,12 +217,15 @@ def _through(
     wanted = [(*view, copy) for view in views for copy in range(options.cache_features)]
 
     def batch(start: int) -> npt.NDArray[np.float32]:
-        padded = np.zeros((size, *base.input_shape[1:]), np.float32)
-        for place, (forgery, row, copy) in enumerate(wanted[start : start + size]):
+        images, looks = [], []
+        for forgery, row, copy in wanted[start : start + size]:
             # The look belongs to row and copy alone, so that twins differ by the forgery alone.
             look = int(np.random.default_rng([options.seed, row, copy, 0]).integers(0, 2**63))
             rng = np.random.default_rng([options.seed, row, copy, 1, int(forgery)])
-            padded[place], _ = pictures(row, forgery, look, rng)
+            images.append(pictures(row, forgery, look, rng)[0])
+            looks.append(look)
+        padded = np.zeros((size, *base.input_shape[1:]), np.float32)
+        padded[: len(images)] = np.stack(pictures.compressed(images, looks))
         return padded
 
     print(f"making features of {len(wanted)} pictures …", file=sys.stderr, flush=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from training.augment import PRESETS
+from training.augment_options import PRESETS
 from training.networks import PHASES, PRECISIONS
 from training.sampling import SamplingOptions
 from training.split import SplitOptions

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from training.augment import preset
+from training.augment_options import preset
 from training.dataset import TrainingBatches
 from training.features import FeatureBatches, cached_features
 from training.fit_options import DEFAULT_EPOCHS, FitOptions

@@ -35,6 +35,7 @@ class SamplingOptions:
     ``match_resolution`` maps a method to ``(low, high)``: its crops are reduced to a random side in
     this range (pixels) before they are enlarged again; or to another method's name, whose crops' own
     sides are then drawn. Crops that are smaller already are left alone.
+    ``whole_face`` names the methods that synthesise whole pictures: all of their forgery map is forged.
     """
 
     batch_size: int = 16
@@ -43,6 +44,7 @@ class SamplingOptions:
     self_blend: float = 0.0
     swap_blend: float = 0.0
     match_resolution: Mapping[str, tuple[float, float] | str] = field(default_factory=dict)
+    whole_face: tuple[str, ...] = ()
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -122,6 +124,7 @@ class Sampler:
     def _refuse_unknown_methods(self) -> None:
         known = {row.method for row in self._folder.rows}
         named = set(self.sampling.method_weights) | set(self.sampling.match_resolution)
+        named |= set(self.sampling.whole_face)
         named |= {source for source in self.sampling.match_resolution.values() if isinstance(source, str)}
         if unknown := sorted(named - known):
             raise UsageError(f"no crops of {', '.join(unknown)}; the folder has {', '.join(sorted(known))}")

@@ -10,7 +10,7 @@ import pytest
 from made_crops import SIZE, make_crop_folder
 
 from training import dataset, forging
-from training.augment import AugmentOptions, preset
+from training.augment_options import AugmentOptions, preset
 from training.dataset import TrainingBatches, in_order, reduce_resolution
 from training.manifest import open_crop_folder
 from training.sampling import FAKE, REAL, SamplingOptions
@@ -182,6 +182,33 @@ def test_maps_say_what_was_forged_and_where_nobody_knows(folder, monkeypatch):
     assert batches(folder).batch(0).map is None
 
 
+def test_the_map_of_a_whole_synthetic_face_is_all_forged(folder):
+    loader = TrainingBatches(
+        folder, range(len(folder.rows)), SamplingOptions(20, whole_face=("stylegan256",)), None, 4
+    )
+    methods = {dataset.CropReader(folder)(i).tobytes(): row.method for i, row in enumerate(folder.rows)}
+    seen = set()
+    for step in range(5):
+        batch = loader.batch(step)
+        for image, cells, known in zip(batch.image, batch.map, batch.map_weight, strict=True):
+            method = methods[image.astype(np.uint8).tobytes()]
+            seen.add(method)
+            if method == "stylegan256":
+                assert known
+                assert (cells == 1).all()
+            elif method in ("deepfakes", "faceswap"):
+                assert not known
+            else:
+                assert known
+                assert not cells.any()
+    assert {"stylegan256", "deepfakes", "original"} <= seen
+
+
+def test_batches_are_compressed_where_the_augmentation_says_so(folder):
+    plain, coded = (batches(folder, AugmentOptions(h264=share)).batch(0).image for share in (0.0, 1.0))
+    assert (np.abs(plain - coded).reshape(len(plain), -1).max(axis=1) > 0).all()
+
+
 def test_self_blending_without_landmarks_is_refused(folder):
     with pytest.raises(UsageError, match="no landmarks"):
         batches(replace(folder, landmarks=None), self_blend=0.1)
@@ -228,7 +255,11 @@ def test_reducing_resolution_removes_detail_and_leaves_small_pictures_alone():
 
 @pytest.mark.parametrize(
     "sampling",
-    [{"method_weights": {"lipsync": 1.0}}, {"match_resolution": {"ffhq512": "ffhq128"}}],
+    [
+        {"method_weights": {"lipsync": 1.0}},
+        {"match_resolution": {"ffhq512": "ffhq128"}},
+        {"whole_face": ("lipsync",)},
+    ],
 )
 def test_an_unknown_method_is_refused(folder, sampling):
     with pytest.raises(UsageError, match="no crops of"):

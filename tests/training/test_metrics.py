@@ -167,3 +167,13 @@ def test_clusters_of_different_sizes_are_kept_whole():
 
     metrics.bootstrap_interval(look, fake, score, clusters=clusters, rounds=200)
     assert seen == {(0, 0), (0, 2, 5), (2, 2, 5, 5)}
+
+
+def test_perfect_probabilities_of_twenty_clips_have_a_calibration_error_of_a_fifth():
+    """What training/README.md says of small tests."""
+    rng = np.random.default_rng(0)
+    errors = []
+    for _ in range(300):
+        probability = rng.random(20)
+        errors.append(metrics.calibration_error(rng.random(20) < probability, probability))
+    assert np.mean(errors) == pytest.approx(0.2, abs=0.05)

@@ -1,4 +1,4 @@
-"""The ``vidscan-train`` command: crops, sheet, fit, calibrate, evaluate."""
+"""The ``vidscan-train`` command: crops, sheet, fit, average, calibrate, evaluate."""
 
 from __future__ import annotations
 
@@ -37,6 +37,7 @@ def build_parser() -> argparse.ArgumentParser:
         ("crops", "cut face crops out of labelled clips and stills", add_crops_arguments, run_crops),
         ("sheet", "draw what augmentation and blending make", add_sheet_arguments, run_sheet),
         ("fit", "train a network on crops", arguments.add_fit_arguments, arguments.run_fit),
+        ("average", "average the weights of related checkpoints", add_average_arguments, run_average),
         (
             "calibrate",
             "fit probabilities and thresholds on the validation clips",
@@ -55,6 +56,21 @@ def build_parser() -> argparse.ArgumentParser:
         command.add_argument("--verbose", action="store_true", help="show tracebacks of errors")
         command.set_defaults(command=run)
     return parser
+
+
+def add_average_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the flags of ``vidscan-train average``."""
+    parser.add_argument("out", type=Path, metavar="OUT", help="the checkpoint to write")
+    parser.add_argument("checkpoints", type=Path, nargs="+", metavar="CHECKPOINT", help="two or more")
+
+
+def run_average(flags: argparse.Namespace) -> int:
+    """``vidscan-train average``."""
+    from training.soup import average_checkpoints
+
+    average_checkpoints(flags.checkpoints, flags.out)
+    print(f"{flags.out}: the mean of {len(flags.checkpoints)} checkpoints; calibrate it before use")
+    return EXIT_OK
 
 
 def add_crops_arguments(parser: argparse.ArgumentParser) -> None:

@@ -59,6 +59,10 @@ def _level(score: float) -> int:
     return min(len(LEVELS) - 1, int(score * len(LEVELS)))
 
 
+_SMALLEST_STEP_S = 1e-6
+"""No frame rate reaches this: a smaller step is a damaged time, and would make infinitely many blocks."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Scale:
     """How time falls on blocks: ``cells`` blocks of ``cell_s`` seconds, ``stretch`` columns each.
@@ -81,7 +85,9 @@ class _Scale:
         steps = [later - earlier for earlier, later in pairwise(times) if later > earlier]
         if frames > len(times):  # steps over moments without a face are 2, 3, … times the sampling step
             steps = [step for step in steps if step < 1.7 * mean_s]
-        step_s = (fmean(steps) if steps else mean_s) or 1.0
+        step_s = fmean(steps) if steps else mean_s
+        if step_s < _SMALLEST_STEP_S:
+            step_s = 1.0
         end_s = max(duration or 0.0, last + step_s)
         cell_s = step_s * max(1, math.ceil(end_s / step_s / columns - 1e-6))
         needed = max(round(end_s / cell_s), int((last + step_s / 2) / cell_s) + 1)

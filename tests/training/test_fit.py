@@ -240,7 +240,7 @@ def test_a_loss_that_is_no_number_ends_the_training(made, tmp_path):
         {"precision": "int8"},
         {"images": 0},
         {"average": 1.0},
-        {"augmentation": "wild"},
+        {"augmentation": "gentle"},
         {"map_loss": -1.0},
         {"teacher_weight": 1.5},
     ],

@@ -197,8 +197,11 @@ def codec(image: Image, rng: Rng, quality: tuple[int, int]) -> Image:
     return cv2.resize(frame, (side, side), interpolation=cv2.INTER_LINEAR)
 
 
-def _steps(options: AugmentOptions) -> tuple[tuple[float, Callable[..., Image], tuple[Any, ...]], ...]:
-    # The order is the picture's own history: scene, light, camera, then file after file.
+_Steps = tuple[tuple[float, Callable[..., Image], tuple[Any, ...]], ...]
+
+
+def _scene_steps(options: AugmentOptions) -> _Steps:
+    """What changes what is to be seen; :func:`augment_mask` relies on the first two being first."""
     o = options
     return (
         (o.flip, flip, ()),
@@ -207,6 +210,13 @@ def _steps(options: AugmentOptions) -> tuple[tuple[float, Callable[..., Image], 
         (o.colour, colour, (o.hue_deg, o.saturation, o.tint)),
         (o.grayscale, grayscale, ()),
         (o.cutout, cutout, (o.cutout_side,)),
+    )
+
+
+def _degrading_steps(options: AugmentOptions) -> _Steps:
+    """What a lens, a sensor and one file after the other take away, in the order of a picture's history."""
+    o = options
+    return (
         (o.blur, blur, (o.blur_sigma,)),
         (o.noise, noise, (o.noise_sigma,)),
         (o.rescale, rescale, (o.rescale_min,)),
@@ -230,11 +240,17 @@ def augment(image: Image, rng: Rng, options: AugmentOptions = PRESETS["robust"])
         ValueError: if ``image`` is not a square ``uint8`` RGB picture.
     """
     check_crop(image)
-    changed = image
-    for probability, change, strengths in _steps(options):
-        if rng.random() < probability:
-            changed = change(changed, rng, *strengths)
+    changed = _applied(_scene_steps(options), image, rng)
+    if not (options.intact > 0 and rng.random() < options.intact):
+        changed = _applied(_degrading_steps(options), changed, rng)
     return image.copy() if changed is image else np.ascontiguousarray(changed)
+
+
+def _applied(steps: _Steps, image: Image, rng: Rng) -> Image:
+    for probability, change, strengths in steps:
+        if rng.random() < probability:
+            image = change(image, rng, *strengths)
+    return image
 
 
 def augment_mask(mask: npt.NDArray[np.float32], rng: Rng, options: AugmentOptions) -> npt.NDArray[np.float32]:

@@ -20,6 +20,8 @@ class AugmentOptions:
     rectangle, as a share of the crop's. ``h264`` is the share of a batch that goes through a real
     encoder, at a CRF of the closed range ``h264_crf`` and with a side of ``h264_smallest`` of the crop's
     at least; it needs ffmpeg, and is done by :mod:`training.compression`.
+    ``intact`` is the share of crops that lens and files leave alone (from blur to JPEG; not H.264): the
+    fingerprint of a generator lies in traces so fine that the mildest of those takes them away.
     """
 
     flip: float = 0.0
@@ -52,6 +54,7 @@ class AugmentOptions:
     h264: float = 0.0
     h264_crf: tuple[int, int] = (22, 42)
     h264_smallest: float = 0.35
+    intact: float = 0.0
 
 
 _BROAD = AugmentOptions(
@@ -76,6 +79,8 @@ _BROAD = AugmentOptions(
     jpeg_quality=(35, 95),
     jpeg_twice=0.2,
 )
+
+_WILD = replace(_BROAD, rescale=0.25, codec=0.04, jpeg=0.3, h264=0.25)
 
 PRESETS: Mapping[str, AugmentOptions] = {
     "none": AugmentOptions(),
@@ -104,7 +109,9 @@ PRESETS: Mapping[str, AugmentOptions] = {
     # are degraded as far as footage from the wild is.
     "broad": _BROAD,
     # `broad` with real H.264 instead of most of its stand-in: what phones and sites make of a clip.
-    "wild": replace(_BROAD, rescale=0.25, codec=0.04, jpeg=0.3, h264=0.25),
+    "wild": _WILD,
+    # `wild` for every other crop, so that whole synthetic faces are known by their fine traces too.
+    "mixed": replace(_WILD, intact=0.5),
     # Colours far apart, since broadcasts and old cameras have skins of every colour, and a network that
     # saw few people takes an odd one for a forgery.
     "robust": AugmentOptions(

@@ -190,7 +190,7 @@ def test_wrong_pictures_are_refused_in_words(image, words):
 
 def test_preset_by_name():
     assert preset("robust") is PRESETS["robust"]
-    with pytest.raises(ValueError, match=r"gentle.*none, reference, moderate, broad, wild, robust"):
+    with pytest.raises(ValueError, match=r"gentle.*none, reference, moderate, broad, wild, mixed, robust"):
         preset("gentle")
 
 
@@ -198,10 +198,21 @@ def test_defaults_are_the_none_preset_and_every_probability_is_tested():
     options = PRESETS["none"]
     steps = {field.name for field in fields(options) if getattr(options, field.name) == 0.0}
     # H.264 is done to a batch: test_compression.py.
-    assert steps == {*CHANGES, *COMPRESSIONS, "h264"}
+    assert steps == {*CHANGES, *COMPRESSIONS, "h264", "intact"}
 
 
-@pytest.mark.parametrize("name", ["moderate", "broad", "wild", "robust"])
+def test_the_share_asked_for_keeps_its_fine_traces():
+    image = textured(96)
+    degraded = replace(PRESETS["none"], noise=1.0, jpeg=1.0)
+    for share in (0.0, 0.5, 1.0):
+        options = replace(degraded, intact=share)
+        kept = [np.array_equal(augment(image, np.random.default_rng(s), options), image) for s in range(200)]
+        assert np.mean(kept) == pytest.approx(share, abs=0.12)
+    flipped = augment(image, np.random.default_rng(1), replace(degraded, flip=1.0, intact=1.0))
+    assert np.array_equal(flipped, image[:, ::-1])
+
+
+@pytest.mark.parametrize("name", ["moderate", "broad", "wild", "mixed", "robust"])
 def test_a_mask_moves_with_its_picture(name):
     mask = np.zeros((96, 96), np.float32)
     mask[20:50, 15:40] = 1.0

@@ -100,7 +100,7 @@ def test_program_does_not_know_its_tests():
         ("imageio_ffmpeg", {"vidscan.ffmpeg"}),
         ("subprocess", {"vidscan.ffmpeg", "vidscan.ffmpeg_encode"}),
         ("ray", {"vidscan.engines.ray_engine"}),
-        ("argparse", {"vidscan.cli"}),
+        ("argparse", {"vidscan.arguments", "vidscan.cli"}),
     ],
 )
 def test_library_lives_in_one_module(library: str, owners: set[str]):

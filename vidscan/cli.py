@@ -1,48 +1,33 @@
-"""Flags -> options -> engine -> writer -> exit code. No logic of its own, nothing heavy imported."""
+"""Options -> engine -> writer -> exit code. No logic of its own, nothing heavy imported."""
 
 from __future__ import annotations
 
-import argparse
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vidscan import __version__, sources
+from vidscan import sources
+from vidscan.arguments import build_parser, scan_options
 from vidscan.errors import VidscanError
-from vidscan.options import (
-    BatchingOptions,
-    DetectionOptions,
-    ModelOptions,
-    SamplingOptions,
-    ScanOptions,
-    VerdictOptions,
-)
+from vidscan.options import ScanOptions
 from vidscan.records import Label, Report, Source, SourceKind, Status
 
 if TYPE_CHECKING:
+    from argparse import Namespace
+
     from vidscan.model import LoadedModel
     from vidscan.report.destination import Destination
 
 EXIT_OK, EXIT_SOME_FAILED, EXIT_USAGE, EXIT_FAKE, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
-
-EXIT_CODES = """\
-exit codes:
-  0  everything was analysed
-  1  some input failed (the report says which and why)
-  2  wrong usage: nothing was analysed
-  3  something is FAKE, where --fail-on fake asks for it
-  130  interrupted (what was finished is in the report)
-"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The ``vidscan`` command; returns its exit code."""
     flags = build_parser().parse_args(arguments)
     try:
-        return int(flags.command(flags))
+        return _COMMANDS[flags.command](flags)
     except VidscanError as error:
         complain(error, verbose=flags.verbose)
         return EXIT_SOME_FAILED if flags.started else EXIT_USAGE
@@ -60,120 +45,22 @@ def complain(error: BaseException, *, verbose: bool) -> None:
     print(f"vidscan: {visible(str(error))}", file=sys.stderr)
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """The command line's grammar."""
-    parser = argparse.ArgumentParser(
-        prog="vidscan",
-        description="Tells whether the faces in a video were synthesised, when, and which.",
-        epilog=EXIT_CODES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--version", action="version", version=f"vidscan {__version__}")
-    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-
-    run = _add_command(commands, "run", "scan clips", run_clips)
-    run.add_argument("paths", nargs="+", type=Path, metavar="CLIP")
-    _add_scan_flags(run, video=True)
-
-    folder = _add_command(commands, "dir", "scan all clips and stills in a folder", run_folder)
-    folder.add_argument("folder", type=Path, metavar="FOLDER")
-    folder.add_argument("--recursive", action="store_true", help="look into subfolders too")
-    _add_scan_flags(folder, video=True)
-
-    image = _add_command(commands, "image", "scan stills", run_stills)
-    image.add_argument("paths", nargs="+", type=Path, metavar="STILL")
-    _add_scan_flags(image, video=False)
-
-    doctor = _add_command(commands, "doctor", "check the installation", run_doctor)
-    doctor.add_argument("--model", type=Path, metavar="PATH", help="check this checkpoint")
-    doctor.add_argument("-v", "--verbose", action="store_true", help="show tracebacks")
-    return parser
-
-
-def _add_command(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser],
-    name: str,
-    help_text: str,
-    function: Callable[[argparse.Namespace], int],
-) -> argparse.ArgumentParser:
-    parser = commands.add_parser(
-        name,
-        help=help_text,
-        description=help_text[0].upper() + help_text[1:] + ".",
-        epilog=EXIT_CODES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    # ``started`` turns True with the work: an error before it is wrong usage, one after it a failure.
-    parser.set_defaults(command=function, started=False)
-    return parser
-
-
-def _add_scan_flags(parser: argparse.ArgumentParser, *, video: bool) -> None:
-    if video:
-        parser.add_argument(
-            "--fps", type=float, default=2.0, metavar="N", help="frames to look at per second (default 2)"
-        )
-    parser.add_argument(
-        "--model",
-        type=Path,
-        action="append",
-        default=[],
-        metavar="PATH",
-        help="a .keras checkpoint (default: the one that ships); given several times, an ensemble of them",
-    )
-    parser.add_argument(
-        "--report", metavar="OUT", help="write the report to OUT.json or OUT.csv; - for JSON on stdout"
-    )
-    parser.add_argument(
-        "--batch-size", type=int, default=32, metavar="N", help="faces scored at once (default 32)"
-    )
-    parser.add_argument(
-        "--min-confidence", type=float, default=0.5, metavar="P", help="least sure detection taken (0.5)"
-    )
-    parser.add_argument(
-        "--min-face", type=int, default=32, metavar="PX", help="smallest face taken, in pixels (32)"
-    )
-    parser.add_argument(
-        "--fake-threshold", type=float, metavar="P", help="FAKE from here (default: the card's)"
-    )
-    parser.add_argument(
-        "--real-threshold", type=float, metavar="P", help="REAL up to here (default: the card's)"
-    )
-    parser.add_argument("--fail-on", choices=["fake"], help="exit with 3 when something is FAKE")
-    loudness = parser.add_mutually_exclusive_group()
-    loudness.add_argument("-q", "--quiet", action="store_true", help="print errors only")
-    loudness.add_argument(
-        "-v", "--verbose", action="store_true", help="print timings, and tracebacks of errors"
-    )
-
-
-def scan_options(flags: argparse.Namespace) -> ScanOptions:
-    """The options that the flags ask for; raises UsageError where one cannot work."""
-    return ScanOptions(
-        sampling=SamplingOptions(getattr(flags, "fps", SamplingOptions().fps)),
-        detection=DetectionOptions(flags.min_confidence, flags.min_face),
-        batching=BatchingOptions(flags.batch_size),
-        model=ModelOptions(tuple(flags.model)),
-        verdict=VerdictOptions(flags.fake_threshold, flags.real_threshold),
-    )
-
-
-def run_clips(flags: argparse.Namespace) -> int:
+def run_clips(flags: Namespace) -> int:
     """``vidscan run``."""
     return _scan(flags, lambda: sources.from_paths(flags.paths))
 
 
-def run_stills(flags: argparse.Namespace) -> int:
+def run_stills(flags: Namespace) -> int:
     """``vidscan image``."""
     return _scan(flags, lambda: sources.from_paths(flags.paths, SourceKind.IMAGE))
 
 
-def run_folder(flags: argparse.Namespace) -> int:
+def run_folder(flags: Namespace) -> int:
     """``vidscan dir``."""
     return _scan(flags, lambda: sources.from_folder(flags.folder, recursive=flags.recursive))
 
 
-def run_doctor(flags: argparse.Namespace) -> int:
+def run_doctor(flags: Namespace) -> int:
     """``vidscan doctor``."""
     from rich.console import Console
 
@@ -182,7 +69,15 @@ def run_doctor(flags: argparse.Namespace) -> int:
     return EXIT_OK if print_diagnosis(Console(), flags.model) else EXIT_SOME_FAILED
 
 
-def _scan(flags: argparse.Namespace, find: Callable[[], list[Source]]) -> int:
+_COMMANDS: Mapping[str, Callable[[Namespace], int]] = {
+    "run": run_clips,
+    "dir": run_folder,
+    "image": run_stills,
+    "doctor": run_doctor,
+}
+
+
+def _scan(flags: Namespace, find: Callable[[], list[Source]]) -> int:
     """Finds out all that can be wrong before the work, then scans, writes and shows the outcome."""
     from rich.console import Console
 
@@ -210,12 +105,12 @@ def _scan(flags: argparse.Namespace, find: Callable[[], list[Source]]) -> int:
             reports.append(report)
             if flags.quiet and report.error is not None:
                 print(f"vidscan: {visible(report.error.message)}", file=sys.stderr)
-            if flags.command is not run_folder:
+            if flags.command != "dir":
                 text.print_report(console, report)
                 console.print()
     finally:
         # Also after Ctrl-C or a failure: what was finished is kept.
-        if flags.command is run_folder and reports:
+        if flags.command == "dir" and reports:
             text.print_summary(console, reports)
         if flags.verbose and reports:
             text.print_timings(console, reports)
@@ -229,7 +124,7 @@ def _scan(flags: argparse.Namespace, find: Callable[[], list[Source]]) -> int:
 
 
 def _reports(
-    found: Sequence[Source], options: ScanOptions, models: Sequence[LoadedModel], flags: argparse.Namespace
+    found: Sequence[Source], options: ScanOptions, models: Sequence[LoadedModel], flags: Namespace
 ) -> Iterator[Report]:
     """The reports as they are finished, under a progress display on stderr."""
     from rich.console import Console

@@ -306,12 +306,32 @@ class ModelCard:
         return Geometry(self.input_size, self.margin)
 
 
+Heat = npt.NDArray[np.float32]
+"""How much each part of a crop speaks for a forgery, ``float32[cells, cells]``, 0-1."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EvidenceCrop:
+    """A scored face that is kept to be looked at.
+
+    ``image`` is the crop as the network saw it, RGB ``uint8[size, size, 3]``; ``heat`` its Grad-CAM map,
+    None where none was asked for.
+    """
+
+    track: int
+    frame_index: int
+    time_s: float
+    fake_probability: float
+    image: Image
+    heat: Heat | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Report:
     """Everything said about one source. ``options`` echoes what the scan was asked to do.
 
     ``members`` are the cards of an ensemble's members, whose whole ``model_card`` describes; empty for
-    one model.
+    one model. ``evidence`` holds faces to look at, where they were asked for.
     """
 
     source: Source
@@ -325,3 +345,4 @@ class Report:
     model_card: ModelCard
     error: ErrorInfo | None = None
     members: tuple[ModelCard, ...] = ()
+    evidence: tuple[EvidenceCrop, ...] = ()

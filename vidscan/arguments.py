@@ -1,0 +1,136 @@
+"""What the command line understands, and the options that its flags ask for. Nothing is done here."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from vidscan import __version__
+from vidscan.options import (
+    BatchingOptions,
+    DetectionOptions,
+    ModelOptions,
+    SamplingOptions,
+    ScanOptions,
+    VerdictOptions,
+)
+
+EXIT_CODES = """\
+exit codes:
+  0  everything was analysed
+  1  some input failed (the report says which and why)
+  2  wrong usage: nothing was analysed
+  3  something is FAKE, where --fail-on fake asks for it
+  130  interrupted (what was finished is in the report)
+"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line's grammar."""
+    parser = argparse.ArgumentParser(
+        prog="vidscan",
+        description="Tells whether the faces in a video were synthesised, when, and which.",
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"vidscan {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    run = _add_command(commands, "run", "scan clips")
+    run.add_argument("paths", nargs="+", type=Path, metavar="CLIP")
+    _add_scan_flags(run, video=True)
+
+    folder = _add_command(commands, "dir", "scan all clips and stills in a folder")
+    folder.add_argument("folder", type=Path, metavar="FOLDER")
+    folder.add_argument("--recursive", action="store_true", help="look into subfolders too")
+    _add_scan_flags(folder, video=True)
+
+    image = _add_command(commands, "image", "scan stills")
+    image.add_argument("paths", nargs="+", type=Path, metavar="STILL")
+    _add_scan_flags(image, video=False)
+
+    doctor = _add_command(commands, "doctor", "check the installation")
+    doctor.add_argument("--model", type=Path, metavar="PATH", help="check this checkpoint")
+    doctor.add_argument("-v", "--verbose", action="store_true", help="show tracebacks")
+    return parser
+
+
+def _add_command(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, help_text: str
+) -> argparse.ArgumentParser:
+    parser = commands.add_parser(
+        name,
+        help=help_text,
+        description=help_text[0].upper() + help_text[1:] + ".",
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    # ``started`` turns True with the work: an error before it is wrong usage, one after it a failure.
+    parser.set_defaults(command=name, started=False)
+    return parser
+
+
+def _add_scan_flags(parser: argparse.ArgumentParser, *, video: bool) -> None:
+    if video:
+        parser.add_argument(
+            "--fps", type=float, default=2.0, metavar="N", help="frames to look at per second (default 2)"
+        )
+    _add_model_flags(parser)
+    _add_output_flags(parser)
+    _add_judgement_flags(parser)
+    _add_loudness_flags(parser)
+
+
+def _add_model_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--model",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="PATH",
+        help="a .keras checkpoint (default: the one that ships); given several times, an ensemble of them",
+    )
+    parser.add_argument(
+        "--batch-size", type=int, default=32, metavar="N", help="faces scored at once (default 32)"
+    )
+
+
+def _add_output_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--report", metavar="OUT", help="write the report to OUT.json or OUT.csv; - for JSON on stdout"
+    )
+    parser.add_argument("--fail-on", choices=["fake"], help="exit with 3 when something is FAKE")
+
+
+def _add_judgement_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--min-confidence", type=float, default=0.5, metavar="P", help="least sure detection taken (0.5)"
+    )
+    parser.add_argument(
+        "--min-face", type=int, default=32, metavar="PX", help="smallest face taken, in pixels (32)"
+    )
+    parser.add_argument(
+        "--fake-threshold", type=float, metavar="P", help="FAKE from here (default: the card's)"
+    )
+    parser.add_argument(
+        "--real-threshold", type=float, metavar="P", help="REAL up to here (default: the card's)"
+    )
+
+
+def _add_loudness_flags(parser: argparse.ArgumentParser) -> None:
+    loudness = parser.add_mutually_exclusive_group()
+    loudness.add_argument("-q", "--quiet", action="store_true", help="print errors only")
+    loudness.add_argument(
+        "-v", "--verbose", action="store_true", help="print timings, and tracebacks of errors"
+    )
+
+
+def scan_options(flags: argparse.Namespace) -> ScanOptions:
+    """The options that the flags ask for; raises UsageError where one cannot work."""
+    return ScanOptions(
+        sampling=SamplingOptions(getattr(flags, "fps", SamplingOptions().fps)),
+        detection=DetectionOptions(flags.min_confidence, flags.min_face),
+        batching=BatchingOptions(flags.batch_size),
+        model=ModelOptions(tuple(flags.model)),
+        verdict=VerdictOptions(flags.fake_threshold, flags.real_threshold),
+    )

@@ -13,36 +13,39 @@ import functools
 import os
 import queue
 import re
+import secrets
 import shutil
 import subprocess
-import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
-import numpy as np
-
+from vidscan.child_process import Child, Stalled, memory_limit
 from vidscan.errors import DecodeError, SourceError, VidscanError
+from vidscan.ffmpeg_output import MAX_PIXELS, MAX_WORDS, Complaints, failure, read_ppm
 from vidscan.records import Image
 
 STALL_TIMEOUT_S = 120.0
 """A decoder that gives neither a frame nor a word for this long is taken for hung and ended."""
 
-MAX_LINES_KEPT = 200
-"""Lines of ffmpeg's words that are kept to find the cause of a failure in."""
+FRAMES_PER_BYTE = 1
+"""A file that gives more frames than this for each of its bytes repeats itself to keep the scan busy: the
+index of any container takes several bytes a frame."""
+
+DEMUXERS = (
+    "mov,matroska,avi,asf,flv,gif,mpegts,mpeg,mpegvideo,mxf,ogg,"
+    "h264,hevc,m4v,av1,obu,ivf,mjpeg,dv,nut,yuv4mpegpipe,aac,ac3,flac,mp3,wav"
+)
+"""Formats that are read, in ffmpeg's words. None of them opens another file, as playlists (HLS, DASH,
+ffconcat, SDP) and numbered series of pictures do. Sound is among them so that its files can be named
+as such."""
 
 # Matched at the start of a line, since a file's name, which ffmpeg prints too, may say anything.
 _DURATION = re.compile(r"^ *Duration: (\d+):(\d\d):(\d\d(?:\.\d+)?)", re.MULTILINE)
-_VIDEO_STREAM = re.compile(
-    r"^ *Stream #\d+:\d+.*?: Video: (?P<codec>\w+).*?, (?P<w>\d{1,5})x(?P<h>\d{1,5})"
-    r"(?!.*\(attached pic\))",  # the cover of a song is no video
-    re.MULTILINE,
-)
-_AUDIO_STREAM = re.compile(r"^ *Stream #\d+:\d+.*?: Audio:", re.MULTILINE)
-# Anywhere in a line: where another thread of ffmpeg is amid a line of its own, this one goes on there.
-_SHOWINFO_TIME = re.compile(r"n: *\d+ pts: *\S+ +pts_time: *(\S+)")
-_HARMLESS = re.compile(r"Parsed_showinfo|detected only with low score")
+_STREAM = re.compile(r" *Stream #\d+:\d+")
+_SIZE = re.compile(r", (?P<w>\d{1,5})x(?P<h>\d{1,5})")
+_AUDIO_STREAM = re.compile(r"^ *Stream #\d+:\d+[^\n]*: Audio:", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +102,10 @@ def passthrough_option(program: str) -> dict[str, str]:
     return {"fps_mode": "passthrough"}
 
 
-_LOCAL_ONLY = ("-protocol_whitelist", "file")
+# What a file may make ffmpeg open (itself alone) and how large a picture it may make it decode.
+INPUT_LIMITS = (
+    *("-protocol_whitelist", "file", "-format_whitelist", DEMUXERS, "-max_pixels", str(MAX_PIXELS)),
+)
 
 
 def local_name(path: Path) -> str:
@@ -114,51 +120,58 @@ def probe(path: Path) -> MediaInfo:
         SourceError: the file holds no video (audio only, say).
         DecodeError: ffmpeg cannot make sense of the file.
     """
-    arguments = [find_program(), "-hide_banner", "-nostdin", *_LOCAL_ONLY]
+    command = [find_program(), "-hide_banner", "-nostdin", *INPUT_LIMITS, "-i", local_name(path)]
     try:
-        answer = subprocess.run(
-            [*arguments, "-i", local_name(path)],
-            capture_output=True,
-            stdin=subprocess.DEVNULL,
-            timeout=STALL_TIMEOUT_S,
-            check=False,
-        ).stderr.decode("utf-8", "replace")
-    except subprocess.TimeoutExpired as error:
+        with _start(command) as child:
+            words = child.read(MAX_WORDS, time.monotonic() + STALL_TIMEOUT_S, child.stderr)
+    except Stalled as error:
         raise DecodeError(
             f"{path}: ffmpeg did not finish reading the header within {STALL_TIMEOUT_S:.0f} s: "
             "re-encode the file or leave it out"
         ) from error
-    stream = _VIDEO_STREAM.search(answer)
+    answer = words.decode("utf-8", "replace")
+    stream = _video_stream(answer)
     if stream is None:
         if _AUDIO_STREAM.search(answer):
             raise SourceError(f"{path}: holds audio but no video: give a file with pictures")
-        raise DecodeError(
-            f"{path}: no video that ffmpeg can read ({_cause(answer.splitlines())}): check the file"
-        )
+        raise failure(path, "no video that ffmpeg can read", "check the file", answer.splitlines())
     duration = _DURATION.search(answer)
     seconds = None
     if duration is not None:
         seconds = int(duration[1]) * 3600 + int(duration[2]) * 60 + float(duration[3])
-    return MediaInfo(seconds, stream["codec"], int(stream["w"]), int(stream["h"]))
+    return MediaInfo(seconds, *stream)
 
 
-def _cause(lines: list[str]) -> str:
-    """What ffmpeg complains of first: what comes after follows from it.
+def _video_stream(answer: str) -> tuple[str, int, int] | None:
+    """Codec, width and height of the first video that is no song's cover.
 
-    Complaints begin with the module's name in brackets. Where there is none, the last line says most.
+    Step by step: one expression for it all takes ages over a line that was made for that.
     """
-    complaints = [line for line in lines if line.startswith("[") and not _HARMLESS.search(line)]
-    line = complaints[0] if complaints else next((line for line in reversed(lines) if line.strip()), "")
-    text = re.sub(r"^(\[[^]]*\]\s*)+", "", line).strip().rstrip(".")
-    return re.sub(r"file:\S.*?: (?=\S)", "", text)[:160] or "no reason given"
+    for line in answer.splitlines():
+        if _STREAM.match(line) and "(attached pic)" not in line:
+            told = line.partition(": Video: ")[2]
+            codec, size = re.match(r"\w+", told), _SIZE.search(told)
+            if codec is not None and size is not None:
+                return codec[0], int(size["w"]), int(size["h"])
+    return None
 
 
-def _command(path: Path, fps: float) -> list[str]:
+def _start(command: list[str]) -> Child:
+    try:
+        return Child(command, memory=memory_limit())
+    except OSError as error:
+        raise VidscanError(
+            f"{command[0]} cannot be run ({error.strerror}): set VIDSCAN_FFMPEG to another ffmpeg"
+        ) from error
+
+
+def _command(path: Path, fps: float, mark: str) -> list[str]:
     """The command that writes one PPM a sampled frame to standard output.
 
     The first frame in each period of 1/fps seconds is taken, by the stream's own clock, so nothing
     drifts and a variable frame rate needs no care. The small term keeps a time that sits on the
-    edge of a period, such as 0.5 s stored as 0.49999, on the right side of it.
+    edge of a period, such as 0.5 s stored as 0.49999, on the right side of it. ``mark`` becomes the
+    name of the filter that tells the times.
     """
     import ffmpeg
 
@@ -169,7 +182,7 @@ def _command(path: Path, fps: float) -> list[str]:
         # ffmpeg-python cannot take a name that is no UTF-8: it is put in afterwards. V: no cover pictures.
         ffmpeg.input("INPUT")["V"]
         .filter("select", f"isnan(prev_selected_t)+gt({period},{previous})")
-        .filter("showinfo", checksum=0)
+        .filter(f"showinfo@{mark}", checksum=0)
         .output(
             "pipe:1",
             format="image2pipe",
@@ -182,31 +195,7 @@ def _command(path: Path, fps: float) -> list[str]:
     )
     compiled = [str(part) for part in stream.compile(cmd=program)]
     place = compiled.index("INPUT")
-    return [*compiled[: place - 1], *_LOCAL_ONLY, "-i", local_name(path), *compiled[place + 1 :]]
-
-
-class _Complaints(threading.Thread):
-    """Reads ffmpeg's stderr: frame times into ``times``, the first other lines into ``lines``.
-
-    Frame times come after the line "Stream mapping:"; what the file itself says (its name, its title)
-    is printed before, and cannot be taken for one.
-    """
-
-    def __init__(self, stream: IO[bytes]) -> None:
-        super().__init__(name="ffmpeg-stderr", daemon=True)
-        self._stream = stream
-        self.times: queue.SimpleQueue[float | None] = queue.SimpleQueue()
-        self.lines: list[str] = []
-
-    def run(self) -> None:
-        decoding = False
-        for raw in self._stream:
-            line = raw.decode("utf-8", "replace").rstrip()
-            decoding = decoding or line == "Stream mapping:"
-            if decoding and (time := _SHOWINFO_TIME.search(line)) is not None:
-                self.times.put(float(time[1]) if time[1] not in ("NOPTS", "nan") else None)
-            elif len(self.lines) < MAX_LINES_KEPT:  # a damaged clip can give thousands
-                self.lines.append(line)
+    return [*compiled[: place - 1], *INPUT_LIMITS, "-i", local_name(path), *compiled[place + 1 :]]
 
 
 def stream_frames(path: Path, fps: float) -> Iterator[tuple[float, Image]]:
@@ -226,46 +215,48 @@ def stream_frames(path: Path, fps: float) -> Iterator[tuple[float, Image]]:
         DecodeError: nothing could be decoded, or the decoder hung. A clip that breaks off after
             some good frames simply ends there, as in any player.
     """
-    process = subprocess.Popen(
-        _command(path, fps), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
-    assert process.stdout is not None and process.stderr is not None
-    complaints = _Complaints(process.stderr)
-    complaints.start()
-    watchdog = _Watchdog(process, STALL_TIMEOUT_S)
+    mark, most = secrets.token_hex(8), FRAMES_PER_BYTE * path.stat().st_size
     yielded = 0
     try:
-        while (image := _read_ppm(process.stdout)) is not None:
-            watchdog.pause()
-            yield _frame_time(complaints, yielded / fps, path), image
-            yielded += 1
-            watchdog.resume()
-        watchdog.pause()
-        with contextlib.suppress(subprocess.TimeoutExpired):  # it is ended below
-            process.wait(timeout=10.0)
-        if process.poll() is not None:
-            complaints.join(timeout=10.0)
-        if watchdog.fired:
-            raise DecodeError(
-                f"{path}: the decoder gave nothing for {STALL_TIMEOUT_S:.0f} s and was ended: "
-                "re-encode the file or leave it out"
-            )
-        if yielded == 0:
-            raise DecodeError(
-                f"{path}: not one frame could be decoded ({_cause(complaints.lines)}): "
-                "the file is damaged or incomplete; fetch it again"
-            )
+        with _start(_command(path, fps, mark)) as child, _listening(child, mark) as complaints:
+            while (image := read_ppm(child, path, STALL_TIMEOUT_S)) is not None:
+                if yielded == most:
+                    raise DecodeError(
+                        f"{path}: gives more frames than it has bytes, to keep the scan busy: leave it out"
+                    )
+                yield _frame_time(complaints, yielded / fps, path), image
+                yielded += 1
+            code = child.exit_code()
+    except Stalled as error:
+        raise DecodeError(
+            f"{path}: the decoder gave nothing for {STALL_TIMEOUT_S:.0f} s and was ended: "
+            "re-encode the file or leave it out"
+        ) from error
+    if code is not None and code < 0:
+        raise DecodeError(
+            f"{path}: ffmpeg crashed (signal {-code}) after {yielded} frames: "
+            "re-encode the file or leave it out"
+        )
+    if yielded == 0:
+        what = "not one frame could be decoded"
+        remedy = "the file is damaged or incomplete; fetch it again"
+        raise failure(path, what, remedy, complaints.lines)
+
+
+@contextlib.contextmanager
+def _listening(child: Child, mark: str) -> Iterator[Complaints]:
+    """Reads what a child says while the block runs, and ends the child after it, so that it falls silent."""
+    assert child.stderr is not None
+    complaints = Complaints(child.stderr, mark)
+    complaints.start()
+    try:
+        yield complaints
     finally:
-        watchdog.stop()
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
-        process.wait()
-        process.stdout.close()
+        child.kill()
         complaints.join(timeout=10.0)
-        process.stderr.close()
 
 
-def _frame_time(complaints: _Complaints, fallback_s: float, path: Path) -> float:
+def _frame_time(complaints: Complaints, fallback_s: float, path: Path) -> float:
     """The time of the frame just read; ``fallback_s`` where the stream itself knows none."""
     try:
         time = complaints.times.get(timeout=10.0)
@@ -274,45 +265,3 @@ def _frame_time(complaints: _Complaints, fallback_s: float, path: Path) -> float
             f"{path}: ffmpeg gave a frame without its time: set VIDSCAN_FFMPEG to another ffmpeg build"
         ) from error
     return fallback_s if time is None else max(0.0, time)
-
-
-class _Watchdog:
-    """Kills a process that makes its reader wait too long.
-
-    The time the consumer takes over a frame does not count: the clock runs only between
-    :meth:`resume` and :meth:`pause`.
-    """
-
-    def __init__(self, process: subprocess.Popen[bytes], limit_s: float) -> None:
-        self._process = process
-        self._limit_s = limit_s
-        self._timer: threading.Timer | None = None
-        self.fired = False
-        self.resume()
-
-    def _fire(self) -> None:
-        self.fired = True
-        self._process.kill()
-
-    def resume(self) -> None:
-        self._timer = threading.Timer(self._limit_s, self._fire)
-        self._timer.daemon = True
-        self._timer.start()
-
-    def pause(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-
-    stop = pause
-
-
-def _read_ppm(stream: IO[bytes]) -> Image | None:
-    """One binary PPM (``P6``, 8 bits a channel) from a stream; None where it ends or breaks off."""
-    header = [stream.readline() for _ in range(3)]
-    if header[0] != b"P6\n" or not header[2].endswith(b"\n"):
-        return None
-    width, height = (int(number) for number in header[1].split())
-    pixels = stream.read(width * height * 3)
-    if len(pixels) < width * height * 3:
-        return None
-    return np.frombuffer(pixels, np.uint8).reshape(height, width, 3)

@@ -17,7 +17,7 @@ from typing import Protocol
 import cv2
 
 from vidscan import ffmpeg
-from vidscan.errors import VidscanError
+from vidscan.errors import VidscanError, escaped, quoted
 from vidscan.faces import FaceDetector, crop_faces
 from vidscan.options import ScanOptions
 from vidscan.records import ErrorInfo, FaceCrop, Frame, Geometry, Source, SourceKind
@@ -146,5 +146,6 @@ def describe_failure(source: Source, error: BaseException) -> ErrorInfo:
     """One line for a person; vidscan's own errors already are one."""
     if isinstance(error, VidscanError):
         return ErrorInfo(type(error).__name__, str(error))
-    cause = " ".join(str(error).split()) or type(error).__name__
-    return ErrorInfo(type(error).__name__, f"{source.path}: could not be analysed ({cause}): check the file")
+    cause = quoted(str(error)) or type(error).__name__
+    message = f"{escaped(str(source.path))}: could not be analysed ({cause}): check the file"
+    return ErrorInfo(type(error).__name__, message)

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from vidscan import ffmpeg
+from vidscan.child_process import GUARDIAN
 from vidscan.errors import DecodeError, SourceError, VidscanError
 
 posix = pytest.mark.skipif(os.name != "posix", reason="needs shell scripts and free file names")
@@ -34,13 +35,14 @@ def nothing_remembered() -> Iterator[None]:
 
 @pytest.fixture
 def children(monkeypatch: pytest.MonkeyPatch) -> list[subprocess.Popen]:
-    """Every process started during the test."""
+    """Every process started during the test but the guardian."""
     started: list[subprocess.Popen] = []
 
     class Recorded(subprocess.Popen):
         def __init__(self, *arguments, **options):
             super().__init__(*arguments, **options)
-            started.append(self)
+            if GUARDIAN not in self.args:
+                started.append(self)
 
     monkeypatch.setattr(subprocess, "Popen", Recorded)
     return started
@@ -52,6 +54,7 @@ def fake_ffmpeg(folder: Path, decoding: str, header: str | None = None) -> Path:
     path = folder / "fake-ffmpeg"
     path.write_text(
         "#!/bin/sh\n"
+        """mark=$(echo "$*" | sed 's/.*showinfo@\\([0-9a-f]*\\).*/\\1/')\n"""
         'case "$*" in\n'
         "*-version*) echo ffmpeg version 7.1 ;;\n"
         f"*pipe:1*) {decoding} ;;\n"
@@ -281,9 +284,9 @@ def test_title_is_not_taken_for_a_time(make_clip, clip: Path):
 
 @posix
 def test_time_is_found_amid_a_line_of_another_thread(monkeypatch, tmp_path: Path, clip: Path):
-    said = "Stream mapping:\\n  Stream #0:0n:   0 pts:      7 pts_time:0.25    duration:1\\n"
+    said = "[showinfo@%s @ 0x1] config in\\n  Stream #0:0n:   0 pts:      7 pts_time:0.25    duration:1\\n"
     picture = "P6\\n1 1\\n255\\nRGB"
-    program = fake_ffmpeg(tmp_path, f"printf '{said}' >&2; printf '{picture}'")
+    program = fake_ffmpeg(tmp_path, f"printf '{said}' $mark >&2; printf '{picture}'")
     monkeypatch.setenv("VIDSCAN_FFMPEG", str(program))
     ((moment, image),) = stream_all(clip)
     assert moment == 0.25

@@ -21,7 +21,7 @@ from vidscan.errors import VidscanError, escaped, quoted
 from vidscan.faces import FaceDetector, crop_faces
 from vidscan.options import ScanOptions
 from vidscan.records import ErrorInfo, FaceCrop, Frame, Geometry, Source, SourceKind
-from vidscan.sampling import require_content, sample_frames
+from vidscan.sampling import require_content, sample_frames, still_remark
 
 SOURCE_FAILURES = (VidscanError, OSError, ValueError, MemoryError, cv2.error)
 """What one source may die of while the others go on. Anything else is a fault of vidscan's own and
@@ -38,7 +38,10 @@ class Observer(Protocol):
 
 @dataclass(slots=True)
 class SourceEntry:
-    """One source's line in the ledger. ``seconds`` are wall times of the reading side."""
+    """One source's line in the ledger. ``seconds`` are wall times of the reading side.
+
+    ``remark``: what must be said beside the verdict.
+    """
 
     source: Source
     started: float = field(default_factory=time.perf_counter)
@@ -48,6 +51,7 @@ class SourceEntry:
     decode_seconds: float = 0.0
     detect_seconds: float = 0.0
     error: ErrorInfo | None = None
+    remark: str = ""
 
 
 class Ledger:
@@ -120,6 +124,8 @@ def _crops_by_frame(
     require_content(source.path)
     if source.kind is SourceKind.VIDEO:
         entry.duration_s = ffmpeg.probe(source.path).duration_s
+    else:
+        entry.remark = still_remark(source.path)
     for frame in _timed_frames(entry, options):
         if observer is not None:
             observer.frame_sampled(source, frame.time_s, entry.duration_s)

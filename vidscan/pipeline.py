@@ -7,6 +7,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
+from dataclasses import replace
 
 import numpy as np
 
@@ -131,10 +132,13 @@ def build_report(
             entry.source, Status.FAILED, None, (), (), (), stats, options.echo(), card, entry.error, members
         )
     findings = verdict.judge(scores, tracks.link(scores), card, options.verdict, entry.source.kind, members)
+    said = findings.verdict
+    if entry.remark:
+        said = replace(said, reason=f"{said.reason} {entry.remark}")
     return Report(
         source=entry.source,
         status=Status.OK,
-        verdict=findings.verdict,
+        verdict=said,
         tracks=findings.tracks,
         timeline=findings.timeline,
         segments=findings.segments,

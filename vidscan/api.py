@@ -82,6 +82,7 @@ def scan(
     batch_size: int = 32,
     fake_threshold: float | None = None,
     real_threshold: float | None = None,
+    isolate: bool = False,
 ) -> Report:
     """Analyses one clip or still.
 
@@ -93,6 +94,7 @@ def scan(
         batch_size: crops scored at once.
         fake_threshold: calibrated P(fake) from which a clip is FAKE; None takes the card's.
         real_threshold: calibrated P(fake) up to which a clip is REAL; None takes the card's.
+        isolate: work in a process of its own, so that a crash or a hang costs the file it is at alone.
 
     Returns:
         The report; its ``status`` is FAILED and its ``error`` says why where the file could not be
@@ -110,6 +112,7 @@ def scan(
         batch_size=batch_size,
         fake_threshold=fake_threshold,
         real_threshold=real_threshold,
+        isolate=isolate,
     )
     return report
 
@@ -122,12 +125,13 @@ def scan_many(
     batch_size: int = 32,
     fake_threshold: float | None = None,
     real_threshold: float | None = None,
+    isolate: bool = False,
 ) -> Iterator[Report]:
     """Analyses clips and stills in one stream and yields each report as it is finished.
 
     Arguments and errors are those of :func:`scan`; the reports come in the order of ``paths``.
     """
-    from vidscan.engines import local
+    from vidscan.engines import isolated, local
 
     given = _listed(model)
     options = ScanOptions(
@@ -138,4 +142,5 @@ def scan_many(
         verdict=VerdictOptions(fake_threshold, real_threshold),
     )
     sources = from_paths(Path(path) for path in paths)
-    yield from local.scan_sources(sources, options, models=load_models(model))
+    scan_sources = isolated.scan_sources if isolate else local.scan_sources
+    yield from scan_sources(sources, options, models=load_models(model))

@@ -184,6 +184,24 @@ class Child:
         del buffer[filled:]
         return buffer
 
+    def write(self, data: bytes, deadline: float) -> None:
+        """Feeds the child.
+
+        Raises:
+            Stalled: the deadline (on the clock of ``time.monotonic``) passed first.
+            BrokenPipeError: it reads no more.
+        """
+        assert self.stdin is not None, "a child that is not fed"
+        os.set_blocking(self.stdin.fileno(), False)
+        waiting = select.poll()
+        waiting.register(self.stdin, select.POLLOUT)
+        view = memoryview(data)
+        while view:
+            left = deadline - time.monotonic()
+            if left <= 0 or not waiting.poll(left * 1000):
+                raise Stalled
+            view = view[os.write(self.stdin.fileno(), view) :]
+
     def communicate(self, data: bytes, limit_s: float) -> tuple[bytes, bytes]:
         """Feeds ``data`` and returns all of standard output and error; the child has ended then.
 

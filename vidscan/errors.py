@@ -10,6 +10,7 @@
     ├── ModelError        no checkpoint, or one that is refused
     │   └── CardError     the card beside a checkpoint is malformed
     ├── ScoringError      the network could not score a batch
+    ├── WorkerError       the process that does the work died, or cannot start
     └── ReportError       a report cannot be written where it was asked for
 
 The message is one line for a person: what failed (with the file's name), the cause, and the remedy.
@@ -56,6 +57,10 @@ class CardError(ModelError):
 
 class ScoringError(VidscanError):
     """The network failed while it scored a batch."""
+
+
+class WorkerError(VidscanError):
+    """The process that does the work died over a source, hung, or cannot be started."""
 
 
 class ReportError(VidscanError):

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from fake_program import fake_ffmpeg
 
 from vidscan import ffmpeg
 from vidscan.child_process import GUARDIAN
@@ -46,23 +47,6 @@ def children(monkeypatch: pytest.MonkeyPatch) -> list[subprocess.Popen]:
 
     monkeypatch.setattr(subprocess, "Popen", Recorded)
     return started
-
-
-def fake_ffmpeg(folder: Path, decoding: str, header: str | None = None) -> Path:
-    """A program that answers like ffmpeg until it is to decode, and then runs ``decoding``."""
-    stream = "printf '  Duration: 00:00:02.00, start: 0\\n  Stream #0:0: Video: h264, yuv420p, 64x48\\n' >&2"
-    path = folder / "fake-ffmpeg"
-    path.write_text(
-        "#!/bin/sh\n"
-        """mark=$(echo "$*" | sed 's/.*showinfo@\\([0-9a-f]*\\).*/\\1/')\n"""
-        'case "$*" in\n'
-        "*-version*) echo ffmpeg version 7.1 ;;\n"
-        f"*pipe:1*) {decoding} ;;\n"
-        f"*) {header or stream} ;;\n"
-        "esac\n"
-    )
-    path.chmod(0o755)
-    return path
 
 
 def stream_all(path: Path, fps: float = 2.0) -> list:

@@ -139,7 +139,7 @@ def test_dropped_scan_leaves_no_worker(tmp_path: Path, starts: Path):
 
 def children_running(mark: str) -> str:
     """The processes with this in their command line."""
-    listing = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    listing = subprocess.run(["ps", "-wweo", "args"], capture_output=True, text=True, check=True).stdout
     return "\n".join(line for line in listing.splitlines() if mark in line and "isolated_worker" in line)
 
 
@@ -215,7 +215,7 @@ def test_worker_is_what_the_system_ends_where_memory_runs_out(tmp_path: Path, st
     worker = (sys.executable, str(Path(__file__).with_name("isolated_worker.py")), str(starts))
     reports = isolated.scan_sources(sources, OPTIONS, models=[ToyScorer()], worker=worker)
     next(reports)
-    listing = subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True, check=True).stdout
+    listing = subprocess.run(["ps", "-wweo", "pid,args"], capture_output=True, text=True, check=True).stdout
     (pid,) = (line.split()[0] for line in listing.splitlines() if str(starts) in line)
     assert Path(f"/proc/{pid}/oom_score_adj").read_text().strip() == "500"
     reports.close()

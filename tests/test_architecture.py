@@ -98,7 +98,12 @@ def test_program_does_not_know_its_tests():
         ("mediapipe", {"vidscan.faces"}),
         ("ffmpeg", {"vidscan.ffmpeg", "vidscan.ffmpeg_encode"}),
         ("imageio_ffmpeg", {"vidscan.ffmpeg"}),
-        ("subprocess", {"vidscan.child_process", "vidscan.ffmpeg"}),
+        ("subprocess", {"vidscan.child_process"}),
+        ("pickle", {"vidscan.engines.isolated", "vidscan.engines.worker"}),
+        (
+            "vidscan.child_process",
+            {"vidscan.ffmpeg", "vidscan.ffmpeg_encode", "vidscan.ffmpeg_output", "vidscan.engines.isolated"},
+        ),
         ("ray", {"vidscan.engines.ray_engine"}),
         ("argparse", {"vidscan.arguments", "vidscan.cli"}),
     ],

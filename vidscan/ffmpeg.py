@@ -15,7 +15,6 @@ import queue
 import re
 import secrets
 import shutil
-import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -28,6 +27,9 @@ from vidscan.records import Image
 
 STALL_TIMEOUT_S = 120.0
 """A decoder that gives neither a frame nor a word for this long is taken for hung and ended."""
+
+VERSION_TIMEOUT_S = 30.0
+"""A program that does not tell its version in this time is not waited for."""
 
 FRAMES_PER_BYTE = 1
 """A file that gives more frames than this for each of its bytes repeats itself to keep the scan busy: the
@@ -91,12 +93,11 @@ def find_program() -> str:
 def passthrough_option(program: str) -> dict[str, str]:
     """How to say "keep the frames' own times": ``-vsync`` became ``-fps_mode`` in ffmpeg 5.1."""
     try:
-        answer = subprocess.run(
-            [program, "-version"], capture_output=True, text=True, errors="replace", timeout=30, check=False
-        ).stdout
-    except subprocess.TimeoutExpired as error:
+        with _start([program, "-version"]) as child:
+            answer, _ = child.communicate(b"", VERSION_TIMEOUT_S)
+    except Stalled as error:
         raise VidscanError(f"{program} does not answer: set VIDSCAN_FFMPEG to another ffmpeg") from error
-    version = re.search(r"ffmpeg version n?(\d+)\.(\d+)", answer)
+    version = re.search(rb"ffmpeg version n?(\d+)\.(\d+)", answer)
     if version and (int(version[1]), int(version[2])) < (5, 1):
         return {"vsync": "passthrough"}
     return {"fps_mode": "passthrough"}

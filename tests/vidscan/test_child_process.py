@@ -61,6 +61,17 @@ def test_wrapper_script_leaves_nothing_behind(wrapper: str, monkeypatch: pytest.
     assert time.monotonic() - started < 60
 
 
+def test_program_that_does_not_tell_its_version_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    mark = f"1234.{time.time_ns() % 10**7}"
+    path = tmp_path / "silent"
+    path.write_text(f"#!/bin/sh\nsleep {mark}; true\n")
+    path.chmod(0o755)
+    monkeypatch.setattr(ffmpeg, "VERSION_TIMEOUT_S", 0.5)
+    with pytest.raises(VidscanError, match="silent does not answer: set VIDSCAN_FFMPEG"):
+        ffmpeg.passthrough_option.__wrapped__(str(path))
+    assert gone(mark, 5.0)
+
+
 STREAMER = """
 import sys, time
 from pathlib import Path

@@ -164,19 +164,13 @@ def test_nobody_is_called(secret: Path, listener: Listener, attack: str):
     assert listener.calls > 0, "this attack would reach nobody"
 
 
-@pytest.mark.parametrize("attack", CALLERS)
-def test_nobody_is_called_even_if_a_list_were_read(
-    secret: Path, listener: Listener, monkeypatch, attack: str
-):
-    """The second line of defence: no protocol but that of local files."""
-    more = [f"{each},hls,concat,dash" if each == ffmpeg.DEMUXERS else each for each in ffmpeg.INPUT_LIMITS]
-    assert more != list(ffmpeg.INPUT_LIMITS)
-    monkeypatch.setattr(ffmpeg, "INPUT_LIMITS", tuple(more))
-    name, content = CALLERS[attack]
-    path = secret / name
-    path.write_text(content(listener.address))
-    refuses(path)
-    assert listener.calls == 0
+def test_only_local_files_are_opened_whatever_the_name(secret: Path, monkeypatch: pytest.MonkeyPatch):
+    """The second line of defence, behind the ``file:`` before every name."""
+    monkeypatch.chdir(secret)
+    monkeypatch.setattr(ffmpeg, "local_name", str)
+    assert ffmpeg.probe(Path("secret.ts")).width == 64
+    with pytest.raises(DecodeError, match="no video that ffmpeg can read"):
+        ffmpeg.probe(Path("concat:secret.ts"))
 
 
 def test_session_description_is_not_followed(tmp_path: Path):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from vidscan import __version__
 from vidscan.options import (
+    RUNTIMES,
     BatchingOptions,
     DetectionOptions,
     ModelOptions,
@@ -91,6 +92,12 @@ def _add_model_flags(parser: argparse.ArgumentParser) -> None:
         help="a .keras checkpoint (default: the one that ships); given several times, an ensemble of them",
     )
     parser.add_argument(
+        "--runtime",
+        choices=RUNTIMES,
+        default="auto",
+        help="what computes the network (default auto: Keras on a GPU, else onnxruntime)",
+    )
+    parser.add_argument(
         "--batch-size", type=int, default=32, metavar="N", help="faces scored at once (default 32)"
     )
 
@@ -131,6 +138,6 @@ def scan_options(flags: argparse.Namespace) -> ScanOptions:
         sampling=SamplingOptions(getattr(flags, "fps", SamplingOptions().fps)),
         detection=DetectionOptions(flags.min_confidence, flags.min_face),
         batching=BatchingOptions(flags.batch_size),
-        model=ModelOptions(tuple(flags.model)),
+        model=ModelOptions(tuple(flags.model), flags.runtime),
         verdict=VerdictOptions(flags.fake_threshold, flags.real_threshold),
     )

@@ -81,7 +81,7 @@ def _scan(flags: Namespace, find: Callable[[], list[Source]]) -> int:
     """Finds out all that can be wrong before the work, then scans, writes and shows the outcome."""
     from rich.console import Console
 
-    from vidscan.api import load_models
+    from vidscan.api import load_models, with_runtimes
     from vidscan.ffmpeg import find_program
     from vidscan.report import text
     from vidscan.report.destination import Destination
@@ -94,7 +94,8 @@ def _scan(flags: Namespace, find: Callable[[], list[Source]]) -> int:
     found = find()
     if any(source.kind is SourceKind.VIDEO for source in found):
         find_program()
-    models = load_models(options.model.paths or None)
+    models = load_models(options.model.paths or None, runtime=options.model.runtime)
+    options = with_runtimes(options, models)
     # Standard output belongs to the data where the data go there.
     to_stdout = destination is not None and destination.path is None
     console = Console(stderr=to_stdout, quiet=flags.quiet, highlight=False)

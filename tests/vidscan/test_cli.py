@@ -30,7 +30,7 @@ SAMPLES = Path(__file__).parents[2] / "samples"
 def scorer(monkeypatch: pytest.MonkeyPatch) -> ToyScorer:
     """A toy network in place of every checkpoint."""
     toy = ToyScorer()
-    monkeypatch.setattr("vidscan.api.load_model", lambda path=None: toy)
+    monkeypatch.setattr("vidscan.api.load_model", lambda path=None, runtime="auto": toy)
     return toy
 
 

@@ -50,6 +50,8 @@ def build_parser() -> argparse.ArgumentParser:
     image.add_argument("paths", nargs="+", type=Path, metavar="STILL")
     _add_scan_flags(image, video=False)
 
+    _add_export(commands)
+
     doctor = _add_command(commands, "doctor", "check the installation")
     doctor.add_argument("--model", type=Path, metavar="PATH", help="check this checkpoint")
     doctor.add_argument("-v", "--verbose", action="store_true", help="show tracebacks")
@@ -69,6 +71,26 @@ def _add_command(
     # ``started`` turns True with the work: an error before it is wrong usage, one after it a failure.
     parser.set_defaults(command=name, started=False)
     return parser
+
+
+def _add_export(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    export = _add_command(commands, "export", "write a checkpoint as a file for deployment")
+    export.add_argument(
+        "checkpoint",
+        nargs="?",
+        type=Path,
+        metavar="CHECKPOINT",
+        help="a .keras file (default: the one that ships)",
+    )
+    export.add_argument("--format", required=True, choices=["onnx", "onnx-int8", "tflite-int8"])
+    export.add_argument("--out", required=True, type=Path, metavar="FILE", help="ends in .onnx or .tflite")
+    export.add_argument(
+        "--calibrate",
+        type=Path,
+        metavar="FOLDER",
+        help="int8 takes its ranges from the faces in these clips, stills or crops (default: the samples)",
+    )
+    export.add_argument("-v", "--verbose", action="store_true", help="show tracebacks")
 
 
 def _add_scan_flags(parser: argparse.ArgumentParser, *, video: bool) -> None:

@@ -69,11 +69,30 @@ def run_doctor(flags: Namespace) -> int:
     return EXIT_OK if print_diagnosis(Console(), flags.model) else EXIT_SOME_FAILED
 
 
+def run_export(flags: Namespace) -> int:
+    """``vidscan export``."""
+    from rich.console import Console
+
+    from vidscan.cards import card_path
+    from vidscan.export import ExportOptions, export
+
+    options = ExportOptions(flags.format, flags.out, flags.checkpoint, flags.calibrate)
+    flags.started = True
+    card = export(options)
+    how = card.metrics["export"]
+    said = f"{options.out}: {options.out.stat().st_size / 1e6:.1f} MB, card in {card_path(options.out)}"
+    Console(highlight=False).print(
+        f"{said}; largest difference from Keras {how['largest_difference']:.2g}", markup=False
+    )
+    return EXIT_OK
+
+
 _COMMANDS: Mapping[str, Callable[[Namespace], int]] = {
     "run": run_clips,
     "dir": run_folder,
     "image": run_stills,
     "doctor": run_doctor,
+    "export": run_export,
 }
 
 

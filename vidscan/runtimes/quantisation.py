@@ -142,8 +142,25 @@ def _with_small_weights(network: bytes) -> bytes:
         graph.initializer.extend(numpy_helper.from_array(part, name) for part, name in pairs)
         node_of = helper.make_node("DequantizeLinear", names, [tensor.name], axis=axis)
         graph.node.insert(0, node_of)
+    _share_equal_integers(graph)
     content: bytes = model.SerializeToString()
     return content
+
+
+def _share_equal_integers(graph: Any) -> None:
+    """Keeps one of equal integer tensors: each channel's zero points are zeros, over and over."""
+    first: dict[tuple[int, tuple[int, ...], bytes], str] = {}
+    same: dict[str, str] = {}
+    for tensor in list(graph.initializer):
+        if tensor.data_type == tensor.FLOAT or not tensor.raw_data:
+            continue
+        kept = first.setdefault((tensor.data_type, tuple(tensor.dims), tensor.raw_data), tensor.name)
+        if kept != tensor.name:
+            same[tensor.name] = kept
+            graph.initializer.remove(tensor)
+    for node in graph.node:
+        for place, name in enumerate(node.input):
+            node.input[place] = same.get(name, name)
 
 
 def quantised_tflite(network: Any, crops: Crops) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -113,6 +114,8 @@ def _scan(flags: Namespace, find: Callable[[], list[Source]]) -> int:
     found = find()
     if any(source.kind is SourceKind.VIDEO for source in found):
         find_program()
+    if sys.stderr.isatty() and not flags.quiet:
+        _tell_what_takes_long()
     models = load_models(options.model.paths or None, runtime=options.model.runtime)
     options = with_runtimes(options, models)
     # Standard output belongs to the data where the data go there.
@@ -141,6 +144,14 @@ def _scan(flags: Namespace, find: Callable[[], list[Source]]) -> int:
                     f"report written to {visible(str(destination.path))}", style="dim", markup=False
                 )
     return exit_code(reports, fail_on_fake=flags.fail_on == "fake")
+
+
+def _tell_what_takes_long() -> None:
+    """Shows what the library notes beside its warnings: that a checkpoint is converted, before it scores."""
+    log = logging.getLogger("vidscan")
+    log.setLevel(logging.INFO)
+    if not log.handlers:
+        log.addHandler(logging.StreamHandler())
 
 
 def _reports(

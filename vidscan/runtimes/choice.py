@@ -75,6 +75,8 @@ def open_runtime(wanted: str, checkpoint: KerasRuntime, path: Path) -> Runtime:
     """
     if wanted == "keras":
         return checkpoint
+    if wanted == "onnx":
+        return _on_cpu(path, checkpoint, by_name=True)
     choice = choose(wanted, devices())
     if choice.name == "coreml":
         return _coreml(path)
@@ -88,7 +90,7 @@ def open_runtime(wanted: str, checkpoint: KerasRuntime, path: Path) -> Runtime:
             apart,
             TOLERANCE,
         )
-    return _on_cpu(path, checkpoint, by_name=wanted == "onnx")
+    return _on_cpu(path, checkpoint, by_name=False)
 
 
 def _on_cpu(path: Path, checkpoint: KerasRuntime, *, by_name: bool) -> Runtime:

@@ -103,7 +103,7 @@ def _with_models(job: Job) -> Scan:
     from vidscan.engines import local
     from vidscan.model import distinct_members, load_model
 
-    loaded = tuple(load_model(path) for path in job.models)
+    loaded = tuple(load_model(path, job.options.model.runtime) for path in job.models)
     models = loaded if len(loaded) == 1 else distinct_members(loaded)
 
     def scan(sources: Iterable[Source], options: ScanOptions, observer: Observer) -> Iterator[Report]:

@@ -100,11 +100,11 @@ def test_what_kills_the_worker_costs_one_file_each(tmp_path: Path, starts: Path)
 
 def test_worker_that_hangs_is_ended(tmp_path: Path, starts: Path, monkeypatch: pytest.MonkeyPatch):
     scan_here(sources := stills(tmp_path, "a.png", "hang.png"))
-    monkeypatch.setattr(isolated, "SILENCE_LIMIT_S", 12.0)
+    monkeypatch.setattr(isolated, "SILENCE_LIMIT_S", 8.0)
     monkeypatch.setattr(isolated, "SECONDS_PER_CROP", 0.0)
     sound, hung = scan_isolated(sources, starts)
     assert sound.status is Status.OK
-    assert "gave no sign of life for 12 s and was ended" in hung.error.message
+    assert "gave no sign of life for 8 s and was ended" in hung.error.message
 
 
 def test_scoring_that_crashes_costs_the_file_whose_face_it_was(tmp_path: Path, starts: Path):
@@ -203,8 +203,8 @@ def test_real_worker_scores_as_this_process_does(bright_clip, tiny_checkpoint, m
     monkeypatch.chdir(tmp_path)
     samples = Path(__file__).parents[2] / "samples"
     paths = [samples / "astronaut.jpg", bright_clip]
-    here = list(vidscan.scan_many(paths, model=tiny_checkpoint))
-    there = list(vidscan.scan_many(paths, model=tiny_checkpoint, isolate=True))
+    here = list(vidscan.scan_many(paths, model=tiny_checkpoint, runtime="keras"))
+    there = list(vidscan.scan_many(paths, model=tiny_checkpoint, runtime="keras", isolate=True))
     assert [essence(report) for report in there] == [essence(report) for report in here]
     assert here[0].stats.faces_scored == 1
 

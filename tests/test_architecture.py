@@ -96,9 +96,9 @@ def test_program_does_not_know_its_tests():
     ("library", "owners"),
     [
         ("mediapipe", {"vidscan.faces"}),
-        ("ffmpeg", {"vidscan.ffmpeg", "vidscan.ffmpeg_encode"}),
-        ("imageio_ffmpeg", {"vidscan.ffmpeg"}),
-        ("subprocess", {"vidscan.ffmpeg", "vidscan.ffmpeg_encode"}),
+        ("ffmpeg", {"vidscan.ffmpeg_command", "vidscan.ffmpeg_encode"}),
+        ("imageio_ffmpeg", {"vidscan.ffmpeg_program"}),
+        ("subprocess", {"vidscan.ffmpeg", "vidscan.ffmpeg_encode", "vidscan.ffmpeg_program"}),
         ("ray", {"vidscan.engines.ray_engine"}),
         ("argparse", {"vidscan.arguments", "vidscan.cli"}),
     ],

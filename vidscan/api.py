@@ -78,6 +78,9 @@ def scan(
     path: PathLike,
     *,
     fps: float = 2.0,
+    frames: int | None = None,
+    keyframes: bool = False,
+    hwaccel: str = "none",
     model: Models = None,
     batch_size: int = 32,
     fake_threshold: float | None = None,
@@ -88,6 +91,9 @@ def scan(
     Args:
         path: a local file; its suffix tells a still from a clip.
         fps: frames looked at per second of video.
+        frames: this many frames instead, spread evenly over the clip and reached by seeking.
+        keyframes: only keyframes are decoded and looked at, at most ``fps`` of them per second.
+        hwaccel: ``"auto"`` decodes in hardware where there is any, ``"none"`` never.
         model: a checkpoint's path or a loaded model, or a list of them to be combined as an ensemble;
             None takes the one that ships with vidscan.
         batch_size: crops scored at once.
@@ -106,6 +112,9 @@ def scan(
     (report,) = scan_many(
         [path],
         fps=fps,
+        frames=frames,
+        keyframes=keyframes,
+        hwaccel=hwaccel,
         model=model,
         batch_size=batch_size,
         fake_threshold=fake_threshold,
@@ -118,6 +127,9 @@ def scan_many(
     paths: Iterable[PathLike],
     *,
     fps: float = 2.0,
+    frames: int | None = None,
+    keyframes: bool = False,
+    hwaccel: str = "none",
     model: Models = None,
     batch_size: int = 32,
     fake_threshold: float | None = None,
@@ -131,7 +143,7 @@ def scan_many(
 
     given = _listed(model)
     options = ScanOptions(
-        sampling=SamplingOptions(fps),
+        sampling=SamplingOptions(fps, frames, keyframes, hwaccel),
         detection=DetectionOptions(),
         batching=BatchingOptions(batch_size),
         model=ModelOptions(tuple(Path(each) for each in given if isinstance(each, str | os.PathLike))),

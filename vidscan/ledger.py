@@ -132,7 +132,7 @@ def _crops_by_frame(
 
 
 def _timed_frames(entry: SourceEntry, options: ScanOptions) -> Iterator[Frame]:
-    frames = sample_frames(entry.source, options.sampling)
+    frames = sample_frames(entry.source, options.sampling, entry.duration_s)
     while True:
         started = time.perf_counter()
         frame = next(frames, None)

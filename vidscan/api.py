@@ -83,6 +83,7 @@ def scan(
     hwaccel: str = "none",
     model: Models = None,
     batch_size: int = 32,
+    reuse: bool = False,
     fake_threshold: float | None = None,
     real_threshold: float | None = None,
 ) -> Report:
@@ -97,6 +98,7 @@ def scan(
         model: a checkpoint's path or a loaded model, or a list of them to be combined as an ensemble;
             None takes the one that ships with vidscan.
         batch_size: crops scored at once.
+        reuse: a face that looks as it did a moment ago in the same place keeps its score, as in still shots.
         fake_threshold: calibrated P(fake) from which a clip is FAKE; None takes the card's.
         real_threshold: calibrated P(fake) up to which a clip is REAL; None takes the card's.
 
@@ -117,6 +119,7 @@ def scan(
         hwaccel=hwaccel,
         model=model,
         batch_size=batch_size,
+        reuse=reuse,
         fake_threshold=fake_threshold,
         real_threshold=real_threshold,
     )
@@ -132,6 +135,7 @@ def scan_many(
     hwaccel: str = "none",
     model: Models = None,
     batch_size: int = 32,
+    reuse: bool = False,
     fake_threshold: float | None = None,
     real_threshold: float | None = None,
 ) -> Iterator[Report]:
@@ -145,7 +149,7 @@ def scan_many(
     options = ScanOptions(
         sampling=SamplingOptions(fps, frames, keyframes, hwaccel),
         detection=DetectionOptions(),
-        batching=BatchingOptions(batch_size),
+        batching=BatchingOptions(batch_size, reuse=reuse),
         model=ModelOptions(tuple(Path(each) for each in given if isinstance(each, str | os.PathLike))),
         verdict=VerdictOptions(fake_threshold, real_threshold),
     )

@@ -114,6 +114,11 @@ def _add_model_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--batch-size", type=int, default=32, metavar="N", help="faces scored at once (default 32)"
     )
+    parser.add_argument(
+        "--reuse",
+        action="store_true",
+        help="in still shots, let a face that looks as it did a moment ago keep its score",
+    )
 
 
 def _add_output_flags(parser: argparse.ArgumentParser) -> None:
@@ -151,7 +156,7 @@ def scan_options(flags: argparse.Namespace) -> ScanOptions:
     return ScanOptions(
         sampling=_sampling_options(flags) if "fps" in flags else SamplingOptions(),
         detection=DetectionOptions(flags.min_confidence, flags.min_face),
-        batching=BatchingOptions(flags.batch_size),
+        batching=BatchingOptions(flags.batch_size, reuse=flags.reuse),
         model=ModelOptions(tuple(flags.model)),
         verdict=VerdictOptions(flags.fake_threshold, flags.real_threshold),
     )

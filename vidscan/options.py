@@ -74,10 +74,14 @@ class DetectionOptions:
 
 @dataclass(frozen=True, slots=True)
 class BatchingOptions:
-    """``batch_size``: crops scored at once; ``prefetch``: batches made ready ahead of the network."""
+    """``batch_size``: crops scored at once; ``prefetch``: batches made ready ahead of the network.
+
+    ``reuse``: a crop that looks like one scored a moment ago in the same place takes its score.
+    """
 
     batch_size: int = 32
     prefetch: int = 2
+    reuse: bool = False
 
     def __post_init__(self) -> None:
         _require(self.batch_size >= 1, f"--batch-size {self.batch_size} cannot work: give 1 or more")

@@ -245,9 +245,9 @@ class StageSeconds:
 
     decode: float = 0.0
     detect: float = 0.0
-    wait: float = 0.0
     score: float = 0.0
     total: float = 0.0
+    wait: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,9 +261,9 @@ class Stats:
     duration_s: float | None = None
     frames_sampled: int = 0
     faces_scored: int = 0
+    seconds: StageSeconds = field(default_factory=StageSeconds)
     faces_reused: int = 0
     batch_slots: float = 0.0
-    seconds: StageSeconds = field(default_factory=StageSeconds)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from vidscan.records import Label, Report, SourceKind, StageSeconds, Status, Track, Verdict
+from vidscan.records import Label, Report, SourceKind, Status, Track, Verdict
 from vidscan.report.document import summarise
 from vidscan.report.legible import Legible, clock, shorten, visible
 from vidscan.report.strip import colour, strip
@@ -58,7 +58,7 @@ def print_summary(console: Console, reports: Sequence[Report]) -> None:
 
 def print_timings(console: Console, reports: Sequence[Report]) -> None:
     """Print the seconds that each stage took, by source and in total."""
-    stages = tuple(StageSeconds.__dataclass_fields__)
+    stages = ("decode", "detect", "wait", "score", "total")
     spent = [[getattr(report.stats.seconds, stage) for stage in stages] for report in reports]
     names = _names(reports)[1]
     if len(reports) > 1:

@@ -107,12 +107,20 @@ def test_program_does_not_know_its_tests():
     ("library", "owners"),
     [
         ("mediapipe", {"vidscan.faces"}),
-        ("ffmpeg", {"vidscan.ffmpeg", "vidscan.ffmpeg_encode"}),
-        ("imageio_ffmpeg", {"vidscan.ffmpeg"}),
-        ("subprocess", {"vidscan.ffmpeg", "vidscan.ffmpeg_encode", "vidscan.runtimes.conversion"}),
         ("onnxruntime", {"vidscan.runtimes.onnx_runtime", "vidscan.runtimes.quantisation"}),
         ("onnx", {"vidscan.runtimes.exported", "vidscan.runtimes.quantisation"}),
         ("tf2onnx", {"vidscan.runtimes.converter"}),
+        ("ffmpeg", {"vidscan.ffmpeg_command", "vidscan.ffmpeg_encode"}),
+        ("imageio_ffmpeg", {"vidscan.ffmpeg_program"}),
+        (
+            "subprocess",
+            {
+                "vidscan.ffmpeg",
+                "vidscan.ffmpeg_encode",
+                "vidscan.ffmpeg_program",
+                "vidscan.runtimes.conversion",
+            },
+        ),
         ("ray", {"vidscan.engines.ray_engine"}),
         ("argparse", {"vidscan.arguments", "vidscan.cli"}),
     ],

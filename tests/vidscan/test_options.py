@@ -68,13 +68,15 @@ def test_echo_is_plain_json_and_holds_every_stage():
     echoed = json.loads(json.dumps(options.echo(), allow_nan=False))
     assert set(echoed) == {"sampling", "detection", "batching", "model", "verdict"}
     assert echoed["sampling"] == {"fps": 3.0, "frames": None, "keyframes": False, "hwaccel": "none"}
-    assert echoed["model"] == {"path": str(Path("some") / "net.keras")}
+    name = str(Path("some") / "net.keras")
+    assert echoed["model"] == {"path": name, "runtime": "auto", "runtimes_used": []}
     assert echoed["verdict"]["fake_threshold"] is None
 
 
 def test_echo_of_an_ensemble_lists_its_paths():
     echoed = ScanOptions(model=ModelOptions((Path("a.keras"), Path("b.keras")))).echo()
-    assert echoed["model"] == {"paths": ["a.keras", "b.keras"]}
+    assert echoed["model"]["paths"] == ["a.keras", "b.keras"]
+    assert "path" not in echoed["model"]
 
 
 def test_echo_of_the_default_model_is_null():

@@ -8,6 +8,7 @@ from pathlib import Path
 from vidscan import __version__
 from vidscan.options import (
     HWACCELS,
+    RUNTIMES,
     BatchingOptions,
     DetectionOptions,
     ModelOptions,
@@ -50,6 +51,8 @@ def build_parser() -> argparse.ArgumentParser:
     image.add_argument("paths", nargs="+", type=Path, metavar="STILL")
     _add_scan_flags(image, video=False)
 
+    _add_export(commands)
+
     doctor = _add_command(commands, "doctor", "check the installation")
     doctor.add_argument("--model", type=Path, metavar="PATH", help="check this checkpoint")
     doctor.add_argument("-v", "--verbose", action="store_true", help="show tracebacks")
@@ -69,6 +72,26 @@ def _add_command(
     # ``started`` turns True with the work: an error before it is wrong usage, one after it a failure.
     parser.set_defaults(command=name, started=False)
     return parser
+
+
+def _add_export(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    export = _add_command(commands, "export", "write a checkpoint as a file for deployment")
+    export.add_argument(
+        "checkpoint",
+        nargs="?",
+        type=Path,
+        metavar="CHECKPOINT",
+        help="a .keras file (default: the one that ships)",
+    )
+    export.add_argument("--format", required=True, choices=["onnx", "onnx-int8", "tflite-int8"])
+    export.add_argument("--out", required=True, type=Path, metavar="FILE", help="ends in .onnx or .tflite")
+    export.add_argument(
+        "--calibrate",
+        type=Path,
+        metavar="FOLDER",
+        help="int8 takes its ranges from the faces in these clips, stills or crops (default: the samples)",
+    )
+    export.add_argument("-v", "--verbose", action="store_true", help="show tracebacks")
 
 
 def _add_scan_flags(parser: argparse.ArgumentParser, *, video: bool) -> None:
@@ -110,6 +133,12 @@ def _add_model_flags(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="PATH",
         help="a .keras checkpoint (default: the one that ships); given several times, an ensemble of them",
+    )
+    parser.add_argument(
+        "--runtime",
+        choices=RUNTIMES,
+        default="auto",
+        help="what computes the network (default auto: Keras on a GPU, else onnxruntime)",
     )
     parser.add_argument(
         "--batch-size", type=int, default=32, metavar="N", help="faces scored at once (default 32)"
@@ -157,7 +186,7 @@ def scan_options(flags: argparse.Namespace) -> ScanOptions:
         sampling=_sampling_options(flags) if "fps" in flags else SamplingOptions(),
         detection=DetectionOptions(flags.min_confidence, flags.min_face),
         batching=BatchingOptions(flags.batch_size, reuse=flags.reuse),
-        model=ModelOptions(tuple(flags.model)),
+        model=ModelOptions(tuple(flags.model), flags.runtime),
         verdict=VerdictOptions(flags.fake_threshold, flags.real_threshold),
     )
 

@@ -88,11 +88,26 @@ class BatchingOptions:
         _require(self.prefetch >= 1, f"prefetch {self.prefetch} cannot work: give 1 or more")
 
 
+RUNTIMES = ("auto", "keras", "onnx", "coreml", "tflite")
+"""What may compute a network's outputs; ``auto`` takes the fastest that can be trusted on this machine."""
+
+
 @dataclass(frozen=True, slots=True)
 class ModelOptions:
-    """``paths``: the checkpoint, or those of an ensemble; none takes the one that ships with vidscan."""
+    """``paths``: the checkpoint, or those of an ensemble; none takes the one that ships with vidscan.
+
+    ``runtime`` is one of :data:`RUNTIMES`; ``runtimes_used`` names each member's, once it is loaded.
+    """
 
     paths: tuple[Path, ...] = ()
+    runtime: str = "auto"
+    runtimes_used: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        _require(
+            self.runtime in RUNTIMES,
+            f"--runtime {self.runtime} is unknown: choose one of {', '.join(RUNTIMES)}",
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +153,7 @@ class ScanOptions:
         """The options as plain JSON values, for the report; ``paths`` is there for an ensemble alone."""
         echoed, paths = asdict(self), [str(path) for path in self.model.paths]
         echoed["model"] = {"paths": paths} if len(paths) > 1 else {"path": paths[0] if paths else None}
+        echoed["model"] |= {"runtime": self.model.runtime, "runtimes_used": list(self.model.runtimes_used)}
         if self.sampling.frames is not None:
             echoed["sampling"]["fps"] = None  # it was not looked at
         return echoed

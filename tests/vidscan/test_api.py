@@ -119,7 +119,11 @@ def test_scan_many_dropped_half_way_closes_the_detector(detector: ToyDetector, b
 def test_checkpoint_by_path(detector: ToyDetector, bright_clip: Path, tiny_checkpoint: Path):
     report = vidscan.scan(bright_clip, model=tiny_checkpoint)
     assert report.model_card.name == "tiny"
-    assert report.options["model"]["path"] == str(tiny_checkpoint)
+    assert report.options["model"] == {
+        "path": str(tiny_checkpoint),
+        "runtime": "auto",
+        "runtimes_used": ["onnx"],
+    }
     # White is as red as it is blue.
     assert report.verdict.fake_probability == pytest.approx(0.5, abs=0.05)
 
@@ -133,7 +137,11 @@ def test_list_of_checkpoints_is_an_ensemble(
     alone = [vidscan.scan(red_clip, model=path) for path in paths]
     assert [card.name for card in report.members] == ["tiny", "contrary"]
     assert report.model_card.name == "tiny + contrary"
-    assert report.options["model"] == {"paths": [str(path) for path in paths]}
+    assert report.options["model"] == {
+        "paths": [str(path) for path in paths],
+        "runtime": "auto",
+        "runtimes_used": ["onnx", "onnx"],
+    }
     assert [said.label for said in report.verdict.members] == [vidscan.Label.REAL, vidscan.Label.FAKE]
     assert [said.fake_probability for said in report.verdict.members] == pytest.approx(
         [single.verdict.fake_probability for single in alone]
@@ -166,7 +174,7 @@ def test_same_checkpoint_twice_is_refused(red_clip: Path, tiny_checkpoint: Path)
 
 
 def test_loaded_model_scores_crops(tiny_checkpoint: Path):
-    model = vidscan.load_model(str(tiny_checkpoint))
+    model = vidscan.load_model(str(tiny_checkpoint), runtime="keras")
     crops = np.zeros((3, 32, 32, 3), np.uint8)
     crops[0, :, :, 0] = 255  # red: surely real
     crops[2, :, :, 2] = 255  # blue: surely fake

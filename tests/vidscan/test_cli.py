@@ -30,7 +30,7 @@ SAMPLES = Path(__file__).parents[2] / "samples"
 def scorer(monkeypatch: pytest.MonkeyPatch) -> ToyScorer:
     """A toy network in place of every checkpoint."""
     toy = ToyScorer()
-    monkeypatch.setattr("vidscan.api.load_model", lambda path=None: toy)
+    monkeypatch.setattr("vidscan.api.load_model", lambda path=None, runtime="auto": toy)
     return toy
 
 
@@ -291,7 +291,7 @@ def test_missing_checkpoint_is_an_error_and_no_random_network(bright_clip, tmp_p
 
 
 def test_error_is_one_line_whatever_its_message_holds(bright_clip, monkeypatch, capsys):
-    def refuse(path: object) -> None:
+    def refuse(path: object, runtime: str) -> None:
         raise ModelError("two\nlines and \x1b[31mcolour")
 
     monkeypatch.setattr("vidscan.api.load_model", refuse)

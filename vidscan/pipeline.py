@@ -128,7 +128,18 @@ def build_report(
     )
     if entry.error is not None:
         return Report(
-            entry.source, Status.FAILED, None, (), (), (), stats, options.echo(), card, entry.error, members
+            source=entry.source,
+            status=Status.FAILED,
+            verdict=None,
+            tracks=(),
+            timeline=(),
+            segments=(),
+            stats=stats,
+            options=options.echo(),
+            model_card=card,
+            error=entry.error,
+            members=members,
+            facts=entry.facts,
         )
     findings = verdict.judge(scores, tracks.link(scores), card, options.verdict, entry.source.kind, members)
     return Report(
@@ -142,6 +153,7 @@ def build_report(
         options=options.echo(),
         model_card=card,
         members=members,
+        facts=entry.facts,
     )
 
 

@@ -37,7 +37,13 @@ from vidscan.report import html
 from vidscan.report.document import evidence_of, to_document
 from vidscan.report.html import pictures
 from vidscan.report.html.chart import chart_of, strip_of
-from vidscan.report.html.view import file_views, folder_and_names, thresholds
+from vidscan.report.html.view import (
+    MOMENTS_SHOWN,
+    file_views,
+    folder_and_names,
+    moments_of_each,
+    thresholds,
+)
 from vidscan.verdict import thresholds as thresholds_of_the_verdict
 
 VENDOR = Path(html.__file__).parent / "vendor" / "uplot"
@@ -231,6 +237,8 @@ def test_where_room_is_short_every_track_shows_its_extremes_first() -> None:
 def test_a_folder_shares_its_room() -> None:
     assert pictures.budget_of_each(1) == pictures.budget_of_each(2) == pictures.PAGE_BUDGET
     assert pictures.budget_of_each(1000) * 1000 <= pictures.FOLDER_BUDGET
+    assert moments_of_each(0) == moments_of_each(50) == MOMENTS_SHOWN
+    assert moments_of_each(200) == 100 and moments_of_each(100_000) == 20
 
 
 def test_a_charts_lines_break_where_nobody_was_seen() -> None:

@@ -76,7 +76,8 @@ def _agreement(result: Document, fake: float, real: float) -> str:
     for count, where in ((high, "to fake"), (low, "to real"), (between, "to neither")):
         if count == len(scores) > 1:
             return f"All {counted(count, 'sighting')} of track {track['id']} point {where}."
-    return f"{whose}, {high} point to fake, {low} to real and {between} to neither."
+    told = f"{high or 'none'} point to fake, {low or 'none'} to real and {between or 'none'} to neither"
+    return f"{whose}, {told}."
 
 
 def _calibration(model: Document) -> str:

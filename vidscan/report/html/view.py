@@ -20,7 +20,10 @@ from vidscan.report.wording import certainty, score
 _OVERVIEW_COLUMNS = 24
 _TRACK_COLUMNS = 60
 MOMENTS_SHOWN = 400
-"""Rows of the table of all scores; the JSON and CSV reports hold every one."""
+"""Rows of a file's table of all scores; the JSON and CSV reports hold every one."""
+
+_MOMENTS_OF_A_PAGE = 20_000
+_FEWEST_MOMENTS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +74,17 @@ def file_views(
     document: Document, names: Sequence[str], evidence: Evidence = NO_EVIDENCE
 ) -> tuple[FileView, ...]:
     """All results, the most suspicious first, then those without a score, then what failed."""
-    budget = budget_of_each(len(names))
+    budget, moments = budget_of_each(len(names)), moments_of_each(len(names))
     views = [
-        _file_view(document, result, name, f"file-{number}", _gallery(result, evidence, number, budget))
+        _file_view(document, result, name, number, _gallery(result, evidence, number, budget), moments)
         for number, (result, name) in enumerate(zip(document["results"], names, strict=True), start=1)
     ]
     return tuple(sorted(views, key=lambda view: (view.label == "FAILED", -_rank(view.probability))))
+
+
+def moments_of_each(files: int) -> int:
+    """How many scores each of so many files may list in one page, so that it opens at once."""
+    return min(MOMENTS_SHOWN, max(_FEWEST_MOMENTS, _MOMENTS_OF_A_PAGE // max(1, files)))
 
 
 def _rank(probability: float | None) -> float:
@@ -111,8 +119,11 @@ def thresholds(document: Document) -> tuple[float, float]:
     return fake, min(fake, card["real_threshold"] if real is None else real)
 
 
-def _file_view(document: Document, result: Document, name: str, anchor: str, shown: Gallery) -> FileView:
+def _file_view(
+    document: Document, result: Document, name: str, number: int, shown: Gallery, moments: int
+) -> FileView:
     fake, real = thresholds(document)
+    anchor = f"file-{number}"
     verdict = result["verdict"] or {"label": "FAILED", "fake_probability": None, "confidence": None}
     probability, duration = verdict["fake_probability"], result["stats"]["duration_s"]
     shown = replace(shown, strips=tuple(sorted(shown.strips, key=lambda strip: strip.track)))
@@ -134,8 +145,8 @@ def _file_view(document: Document, result: Document, name: str, anchor: str, sho
         facts=about_file(result),
         tracks=_tracks(result),
         segments=_segments(result),
-        moments=_moments(result),
-        moments_left_out=max(0, sum(len(point["faces"]) for point in result["timeline"]) - MOMENTS_SHOWN),
+        moments=_moments(result, moments),
+        moments_left_out=max(0, sum(len(point["faces"]) for point in result["timeline"]) - moments),
         gallery=shown,
         chart=chart_of(result, f"chart-{anchor}", fake, real, shown.pictures),
     )
@@ -181,10 +192,10 @@ def _segments(result: Document) -> tuple[Row, ...]:
     )
 
 
-def _moments(result: Document) -> tuple[Row, ...]:
+def _moments(result: Document, count: int) -> tuple[Row, ...]:
     """Time, track, score, the face's place and size, and the detector's confidence."""
     faces = ((point["time_s"], face) for point in result["timeline"] for face in point["faces"])
-    return tuple(Row(_moment(time_s, face)) for time_s, face in islice(faces, MOMENTS_SHOWN))
+    return tuple(Row(_moment(time_s, face)) for time_s, face in islice(faces, count))
 
 
 def _moment(time_s: float, face: Document) -> tuple[str, ...]:

@@ -44,6 +44,8 @@ FILE_COLUMNS = (
     "status",
     "label",
     "fake_probability",
+    "fake_probability_low",
+    "fake_probability_high",
     "confidence",
     "reason",
     "people",
@@ -61,7 +63,7 @@ FILE_COLUMNS = (
     "error",
 )
 """The header of the sources. ``people`` counts the tracks that carry the verdict, ``tracks`` all; times are
-in seconds.
+in seconds. ``fake_probability_low`` and ``…_high`` are the ends of the verdict's interval.
 
 An ensemble's table has one more, ``members``: what each member alone would have scored the source.
 """
@@ -134,6 +136,7 @@ def _file(number: int, result: Document) -> dict[str, Any]:
     facts = result["facts"] or {}
     stats = result["stats"]
     error = result["error"]
+    low, high = verdict.get("interval") or (None, None)
     return {
         "file": number,
         "source": result["source"],
@@ -141,6 +144,8 @@ def _file(number: int, result: Document) -> dict[str, Any]:
         "status": result["status"],
         "label": verdict.get("label"),
         "fake_probability": verdict.get("fake_probability"),
+        "fake_probability_low": low,
+        "fake_probability_high": high,
         "confidence": verdict.get("confidence"),
         "reason": verdict.get("reason"),
         "people": sum(track["counted"] for track in result["tracks"]),

@@ -60,6 +60,8 @@ def test_a_clip_is_one_row_of_the_files() -> None:
             "status": "ok",
             "label": "FAKE",
             "fake_probability": "0.98",
+            "fake_probability_low": "0.93",
+            "fake_probability_high": "1.0",
             "confidence": "0.98",
             "reason": "5 of 10 faces look made",
             "people": "1",

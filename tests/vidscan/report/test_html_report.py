@@ -92,7 +92,8 @@ def test_a_clip_says_its_verdict_what_it_rests_on_and_what_file_it_was() -> None
     facts = SourceFacts(1_234_567, "ab" * 32, "h264", 640, 360)
     said = page_of(replace(clip(), facts=facts)).text
     for words in (
-        "FAKE P(fake) 0.98 very sure (98%)",
+        "FAKE P(fake) 0.98 (0.93 to >0.99) very sure (98%)",
+        "would have scored between 0.93 and >0.99, 19 times in 20",
         "5 of 10 faces look made",
         "9 faces scored; somebody was seen in 9 of 10 frames looked at.",
         "1 person followed.",

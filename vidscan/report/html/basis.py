@@ -24,6 +24,8 @@ def basis(document: Document, result: Document, fake: float, real: float) -> tup
     if result["kind"] == "video":
         found.append(Fact("People", _people(result["tracks"])))
     found.append(Fact("Agreement", _agreement(result, fake, real)))
+    if interval := result["verdict"]["interval"]:
+        found.append(Fact("Range", _range(interval)))
     if members := result["verdict"].get("members"):
         said = (f"{each['name']} {score(each['fake_probability'])} ({each['label']})" for each in members)
         found.append(Fact("Members", f"Each alone would say: {', '.join(said)}."))
@@ -78,6 +80,14 @@ def _agreement(result: Document, fake: float, real: float) -> str:
             return f"All {counted(count, 'sighting')} of track {track['id']} point {where}."
     told = f"{high or 'none'} point to fake, {low or 'none'} to real and {between or 'none'} to neither"
     return f"{whose}, {told}."
+
+
+def _range(interval: Sequence[float]) -> str:
+    low, high = (score(end) for end in interval)
+    return (
+        f"Other moments of the same person would have scored between {low} and {high}, 19 times in 20: the "
+        "wider, the fewer faces were seen and the less they agree."
+    )
 
 
 def _calibration(model: Document) -> str:

@@ -39,7 +39,8 @@ class Row:
 class FileView:
     """All that the page says of one source. ``label`` is FAILED where there is no verdict.
 
-    ``probability`` is P(fake), None where there is no score; ``chart`` as ``chart_of`` gives it.
+    ``probability`` is P(fake) and ``interval`` its range, None where there is no score; ``chart`` is as
+    ``chart_of`` gives it.
     """
 
     anchor: str
@@ -48,6 +49,8 @@ class FileView:
     label: str
     probability: float | None
     score: str
+    interval: tuple[float, float] | None
+    range: str
     certainty: str
     reason: str
     people: int
@@ -126,6 +129,7 @@ def _file_view(
     anchor = f"file-{number}"
     verdict = result["verdict"] or {"label": "FAILED", "fake_probability": None, "confidence": None}
     probability, duration = verdict["fake_probability"], result["stats"]["duration_s"]
+    interval = verdict.get("interval")
     shown = replace(shown, strips=tuple(sorted(shown.strips, key=lambda strip: strip.track)))
     return FileView(
         anchor=anchor,
@@ -134,6 +138,8 @@ def _file_view(
         label=verdict["label"],
         probability=probability,
         score="" if probability is None else score(probability),
+        interval=(interval[0], interval[1]) if interval else None,
+        range=f"{score(interval[0])} to {score(interval[1])}" if interval else "",
         certainty=_certainty(document, verdict),
         reason=verdict["reason"] if result["verdict"] else result["error"]["message"],
         people=sum(track["counted"] for track in result["tracks"]),

@@ -190,9 +190,8 @@ def test_the_policy_stops_what_would_slip_in(show):
     opened.asked_for[1:] = []
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 390])
-def test_it_is_accessible_and_fits_the_window(show, scheme, width):
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
+def test_it_is_accessible_and_fits_the_window(show, width, scheme):
     from axe_playwright_python.sync_playwright import Axe
 
     for reports in ([clip_with_faces(heat=True)], folder()):

@@ -22,6 +22,7 @@ from vidscan.faces import FaceDetector, crop_faces
 from vidscan.facts import file_facts
 from vidscan.options import ScanOptions
 from vidscan.records import ErrorInfo, FaceCrop, Frame, Geometry, Source, SourceFacts, SourceKind
+from vidscan.repeats import Repeat, RepeatFinder
 from vidscan.sampling import require_content, sample_frames
 
 SOURCE_FAILURES = (VidscanError, OSError, ValueError, MemoryError, cv2.error)
@@ -39,7 +40,10 @@ class Observer(Protocol):
 
 @dataclass(slots=True)
 class SourceEntry:
-    """One source's line in the ledger. ``seconds`` are wall times of the reading side."""
+    """One source's line in the ledger. Seconds are wall times of the reading side.
+
+    ``crops`` counts those that were sent to be scored; ``repeats`` are the other sightings.
+    """
 
     source: Source
     started: float = field(default_factory=time.perf_counter)
@@ -50,6 +54,7 @@ class SourceEntry:
     decode_seconds: float = 0.0
     detect_seconds: float = 0.0
     error: ErrorInfo | None = None
+    repeats: list[Repeat] = field(default_factory=list)
 
 
 class Ledger:
@@ -125,19 +130,23 @@ def _crops_by_frame(
         media = ffmpeg.probe(source.path)
         entry.duration_s = media.duration_s
         entry.facts = replace(entry.facts, codec=media.codec)
+    finder = RepeatFinder() if options.batching.reuse else None
     for frame in _timed_frames(entry, options):
         if observer is not None:
             observer.frame_sampled(source, frame.time_s, entry.duration_s)
         started = time.perf_counter()
         detections = detector.detect(frame.image)
         crops = list(crop_faces(frame, detections, geometries))
+        if finder is not None:
+            crops, repeats = finder.split(crops)
+            entry.repeats += repeats
         entry.detect_seconds += time.perf_counter() - started
         entry.frames += 1
         yield crops
 
 
 def _timed_frames(entry: SourceEntry, options: ScanOptions) -> Iterator[Frame]:
-    frames = sample_frames(entry.source, options.sampling)
+    frames = sample_frames(entry.source, options.sampling, entry.duration_s)
     while True:
         started = time.perf_counter()
         frame = next(frames, None)

@@ -128,12 +128,15 @@ class CropBatch:
 class ScoredBatch:
     """A batch with its scores: ``fake_probability`` is ``float32[n, members]``, NaN-free, 0-1.
 
-    Padding rows hold 0. ``seconds`` is what scoring the batch took.
+    Padding rows hold 0. ``seconds`` is what scoring the batch took, ``waited`` how long the network had
+    nothing to do before, ``computed`` the number of rows that were computed, padding included.
     """
 
     batch: CropBatch
     fake_probability: npt.NDArray[np.float32]
     seconds: float
+    waited: float = 0.0
+    computed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,22 +247,33 @@ class Findings:
 
 @dataclass(frozen=True, slots=True)
 class StageSeconds:
-    """Where the time went. ``decode``, ``detect`` and ``score`` overlap, so they may exceed ``total``."""
+    """Where the time went.
+
+    Reading (``decode``, ``detect``) and scoring (``wait`` for a batch, ``score``) go on at the same time,
+    so together they may exceed ``total``. What a batch took is shared out among the faces in it.
+    """
 
     decode: float = 0.0
     detect: float = 0.0
     score: float = 0.0
     total: float = 0.0
+    wait: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Stats:
-    """Counts and times of one source. ``duration_s`` is None for stills and where unknown."""
+    """Counts and times of one source. ``duration_s`` is None for stills and where unknown.
+
+    ``faces_reused`` are sightings that took the score of an earlier one that looks the same.
+    ``batch_slots``: rows of batches that were computed for the faces scored, with their share of padding.
+    """
 
     duration_s: float | None = None
     frames_sampled: int = 0
     faces_scored: int = 0
     seconds: StageSeconds = field(default_factory=StageSeconds)
+    faces_reused: int = 0
+    batch_slots: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

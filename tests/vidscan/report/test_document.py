@@ -115,7 +115,9 @@ def test_a_clip_in_full() -> None:
                 "duration_s": 1.0,
                 "frames_sampled": 2,
                 "faces_scored": 2,
-                "seconds": {"decode": 0.4, "detect": 1.25, "score": 3.0, "total": 3.6},
+                "faces_reused": 0,
+                "batch_slots": 0.0,
+                "seconds": {"decode": 0.4, "detect": 1.25, "wait": 0.0, "score": 3.0, "total": 3.6},
             },
         }
     ]

@@ -161,7 +161,18 @@ def test_report_writers_know_records_and_nothing_behind_them():
             if top(each) == "vidscan":
                 assert any(each == ours or each.startswith(f"{ours}.") for ours in allowed), f"{name}: {each}"
             else:
-                assert top(each) in sys.stdlib_module_names | {"numpy", "rich"}, f"{name}: {each}"
+                page = {"cv2", "jinja2", "markupsafe"} if name.startswith("vidscan.report.html") else set()
+                assert top(each) in sys.stdlib_module_names | {"numpy", "rich"} | page, f"{name}: {each}"
+
+
+def test_pages_load_opencv_and_their_templates_when_they_are_written():
+    for name, tree in modules("vidscan").items():
+        if name.startswith("vidscan.report"):
+            assert "cv2" not in {top(each) for each in imported_on_import(tree)}, name
+    known = modules("vidscan")
+    assert "jinja2" in {top(each) for each in imported(known["vidscan.report.html.page"])}
+    assert "jinja2" not in {top(each) for each in imported_on_import(known["vidscan.report.html"])}
+    assert "vidscan.report.html.page" not in imported_on_import(known["vidscan.report.html"])
 
 
 def test_records_and_errors_know_nobody():

@@ -152,7 +152,9 @@ def _add_model_flags(parser: argparse.ArgumentParser) -> None:
 
 def _add_output_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--report", metavar="OUT", help="write the report to OUT.json or OUT.csv; - for JSON on stdout"
+        "--report",
+        metavar="OUT",
+        help="write the report to OUT.html, OUT.json or OUT.csv; - for JSON on stdout",
     )
     parser.add_argument("--fail-on", choices=["fake"], help="exit with 3 when something is FAKE")
 

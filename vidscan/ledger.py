@@ -11,7 +11,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import cv2
@@ -19,8 +19,9 @@ import cv2
 from vidscan import ffmpeg
 from vidscan.errors import VidscanError
 from vidscan.faces import FaceDetector, crop_faces
+from vidscan.facts import file_facts
 from vidscan.options import ScanOptions
-from vidscan.records import ErrorInfo, FaceCrop, Frame, Geometry, Source, SourceKind
+from vidscan.records import ErrorInfo, FaceCrop, Frame, Geometry, Source, SourceFacts, SourceKind
 from vidscan.repeats import Repeat, RepeatFinder
 from vidscan.sampling import require_content, sample_frames
 
@@ -47,6 +48,7 @@ class SourceEntry:
     source: Source
     started: float = field(default_factory=time.perf_counter)
     duration_s: float | None = None
+    facts: SourceFacts | None = None
     frames: int = 0
     crops: int = 0
     decode_seconds: float = 0.0
@@ -123,8 +125,11 @@ def _crops_by_frame(
 ) -> Iterator[list[FaceCrop]]:
     source = entry.source
     require_content(source.path)
+    entry.facts = file_facts(source.path)
     if source.kind is SourceKind.VIDEO:
-        entry.duration_s = ffmpeg.probe(source.path).duration_s
+        media = ffmpeg.probe(source.path)
+        entry.duration_s = media.duration_s
+        entry.facts = replace(entry.facts, codec=media.codec)
     finder = RepeatFinder() if options.batching.reuse else None
     for frame in _timed_frames(entry, options):
         if observer is not None:
@@ -148,6 +153,9 @@ def _timed_frames(entry: SourceEntry, options: ScanOptions) -> Iterator[Frame]:
         entry.decode_seconds += time.perf_counter() - started
         if frame is None:
             return
+        if entry.frames == 0 and entry.facts is not None:
+            height, width = frame.image.shape[:2]
+            entry.facts = replace(entry.facts, width=width, height=height)
         yield frame
 
 

@@ -145,7 +145,18 @@ def build_report(
     )
     if entry.error is not None:
         return Report(
-            entry.source, Status.FAILED, None, (), (), (), stats, options.echo(), card, entry.error, members
+            source=entry.source,
+            status=Status.FAILED,
+            verdict=None,
+            tracks=(),
+            timeline=(),
+            segments=(),
+            stats=stats,
+            options=options.echo(),
+            model_card=card,
+            error=entry.error,
+            members=members,
+            facts=entry.facts,
         )
     sightings = with_repeats(scores, entry.repeats)
     findings = verdict.judge(
@@ -162,6 +173,7 @@ def build_report(
         options=options.echo(),
         model_card=card,
         members=members,
+        facts=entry.facts,
     )
 
 

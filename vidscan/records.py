@@ -277,6 +277,21 @@ class Stats:
 
 
 @dataclass(frozen=True, slots=True)
+class SourceFacts:
+    """What tells a source from others: its size in bytes and SHA-256, and how its pictures are stored.
+
+    ``width`` and ``height`` are those of the upright frames, in which boxes are given, in pixels. What
+    could not be found out is None: no frame was decoded, or a still has no codec.
+    """
+
+    bytes: int
+    sha256: str
+    codec: str | None = None
+    width: int | None = None
+    height: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ErrorInfo:
     """Why a source failed: the error's class name and its one-line message."""
 
@@ -361,7 +376,8 @@ class Report:
     """Everything said about one source. ``options`` echoes what the scan was asked to do.
 
     ``members`` are the cards of an ensemble's members, whose whole ``model_card`` describes; empty for
-    one model. ``evidence`` holds faces to look at, where they were asked for.
+    one model. ``evidence`` holds faces to look at, where they were asked for. ``facts`` is None where the
+    source could not be read.
     """
 
     source: Source
@@ -376,3 +392,4 @@ class Report:
     error: ErrorInfo | None = None
     members: tuple[ModelCard, ...] = ()
     evidence: tuple[EvidenceCrop, ...] = ()
+    facts: SourceFacts | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -172,7 +173,17 @@ def test_dash_gives_json_on_stdout_and_words_on_stderr(detector, folder, capsys)
 def test_csv_by_its_ending(detector, bright_clip, tmp_path):
     report = tmp_path / "out.csv"
     assert main(["run", str(bright_clip), "--report", str(report)]) == 0
-    assert "FAKE" in report.read_text("utf-8") and not report.read_text("utf-8").startswith("{")
+    assert report.read_text("utf-8").startswith("file,source,time_s,track,fake_probability,")
+    assert len(report.read_text("utf-8").splitlines()) == 1 + 4
+    assert ",FAKE," in report.with_name("out.files.csv").read_text("utf-8")
+
+
+def test_page_by_its_ending(detector, bright_clip, tmp_path):
+    report = tmp_path / "out.HTML"
+    assert main(["run", str(bright_clip), "--report", str(report)]) == 0
+    assert report.read_text("utf-8").startswith("<!DOCTYPE html>")
+    assert "FAKE</span>" in report.read_text("utf-8")
+    assert hashlib.sha256(bright_clip.read_bytes()).hexdigest() in report.read_text("utf-8")
 
 
 def test_quiet_prints_nothing(detector, folder, tmp_path, capsys):
@@ -338,7 +349,9 @@ def test_folder_by_an_ensemble(only_detector, folder, tiny_checkpoint, contrary_
     models = ["--model", str(tiny_checkpoint), "--model", str(contrary_checkpoint)]
     assert main(["dir", str(folder), *models, "--report", str(report)]) == 0
     assert "members, in this order: tiny, contrary" in capsys.readouterr().out
-    assert report.read_text("utf-8").splitlines()[0].endswith(",error,members")
+    assert report.read_text("utf-8").splitlines()[0].endswith(",member_1,member_2")
+    files = report.with_name("out.files.csv").read_text("utf-8")
+    assert files.splitlines()[0].endswith(",error,members")
 
 
 def test_ensemble_of_one_file_twice(tiny_checkpoint, red_clip, capsys):

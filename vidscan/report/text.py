@@ -19,6 +19,9 @@ from vidscan.report.document import summarise
 from vidscan.report.legible import Legible, clock, shorten, visible
 from vidscan.report.strip import colour, strip
 from vidscan.report.tables import GAP, named_table, plain_table
+from vidscan.report.wording import certainty
+from vidscan.report.wording import counted as _counted
+from vidscan.report.wording import score as _score
 
 _LABELS = {
     Label.FAKE: "bold white on #c93c37",
@@ -104,14 +107,7 @@ def _verdict_line(verdict: Verdict, calibrated: bool) -> Text:
 
 
 def _certainty(verdict: Verdict) -> str:
-    """The confidence in plain words."""
-    sure = verdict.confidence or 0.0
-    if verdict.label is Label.UNCERTAIN:
-        side = "fake" if (verdict.fake_probability or 0.0) >= 0.5 else "real"
-        words = f"could be either, leans to {side}"
-    else:
-        words = "very sure" if sure >= 0.95 else "fairly sure" if sure >= 0.8 else "not very sure"
-    return f"{words} ({min(99, round(sure * 100))}%)"  # never 100%: no detector is that sure
+    return certainty(verdict.label, verdict.fake_probability, verdict.confidence)
 
 
 def _timeline(report: Report, width: int) -> Iterator[RenderableType]:
@@ -261,17 +257,8 @@ def _badge(verdict: Verdict | None) -> Text:
     return Text(f" {verdict.label.value.replace('_', ' ')} ", _LABELS[verdict.label])
 
 
-def _score(probability: float) -> str:
-    """Two decimals, but never the certainty of a bare 0.00 or 1.00."""
-    return "<0.01" if probability < 0.005 else ">0.99" if probability >= 0.995 else f"{probability:.2f}"
-
-
 def _coloured(probability: float) -> Text:
     return Text(_score(probability), colour(probability), justify="right")
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}" + ("" if count == 1 else "s")
 
 
 def _left_out(count: int) -> Iterator[RenderableType]:

@@ -107,17 +107,23 @@ def test_program_does_not_know_its_tests():
     ("library", "owners"),
     [
         ("mediapipe", {"vidscan.faces"}),
-        ("ffmpeg", {"vidscan.ffmpeg", "vidscan.ffmpeg_encode"}),
-        ("imageio_ffmpeg", {"vidscan.ffmpeg"}),
-        ("subprocess", {"vidscan.child_process", "vidscan.runtimes.conversion"}),
         ("pickle", {"vidscan.engines.isolated", "vidscan.engines.worker"}),
         (
             "vidscan.child_process",
-            {"vidscan.ffmpeg", "vidscan.ffmpeg_encode", "vidscan.ffmpeg_output", "vidscan.engines.isolated"},
+            {
+                "vidscan.ffmpeg",
+                "vidscan.ffmpeg_encode",
+                "vidscan.ffmpeg_output",
+                "vidscan.ffmpeg_program",
+                "vidscan.engines.isolated",
+            },
         ),
         ("onnxruntime", {"vidscan.runtimes.onnx_runtime", "vidscan.runtimes.quantisation"}),
         ("onnx", {"vidscan.runtimes.exported", "vidscan.runtimes.quantisation"}),
         ("tf2onnx", {"vidscan.runtimes.converter"}),
+        ("ffmpeg", {"vidscan.ffmpeg_command", "vidscan.ffmpeg_encode"}),
+        ("imageio_ffmpeg", {"vidscan.ffmpeg_program"}),
+        ("subprocess", {"vidscan.child_process", "vidscan.runtimes.conversion"}),
         ("ray", {"vidscan.engines.ray_engine"}),
         ("argparse", {"vidscan.arguments", "vidscan.cli"}),
     ],
@@ -158,7 +164,18 @@ def test_report_writers_know_records_and_nothing_behind_them():
             if top(each) == "vidscan":
                 assert any(each == ours or each.startswith(f"{ours}.") for ours in allowed), f"{name}: {each}"
             else:
-                assert top(each) in sys.stdlib_module_names | {"numpy", "rich"}, f"{name}: {each}"
+                page = {"cv2", "jinja2", "markupsafe"} if name.startswith("vidscan.report.html") else set()
+                assert top(each) in sys.stdlib_module_names | {"numpy", "rich"} | page, f"{name}: {each}"
+
+
+def test_pages_load_opencv_and_their_templates_when_they_are_written():
+    for name, tree in modules("vidscan").items():
+        if name.startswith("vidscan.report"):
+            assert "cv2" not in {top(each) for each in imported_on_import(tree)}, name
+    known = modules("vidscan")
+    assert "jinja2" in {top(each) for each in imported(known["vidscan.report.html.page"])}
+    assert "jinja2" not in {top(each) for each in imported_on_import(known["vidscan.report.html"])}
+    assert "vidscan.report.html.page" not in imported_on_import(known["vidscan.report.html"])
 
 
 def test_records_and_errors_know_nobody():

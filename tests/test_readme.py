@@ -30,7 +30,7 @@ def test_links_lead_to_files(document: str) -> None:
     path = ROOT / document
     text = path.read_text(encoding="utf-8")
     assert "@@" not in text
-    for target in re.findall(r"\]\((?!https?:)([^)#]+)", text):
+    for target in re.findall(r"""(?:\]\(|<img src=")(?!https?:)([^)"#]+)""", text):
         assert (path.parent / target).exists(), f"{document} links to {target}"
 
 

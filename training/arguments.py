@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from training.augment_options import PRESETS
-from training.fit_options import DEFAULT_TERMS, FitOptions
+from training.fit_options import DEFAULT_TERMS, KEPT, FitOptions
 from training.networks import PHASES, PRECISIONS
 from training.sampling import SamplingOptions
 from training.split import SplitOptions
@@ -62,6 +62,9 @@ def _add_length_arguments(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--warmup", type=float, default=0.1, help="share of 'full' in which the rate rises")
     group.add_argument(
         "--norm-momentum", type=float, default=0.9, help="of batch normalisation's statistics (default: 0.9)"
+    )
+    group.add_argument(
+        "--keep", choices=KEPT, default="best", help="the epoch that becomes the checkpoint (default: best)"
     )
     group.add_argument("--average", type=float, default=0.999, help="decay of the average of the weights")
 
@@ -130,6 +133,7 @@ def fit_options(arguments: argparse.Namespace) -> FitOptions:
         warmup=arguments.warmup,
         norm_momentum=arguments.norm_momentum,
         average=arguments.average,
+        keep=arguments.keep,
         cache_features=arguments.cache_features,
         teacher=arguments.teacher,
         teacher_weight=arguments.teacher_weight,

@@ -117,7 +117,7 @@ def _record_epoch(run: Run, loss: float, figures: dict[str, float | None]) -> No
     }
     progress.history.append(record)
     progress.plateau.update(float(figures["crop_log_loss"] or 0.0))
-    if not progress.best or _merit(record) > _merit(progress.best):
+    if run.options.keep == "last" or not progress.best or _merit(record) > _merit(progress.best):
         progress.best = record
         run.best_weights = [np.array(array) for array in run.average.weights]
 

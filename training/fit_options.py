@@ -12,6 +12,7 @@ from training.split import SplitOptions
 from vidscan.errors import UsageError
 
 DEFAULT_EPOCHS = {"head": 30, "last": 15, "full": 10}
+KEPT = ("best", "last")
 DEFAULT_TERMS = "research use; see the terms of the training data"
 
 
@@ -40,6 +41,8 @@ class FitOptions:
         teacher: a checkpoint whose scores become part of the targets (see :mod:`training.teacher`).
         teacher_weight: the teacher's share of a target, 0-1; the label has the rest.
         average: decay of the weights' moving average; 0 keeps the last weights.
+        keep: whose weights become the checkpoint: those of the ``best`` epoch on validation, or of the
+            ``last`` one, where the validation clips are too few to choose by.
         val_per_clip: validation crops of each clip, 0 for all.
     """
 
@@ -68,6 +71,7 @@ class FitOptions:
     warmup: float = 0.1
     norm_momentum: float = 0.9
     average: float = 0.999
+    keep: str = "best"
     cache_features: int = 0
     teacher: Path | None = None
     teacher_weight: float = 0.5
@@ -85,6 +89,8 @@ class FitOptions:
             raise UsageError(
                 f"--phase must be one of {', '.join(PHASES)}; --precision of {', '.join(PRECISIONS)}"
             )
+        if self.keep not in KEPT:
+            raise UsageError(f"--keep must be one of {', '.join(KEPT)}, not '{self.keep}'")
         if self.augmentation not in PRESETS:
             raise UsageError(f"--augment must be one of {', '.join(PRESETS)}, not '{self.augmentation}'")
         for name in ("epochs", "images", "minutes", "steps_per_epoch", "learning_rate", "workers"):

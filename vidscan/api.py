@@ -82,9 +82,13 @@ def scan(
     path: PathLike,
     *,
     fps: float = 2.0,
+    frames: int | None = None,
+    keyframes: bool = False,
+    hwaccel: str = "none",
     model: Models = None,
     batch_size: int = 32,
     runtime: str = "auto",
+    reuse: bool = False,
     fake_threshold: float | None = None,
     real_threshold: float | None = None,
     isolate: bool = False,
@@ -94,10 +98,14 @@ def scan(
     Args:
         path: a local file; its suffix tells a still from a clip.
         fps: frames looked at per second of video.
+        frames: this many frames instead, spread evenly over the clip and reached by seeking.
+        keyframes: only keyframes are decoded and looked at, at most ``fps`` of them per second.
+        hwaccel: ``"auto"`` decodes in hardware where there is any, ``"none"`` never.
         model: a checkpoint's path or a loaded model, or a list of them to be combined as an ensemble;
             None takes the one that ships with vidscan.
         batch_size: crops scored at once.
         runtime: what computes the networks given by path; see :func:`load_model`.
+        reuse: a face that looks as it did a moment ago in the same place keeps its score, as in still shots.
         fake_threshold: calibrated P(fake) from which a clip is FAKE; None takes the card's.
         real_threshold: calibrated P(fake) up to which a clip is REAL; None takes the card's.
         isolate: work in a process of its own, so that a crash or a hang costs the file it is at alone.
@@ -114,9 +122,13 @@ def scan(
     (report,) = scan_many(
         [path],
         fps=fps,
+        frames=frames,
+        keyframes=keyframes,
+        hwaccel=hwaccel,
         model=model,
         batch_size=batch_size,
         runtime=runtime,
+        reuse=reuse,
         fake_threshold=fake_threshold,
         real_threshold=real_threshold,
         isolate=isolate,
@@ -128,9 +140,13 @@ def scan_many(
     paths: Iterable[PathLike],
     *,
     fps: float = 2.0,
+    frames: int | None = None,
+    keyframes: bool = False,
+    hwaccel: str = "none",
     model: Models = None,
     batch_size: int = 32,
     runtime: str = "auto",
+    reuse: bool = False,
     fake_threshold: float | None = None,
     real_threshold: float | None = None,
     isolate: bool = False,
@@ -143,9 +159,9 @@ def scan_many(
 
     given = _listed(model)
     options = ScanOptions(
-        sampling=SamplingOptions(fps),
+        sampling=SamplingOptions(fps, frames, keyframes, hwaccel),
         detection=DetectionOptions(),
-        batching=BatchingOptions(batch_size),
+        batching=BatchingOptions(batch_size, reuse=reuse),
         model=ModelOptions(
             tuple(Path(each) for each in given if isinstance(each, str | os.PathLike)), runtime
         ),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from vidscan import __version__
 from vidscan.options import (
+    HWACCELS,
     RUNTIMES,
     BatchingOptions,
     DetectionOptions,
@@ -95,9 +96,7 @@ def _add_export(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
 
 def _add_scan_flags(parser: argparse.ArgumentParser, *, video: bool) -> None:
     if video:
-        parser.add_argument(
-            "--fps", type=float, default=2.0, metavar="N", help="frames to look at per second (default 2)"
-        )
+        _add_sampling_flags(parser)
     _add_model_flags(parser)
     _add_output_flags(parser)
     _add_judgement_flags(parser)
@@ -107,6 +106,28 @@ def _add_scan_flags(parser: argparse.ArgumentParser, *, video: bool) -> None:
         help="work in a process of its own: a crash or a hang over one file costs that file alone",
     )
     _add_loudness_flags(parser)
+
+
+def _add_sampling_flags(parser: argparse.ArgumentParser) -> None:
+    how_often = parser.add_mutually_exclusive_group()
+    how_often.add_argument(
+        "--fps", type=float, default=2.0, metavar="N", help="frames to look at per second (default 2)"
+    )
+    how_often.add_argument(
+        "--frames",
+        type=int,
+        metavar="N",
+        help="look at N frames spread evenly over the clip, reached by seeking, however long it is",
+    )
+    parser.add_argument(
+        "--keyframes", action="store_true", help="decode only keyframes, and look at --fps of them at most"
+    )
+    parser.add_argument(
+        "--hwaccel",
+        choices=HWACCELS,
+        default="none",
+        help="decode in hardware where there is any (default none)",
+    )
 
 
 def _add_model_flags(parser: argparse.ArgumentParser) -> None:
@@ -127,11 +148,18 @@ def _add_model_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--batch-size", type=int, default=32, metavar="N", help="faces scored at once (default 32)"
     )
+    parser.add_argument(
+        "--reuse",
+        action="store_true",
+        help="in still shots, let a face that looks as it did a moment ago keep its score",
+    )
 
 
 def _add_output_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--report", metavar="OUT", help="write the report to OUT.json or OUT.csv; - for JSON on stdout"
+        "--report",
+        metavar="OUT",
+        help="write the report to OUT.html, OUT.json or OUT.csv; - for JSON on stdout",
     )
     parser.add_argument("--fail-on", choices=["fake"], help="exit with 3 when something is FAKE")
 
@@ -162,9 +190,13 @@ def _add_loudness_flags(parser: argparse.ArgumentParser) -> None:
 def scan_options(flags: argparse.Namespace) -> ScanOptions:
     """The options that the flags ask for; raises UsageError where one cannot work."""
     return ScanOptions(
-        sampling=SamplingOptions(getattr(flags, "fps", SamplingOptions().fps)),
+        sampling=_sampling_options(flags) if "fps" in flags else SamplingOptions(),
         detection=DetectionOptions(flags.min_confidence, flags.min_face),
-        batching=BatchingOptions(flags.batch_size),
+        batching=BatchingOptions(flags.batch_size, reuse=flags.reuse),
         model=ModelOptions(tuple(flags.model), flags.runtime),
         verdict=VerdictOptions(flags.fake_threshold, flags.real_threshold),
     )
+
+
+def _sampling_options(flags: argparse.Namespace) -> SamplingOptions:
+    return SamplingOptions(flags.fps, flags.frames, flags.keyframes, flags.hwaccel)

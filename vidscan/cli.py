@@ -140,9 +140,8 @@ def _scan(flags: Namespace, find: Callable[[], list[Source]]) -> int:
         if destination is not None:
             _write(destination, reports, options, models)
             if not to_stdout:
-                console.print(
-                    f"report written to {visible(str(destination.path))}", style="dim", markup=False
-                )
+                places = " and ".join(visible(str(path)) for path in destination.paths)
+                console.print(f"report written to {places}", style="dim", markup=False)
     return exit_code(reports, fail_on_fake=flags.fail_on == "fake")
 
 
@@ -174,13 +173,13 @@ def _write(
     destination: Destination, reports: Sequence[Report], options: ScanOptions, models: Sequence[LoadedModel]
 ) -> None:
     from vidscan.cards import ensemble_card
-    from vidscan.report.document import to_document
+    from vidscan.report.document import evidence_of, to_document
 
     created, cards = datetime.now(UTC), [model.card for model in models]
     document = to_document(
         reports, options=options.echo(), card=ensemble_card(cards), members=cards, created=created
     )
-    destination.write(document)
+    destination.write(document, evidence_of(reports))
 
 
 def exit_code(reports: Sequence[Report], *, fail_on_fake: bool) -> int:

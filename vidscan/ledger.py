@@ -11,7 +11,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import cv2
@@ -19,8 +19,10 @@ import cv2
 from vidscan import ffmpeg
 from vidscan.errors import VidscanError, escaped, quoted
 from vidscan.faces import FaceDetector, crop_faces
+from vidscan.facts import file_facts
 from vidscan.options import ScanOptions
-from vidscan.records import ErrorInfo, FaceCrop, Frame, Geometry, Source, SourceKind
+from vidscan.records import ErrorInfo, FaceCrop, Frame, Geometry, Source, SourceFacts, SourceKind
+from vidscan.repeats import Repeat, RepeatFinder
 from vidscan.sampling import require_content, sample_frames, still_remark
 
 SOURCE_FAILURES = (VidscanError, OSError, ValueError, MemoryError, cv2.error)
@@ -38,19 +40,22 @@ class Observer(Protocol):
 
 @dataclass(slots=True)
 class SourceEntry:
-    """One source's line in the ledger. ``seconds`` are wall times of the reading side.
+    """One source's line in the ledger. Seconds are wall times of the reading side.
 
-    ``remark``: what must be said beside the verdict.
+    ``crops`` counts those that were sent to be scored; ``repeats`` are the other sightings. ``remark``:
+    what must be said beside the verdict.
     """
 
     source: Source
     started: float = field(default_factory=time.perf_counter)
     duration_s: float | None = None
+    facts: SourceFacts | None = None
     frames: int = 0
     crops: int = 0
     decode_seconds: float = 0.0
     detect_seconds: float = 0.0
     error: ErrorInfo | None = None
+    repeats: list[Repeat] = field(default_factory=list)
     remark: str = ""
 
 
@@ -122,29 +127,39 @@ def _crops_by_frame(
 ) -> Iterator[list[FaceCrop]]:
     source = entry.source
     require_content(source.path)
+    entry.facts = file_facts(source.path)
     if source.kind is SourceKind.VIDEO:
-        entry.duration_s = ffmpeg.probe(source.path).duration_s
+        media = ffmpeg.probe(source.path)
+        entry.duration_s = media.duration_s
+        entry.facts = replace(entry.facts, codec=media.codec)
     else:
         entry.remark = still_remark(source.path)
+    finder = RepeatFinder() if options.batching.reuse else None
     for frame in _timed_frames(entry, options):
         if observer is not None:
             observer.frame_sampled(source, frame.time_s, entry.duration_s)
         started = time.perf_counter()
         detections = detector.detect(frame.image)
         crops = list(crop_faces(frame, detections, geometries))
+        if finder is not None:
+            crops, repeats = finder.split(crops)
+            entry.repeats += repeats
         entry.detect_seconds += time.perf_counter() - started
         entry.frames += 1
         yield crops
 
 
 def _timed_frames(entry: SourceEntry, options: ScanOptions) -> Iterator[Frame]:
-    frames = sample_frames(entry.source, options.sampling)
+    frames = sample_frames(entry.source, options.sampling, entry.duration_s)
     while True:
         started = time.perf_counter()
         frame = next(frames, None)
         entry.decode_seconds += time.perf_counter() - started
         if frame is None:
             return
+        if entry.frames == 0 and entry.facts is not None:
+            height, width = frame.image.shape[:2]
+            entry.facts = replace(entry.facts, width=width, height=height)
         yield frame
 
 

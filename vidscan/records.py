@@ -128,12 +128,15 @@ class CropBatch:
 class ScoredBatch:
     """A batch with its scores: ``fake_probability`` is ``float32[n, members]``, NaN-free, 0-1.
 
-    Padding rows hold 0. ``seconds`` is what scoring the batch took.
+    Padding rows hold 0. ``seconds`` is what scoring the batch took, ``waited`` how long the network had
+    nothing to do before, ``computed`` the number of rows that were computed, padding included.
     """
 
     batch: CropBatch
     fake_probability: npt.NDArray[np.float32]
     seconds: float
+    waited: float = 0.0
+    computed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,22 +247,48 @@ class Findings:
 
 @dataclass(frozen=True, slots=True)
 class StageSeconds:
-    """Where the time went. ``decode``, ``detect`` and ``score`` overlap, so they may exceed ``total``."""
+    """Where the time went.
+
+    Reading (``decode``, ``detect``) and scoring (``wait`` for a batch, ``score``) go on at the same time,
+    so together they may exceed ``total``. What a batch took is shared out among the faces in it.
+    """
 
     decode: float = 0.0
     detect: float = 0.0
     score: float = 0.0
     total: float = 0.0
+    wait: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Stats:
-    """Counts and times of one source. ``duration_s`` is None for stills and where unknown."""
+    """Counts and times of one source. ``duration_s`` is None for stills and where unknown.
+
+    ``faces_reused`` are sightings that took the score of an earlier one that looks the same.
+    ``batch_slots``: rows of batches that were computed for the faces scored, with their share of padding.
+    """
 
     duration_s: float | None = None
     frames_sampled: int = 0
     faces_scored: int = 0
     seconds: StageSeconds = field(default_factory=StageSeconds)
+    faces_reused: int = 0
+    batch_slots: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFacts:
+    """What tells a source from others: its size in bytes and SHA-256, and how its pictures are stored.
+
+    ``width`` and ``height`` are those of the upright frames, in which boxes are given, in pixels. What
+    could not be found out is None: no frame was decoded, or a still has no codec.
+    """
+
+    bytes: int
+    sha256: str
+    codec: str | None = None
+    width: int | None = None
+    height: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -347,7 +376,8 @@ class Report:
     """Everything said about one source. ``options`` echoes what the scan was asked to do.
 
     ``members`` are the cards of an ensemble's members, whose whole ``model_card`` describes; empty for
-    one model. ``evidence`` holds faces to look at, where they were asked for.
+    one model. ``evidence`` holds faces to look at, where they were asked for. ``facts`` is None where the
+    source could not be read.
     """
 
     source: Source
@@ -362,3 +392,4 @@ class Report:
     error: ErrorInfo | None = None
     members: tuple[ModelCard, ...] = ()
     evidence: tuple[EvidenceCrop, ...] = ()
+    facts: SourceFacts | None = None

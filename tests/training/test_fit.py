@@ -105,6 +105,15 @@ def test_the_checkpoint_holds_the_average_of_the_best_epoch_without_optimiser(tr
     assert import_keras().saving.load_model(run / "last.keras").compiled
 
 
+@pytest.mark.parametrize("keep", ["best", "last"])
+def test_the_epoch_asked_for_becomes_the_checkpoint(made, tmp_path, monkeypatch, keep):
+    """The first of three epochs is made to look best."""
+    monkeypatch.setattr("training.fit._merit", lambda record: (-record["epoch"], 0.0))
+    path = fit(options(made, tmp_path / "run", keep=keep))
+    kept = {"best": 1, "last": 3}[keep]
+    assert load_model(path).card.metrics["validation"]["epoch"] == kept
+
+
 @pytest.mark.parametrize(("phase", "map_loss"), [("full", 0.0), ("full", 1.0), ("head", 0.0)])
 def test_a_killed_training_goes_on_as_if_it_had_not_been(made, tmp_path, monkeypatch, phase, map_loss):
     sampling = SamplingOptions(8, self_blend=0.2, swap_blend=0.2)
@@ -241,6 +250,7 @@ def test_a_loss_that_is_no_number_ends_the_training(made, tmp_path):
         {"images": 0},
         {"average": 1.0},
         {"augmentation": "gentle"},
+        {"keep": "first"},
         {"map_loss": -1.0},
         {"teacher_weight": 1.5},
     ],

@@ -67,8 +67,18 @@ def test_scan_gives_the_report(detector: ToyDetector, bright_clip: Path):
     assert report.status is vidscan.Status.OK
     assert report.verdict.label is vidscan.Label.FAKE
     assert [point.time_s for point in report.timeline] == [0.0, 1.0]
-    assert report.options["sampling"] == {"fps": 1}
+    assert report.options["sampling"]["fps"] == 1
     assert detector.closed
+
+
+def test_scan_looks_at_less(detector: ToyDetector, bright_clip: Path):
+    """The clip has a keyframe at 0 and one at 1.2 s."""
+    three = vidscan.scan(bright_clip, frames=3, model=ToyScorer())
+    assert [point.time_s for point in three.timeline] == pytest.approx([0.0, 0.7, 1.4])
+    assert three.options["sampling"]["frames"] == 3
+    keyed = vidscan.scan(bright_clip, keyframes=True, hwaccel="auto", model=ToyScorer())
+    assert [point.time_s for point in keyed.timeline] == [0.0, 1.2]
+    assert (keyed.options["sampling"]["keyframes"], keyed.options["sampling"]["hwaccel"]) == (True, "auto")
 
 
 def test_scan_takes_a_path_as_text_and_thresholds(detector: ToyDetector, bright_clip: Path):

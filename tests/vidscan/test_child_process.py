@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from fake_program import fake_ffmpeg
 
-from vidscan import child_process, ffmpeg, ffmpeg_encode
+from vidscan import child_process, ffmpeg, ffmpeg_encode, ffmpeg_program
 from vidscan.child_process import Child, Stalled
 from vidscan.errors import VidscanError
 
@@ -66,7 +66,7 @@ def test_program_that_does_not_tell_its_version_is_given_up(tmp_path: Path, monk
     path = tmp_path / "silent"
     path.write_text(f"#!/bin/sh\nsleep {mark}; true\n")
     path.chmod(0o755)
-    monkeypatch.setattr(ffmpeg, "VERSION_TIMEOUT_S", 0.5)
+    monkeypatch.setattr(ffmpeg_program, "ANSWER_TIMEOUT_S", 0.5)
     with pytest.raises(VidscanError, match="silent does not answer: set VIDSCAN_FFMPEG"):
         ffmpeg.passthrough_option.__wrapped__(str(path))
     assert gone(mark, 5.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -147,6 +148,21 @@ def test_options_reach_the_scan(detector, scorer, bright_clip, tmp_path):
     assert scorer.batches == [2, 2]
 
 
+def test_frames_and_keyframes_reach_the_scan(detector, scorer, bright_clip, tmp_path):
+    report = tmp_path / "r.json"
+    assert main(["run", str(bright_clip), "--frames", "3", "-q", "--report", str(report)]) == 0
+    assert json.loads(report.read_text())["results"][0]["stats"]["frames_sampled"] == 3
+    assert main(["run", str(bright_clip), "--keyframes", "--fps", "9", "-q", "--report", str(report)]) == 0
+    document = json.loads(report.read_text())
+    assert document["results"][0]["stats"]["frames_sampled"] == 2
+    assert document["options"]["sampling"]["keyframes"] is True
+
+
+def test_frames_that_cannot_work(no_work, bright_clip, capsys):
+    assert main(["run", str(bright_clip), "--frames", "0"]) == 2
+    assert "--frames 0" in only_line(capsys.readouterr().err)
+
+
 def test_dash_gives_json_on_stdout_and_words_on_stderr(detector, folder, capsys):
     assert main(["dir", str(folder), "--report", "-"]) == 0
     printed = capsys.readouterr()
@@ -157,7 +173,17 @@ def test_dash_gives_json_on_stdout_and_words_on_stderr(detector, folder, capsys)
 def test_csv_by_its_ending(detector, bright_clip, tmp_path):
     report = tmp_path / "out.csv"
     assert main(["run", str(bright_clip), "--report", str(report)]) == 0
-    assert "FAKE" in report.read_text("utf-8") and not report.read_text("utf-8").startswith("{")
+    assert report.read_text("utf-8").startswith("file,source,time_s,track,fake_probability,")
+    assert len(report.read_text("utf-8").splitlines()) == 1 + 4
+    assert ",FAKE," in report.with_name("out.files.csv").read_text("utf-8")
+
+
+def test_page_by_its_ending(detector, bright_clip, tmp_path):
+    report = tmp_path / "out.HTML"
+    assert main(["run", str(bright_clip), "--report", str(report)]) == 0
+    assert report.read_text("utf-8").startswith("<!DOCTYPE html>")
+    assert "FAKE</span>" in report.read_text("utf-8")
+    assert hashlib.sha256(bright_clip.read_bytes()).hexdigest() in report.read_text("utf-8")
 
 
 def test_quiet_prints_nothing(detector, folder, tmp_path, capsys):
@@ -214,6 +240,8 @@ def test_fps_that_cannot_work(no_work, bright_clip, capsys, fps):
         ["run"],
         ["explode"],
         ["run", "x.mp4", "--fps", "many"],
+        ["run", "x.mp4", "--fps", "2", "--frames", "8"],
+        ["run", "x.mp4", "--hwaccel", "magic"],
         ["run", "x.mp4", "--fail-on", "real"],
         ["run", "x.mp4", "-q", "-v"],
         ["image", "x.png", "--fps", "2"],
@@ -321,7 +349,9 @@ def test_folder_by_an_ensemble(only_detector, folder, tiny_checkpoint, contrary_
     models = ["--model", str(tiny_checkpoint), "--model", str(contrary_checkpoint)]
     assert main(["dir", str(folder), *models, "--report", str(report)]) == 0
     assert "members, in this order: tiny, contrary" in capsys.readouterr().out
-    assert report.read_text("utf-8").splitlines()[0].endswith(",error,members")
+    assert report.read_text("utf-8").splitlines()[0].endswith(",member_1,member_2")
+    files = report.with_name("out.files.csv").read_text("utf-8")
+    assert files.splitlines()[0].endswith(",error,members")
 
 
 def test_ensemble_of_one_file_twice(tiny_checkpoint, red_clip, capsys):

@@ -16,6 +16,7 @@ from PIL import Image as Pillow
 from toys import ToyDetector, ToyScorer
 
 from vidscan.engines import isolated
+from vidscan.engines.wire import to_plain
 from vidscan.errors import ScoringError, WorkerError
 from vidscan.options import BatchingOptions, ScanOptions
 from vidscan.pipeline import scan
@@ -50,7 +51,8 @@ def scan_here(sources: Sequence[Source]) -> list[Report]:
 
 
 def essence(report: Report) -> Report:
-    return replace(report, stats=replace(report.stats, seconds=Stats().seconds))
+    """A report without what differs from run to run: times, and what a batch held beside it."""
+    return replace(report, stats=replace(report.stats, seconds=Stats().seconds, batch_slots=0.0))
 
 
 class Watcher:
@@ -84,6 +86,7 @@ def test_what_kills_the_worker_costs_one_file_each(tmp_path: Path, starts: Path)
     sources = stills(tmp_path, *names)
     reports = scan_isolated(sources, starts)
     assert [report.source for report in reports] == sources
+    assert len(list(starts.iterdir())) == 6  # each time one to die, and one for what it had in hand
     sound = {report.source.path.name: report for report in reports if report.status is Status.OK}
     assert list(sound) == ["a.png", "b.png", "c.png"]
     for report, alone in zip(sound.values(), scan_here([sound[name].source for name in sound]), strict=True):
@@ -150,9 +153,11 @@ job = pickle.load(sys.stdin.buffer)
 for message in MESSAGES: os.write(1, message if isinstance(message, bytes) else pack(message))
 """
 GOOD = {
-    "status": "failed", "verdict": None, "tracks": [], "timeline": [], "segments": [], "error": None,
-    "stats": {"duration_s": None, "frames_sampled": 0, "faces_scored": 0, "seconds": {
-        "decode": 0, "detect": 0, "score": 0, "total": 0}}, "evidence": [],
+    field: to_plain(value)
+    for field, value in {
+        "status": Status.OK, "verdict": None, "tracks": (), "timeline": (), "segments": (), "stats": Stats(),
+        "error": None, "evidence": (), "facts": None,
+    }.items()
 }  # fmt: skip
 LIES = {
     "no JSON": [b"\x00\x00\x00\x04[}]{"],

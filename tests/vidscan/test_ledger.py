@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from toys import CARD, ToyDetector
 from vidscan.errors import DecodeError
 from vidscan.ledger import Ledger, SourceEntry, describe_failure, read_crops
 from vidscan.options import ScanOptions
-from vidscan.records import FaceCrop, Source, SourceKind
+from vidscan.records import FaceCrop, Source, SourceFacts, SourceKind
 
 
 def video(path: Path, name: str) -> Source:
@@ -60,6 +61,22 @@ def test_crops_of_all_sources_in_one_stream_with_an_entry_each(bright_clip: Path
     assert [(entry.frames, entry.crops) for entry in found] == [(4, 4), (4, 0), (4, 4)]
     assert all(entry.error is None and entry.duration_s == 2.0 for entry in found)
     assert all(entry.decode_seconds > 0 and entry.detect_seconds > 0 for entry in found)
+
+
+def test_facts_of_a_clip_a_still_and_a_broken_file(bright_clip: Path, text_as_clip: Path):
+    ledger, still = Ledger(), Path(__file__).parents[2] / "samples" / "no-face.jpg"
+    read(
+        [video(bright_clip, "a"), Source("b", still, SourceKind.IMAGE), video(text_as_clip, "c")],
+        ledger=ledger,
+    )
+    clip, picture, broken = (entry.facts for entry in entries(ledger))
+    assert clip == SourceFacts(bright_clip.stat().st_size, sha256(bright_clip), "mpeg4", 64, 48)
+    assert picture == SourceFacts(still.stat().st_size, sha256(still), None, 640, 360)
+    assert broken == SourceFacts(text_as_clip.stat().st_size, sha256(text_as_clip))
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def test_entry_comes_after_the_last_crop(bright_clip: Path):

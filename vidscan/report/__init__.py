@@ -2,7 +2,8 @@
 
 ``WRITERS`` names the file formats by suffix. A further format is one module with a ``write`` function
 and one entry here; it gets the document of :func:`vidscan.report.document.to_document`, whose numbers
-and texts are already fit to be written. What the terminal shows is in :mod:`vidscan.report.text`.
+and texts are already fit to be written, and the faces of ``evidence_of``, which only a page shows. What
+the terminal shows is in :mod:`vidscan.report.text`.
 """
 
 from __future__ import annotations
@@ -10,11 +11,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TextIO
 
-from vidscan.report import csv_report, json_report
-from vidscan.report.document import Document
+from vidscan.report import csv_report, html, json_report
+from vidscan.report.document import Document, Evidence
 
-Writer = Callable[[Document, TextIO], None]
-"""Writes a whole document to a text stream opened with ``newline=""``."""
+Writer = Callable[[Document, TextIO, Evidence], None]
+"""Writes a whole document, with the faces to look at, to a text stream opened with ``newline=""``."""
 
-WRITERS: Mapping[str, Writer] = {".json": json_report.write, ".csv": csv_report.write}
+WRITERS: Mapping[str, Writer] = {
+    ".json": json_report.write,
+    ".csv": csv_report.write,
+    ".html": html.write,
+}
 """The formats of ``--report`` by lower-case suffix."""
+
+BESIDE: Mapping[str, Mapping[str, Writer]] = {".csv": {".files.csv": csv_report.write_files}}
+"""What a format writes beside the file that was named, by the ending that takes the place of its suffix."""

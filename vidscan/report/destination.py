@@ -1,4 +1,4 @@
-"""Where ``--report`` goes: a file that is replaced as a whole, or standard output."""
+"""Where ``--report`` goes: files that are replaced as a whole, or standard output."""
 
 from __future__ import annotations
 
@@ -7,23 +7,29 @@ import os
 import secrets
 import shutil
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
 from vidscan.errors import ReportError
-from vidscan.report import WRITERS, Writer
-from vidscan.report.document import Document
+from vidscan.report import BESIDE, WRITERS, Writer
+from vidscan.report.document import NO_EVIDENCE, Document, Evidence
 
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """A place and a format. ``path`` is None for standard output."""
+    """A place and a format. ``path`` is None for standard output; ``beside`` are further files."""
 
     path: Path | None
     writer: Writer
+    beside: tuple[tuple[Path, Writer], ...] = ()
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """The files that :meth:`write` makes, the one that was named first; none for standard output."""
+        return () if self.path is None else (self.path, *(path for path, _ in self.beside))
 
     @classmethod
     def parse(cls, text: str) -> Destination:
@@ -37,30 +43,37 @@ class Destination:
         path = Path(text)
         writer = WRITERS.get(path.suffix.lower())
         if writer is None:
-            known = " or ".join(WRITERS)
+            *others, last = WRITERS
+            known = f"{', '.join(others)} or {last}"
             raise ReportError(
                 f"--report {text!r}: its ending names no format: "
                 f"use a name that ends in {known}, or - for JSON on standard output"
             )
-        return cls(path, writer)
+        beside = BESIDE.get(path.suffix.lower(), {})
+        return cls(path, writer, tuple((path.with_suffix(ending), each) for ending, each in beside.items()))
 
     def check(self) -> None:
         """Find out, before any work, whether :meth:`write` can succeed; nothing is written.
 
         Raises:
-            ReportError: the path is a folder or no ordinary file, or it or its folder cannot be written.
+            ReportError: a path is a folder or no ordinary file, or it or its folder cannot be written.
         """
-        if self.path is None:
-            return
-        try:
-            obstacle = _obstacle(self.path)
-        except OSError as error:
-            raise _unwritable(self.path, error) from error
-        if obstacle:
-            raise ReportError(f"--report {str(self.path)!r}: {obstacle}")
+        for path in self.paths:
+            try:
+                obstacle = _obstacle(path)
+            except OSError as error:
+                raise _unwritable(path, error) from error
+            if obstacle:
+                raise ReportError(f"--report {str(path)!r}: {obstacle}")
 
-    def write(self, document: Document) -> None:
-        """Write ``document``; whatever goes wrong, the file is the previous one or the whole new one.
+    def write(self, document: Document, evidence: Evidence = NO_EVIDENCE) -> None:
+        """Write ``document``; whatever goes wrong, a file is the previous one or the whole new one.
+
+        No file is replaced before all are on disk.
+
+        Args:
+            document: the results of a scan.
+            evidence: faces to look at, for the formats that show any.
 
         Raises:
             ReportError: the system refused, e.g. as the disk is full; ``__cause__`` is its ``OSError``.
@@ -69,14 +82,16 @@ class Destination:
             if self.path is None:
                 self._write_stdout(document)
             else:
-                with _replacing(self.path) as stream:
-                    self.writer(document, stream)
+                writers = (self.writer, *(writer for _, writer in self.beside))
+                with _replacing(self.paths) as streams:
+                    for writer, stream in zip(writers, streams, strict=True):
+                        writer(document, stream, evidence)
         except OSError as error:
             raise _unwritable(self.path, error) from error
 
     def _write_stdout(self, document: Document) -> None:
         whole = io.StringIO(newline="")
-        self.writer(document, whole)
+        self.writer(document, whole, NO_EVIDENCE)
         raw = getattr(sys.stdout, "buffer", None)
         if raw is None:
             sys.stdout.write(whole.getvalue())
@@ -106,22 +121,28 @@ def _obstacle(path: Path) -> str | None:
 
 
 @contextmanager
-def _replacing(path: Path) -> Iterator[TextIO]:
-    """A new text file that takes the place of ``path`` if the block ends well, and else is removed."""
-    target = Path(os.path.realpath(path))  # a link keeps pointing to the report
-    # A name of its own length: one made from the target's could be too long for the file system.
-    fresh = target.with_name(f".vidscan-{secrets.token_hex(8)}.tmp")
+def _replacing(paths: Sequence[Path]) -> Iterator[list[TextIO]]:
+    """New text files that take the places of ``paths`` if the block ends well, and else are removed."""
+    targets = [Path(os.path.realpath(path)) for path in paths]  # a link keeps pointing to the report
+    # Names of their own length: one made from the target's could be too long for the file system.
+    fresh = [target.with_name(f".vidscan-{secrets.token_hex(8)}.tmp") for target in targets]
     try:
-        with fresh.open("x", encoding="utf-8", newline="") as stream:
-            yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
-        with suppress(OSError):  # keeping the old file's permissions is a courtesy
-            shutil.copymode(target, fresh)
-        os.replace(fresh, target)  # noqa: PTH105
+        with ExitStack() as opened:
+            streams: list[TextIO] = [
+                opened.enter_context(path.open("x", encoding="utf-8", newline="")) for path in fresh
+            ]
+            yield streams
+            for stream in streams:
+                stream.flush()
+                os.fsync(stream.fileno())
+        for new, target in zip(fresh, targets, strict=True):
+            with suppress(OSError):  # keeping the old file's permissions is a courtesy
+                shutil.copymode(target, new)
+            os.replace(new, target)  # noqa: PTH105
     except BaseException:
-        with suppress(OSError):
-            fresh.unlink(missing_ok=True)
+        for path in fresh:
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
         raise
 
 

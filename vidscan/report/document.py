@@ -16,21 +16,37 @@ from datetime import UTC, datetime
 from enum import Enum
 from importlib import metadata, resources
 from pathlib import PurePath
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from vidscan.errors import ReportError
-from vidscan.records import ModelCard, Report, Stats, Status, TimelinePoint, Track, Verdict
+from vidscan.records import (
+    EvidenceCrop,
+    ModelCard,
+    Report,
+    Stats,
+    Status,
+    TimelinePoint,
+    Track,
+    Verdict,
+)
 
 Document = dict[str, Any]
 """A report document of plain JSON values: ``dict``, ``list``, ``str``, ``int``, ``float``, ``bool``, None."""
+
+Evidence = Mapping[str, Sequence[EvidenceCrop]]
+"""Faces to look at, by the ``source`` of the result that they belong to. They are no part of the document."""
+
+NO_EVIDENCE: Evidence = MappingProxyType({})
 
 SCHEMA = "vidscan.report/1"
 
 _PROBABILITY_DIGITS = 6
 _TIME_DIGITS = 3
 _BOX_DIGITS = 1
+_SLOT_DIGITS = 3
 _UNDECODED_BYTE = re.compile("[\udc80-\udcff]")
 
 
@@ -83,6 +99,11 @@ def to_document(
     return plain
 
 
+def evidence_of(reports: Iterable[Report]) -> Evidence:
+    """The faces that the scans kept, for writers that show pictures; sources without any are left out."""
+    return {valid_text(str(report.source.path)): report.evidence for report in reports if report.evidence}
+
+
 def summarise(reports: Iterable[Report]) -> dict[str, int]:
     """How many sources there are in ``total``, how many have each verdict, and how many failed."""
     counted = Counter(_outcome(report) for report in reports)
@@ -125,6 +146,7 @@ def _result(report: Report) -> Document:
         return {
             "source": path,
             "kind": report.source.kind,
+            "facts": report.facts,
             "status": report.status,
             "error": report.error,
             "verdict": None if failed or report.verdict is None else _verdict(report.verdict),
@@ -200,9 +222,12 @@ def _stats(stats: Stats) -> Document:
         "duration_s": None if stats.duration_s is None else _seconds(stats.duration_s),
         "frames_sampled": stats.frames_sampled,
         "faces_scored": stats.faces_scored,
+        "faces_reused": stats.faces_reused,
+        "batch_slots": _rounded(stats.batch_slots, _SLOT_DIGITS),
         "seconds": {
             "decode": _seconds(spent.decode),
             "detect": _seconds(spent.detect),
+            "wait": _seconds(spent.wait),
             "score": _seconds(spent.score),
             "total": _seconds(spent.total),
         },

@@ -6,13 +6,13 @@ import json
 from collections.abc import Iterator
 from typing import Any, TextIO
 
-from vidscan.report.document import Document
+from vidscan.report.document import NO_EVIDENCE, Document, Evidence
 
 _ONE_LINE_DEPTH = 4  # results > result > timeline > point: one moment of a clip is one line
 
 
-def write(document: Document, stream: TextIO) -> None:
-    """Write ``document`` as JSON and a line feed.
+def write(document: Document, stream: TextIO, evidence: Evidence = NO_EVIDENCE) -> None:
+    """Write ``document`` as JSON and a line feed; ``evidence`` is for the eyes and left out.
 
     Raises:
         ValueError: it holds NaN or an infinity, for which JSON has no number.

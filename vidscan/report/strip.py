@@ -7,6 +7,7 @@ without colour; a dot is where the face was not seen.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import fmean
@@ -27,7 +28,7 @@ _STRETCH_MOST = 4  # a short clip's blocks are drawn up to this many columns wid
 
 def colour(score: float) -> str:
     """The rich style for ``score`` (0-1): green over yellow to red."""
-    return _COLOURS[_level(score)]
+    return _COLOURS[level(score)]
 
 
 def strip(report: Report, columns: int, track: int | None = None) -> Text:
@@ -40,7 +41,8 @@ def strip(report: Report, columns: int, track: int | None = None) -> Text:
         columns: 1 or more.
         track: the track to draw; None draws the most suspicious face of each moment.
     """
-    scale = _Scale.of(report, columns)
+    times = [point.time_s for point in report.timeline]
+    scale = Scale.of(times, report.stats.duration_s, report.stats.frames_sampled, columns)
     highest: dict[int, float] = {}
     for point in report.timeline:
         for face in point.faces:
@@ -50,12 +52,13 @@ def strip(report: Report, columns: int, track: int | None = None) -> Text:
     drawn = Text(no_wrap=True)
     for at in range(scale.cells):
         score = highest.get(at)
-        block, style = (UNSEEN, "dim") if score is None else (LEVELS[_level(score)], colour(score))
+        block, style = (UNSEEN, "dim") if score is None else (LEVELS[level(score)], colour(score))
         drawn.append(block * scale.stretch, style)
     return drawn
 
 
-def _level(score: float) -> int:
+def level(score: float) -> int:
+    """Which of ``LEVELS`` shows ``score`` (0-1), counted from 0."""
     return min(len(LEVELS) - 1, int(score * len(LEVELS)))
 
 
@@ -64,7 +67,7 @@ _SMALLEST_STEP_S = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
-class _Scale:
+class Scale:
     """How time falls on blocks: ``cells`` blocks of ``cell_s`` seconds, ``stretch`` columns each.
 
     A block spans a whole number of sampling steps and is centred on its samples: narrower or shifted
@@ -77,10 +80,18 @@ class _Scale:
     stretch: int
 
     @classmethod
-    def of(cls, report: Report, columns: int) -> _Scale:
-        times = sorted(point.time_s for point in report.timeline)
-        last, duration = times[-1], report.stats.duration_s
-        frames = max(report.stats.frames_sampled, len(times))
+    def of(cls, seen: Iterable[float], duration: float | None, frames_sampled: int, columns: int) -> Scale:
+        """The scale of one clip.
+
+        Args:
+            seen: when faces were seen, in seconds; at least one time.
+            duration: of the clip in seconds, where known.
+            frames_sampled: how many moments were looked at.
+            columns: how many blocks there is room for.
+        """
+        times = sorted(seen)
+        last = times[-1]
+        frames = max(frames_sampled, len(times))
         mean_s = duration / frames if duration else last / max(1, frames - 1)
         steps = [later - earlier for earlier, later in pairwise(times) if later > earlier]
         if frames > len(times):  # steps over moments without a face are 2, 3, … times the sampling step
@@ -95,4 +106,5 @@ class _Scale:
         return cls(cell_s, step_s, cells, max(1, min(_STRETCH_MOST, columns // cells)))
 
     def cell(self, time_s: float) -> int:
+        """The block, counted from 0, that a moment falls on."""
         return min(self.cells - 1, int((time_s + self.step_s / 2) / self.cell_s))

@@ -23,8 +23,9 @@ from vidscan.startup import import_tensorflow, noise_dropped
 
 Crops = npt.NDArray[np.uint8]
 
-_QUANTISED = ("Conv", "Add", "Clip", "Relu")
-"""Activations are among them so that a convolution and what cuts its output off get one range."""
+_QUANTISED = ("Conv", "Add", "Clip", "Relu", "Sigmoid", "Mul")
+"""Activations are among them so that a convolution and what cuts its output off get one range, and so that
+swish (a sigmoid and a product) does not go back to float32 between any two convolutions."""
 
 _FEW_CHANNELS = 8
 """A convolution that puts out fewer is a head's, such as the map of the region head."""
@@ -99,19 +100,22 @@ def _input_and_kept(path: Path) -> tuple[str, list[str]]:
     onnx.save(model, str(path))
     shapes = {each.name: each.type.tensor_type.shape.dim for each in model.graph.value_info}
     channels = {each.name: each.dims[0] for each in model.graph.initializer if each.dims}
+    kinds = [node.op_type for node in model.graph.node]
+    first = kinds.index("Conv") if "Conv" in kinds else len(kinds)
     kept = [
         node.name
-        for node in model.graph.node
-        if node.op_type == "Conv"
-        and (_is_point(shapes, node) or channels.get(node.input[1], _FEW_CHANNELS) < _FEW_CHANNELS)
+        for place, node in enumerate(model.graph.node)
+        if place < first
+        or not _is_map(shapes, node)
+        or (node.op_type == "Conv" and channels.get(node.input[1], _FEW_CHANNELS) < _FEW_CHANNELS)
     ]
     return model.graph.input[0].name, kept
 
 
-def _is_point(shapes: dict[str, Any], node: Any) -> bool:
-    """Whether what a node puts out has one place only: it describes whole channels."""
+def _is_map(shapes: dict[str, Any], node: Any) -> bool:
+    """Whether a node puts out maps of several places; what has one only describes whole channels."""
     sides = shapes.get(node.output[0], ())
-    return len(sides) == 4 and all(side.dim_value == 1 for side in sides[2:])
+    return len(sides) == 4 and any(side.dim_value != 1 for side in sides[2:])
 
 
 def _with_small_weights(network: bytes) -> bytes:
@@ -143,6 +147,10 @@ def _with_small_weights(network: bytes) -> bytes:
         node_of = helper.make_node("DequantizeLinear", names, [tensor.name], axis=axis)
         graph.node.insert(0, node_of)
     _share_equal_integers(graph)
+    # Names of nodes and noted shapes have no use, and take a hundredth of the file.
+    del graph.value_info[:]
+    for node in graph.node:
+        node.ClearField("name")
     content: bytes = model.SerializeToString()
     return content
 

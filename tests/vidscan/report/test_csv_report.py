@@ -4,6 +4,7 @@ import csv
 import io
 from dataclasses import replace
 
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -20,27 +21,47 @@ from test_report_samples import (
     still,
 )
 
-from vidscan.records import ErrorInfo, Report, Segment, Verdict
-from vidscan.report import WRITERS, csv_report
+from vidscan.records import ErrorInfo, Report, Segment, SourceFacts, Verdict
+from vidscan.report import BESIDE, WRITERS, csv_report
+
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 def rows(*reports: Report) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(table_of_files(*reports), newline="")))
+
+
+def table_of_files(*reports: Report) -> str:
+    stream = io.StringIO(newline="")
+    csv_report.write_files(document_of(*reports), stream)
+    return stream.getvalue()
+
+
+def table_of_faces(*reports: Report) -> str:
     stream = io.StringIO(newline="")
     csv_report.write(document_of(*reports), stream)
-    return list(csv.DictReader(io.StringIO(stream.getvalue(), newline="")))
+    return stream.getvalue()
 
 
-def test_a_clip_is_one_row() -> None:
+def faces(*reports: Report) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(table_of_faces(*reports), newline="")))
+
+
+def test_a_clip_is_one_row_of_the_files() -> None:
     segments = (Segment(1.5, 3.5, 0.97, 1), Segment(4.0, 4.25, 0.8, 2))
     scores = [[0.1, 0.98, 0.97], [0.2, None, None]]
     report = clip(scores=scores, segments=segments, uncounted=frozenset({2}))
+    report = replace(report, facts=SourceFacts(1234, "ab" * 32, "h264", 640, 360))
     assert rows(report) == [
         {
+            "file": "1",
             "source": "clips/interview.mp4",
             "kind": "video",
             "status": "ok",
             "label": "FAKE",
             "fake_probability": "0.98",
+            "fake_probability_low": "0.93",
+            "fake_probability_high": "1.0",
             "confidence": "0.98",
             "reason": "5 of 10 faces look made",
             "people": "1",
@@ -49,6 +70,11 @@ def test_a_clip_is_one_row() -> None:
             "frames_sampled": "3",
             "duration_s": "1.5",
             "segments": "1.5-3.5;4.0-4.25",
+            "codec": "h264",
+            "width": "640",
+            "height": "360",
+            "bytes": "1234",
+            "sha256": "ab" * 32,
             "seconds_total": "3.6",
             "error": "",
         }
@@ -65,7 +91,7 @@ def test_what_is_unknown_is_an_empty_cell() -> None:
 
 def test_an_ensemble_has_a_column_of_what_its_members_say() -> None:
     analysed, face_less, broken = rows(by_members(clip()), by_members(no_face()), by_members(failed()))
-    assert list(analysed) == [*csv_report.COLUMNS, "members"]
+    assert list(analysed) == [*csv_report.FILE_COLUMNS, "members"]
     assert analysed["members"] == "lite2=0.96;b4=0.11"
     assert face_less["members"] == broken["members"] == ""
 
@@ -101,8 +127,8 @@ def test_every_report_is_one_row_without_formulas(reports: list[Report]) -> None
     read = rows(*reports)
     assert len(read) == len(reports)
     for row in read:
-        assert set(row) == set(csv_report.COLUMNS)
-        assert not any(cell.startswith(("=", "+", "-", "@", "\t", "\r", "\n")) for cell in row.values())
+        assert set(row) == set(csv_report.FILE_COLUMNS)
+        assert not any(cell.startswith(FORMULA_STARTS) for cell in row.values())
 
 
 def test_a_name_with_a_line_break_stays_on_its_line() -> None:
@@ -111,5 +137,69 @@ def test_a_name_with_a_line_break_stays_on_its_line() -> None:
     assert row["source"].endswith(r"\xff\x80.mp4")
 
 
-def test_the_name_map_holds_the_writer() -> None:
+def test_every_face_is_a_row_of_the_faces() -> None:
+    scores = [[0.1, 0.98, 0.97], [0.2, None, None]]
+    read = faces(
+        no_face(), clip(scores=scores, segments=(Segment(0.5, 1.0, 0.97, 1),), uncounted=frozenset({2}))
+    )
+    told = [
+        (row["time_s"], row["track"], row["fake_probability"], row["counted"], row["suspicious"])
+        for row in read
+    ]
+    assert told == [
+        ("0.0", "1", "0.1", "True", "False"),
+        ("0.0", "2", "0.2", "False", "False"),
+        ("0.5", "1", "0.98", "True", "True"),
+        ("1.0", "1", "0.97", "True", "True"),
+    ]
+    assert list(read[0]) == list(csv_report.FACE_COLUMNS)
+    assert [read[0][name] for name in ("box_x", "box_y", "box_w", "box_h")] == [
+        "10.0",
+        "20.0",
+        "64.0",
+        "80.0",
+    ]
+    assert {
+        (row["file"], row["source"], row["file_label"], row["file_fake_probability"]) for row in read
+    } == {("2", "clips/interview.mp4", "FAKE", "0.98")}
+
+
+def test_an_ensembles_faces_have_a_column_for_each_member() -> None:
+    row, *_ = faces(by_members(clip()))
+    assert list(row) == [*csv_report.FACE_COLUMNS, "member_1", "member_2"]
+    assert (row["member_1"], row["member_2"]) == ("0.96", "0.11")
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(REPORTS, min_size=1, max_size=3))
+def test_no_row_of_faces_is_lost_or_a_formula(reports: list[Report]) -> None:
+    read = faces(*reports)
+    assert len(read) == sum(len(point.faces) for report in reports for point in report.timeline)
+    for row in read:
+        assert set(row) == set(csv_report.FACE_COLUMNS)
+        texts = [row["source"], row["file_label"]]
+        assert not any(cell.startswith(FORMULA_STARTS) for cell in texts)
+
+
+def test_pandas_takes_both_tables_as_they_stand_and_joins_them() -> None:
+    reports = [clip(HOSTILE), no_face(), failed(), still(), clip('a,b "c".mp4'), clip('a,b "c".mp4')]
+    by_face = pd.read_csv(io.StringIO(table_of_faces(*reports)))
+    by_file = pd.read_csv(io.StringIO(table_of_files(*reports)))
+    assert len(by_file) == 6 and list(by_file["file"]) == [1, 2, 3, 4, 5, 6]
+    assert len(by_face) == 9 + 2 + 9 + 9
+    for name in ("time_s", "fake_probability", "detection_confidence", "box_x", "file_fake_probability"):
+        assert by_face[name].dtype == float
+    assert by_face["counted"].dtype == by_face["suspicious"].dtype == bool
+    assert by_face["track"].dtype == by_face["file"].dtype == int
+    assert by_file["fake_probability"].dtype == float and by_file["people"].dtype == int
+    assert by_file["fake_probability"].isna().tolist() == [False, True, True, False, False, False]
+    joined = by_face.merge(by_file, on="file", validate="many_to_one")
+    assert (joined["source_x"] == joined["source_y"]).all()
+    assert (joined["file_fake_probability"] == joined["fake_probability_y"]).all()
+    highest = by_face.groupby("file")["fake_probability"].max()
+    assert highest[5] == highest[6] == 0.98
+
+
+def test_the_name_map_holds_the_writers() -> None:
     assert WRITERS[".csv"] is csv_report.write
+    assert BESIDE[".csv"] == {".files.csv": csv_report.write_files}

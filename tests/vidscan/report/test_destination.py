@@ -15,9 +15,9 @@ import pytest
 from test_report_samples import HOSTILE, clip, document_of, failed
 
 from vidscan.errors import ReportError
-from vidscan.report import csv_report, json_report
+from vidscan.report import csv_report, html, json_report
 from vidscan.report.destination import Destination
-from vidscan.report.document import Document
+from vidscan.report.document import Document, Evidence
 
 DOCUMENT = document_of(clip(), failed())
 OLD = "the previous report"
@@ -42,7 +42,11 @@ def disk_full(*_: Any, **__: Any) -> NoReturn:
 def test_parse_knows_stdout_and_the_suffixes() -> None:
     assert Destination.parse("-") == Destination(None, json_report.write)
     assert Destination.parse("a/b.json") == Destination(Path("a/b.json"), json_report.write)
-    assert Destination.parse("B.CSV") == Destination(Path("B.CSV"), csv_report.write)
+    assert Destination.parse("B.html") == Destination(Path("B.html"), html.write)
+    beside = ((Path("a/B.files.csv"), csv_report.write_files),)
+    assert Destination.parse("a/B.CSV") == Destination(Path("a/B.CSV"), csv_report.write, beside)
+    assert Destination.parse("a/B.CSV").paths == (Path("a/B.CSV"), Path("a/B.files.csv"))
+    assert Destination.parse("-").paths == ()
 
 
 @pytest.mark.parametrize("text", ["out.txt", "out", "", ".json", "json", "out.json.gz", "a\nb"])
@@ -51,7 +55,7 @@ def test_an_unknown_suffix_is_refused_in_one_line(text: str) -> None:
         Destination.parse(text)
     message = str(refused.value)
     assert ".json" in message
-    assert ".csv" in message
+    assert ".csv or .html" in message
     assert "\n" not in message
 
 
@@ -142,7 +146,8 @@ def test_a_new_file_gets_the_permissions_of_any_new_file(tmp_path: Path) -> None
     ordinary.touch()
     Destination.parse(str(path)).write(DOCUMENT)
     assert path.stat().st_mode == ordinary.stat().st_mode
-    assert len(list(csv.DictReader(path.open(newline="")))) == 2
+    assert len(list(csv.DictReader(path.open(newline="")))) == 9
+    assert len(list(csv.DictReader(path.with_name("report.files.csv").open(newline="")))) == 2
 
 
 def test_a_name_as_long_as_the_file_system_takes_works(tmp_path: Path) -> None:
@@ -174,7 +179,7 @@ def test_a_failing_system_call_leaves_the_old_report(
 
 @pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "full"), ValueError("NaN"), KeyboardInterrupt()])
 def test_a_writer_that_breaks_off_leaves_the_old_report(target: Path, error: BaseException) -> None:
-    def half(document: Document, stream: TextIO) -> None:
+    def half(document: Document, stream: TextIO, evidence: Evidence) -> None:
         stream.write("{" * 100_000)
         stream.flush()
         raise error
@@ -183,6 +188,28 @@ def test_a_writer_that_breaks_off_leaves_the_old_report(target: Path, error: Bas
     with pytest.raises(expected):
         Destination(target, half).write(DOCUMENT)
     assert the_only_file(target) == OLD
+
+
+def test_of_two_files_none_is_replaced_before_both_are_written(tmp_path: Path) -> None:
+    path, beside = tmp_path / "out.csv", tmp_path / "out.files.csv"
+    path.write_text(OLD)
+    beside.write_text(OLD)
+
+    def full(document: Document, stream: TextIO, evidence: Evidence) -> None:
+        raise OSError(errno.ENOSPC, "full")
+
+    with pytest.raises(ReportError, match="full"):
+        Destination(path, csv_report.write, ((beside, full),)).write(DOCUMENT)
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["out.csv", "out.files.csv"]
+    assert path.read_text() == beside.read_text() == OLD
+    Destination.parse(str(path)).write(DOCUMENT)
+    assert path.read_text() != OLD != beside.read_text()
+
+
+def test_check_looks_at_the_file_beside_too(tmp_path: Path) -> None:
+    (tmp_path / "out.files.csv").mkdir()
+    with pytest.raises(ReportError, match=r"out\.files\.csv.*that is a folder"):
+        Destination.parse(str(tmp_path / "out.csv")).check()
 
 
 def test_the_old_report_is_there_until_the_new_one_is_on_disk(

@@ -25,6 +25,7 @@ from test_report_samples import (
     by_members,
     clip,
     document_of,
+    face_crops,
     failed,
     no_face,
     still,
@@ -32,8 +33,8 @@ from test_report_samples import (
 
 from vidscan.errors import ReportError
 from vidscan.options import ScanOptions
-from vidscan.records import Box, Label, Report, SourceKind, Status, Verdict
-from vidscan.report.document import Document, schema, summarise, to_document, valid_text
+from vidscan.records import Box, Label, Report, SourceFacts, SourceKind, Status, Verdict
+from vidscan.report.document import Document, evidence_of, schema, summarise, to_document, valid_text
 
 VALIDATOR = Draft202012Validator(schema(), format_checker=Draft202012Validator.FORMAT_CHECKER)
 
@@ -92,6 +93,7 @@ def test_a_clip_in_full() -> None:
         {
             "source": "clips/interview.mp4",
             "kind": "video",
+            "facts": None,
             "status": "ok",
             "error": None,
             "verdict": {
@@ -113,7 +115,9 @@ def test_a_clip_in_full() -> None:
                 "duration_s": 1.0,
                 "frames_sampled": 2,
                 "faces_scored": 2,
-                "seconds": {"decode": 0.4, "detect": 1.25, "score": 3.0, "total": 3.6},
+                "faces_reused": 0,
+                "batch_slots": 0.0,
+                "seconds": {"decode": 0.4, "detect": 1.25, "wait": 0.0, "score": 3.0, "total": 3.6},
             },
         }
     ]
@@ -242,6 +246,27 @@ def test_a_hostile_path_stays_whole_but_valid() -> None:
     assert valid_text("\ud800 \udc80 é") == r"\ud800 \x80 é"
 
 
+def test_pictures_go_beside_the_document_and_not_into_it() -> None:
+    seen = replace(clip(HOSTILE), evidence=face_crops(1, [0.9, 0.1]))
+    document, evidence = document_of(seen, clip()), evidence_of([seen, clip()])
+    VALIDATOR.validate(document)
+    assert list(evidence) == [document["results"][0]["source"]]
+    assert evidence[document["results"][0]["source"]] is seen.evidence
+
+
+def test_facts_of_a_file_are_in_its_result() -> None:
+    facts = SourceFacts(1234, "ab" * 32, "h264", 640, 360)
+    known, unknown = document_of(replace(clip(), facts=facts), clip())["results"]
+    assert known["facts"] == {
+        "bytes": 1234,
+        "sha256": "ab" * 32,
+        "codec": "h264",
+        "width": 640,
+        "height": 360,
+    }
+    assert unknown["facts"] is None
+
+
 def _result(change: Callable[[Document], Any]) -> Callable[[Document], Any]:
     return lambda document: change(document["results"][0])
 
@@ -259,6 +284,9 @@ BREAKS: dict[str, Callable[[Document], Any]] = {
     "class unknown": lambda d: d["model"].update(positive_class="maybe"),
     "unknown result key": _result(lambda r: r.update(evidence=[])),
     "empty source": _result(lambda r: r.update(source="")),
+    "facts without a hash": _result(lambda r: r.update(facts={"bytes": 1})),
+    "facts of no bytes": _result(lambda r: r["facts"].update(bytes=-1)),
+    "facts left out": _result(lambda r: r.pop("facts")),
     "unknown kind": _result(lambda r: r.update(kind="audio")),
     "unknown status": _result(lambda r: r.update(status="skipped")),
     "ok with an error": _result(lambda r: r.update(error={"type": "E", "message": "m"})),
@@ -322,7 +350,7 @@ def test_a_members_card_in_the_schema_is_that_of_a_model_with_a_weight() -> None
 
 @pytest.mark.parametrize("name", BREAKS)
 def test_a_broken_document_does_not_fit_the_schema(name: str) -> None:
-    document = document_of(clip())
+    document = document_of(replace(clip(), facts=SourceFacts(1, "ab" * 32)))
     VALIDATOR.validate(document)
     broken = copy.deepcopy(document)
     BREAKS[name](broken)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,6 +16,7 @@ from vidscan.records import (
     Box,
     Calibration,
     ErrorInfo,
+    EvidenceCrop,
     Interval,
     Label,
     MemberVerdict,
@@ -22,6 +24,7 @@ from vidscan.records import (
     Report,
     Segment,
     Source,
+    SourceFacts,
     SourceKind,
     StageSeconds,
     Stats,
@@ -161,6 +164,23 @@ def failed(path: str = "clips/broken.mp4", message: str = "no video stream: is i
     return replace(no_face(path), status=Status.FAILED, verdict=None, error=error, stats=Stats())
 
 
+def face_crops(track: int, scores: Sequence[float], *, heat: bool = False) -> tuple[EvidenceCrop, ...]:
+    """Faces kept of a track, half a second apart; each is of one colour, and its heat in one corner."""
+    corner = np.zeros((8, 8), np.float32)
+    corner[:4, :4] = 1.0
+    return tuple(
+        EvidenceCrop(
+            track,
+            index,
+            index / 2,
+            score,
+            np.full((64, 64, 3), (200, 20 * track, index), np.uint8),
+            corner if heat else None,
+        )
+        for index, score in enumerate(scores)
+    )
+
+
 _chances = st.floats(0, 1, width=32)
 _times = st.floats(0, 1e5)
 _counts = st.integers(0, 10_000)
@@ -207,6 +227,7 @@ _analysed = st.builds(
     ),
     options=st.just({}),
     model_card=st.sampled_from([CARD, ModelCard("mine", "unknown", 380)]),
+    facts=st.sampled_from([None, SourceFacts(7, "cd" * 32), SourceFacts(7, "cd" * 32, "h264", 640, 360)]),
 )
 _broken = st.builds(
     lambda report, error: replace(report, status=Status.FAILED, verdict=None, error=error),

@@ -1,0 +1,110 @@
+"""Reports with faces to look at, made without a scan."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from vidscan.records import (
+    Box,
+    Calibration,
+    ErrorInfo,
+    EvidenceCrop,
+    Label,
+    ModelCard,
+    Report,
+    Segment,
+    Source,
+    SourceFacts,
+    SourceKind,
+    Stats,
+    Status,
+    TimelineFace,
+    TimelinePoint,
+    Track,
+    Verdict,
+)
+
+CARD = ModelCard(
+    "sample", "lite2", 260, calibration=Calibration(1.1, -0.2, "held-out people"), limits="Knows little."
+)
+HOSTILE_NAME = Path(
+    "\"'><img src=x onerror=window.hacked=1></script><script>window.hacked=2</script>\u202egpj.mp4"
+)
+SCORES = {1: (0.1, 0.1, 0.2, 0.6, 0.95, 0.98, 0.97, 0.5, 0.3, 0.1), 2: (0.3, 0.33, 0.3, 0.31)}
+
+
+def clip_with_faces(name: str = "clip.mp4", *, heat: bool = False) -> Report:
+    """A FAKE clip of 5 s with two people, the four highest and lowest faces of each kept."""
+    points = []
+    for index in range(10):
+        faces = tuple(
+            TimelineFace(track, Box(10.0 * track, 20, 64, 80), 0.9, scores[index])
+            for track, scores in SCORES.items()
+            if index < len(scores)
+        )
+        points.append(TimelinePoint(index / 2, max(face.fake_probability for face in faces), faces))
+    return Report(
+        source=Source(name, Path(name), SourceKind.VIDEO),
+        status=Status.OK,
+        verdict=Verdict(Label.FAKE, 0.98, 0.98, "Track 1 looks synthesised."),
+        tracks=(Track(1, 0.0, 4.5, 10, 0.98), Track(2, 0.0, 1.5, 4, 0.31, counted=False)),
+        timeline=tuple(points),
+        segments=(Segment(1.5, 3.5, 0.97, 1),),
+        stats=Stats(5.0, 10, 14),
+        options={},
+        model_card=CARD,
+        evidence=tuple(_crops(heat)),
+        facts=SourceFacts(123_456, "ab" * 32, "h264", 640, 360),
+    )
+
+
+def _crops(heat: bool):
+    warm = np.linspace(0, 1, 64, dtype=np.float32).reshape(8, 8)
+    for track, scores in SCORES.items():
+        order = sorted(range(len(scores)), key=lambda index: scores[index])
+        for index in {*order[:4], *order[-4:]}:
+            image = np.full((64, 64, 3), (200, 160, 20 * index), np.uint8)
+            yield EvidenceCrop(track, index, index / 2, scores[index], image, warm if heat else None)
+
+
+def folder() -> list[Report]:
+    """A FAKE clip, a REAL one, an UNCERTAIN still, a clip without a face and a broken file."""
+    fake = clip_with_faces("folder/b10.mp4", heat=True)
+    real = replace(
+        clip_with_faces("folder/b9.mp4"),
+        verdict=Verdict(Label.REAL, 0.61, 0.39, "Nobody looks synthesised."),
+        stats=Stats(4.0, 10, 14),
+        evidence=(),
+    )
+    still = replace(
+        fake,
+        source=Source("s", Path("folder/still.jpg"), SourceKind.IMAGE),
+        verdict=Verdict(Label.UNCERTAIN, 0.5, 0.5, "The face looks like neither."),
+        tracks=(Track(1, 0.0, 0.0, 1, 0.5),),
+        timeline=(TimelinePoint(0.0, 0.5, (TimelineFace(1, Box(1, 2, 64, 80), 0.9, 0.5),)),),
+        segments=(),
+        stats=Stats(None, 1, 1),
+        evidence=(),
+    )
+    nobody = replace(
+        real,
+        source=Source("n", Path("folder/nobody.mp4"), SourceKind.VIDEO),
+        verdict=Verdict(Label.NO_FACE, None, None, "No face was found in the frames looked at."),
+        tracks=(),
+        timeline=(),
+        segments=(),
+        stats=Stats(6.0, 12, 0),
+    )
+    broken = replace(
+        nobody,
+        source=Source("x", Path("folder/broken.mp4"), SourceKind.VIDEO),
+        status=Status.FAILED,
+        verdict=None,
+        error=ErrorInfo("DecodeError", "folder/broken.mp4: no video: check the file"),
+        stats=Stats(),
+        facts=None,
+    )
+    return [broken, nobody, real, still, fake]

@@ -1,0 +1,114 @@
+"""The scores of one clip as what a chart or a strip draws."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+from vidscan.report.document import Document
+from vidscan.report.html.pictures import Picture
+from vidscan.report.legible import clock
+from vidscan.report.strip import LEVELS, Scale, level
+from vidscan.report.wording import score
+
+_GAP = 1.7  # faces this many sampling steps apart were not seen in between
+_DIGITS = 4  # of a score: finer than a pixel
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One block of a strip: its place from the left, and its level 1-8, or 0 where nothing was seen."""
+
+    at: int
+    level: int
+
+
+@dataclass(frozen=True, slots=True)
+class Strip:
+    """A clip's scores as a row of blocks; ``words`` say them to those who cannot see it."""
+
+    bars: tuple[Bar, ...]
+    words: str
+
+
+def strip_of(result: Document, columns: int, track: int | None = None) -> Strip | None:
+    """The blocks of a clip or of one track of it; None for what has no course in time.
+
+    Args:
+        result: of the document.
+        columns: at most so many blocks, each of which shows the highest score that falls on it.
+        track: which to draw; None draws the most suspicious face of each moment.
+    """
+    moments = [
+        (point["time_s"], face["fake_probability"])
+        for point in result["timeline"]
+        for face in point["faces"]
+        if track in (None, face["track"])
+    ]
+    if result["kind"] != "video" or not moments:
+        return None
+    scale = _scale(result, columns)
+    levels: dict[int, int] = {}
+    for time_s, probability in moments:
+        at = scale.cell(time_s)
+        levels[at] = max(levels.get(at, 0), level(probability) + 1)
+    when, highest = max(moments, key=lambda moment: (moment[1], -moment[0]))
+    return Strip(
+        tuple(Bar(at, levels.get(at, 0)) for at in range(scale.cells)),
+        f"Scores over time: highest {score(highest)}, at {clock(when)}",
+    )
+
+
+def _scale(result: Document, columns: int) -> Scale:
+    stats = result["stats"]
+    times = [point["time_s"] for point in result["timeline"]]
+    return Scale.of(times, stats["duration_s"], stats["frames_sampled"], columns)
+
+
+def chart_of(
+    result: Document, name: str, fake: float, real: float, pictures: Sequence[Picture]
+) -> dict[str, Any] | None:
+    """What the interactive chart needs, as JSON values; None for what has no course in time.
+
+    ``times`` and each track's ``scores`` are columns of one table. Where nobody was seen for a while, a
+    row without scores interrupts the lines; ``seen`` counts out the other rows.
+
+    Args:
+        result: of the document.
+        name: of the element that the chart goes into.
+        fake: the threshold from which a score says FAKE.
+        real: the threshold up to which it says REAL.
+        pictures: of the faces that were kept.
+    """
+    if result["kind"] != "video" or not result["timeline"]:
+        return None
+    rows = list(_rows(result["timeline"], _scale(result, len(LEVELS)).step_s))
+    return {
+        "name": name,
+        "duration": result["stats"]["duration_s"] or rows[-1][0],
+        "fake": fake,
+        "real": real,
+        "times": [time_s for time_s, _ in rows],
+        "seen": [place for place, (_, faces) in enumerate(rows) if faces],
+        "tracks": [
+            {"id": track["id"], "scores": [faces.get(track["id"]) for _, faces in rows]}
+            for track in result["tracks"]
+        ],
+        "segments": [[each["start_s"], each["end_s"], each["track"]] for each in result["segments"]],
+        "pictures": [
+            [each.name, each.track, round(each.time_s, 3), round(each.fake_probability, _DIGITS)]
+            for each in pictures
+        ],
+    }
+
+
+def _rows(timeline: Sequence[Document], step_s: float) -> Iterator[tuple[float, dict[int, float]]]:
+    """Moments with the score of each track that was seen, and between distant ones a moment with none."""
+    for point, following in pairwise([*timeline, None]):
+        time_s = point["time_s"] if point else 0.0
+        faces = point["faces"] if point else ()
+        yield time_s, {face["track"]: round(face["fake_probability"], _DIGITS) for face in faces}
+        if following and following["time_s"] - time_s > _GAP * step_s:
+            yield (time_s + following["time_s"]) / 2, {}

@@ -1,0 +1,36 @@
+"""What a number is called where a person reads it: the same words in the terminal and on a page."""
+
+from __future__ import annotations
+
+from vidscan.records import Label
+
+VERY_SURE, FAIRLY_SURE = 0.95, 0.8
+
+
+def certainty(label: str, fake_probability: float | None, confidence: float | None) -> str:
+    """The confidence of a verdict in plain words, with its percentage.
+
+    Args:
+        label: what the verdict says; of use where a face was found.
+        fake_probability: calibrated P(fake), 0-1.
+        confidence: the probability of the label, 0-1; for UNCERTAIN, that of the likelier side.
+    """
+    sure = confidence or 0.0
+    if label == Label.UNCERTAIN:
+        side = "fake" if (fake_probability or 0.0) >= 0.5 else "real"
+        words = f"could be either, leans to {side}"
+    else:
+        words = (
+            "very sure" if sure >= VERY_SURE else "fairly sure" if sure >= FAIRLY_SURE else "not very sure"
+        )
+    return f"{words} ({min(99, round(sure * 100))}%)"  # never 100%: no detector is that sure
+
+
+def score(probability: float) -> str:
+    """Two decimals, but never the certainty of a bare 0.00 or 1.00."""
+    return "<0.01" if probability < 0.005 else ">0.99" if probability >= 0.995 else f"{probability:.2f}"
+
+
+def counted(count: int, noun: str, plural: str | None = None) -> str:
+    """A count with its noun; the plural has an s where none is given."""
+    return f"{count:,} {noun if count == 1 else plural or f'{noun}s'}"

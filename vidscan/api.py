@@ -11,6 +11,7 @@ from vidscan.errors import UsageError
 from vidscan.options import (
     BatchingOptions,
     DetectionOptions,
+    EvidenceOptions,
     ModelOptions,
     SamplingOptions,
     ScanOptions,
@@ -82,6 +83,8 @@ def scan(
     batch_size: int = 32,
     fake_threshold: float | None = None,
     real_threshold: float | None = None,
+    evidence: bool = False,
+    explain: bool = False,
 ) -> Report:
     """Analyses one clip or still.
 
@@ -93,6 +96,8 @@ def scan(
         batch_size: crops scored at once.
         fake_threshold: calibrated P(fake) from which a clip is FAKE; None takes the card's.
         real_threshold: calibrated P(fake) up to which a clip is REAL; None takes the card's.
+        evidence: keep each track's most and least suspicious crops in ``report.evidence``.
+        explain: keep them, and draw Grad-CAM heat maps of the most suspicious ones.
 
     Returns:
         The report; its ``status`` is FAILED and its ``error`` says why where the file could not be
@@ -101,7 +106,7 @@ def scan(
     Raises:
         SourceError: there is no such file.
         UsageError: an option cannot work.
-        ModelError: there is no checkpoint, or it is refused.
+        ModelError: there is no checkpoint, or it is refused, or no heat maps can be drawn of it.
     """
     (report,) = scan_many(
         [path],
@@ -110,6 +115,8 @@ def scan(
         batch_size=batch_size,
         fake_threshold=fake_threshold,
         real_threshold=real_threshold,
+        evidence=evidence,
+        explain=explain,
     )
     return report
 
@@ -122,6 +129,8 @@ def scan_many(
     batch_size: int = 32,
     fake_threshold: float | None = None,
     real_threshold: float | None = None,
+    evidence: bool = False,
+    explain: bool = False,
 ) -> Iterator[Report]:
     """Analyses clips and stills in one stream and yields each report as it is finished.
 
@@ -130,12 +139,14 @@ def scan_many(
     from vidscan.engines import local
 
     given = _listed(model)
+    sources = from_paths(Path(path) for path in paths)
+    shown = EvidenceOptions(kept=evidence or explain, explained=explain)
     options = ScanOptions(
         sampling=SamplingOptions(fps),
         detection=DetectionOptions(),
         batching=BatchingOptions(batch_size),
         model=ModelOptions(tuple(Path(each) for each in given if isinstance(each, str | os.PathLike))),
         verdict=VerdictOptions(fake_threshold, real_threshold),
+        evidence=shown.shared_by(len(sources)),
     )
-    sources = from_paths(Path(path) for path in paths)
     yield from local.scan_sources(sources, options, models=load_models(model))

@@ -29,11 +29,17 @@ def scan_sources(
         One report a source, in order.
 
     Raises:
+        ModelError: heat maps are asked for, and the network allows none.
         DetectionError: the face detector cannot start.
         ScoringError: a network fails.
     """
+    from vidscan.explain import GradCam
     from vidscan.faces import MediaPipeFaceDetector
     from vidscan.pipeline import scan
 
+    # The first model's: its crops are the ones kept.
+    explainer = GradCam.of(models[0]) if options.evidence.explained else None
     with MediaPipeFaceDetector(options.detection) as detector:
-        yield from scan(sources, options, scorers=models, detector=detector, observer=observer)
+        yield from scan(
+            sources, options, scorers=models, detector=detector, observer=observer, explainer=explainer
+        )

@@ -98,7 +98,7 @@ def test_program_does_not_know_its_tests():
         ("mediapipe", {"vidscan.faces"}),
         ("ffmpeg", {"vidscan.ffmpeg", "vidscan.ffmpeg_encode"}),
         ("imageio_ffmpeg", {"vidscan.ffmpeg"}),
-        ("subprocess", {"vidscan.ffmpeg", "vidscan.ffmpeg_encode"}),
+        ("subprocess", {"vidscan.ffmpeg", "vidscan.ffmpeg_encode", "vidscan.ffmpeg_redraw"}),
         ("ray", {"vidscan.engines.ray_engine"}),
         ("argparse", {"vidscan.arguments", "vidscan.cli"}),
     ],

@@ -9,6 +9,7 @@ from vidscan import __version__
 from vidscan.options import (
     BatchingOptions,
     DetectionOptions,
+    EvidenceOptions,
     ModelOptions,
     SamplingOptions,
     ScanOptions,
@@ -77,6 +78,7 @@ def _add_scan_flags(parser: argparse.ArgumentParser, *, video: bool) -> None:
         )
     _add_model_flags(parser)
     _add_output_flags(parser)
+    _add_evidence_flags(parser, video=video)
     _add_judgement_flags(parser)
     _add_loudness_flags(parser)
 
@@ -100,6 +102,22 @@ def _add_output_flags(parser: argparse.ArgumentParser) -> None:
         "--report", metavar="OUT", help="write the report to OUT.json or OUT.csv; - for JSON on stdout"
     )
     parser.add_argument("--fail-on", choices=["fake"], help="exit with 3 when something is FAKE")
+
+
+def _add_evidence_flags(parser: argparse.ArgumentParser, *, video: bool) -> None:
+    parser.add_argument(
+        "--explain", action="store_true", help="heat maps of the most suspicious faces, in an HTML report"
+    )
+    parser.add_argument(
+        "--explain-dir", type=Path, metavar="DIR", help="write those heat maps into DIR as PNG files"
+    )
+    if video:
+        parser.add_argument(
+            "--annotate",
+            type=Path,
+            metavar="OUT",
+            help="write the clip with boxes and scores to OUT.mp4 (several clips: into the folder OUT)",
+        )
 
 
 def _add_judgement_flags(parser: argparse.ArgumentParser) -> None:
@@ -133,4 +151,11 @@ def scan_options(flags: argparse.Namespace) -> ScanOptions:
         batching=BatchingOptions(flags.batch_size),
         model=ModelOptions(tuple(flags.model)),
         verdict=VerdictOptions(flags.fake_threshold, flags.real_threshold),
+        evidence=_evidence_options(flags),
     )
+
+
+def _evidence_options(flags: argparse.Namespace) -> EvidenceOptions:
+    explained = flags.explain or flags.explain_dir is not None
+    shown = flags.report is not None and flags.report.lower().endswith(".html")
+    return EvidenceOptions(kept=explained or shown, explained=explained)

@@ -14,7 +14,7 @@ import numpy as np
 from vidscan import tracks, verdict
 from vidscan.batching import batch_crops
 from vidscan.evidence import combine
-from vidscan.explain import Explainer, with_heat
+from vidscan.explain import ExplainableModel, Explainer, GradCam, with_heat
 from vidscan.faces import FaceDetector
 from vidscan.gallery import Gallery
 from vidscan.ledger import Ledger, Observer, SourceEntry, read_crops
@@ -75,6 +75,15 @@ def scan(
     with closing(batches):
         scored = score_batches(batches, ensemble)
         yield from collect(scored, ledger, options=options, ensemble=ensemble, explainer=explainer)
+
+
+def explainer_of(models: Sequence[ExplainableModel], options: ScanOptions) -> Explainer | None:
+    """What draws the heat maps that the options ask for, if any: the first model's, whose crops are kept.
+
+    Raises:
+        ModelError: the network allows none.
+    """
+    return GradCam.of(models[0]) if options.evidence.explained else None
 
 
 def collect(

@@ -33,12 +33,10 @@ def scan_sources(
         DetectionError: the face detector cannot start.
         ScoringError: a network fails.
     """
-    from vidscan.explain import GradCam
     from vidscan.faces import MediaPipeFaceDetector
-    from vidscan.pipeline import scan
+    from vidscan.pipeline import explainer_of, scan
 
-    # The first model's: its crops are the ones kept.
-    explainer = GradCam.of(models[0]) if options.evidence.explained else None
+    explainer = explainer_of(models, options)
     with MediaPipeFaceDetector(options.detection) as detector:
         yield from scan(
             sources, options, scorers=models, detector=detector, observer=observer, explainer=explainer

@@ -28,6 +28,7 @@ _LABELS = {
 }
 _FAILED = "bold #d73a33"
 _STRIP_MOST = 120
+_TIMES_APART = 24
 _TRACKS_SHOWN = 8
 _SEGMENTS_SHOWN = 12
 _INDENT = 2
@@ -45,10 +46,11 @@ def print_report(console: Console, report: Report) -> None:
 
 
 def print_summary(console: Console, reports: Sequence[Report]) -> None:
-    """Print many sources as a table with a totals line, then why sources failed."""
+    """Print many sources as a table, the most suspicious first; then why sources failed, and the counts."""
+    reports = sorted(reports, key=_unsuspicious)
     folder, names = _names(reports)
     parts: list[RenderableType] = [Text(shorten(folder, console.width), "bold")] if folder else []
-    parts += [_summary_table(reports, names, console.width), Text(), _totals(reports)]
+    parts.append(_summary_table(reports, names, console.width))
     if members := [verdict.members for verdict in map(_verdict_of, reports) if verdict and verdict.members]:
         who = ", ".join(shorten(member.name, console.width // 2) for member in members[0])
         parts.append(Text(f"members, in this order: {who}", "dim"))
@@ -56,6 +58,7 @@ def print_summary(console: Console, reports: Sequence[Report]) -> None:
     for name, report in zip(names, reports, strict=True):
         if _verdict_of(report) is None:
             _print_failure(console, name, report)
+    console.print(Legible(Group(Text(), _totals(reports))))
 
 
 def print_timings(console: Console, reports: Sequence[Report]) -> None:
@@ -120,10 +123,19 @@ def _timeline(report: Report, width: int) -> Iterator[RenderableType]:
     yield Text()
     for label, drawn in zip(labels, strips, strict=True):
         yield _indented(Text.assemble((label.rjust(room), "dim"), drawn))
-    end = clock(report.stats.duration_s or report.timeline[-1].time_s)
-    gap = max(3, len(strips[0]) - len(clock(0)) - len(end))
-    between = " – " if gap == 3 else " " * gap
-    yield _indented(Text(" " * room + clock(0) + between + end, "dim"))
+    end_s = report.stats.duration_s or report.timeline[-1].time_s
+    yield _indented(Text(" " * room + _times(end_s, len(strips[0])), "dim"))
+
+
+def _times(end_s: float, columns: int) -> str:
+    """The times below a strip: of its ends, and of evenly spaced moments between where there is room."""
+    end = clock(end_s)
+    stretches = max(1, columns // _TIMES_APART)
+    line = ""
+    for number in range(stretches):
+        line = line.ljust(number * columns // stretches) + clock(number * end_s / stretches)
+    gap = columns - len(line) - len(end)
+    return line + (" – " if gap < 3 else " " * gap) + end
 
 
 def _segments(report: Report) -> Iterator[RenderableType]:
@@ -216,6 +228,14 @@ def _said_by_members(report: Report) -> Text:
     verdict = _verdict_of(report)
     said = [_coloured(member.fake_probability) for member in verdict.members] if verdict else []
     return Text(" ").join(said)
+
+
+def _unsuspicious(report: Report) -> tuple[int, float]:
+    """The smaller, the sooner a person should look at the source."""
+    verdict = _verdict_of(report)
+    order = (Label.FAKE, Label.UNCERTAIN, Label.REAL, Label.NO_FACE)
+    place = order.index(verdict.label) if verdict else len(order)
+    return place, -(verdict.fake_probability or 0.0) if verdict else 0.0
 
 
 def _totals(reports: Sequence[Report]) -> Text:

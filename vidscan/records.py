@@ -207,12 +207,21 @@ class MemberVerdict:
     fake_probability: float
 
 
+class Interval(NamedTuple):
+    """A range of probabilities, 0-1."""
+
+    low: float
+    high: float
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """The answer for one source.
 
     ``fake_probability`` and ``confidence`` are 0-1, and None for NO_FACE. ``confidence`` is the
-    probability of the label given; for UNCERTAIN, that of the likelier side.
+    probability of the label given; for UNCERTAIN, that of the likelier side. ``interval`` is where
+    ``fake_probability`` would lie, 19 times in 20, had other moments of the same person been looked at: the
+    wider, the fewer faces were seen and the less they agree.
     """
 
     label: Label
@@ -220,6 +229,7 @@ class Verdict:
     confidence: float | None
     reason: str
     members: tuple[MemberVerdict, ...] = ()
+    interval: Interval | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,16 +270,22 @@ class ErrorInfo:
     message: str
 
 
+TYPICAL_SPREAD = 1.0
+"""Standard deviation of the logits of one person's sightings where nobody has measured it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Calibration:
     """Platt scaling of the network's logit of P(fake): ``slope * logit + intercept``.
 
-    Source: J. Platt, "Probabilistic outputs for support vector machines", 1999.
+    Source: J. Platt, "Probabilistic outputs for support vector machines", 1999. ``spread`` is the
+    standard deviation of the scaled logits within a clip, above 0.
     """
 
     slope: float
     intercept: float
     fitted_on: str
+    spread: float = TYPICAL_SPREAD
 
 
 @dataclass(frozen=True, slots=True)

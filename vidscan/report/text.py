@@ -98,6 +98,8 @@ def _verdict_line(verdict: Verdict, calibrated: bool) -> Text:
     if verdict.fake_probability is None:
         return line
     line.append(f"  P(fake) {_score(verdict.fake_probability)}", "bold")
+    if verdict.interval is not None:
+        line.append(f" ({_score(verdict.interval.low)} to {_score(verdict.interval.high)})", "dim")
     return line.append(
         f"  {_certainty(verdict) if calibrated else 'an uncalibrated score, not a probability'}"
     )

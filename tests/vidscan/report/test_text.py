@@ -44,7 +44,7 @@ def coloured(draw: Callable[..., None], what: Report | Sequence[Report]) -> str:
 def test_a_clip_as_a_person_sees_it() -> None:
     assert [line.rstrip() for line in shown(print_report, clip()).splitlines()] == [
         "clips/interview.mp4",
-        "   FAKE   P(fake) 0.98  very sure (98%)",
+        "   FAKE   P(fake) 0.98 (0.93 to >0.99)  very sure (98%)",
         "  5 of 10 faces look made",
         "",
         "  ▁▁▁▁▁▁▁▁▂▂▂▂▅▅▅▅████████████▅▅▅▅····▁▁▁▁",
@@ -151,7 +151,9 @@ def test_an_uncalibrated_score_is_not_called_sure() -> None:
 def test_the_verdict_s_colours_end_with_its_badge() -> None:
     line = coloured(print_report, clip()).splitlines()[1]
     assert re.fullmatch(
-        r"  \x1b\[1;37;48;2;201;60;55m FAKE \x1b\[0m\x1b\[1m  P\(fake\) 0.98\x1b\[0m  very sure \(98%\)", line
+        r"  \x1b\[1;37;48;2;201;60;55m FAKE \x1b\[0m\x1b\[1m  P\(fake\) 0.98\x1b\[0m"
+        r"\x1b\[2m \(0.93 to >0.99\)\x1b\[0m  very sure \(98%\)",
+        line,
     )
 
 

@@ -163,7 +163,8 @@ class Painter:
         for number in range(int(self._end_s / every + 1e-6) + 1):
             x, words = self._across(number * every), clock(number * every)
             cv2.line(strip, (x, bottom), (x, bottom + self._text // 4), _FAINT, 1)
-            at = max(x - self._width(words) // 2, self._text // 2)
+            last = self._size[0] - self._text // 2 - self._width(words)
+            at = max(min(x - self._width(words) // 2, last), self._text // 2)
             self._say(strip, words, at, bottom + round(1.3 * self._text), _FAINT, _REGULAR, 0.85)
 
     def _curve(self, strip: Image, track: int, line: Colour) -> None:

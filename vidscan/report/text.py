@@ -16,8 +16,8 @@ from rich.table import Table
 from rich.text import Text
 
 from vidscan.records import Label, Report, SourceKind, StageSeconds, Status, Track, Verdict
-from vidscan.report.document import summarise
-from vidscan.report.legible import Legible, clock, shorten, visible
+from vidscan.report.document import most_suspicious_first, summarise
+from vidscan.report.legible import Legible, clock, shorten, times_below, visible
 from vidscan.report.strip import colour, strip
 
 _LABELS = {
@@ -28,7 +28,6 @@ _LABELS = {
 }
 _FAILED = "bold #d73a33"
 _STRIP_MOST = 120
-_TIMES_APART = 24
 _TRACKS_SHOWN = 8
 _SEGMENTS_SHOWN = 12
 _INDENT = 2
@@ -47,7 +46,7 @@ def print_report(console: Console, report: Report) -> None:
 
 def print_summary(console: Console, reports: Sequence[Report]) -> None:
     """Print many sources as a table, the most suspicious first; then why sources failed, and the counts."""
-    reports = sorted(reports, key=_unsuspicious)
+    reports = most_suspicious_first(reports)
     folder, names = _names(reports)
     parts: list[RenderableType] = [Text(shorten(folder, console.width), "bold")] if folder else []
     parts.append(_summary_table(reports, names, console.width))
@@ -126,18 +125,7 @@ def _timeline(report: Report, width: int) -> Iterator[RenderableType]:
     for label, drawn in zip(labels, strips, strict=True):
         yield _indented(Text.assemble((label.rjust(room), "dim"), drawn))
     end_s = report.stats.duration_s or report.timeline[-1].time_s
-    yield _indented(Text(" " * room + _times(end_s, len(strips[0])), "dim"))
-
-
-def _times(end_s: float, columns: int) -> str:
-    """The times below a strip: of its ends, and of evenly spaced moments between where there is room."""
-    end = clock(end_s)
-    stretches = max(1, columns // _TIMES_APART)
-    line = ""
-    for number in range(stretches):
-        line = line.ljust(number * columns // stretches) + clock(number * end_s / stretches)
-    gap = columns - len(line) - len(end)
-    return line + (" – " if gap < 3 else " " * gap) + end
+    yield _indented(Text(" " * room + times_below(end_s, len(strips[0])), "dim"))
 
 
 def _segments(report: Report) -> Iterator[RenderableType]:
@@ -230,14 +218,6 @@ def _said_by_members(report: Report) -> Text:
     verdict = _verdict_of(report)
     said = [_coloured(member.fake_probability) for member in verdict.members] if verdict else []
     return Text(" ").join(said)
-
-
-def _unsuspicious(report: Report) -> tuple[int, float]:
-    """The smaller, the sooner a person should look at the source."""
-    verdict = _verdict_of(report)
-    order = (Label.FAKE, Label.UNCERTAIN, Label.REAL, Label.NO_FACE)
-    place = order.index(verdict.label) if verdict else len(order)
-    return place, -(verdict.fake_probability or 0.0) if verdict else 0.0
 
 
 def _totals(reports: Sequence[Report]) -> Text:

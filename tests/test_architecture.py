@@ -118,6 +118,7 @@ def test_program_does_not_know_its_tests():
                 "vidscan.ffmpeg",
                 "vidscan.ffmpeg_encode",
                 "vidscan.ffmpeg_program",
+                "vidscan.ffmpeg_redraw",
                 "vidscan.runtimes.conversion",
             },
         ),

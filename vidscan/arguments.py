@@ -11,6 +11,7 @@ from vidscan.options import (
     RUNTIMES,
     BatchingOptions,
     DetectionOptions,
+    EvidenceOptions,
     ModelOptions,
     SamplingOptions,
     ScanOptions,
@@ -99,6 +100,7 @@ def _add_scan_flags(parser: argparse.ArgumentParser, *, video: bool) -> None:
         _add_sampling_flags(parser)
     _add_model_flags(parser)
     _add_output_flags(parser)
+    _add_evidence_flags(parser, video=video)
     _add_judgement_flags(parser)
     _add_loudness_flags(parser)
 
@@ -159,6 +161,22 @@ def _add_output_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--fail-on", choices=["fake"], help="exit with 3 when something is FAKE")
 
 
+def _add_evidence_flags(parser: argparse.ArgumentParser, *, video: bool) -> None:
+    parser.add_argument(
+        "--explain", action="store_true", help="heat maps of the most suspicious faces, in an HTML report"
+    )
+    parser.add_argument(
+        "--explain-dir", type=Path, metavar="DIR", help="write those heat maps into DIR as PNG files"
+    )
+    if video:
+        parser.add_argument(
+            "--annotate",
+            type=Path,
+            metavar="OUT",
+            help="write the clip with boxes and scores to OUT.mp4 (several clips: into the folder OUT)",
+        )
+
+
 def _add_judgement_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--min-confidence", type=float, default=0.5, metavar="P", help="least sure detection taken (0.5)"
@@ -190,8 +208,15 @@ def scan_options(flags: argparse.Namespace) -> ScanOptions:
         batching=BatchingOptions(flags.batch_size, reuse=flags.reuse),
         model=ModelOptions(tuple(flags.model), flags.runtime),
         verdict=VerdictOptions(flags.fake_threshold, flags.real_threshold),
+        evidence=_evidence_options(flags),
     )
 
 
 def _sampling_options(flags: argparse.Namespace) -> SamplingOptions:
     return SamplingOptions(flags.fps, flags.frames, flags.keyframes, flags.hwaccel)
+
+
+def _evidence_options(flags: argparse.Namespace) -> EvidenceOptions:
+    explained = flags.explain or flags.explain_dir is not None
+    shown = flags.report is not None and flags.report.lower().endswith(".html")
+    return EvidenceOptions(kept=explained or shown, explained=explained)

@@ -6,11 +6,13 @@ import logging
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from vidscan import sources
 from vidscan.arguments import build_parser, scan_options
+from vidscan.beside import Beside, say_annotated
 from vidscan.errors import VidscanError
 from vidscan.options import ScanOptions
 from vidscan.records import Label, Report, Source, SourceKind, Status
@@ -109,11 +111,14 @@ def _scan(flags: Namespace, find: Callable[[], list[Source]]) -> int:
 
     options = scan_options(flags)
     destination = Destination.parse(flags.report) if flags.report else None
+    beside = _beside(flags)
     if destination is not None:
         destination.check()
     found = find()
     if any(source.kind is SourceKind.VIDEO for source in found):
         find_program()
+    beside.check(found)
+    options = replace(options, evidence=options.evidence.shared_by(len(found)))
     if sys.stderr.isatty() and not flags.quiet:
         _tell_what_takes_long()
     models = load_models(options.model.paths or None, runtime=options.model.runtime)
@@ -125,6 +130,7 @@ def _scan(flags: Namespace, find: Callable[[], list[Source]]) -> int:
     flags.started = True
     try:
         for report in _reports(found, options, models, flags):
+            beside.write_heat_maps(report)
             reports.append(report)
             if flags.quiet and report.error is not None:
                 print(f"vidscan: {visible(report.error.message)}", file=sys.stderr)
@@ -142,7 +148,18 @@ def _scan(flags: Namespace, find: Callable[[], list[Source]]) -> int:
             if not to_stdout:
                 places = " and ".join(visible(str(path)) for path in destination.paths)
                 console.print(f"report written to {places}", style="dim", markup=False)
-    return exit_code(reports, fail_on_fake=flags.fail_on == "fake")
+    annotated = beside.write_annotated(reports, options.verdict, Console(stderr=True, quiet=flags.quiet))
+    whole = say_annotated(
+        annotated,
+        lambda line: console.print(line, style="dim", markup=False, soft_wrap=True),
+        lambda line: print(line, file=sys.stderr),
+    )
+    return exit_code(reports, fail_on_fake=flags.fail_on == "fake", all_written=whole)
+
+
+def _beside(flags: Namespace) -> Beside:
+    single = flags.command == "run" and len(flags.paths) == 1
+    return Beside(flags.explain_dir, getattr(flags, "annotate", None), in_folder=not single)
 
 
 def _tell_what_takes_long() -> None:
@@ -181,10 +198,10 @@ def _write(
     destination.write(document, evidence_of(reports))
 
 
-def exit_code(reports: Sequence[Report], *, fail_on_fake: bool) -> int:
+def exit_code(reports: Sequence[Report], *, fail_on_fake: bool, all_written: bool = True) -> int:
     """The exit code that the outcome calls for; a FAKE that was asked about outranks a failure."""
     labels = {report.verdict.label for report in reports if report.verdict is not None}
     if fail_on_fake and Label.FAKE in labels:
         return EXIT_FAKE
-    failed = any(report.status is Status.FAILED for report in reports)
+    failed = not all_written or any(report.status is Status.FAILED for report in reports)
     return EXIT_SOME_FAILED if failed else EXIT_OK

@@ -428,15 +428,15 @@ def test_network_that_breaks_down_keeps_what_was_finished(
 def test_doctor_checks_every_part(tiny_checkpoint, capsys):
     assert main(["doctor", "--model", str(tiny_checkpoint)]) == 0
     lines = capsys.readouterr().out.splitlines()
-    for part in ("python", "ffmpeg", "face detector", "tensorflow", "checkpoint"):
-        assert any(re.match(rf"{part} +ok ", line) for line in lines), part
+    for part in ("python", "ffmpeg", "face detector", "devices", "checkpoint"):
+        assert any(re.match(rf"{part} +✓ ", line) for line in lines), part
 
 
 def test_doctor_names_the_broken_part_and_goes_on(tmp_path, capsys):
     assert main(["doctor", "--model", str(tmp_path / "gone.keras")]) == 1
     printed = capsys.readouterr().out
-    assert re.search(r"^checkpoint +FAILED .*gone\.keras", printed, re.MULTILINE)
-    assert re.search(r"^tensorflow +ok", printed, re.MULTILINE)
+    assert re.search(r"^checkpoint +✗ .*gone\.keras", printed, re.MULTILINE)
+    assert re.search(r"^devices +✓", printed, re.MULTILINE)
 
 
 # As a process of its own

@@ -66,7 +66,7 @@ def test_options_do_not_change():
 def test_echo_is_plain_json_and_holds_every_stage():
     options = ScanOptions(SamplingOptions(3.0), model=ModelOptions((Path("some") / "net.keras",)))
     echoed = json.loads(json.dumps(options.echo(), allow_nan=False))
-    assert set(echoed) == {"sampling", "detection", "batching", "model", "verdict"}
+    assert set(echoed) == {"sampling", "detection", "batching", "model", "verdict", "evidence"}
     assert echoed["sampling"] == {"fps": 3.0, "frames": None, "keyframes": False, "hwaccel": "none"}
     name = str(Path("some") / "net.keras")
     assert echoed["model"] == {"path": name, "runtime": "auto", "runtimes_used": []}

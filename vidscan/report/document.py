@@ -111,6 +111,17 @@ def summarise(reports: Iterable[Report]) -> dict[str, int]:
     return {"total": counted.total(), **{name: counted[name] for name in outcomes}}
 
 
+def most_suspicious_first(reports: Iterable[Report]) -> list[Report]:
+    """The reports in the order in which a person should look at them: by verdict, then by falling score."""
+    order = ("fake", "uncertain", "real", "no_face", "failed")
+
+    def rank(report: Report) -> tuple[int, float]:
+        score = report.verdict.fake_probability if report.verdict else None
+        return order.index(_outcome(report)), -(score or 0.0)
+
+    return sorted(reports, key=rank)
+
+
 def version() -> str:
     """The installed version of vidscan; ``"unknown"`` when it runs without having been installed."""
     try:

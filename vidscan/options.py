@@ -183,6 +183,13 @@ class ScanOptions:
     verdict: VerdictOptions = field(default_factory=VerdictOptions)
     evidence: EvidenceOptions = field(default_factory=EvidenceOptions)
 
+    def __post_init__(self) -> None:
+        # Crops are kept under the tracks of the faces that were scored, which are not all then.
+        _require(
+            not (self.batching.reuse and self.evidence.kept),
+            "--reuse leaves faces unscored, and heat maps and the HTML report want them all: leave one out",
+        )
+
     def echo(self) -> dict[str, Any]:
         """The options as plain JSON values, for the report; ``paths`` is there for an ensemble alone."""
         echoed, paths = asdict(self), [str(path) for path in self.model.paths]

@@ -94,6 +94,7 @@ def scan(
     real_threshold: float | None = None,
     evidence: bool = False,
     explain: bool = False,
+    isolate: bool = False,
 ) -> Report:
     """Analyses one clip or still.
 
@@ -112,6 +113,7 @@ def scan(
         real_threshold: calibrated P(fake) up to which a clip is REAL; None takes the card's.
         evidence: keep each track's most and least suspicious crops in ``report.evidence``.
         explain: keep them, and draw Grad-CAM heat maps of the most suspicious ones.
+        isolate: work in a process of its own, so that a crash or a hang costs the file it is at alone.
 
     Returns:
         The report; its ``status`` is FAILED and its ``error`` says why where the file could not be
@@ -136,6 +138,7 @@ def scan(
         real_threshold=real_threshold,
         evidence=evidence,
         explain=explain,
+        isolate=isolate,
     )
     return report
 
@@ -155,12 +158,13 @@ def scan_many(
     real_threshold: float | None = None,
     evidence: bool = False,
     explain: bool = False,
+    isolate: bool = False,
 ) -> Iterator[Report]:
     """Analyses clips and stills in one stream and yields each report as it is finished.
 
     Arguments and errors are those of :func:`scan`; the reports come in the order of ``paths``.
     """
-    from vidscan.engines import local
+    from vidscan.engines import isolated, local
 
     given = _listed(model)
     sources = from_paths(Path(path) for path in paths)
@@ -176,7 +180,8 @@ def scan_many(
         evidence=shown.shared_by(len(sources)),
     )
     models = load_models(model, runtime=runtime)
-    yield from local.scan_sources(sources, with_runtimes(options, models), models=models)
+    scan_sources = isolated.scan_sources if isolate else local.scan_sources
+    yield from scan_sources(sources, with_runtimes(options, models), models=models)
 
 
 def with_runtimes(options: ScanOptions, models: Sequence[LoadedModel]) -> ScanOptions:

@@ -102,6 +102,11 @@ def _add_scan_flags(parser: argparse.ArgumentParser, *, video: bool) -> None:
     _add_output_flags(parser)
     _add_evidence_flags(parser, video=video)
     _add_judgement_flags(parser)
+    parser.add_argument(
+        "--isolate",
+        action="store_true",
+        help="work in a process of its own: a crash or a hang over one file costs that file alone",
+    )
     _add_loudness_flags(parser)
 
 

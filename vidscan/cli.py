@@ -176,11 +176,12 @@ def _reports(
     """The reports as they are finished, under a progress display on stderr."""
     from rich.console import Console
 
-    from vidscan.engines import local
+    from vidscan.engines import isolated, local
     from vidscan.progress import ScanProgress
 
     with ScanProgress(Console(stderr=True), len(found), shown=not flags.quiet) as progress:
-        for report in local.scan_sources(found, options, models=models, observer=progress):
+        scan_sources = isolated.scan_sources if flags.isolate else local.scan_sources
+        for report in scan_sources(found, options, models=models, observer=progress):
             progress.reported(report)
             yield report
 

@@ -10,6 +10,7 @@
     ├── ModelError        no checkpoint, or one that is refused
     │   └── CardError     the card beside a checkpoint is malformed
     ├── ScoringError      the network could not score a batch
+    ├── WorkerError       the process that does the work died, or cannot start
     └── ReportError       a report cannot be written where it was asked for
 
 The message is one line for a person: what failed (with the file's name), the cause, and the remedy.
@@ -17,9 +18,17 @@ The message is one line for a person: what failed (with the file's name), the ca
 
 from __future__ import annotations
 
+import unicodedata
+
+MAX_QUOTED = 160
+"""Characters of a stranger's words that a message repeats."""
+
 
 class VidscanError(Exception):
-    """Base of everything raised on purpose; ``str(error)`` is fit to be shown."""
+    """Base of everything raised on purpose; ``str(error)`` is fit to be shown on any terminal."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(escaped(message))
 
 
 class UsageError(VidscanError):
@@ -50,5 +59,37 @@ class ScoringError(VidscanError):
     """The network failed while it scored a batch."""
 
 
+class WorkerError(VidscanError):
+    """The process that does the work died over a source, hung, or cannot be started."""
+
+
 class ReportError(VidscanError):
     """A report cannot be written where it was asked for."""
+
+
+def escaped(text: str) -> str:
+    r"""``text`` on one line, with what a terminal would act on or hide written as an escape (``\x1b``).
+
+    A byte of a file's name that is not UTF-8 becomes ``\xNN`` too.
+    """
+    return "".join(
+        character
+        if character.isprintable() or unicodedata.category(character) == "Zs"
+        else _escape(character)
+        for character in text
+    )
+
+
+def _escape(character: str) -> str:
+    if "\udc80" <= character <= "\udcff":  # how Python holds a byte that it could not decode
+        return f"\\x{ord(character) - 0xDC00:02x}"
+    return character.encode("unicode_escape").decode("ascii")
+
+
+def quoted(text: str) -> str:
+    """A stranger's words (a file's contents, a library's complaint about them) as a message may repeat them.
+
+    On one line, escaped, and cut off after :data:`MAX_QUOTED` characters.
+    """
+    short = escaped(" ".join(text[: 4 * MAX_QUOTED].split()))
+    return short if len(short) <= MAX_QUOTED else short[: MAX_QUOTED - 1] + "…"

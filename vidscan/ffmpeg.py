@@ -11,21 +11,21 @@ from __future__ import annotations
 import contextlib
 import queue
 import re
-import subprocess
-import threading
+import secrets
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
-import numpy as np
-
+from vidscan.child_process import Child, Stalled
 from vidscan.errors import DecodeError, SourceError
 from vidscan.ffmpeg_command import Look, sampling_command
-from vidscan.ffmpeg_program import find_program, passthrough_option, working_hardware
+from vidscan.ffmpeg_output import MAX_PIXELS, MAX_WORDS, Complaints, failure, read_ppm
+from vidscan.ffmpeg_program import find_program, passthrough_option, start, working_hardware
 from vidscan.records import Image
 
 __all__ = [
+    "INPUT_LIMITS",
     "MediaInfo",
     "find_program",
     "local_name",
@@ -38,22 +38,25 @@ __all__ = [
 STALL_TIMEOUT_S = 120.0
 """A decoder that gives neither a frame nor a word for this long is taken for hung and ended."""
 
-MAX_LINES_KEPT = 200
-"""Lines of ffmpeg's words that are kept to find the cause of a failure in."""
+FRAMES_PER_BYTE = 1
+"""A file that gives more frames than this for each of its bytes repeats itself to keep the scan busy: the
+index of any container takes several bytes a frame."""
+
+DEMUXERS = (
+    "mov,matroska,avi,asf,flv,gif,mpegts,mpeg,mpegvideo,mxf,ogg,"
+    "h264,hevc,m4v,av1,obu,ivf,mjpeg,dv,nut,yuv4mpegpipe,aac,ac3,flac,mp3,wav"
+)
+"""Formats that are read, in ffmpeg's words. None of them opens another file, as playlists (HLS, DASH,
+ffconcat, SDP) and numbered series of pictures do. Sound is among them so that its files can be named
+as such."""
 
 # Matched at the start of a line, since a file's name, which ffmpeg prints too, may say anything.
 _DURATION = re.compile(r"^ *Duration: (\d+):(\d\d):(\d\d(?:\.\d+)?)", re.MULTILINE)
-_VIDEO_STREAM = re.compile(
-    r"^ *Stream #\d+:\d+.*?: Video: (?P<codec>\w+).*?, (?P<w>\d{1,5})x(?P<h>\d{1,5})"
-    r"(?!.*\(attached pic\))",  # the cover of a song is no video
-    re.MULTILINE,
-)
 # What ffmpeg says at the end of a run: how far it came.
-_REACHED = re.compile(r"^(?:frame|size)=.*? time=(\d+):(\d\d):(\d\d(?:\.\d+)?)", re.MULTILINE)
-_AUDIO_STREAM = re.compile(r"^ *Stream #\d+:\d+.*?: Audio:", re.MULTILINE)
-# Anywhere in a line: where another thread of ffmpeg is amid a line of its own, this one goes on there.
-_SHOWINFO_TIME = re.compile(r"n: *\d+ pts: *\S+ +pts_time: *(\S+)")
-_HARMLESS = re.compile(r"Parsed_showinfo|detected only with low score")
+_REACHED = re.compile(r"^(?:frame|size)=[^\n]*? time=(\d+):(\d\d):(\d\d(?:\.\d+)?)", re.MULTILINE)
+_STREAM = re.compile(r" *Stream #\d+:\d+")
+_SIZE = re.compile(r", (?P<w>\d{1,5})x(?P<h>\d{1,5})")
+_AUDIO_STREAM = re.compile(r"^ *Stream #\d+:\d+[^\n]*: Audio:", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +69,10 @@ class MediaInfo:
     height: int
 
 
-_LOCAL_ONLY = ("-protocol_whitelist", "file")
+# What a file may make ffmpeg open (itself alone) and how large a picture it may make it decode.
+INPUT_LIMITS = (
+    *("-protocol_whitelist", "file", "-format_whitelist", DEMUXERS, "-max_pixels", str(MAX_PIXELS)),
+)
 
 
 def local_name(path: Path) -> str:
@@ -82,15 +88,12 @@ def probe(path: Path) -> MediaInfo:
         DecodeError: ffmpeg cannot make sense of the file.
     """
     answer = _said(path)
-    stream = _VIDEO_STREAM.search(answer)
+    stream = _video_stream(answer)
     if stream is None:
         if _AUDIO_STREAM.search(answer):
             raise SourceError(f"{path}: holds audio but no video: give a file with pictures")
-        raise DecodeError(
-            f"{path}: no video that ffmpeg can read ({_cause(answer.splitlines())}): check the file"
-        )
-    seconds = _seconds(_DURATION.search(answer))
-    return MediaInfo(seconds, stream["codec"], int(stream["w"]), int(stream["h"]))
+        raise failure(path, "no video that ffmpeg can read", "check the file", answer.splitlines())
+    return MediaInfo(_seconds(_DURATION.search(answer)), *stream)
 
 
 def measure_duration(path: Path) -> float | None:
@@ -108,20 +111,16 @@ def measure_duration(path: Path) -> float | None:
 
 def _said(path: Path, *output: str) -> str:
     """What ffmpeg says when it reads a clip's header, or the clip itself where it is told an output."""
-    arguments = [find_program(), "-hide_banner", "-nostdin", "-nostats", *_LOCAL_ONLY]
+    command = [find_program(), "-hide_banner", "-nostdin", "-nostats", *INPUT_LIMITS, "-i", local_name(path)]
     try:
-        return subprocess.run(
-            [*arguments, "-i", local_name(path), *output],
-            capture_output=True,
-            stdin=subprocess.DEVNULL,
-            timeout=STALL_TIMEOUT_S,
-            check=False,
-        ).stderr.decode("utf-8", "replace")
-    except subprocess.TimeoutExpired as error:
+        with start([*command, *output]) as child:
+            words = child.read(MAX_WORDS, time.monotonic() + STALL_TIMEOUT_S, child.stderr)
+    except Stalled as error:
         raise DecodeError(
             f"{path}: ffmpeg did not finish reading the {'file' if output else 'header'} within "
             f"{STALL_TIMEOUT_S:.0f} s: re-encode the file or leave it out"
         ) from error
+    return words.decode("utf-8", "replace")
 
 
 def _seconds(clock: re.Match[str] | None) -> float | None:
@@ -129,48 +128,28 @@ def _seconds(clock: re.Match[str] | None) -> float | None:
     return None if clock is None else int(clock[1]) * 3600 + int(clock[2]) * 60 + float(clock[3])
 
 
-def _cause(lines: list[str]) -> str:
-    """What ffmpeg complains of first: what comes after follows from it.
+def _video_stream(answer: str) -> tuple[str, int, int] | None:
+    """Codec, width and height of the first video that is no song's cover.
 
-    Complaints begin with the module's name in brackets. Where there is none, the last line says most.
+    Step by step: one expression for it all takes ages over a line that was made for that.
     """
-    complaints = [line for line in lines if line.startswith("[") and not _HARMLESS.search(line)]
-    line = complaints[0] if complaints else next((line for line in reversed(lines) if line.strip()), "")
-    text = re.sub(r"^(\[[^]]*\]\s*)+", "", line).strip().rstrip(".")
-    return re.sub(r"file:\S.*?: (?=\S)", "", text)[:160] or "no reason given"
+    for line in answer.splitlines():
+        if _STREAM.match(line) and "(attached pic)" not in line:
+            told = line.partition(": Video: ")[2]
+            codec, size = re.match(r"\w+", told), _SIZE.search(told)
+            if codec is not None and size is not None:
+                return codec[0], int(size["w"]), int(size["h"])
+    return None
 
 
-class _Complaints(threading.Thread):
-    """Reads ffmpeg's stderr: frame times into ``times``, the first other lines into ``lines``.
-
-    Frame times come after the line "Stream mapping:"; what the file itself says (its name, its title)
-    is printed before, and cannot be taken for one.
-    """
-
-    def __init__(self, stream: IO[bytes]) -> None:
-        super().__init__(name="ffmpeg-stderr", daemon=True)
-        self._stream = stream
-        self.times: queue.SimpleQueue[float | None] = queue.SimpleQueue()
-        self.lines: list[str] = []
-
-    def run(self) -> None:
-        decoding = False
-        for raw in self._stream:
-            line = raw.decode("utf-8", "replace").rstrip()
-            decoding = decoding or line == "Stream mapping:"
-            if decoding and (time := _SHOWINFO_TIME.search(line)) is not None:
-                self.times.put(float(time[1]) if time[1] not in ("NOPTS", "nan") else None)
-            elif len(self.lines) < MAX_LINES_KEPT:  # a damaged clip can give thousands
-                self.lines.append(line)
-
-
-def _command(path: Path, look: Look, hwaccel: bool) -> list[str]:
+def _command(path: Path, look: Look, hwaccel: bool, mark: str) -> list[str]:
     program = find_program()
     return sampling_command(
         program,
         look,
-        source=(*_LOCAL_ONLY, "-i", local_name(path)),
+        source=(*INPUT_LIMITS, "-i", local_name(path)),
         passthrough=passthrough_option(program),
+        mark=mark,
         hardware=working_hardware(program) if hwaccel else None,
     )
 
@@ -197,49 +176,48 @@ def stream_frames(
             clip may find nothing: there may be no frame so late.
     """
     look = wanted if isinstance(wanted, Look) else Look(fps=wanted)
-    process = subprocess.Popen(
-        _command(path, look, hwaccel),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    assert process.stdout is not None and process.stderr is not None
-    complaints = _Complaints(process.stderr)
-    complaints.start()
-    watchdog = _Watchdog(process, STALL_TIMEOUT_S)
+    mark, most = secrets.token_hex(8), FRAMES_PER_BYTE * path.stat().st_size
     yielded = 0
     try:
-        while (image := _read_ppm(process.stdout)) is not None:
-            watchdog.pause()
-            yield _frame_time(complaints, look, yielded, path), image
-            yielded += 1
-            watchdog.resume()
-        watchdog.pause()
-        with contextlib.suppress(subprocess.TimeoutExpired):  # it is ended below
-            process.wait(timeout=10.0)
-        if process.poll() is not None:
-            complaints.join(timeout=10.0)
-        if watchdog.fired:
-            raise DecodeError(
-                f"{path}: the decoder gave nothing for {STALL_TIMEOUT_S:.0f} s and was ended: "
-                "re-encode the file or leave it out"
-            )
-        if yielded == 0 and look.start_s == 0:
-            raise DecodeError(
-                f"{path}: not one frame could be decoded ({_cause(complaints.lines)}): "
-                "the file is damaged or incomplete; fetch it again"
-            )
+        with start(_command(path, look, hwaccel, mark)) as child, _listening(child, mark) as complaints:
+            while (image := read_ppm(child, path, STALL_TIMEOUT_S)) is not None:
+                if yielded == most:
+                    raise DecodeError(
+                        f"{path}: gives more frames than it has bytes, to keep the scan busy: leave it out"
+                    )
+                yield _frame_time(complaints, look, yielded, path), image
+                yielded += 1
+            code = child.exit_code()
+    except Stalled as error:
+        raise DecodeError(
+            f"{path}: the decoder gave nothing for {STALL_TIMEOUT_S:.0f} s and was ended: "
+            "re-encode the file or leave it out"
+        ) from error
+    if code is not None and code < 0:
+        raise DecodeError(
+            f"{path}: ffmpeg crashed (signal {-code}) after {yielded} frames: "
+            "re-encode the file or leave it out"
+        )
+    if yielded == 0 and look.start_s == 0:
+        what = "not one frame could be decoded"
+        remedy = "the file is damaged or incomplete; fetch it again"
+        raise failure(path, what, remedy, complaints.lines)
+
+
+@contextlib.contextmanager
+def _listening(child: Child, mark: str) -> Iterator[Complaints]:
+    """Reads what a child says while the block runs, and ends the child after it, so that it falls silent."""
+    assert child.stderr is not None
+    complaints = Complaints(child.stderr, mark)
+    complaints.start()
+    try:
+        yield complaints
     finally:
-        watchdog.stop()
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
-        process.wait()
-        process.stdout.close()
+        child.kill()
         complaints.join(timeout=10.0)
-        process.stderr.close()
 
 
-def _frame_time(complaints: _Complaints, look: Look, number: int, path: Path) -> float:
+def _frame_time(complaints: Complaints, look: Look, number: int, path: Path) -> float:
     """The time of the frame just read, from the start of the clip; ffmpeg counts from that of the look."""
     try:
         time = complaints.times.get(timeout=10.0)
@@ -248,45 +226,3 @@ def _frame_time(complaints: _Complaints, look: Look, number: int, path: Path) ->
             f"{path}: ffmpeg gave a frame without its time: set VIDSCAN_FFMPEG to another ffmpeg build"
         ) from error
     return look.expected_time(number) if time is None else max(0.0, look.start_s + time)
-
-
-class _Watchdog:
-    """Kills a process that makes its reader wait too long.
-
-    The time the consumer takes over a frame does not count: the clock runs only between
-    :meth:`resume` and :meth:`pause`.
-    """
-
-    def __init__(self, process: subprocess.Popen[bytes], limit_s: float) -> None:
-        self._process = process
-        self._limit_s = limit_s
-        self._timer: threading.Timer | None = None
-        self.fired = False
-        self.resume()
-
-    def _fire(self) -> None:
-        self.fired = True
-        self._process.kill()
-
-    def resume(self) -> None:
-        self._timer = threading.Timer(self._limit_s, self._fire)
-        self._timer.daemon = True
-        self._timer.start()
-
-    def pause(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-
-    stop = pause
-
-
-def _read_ppm(stream: IO[bytes]) -> Image | None:
-    """One binary PPM (``P6``, 8 bits a channel) from a stream; None where it ends or breaks off."""
-    header = [stream.readline() for _ in range(3)]
-    if header[0] != b"P6\n" or not header[2].endswith(b"\n"):
-        return None
-    width, height = (int(number) for number in header[1].split())
-    pixels = stream.read(width * height * 3)
-    if len(pixels) < width * height * 3:
-        return None
-    return np.frombuffer(pixels, np.uint8).reshape(height, width, 3)

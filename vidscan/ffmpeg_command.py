@@ -44,6 +44,7 @@ def sampling_command(
     *,
     source: Sequence[str],
     passthrough: Mapping[str, str],
+    mark: str,
     hardware: str | None = None,
 ) -> list[str]:
     """The command that writes one PPM a frame of ``look`` to standard output, its time to standard error.
@@ -55,6 +56,7 @@ def sampling_command(
         look: which frames.
         source: the arguments that name the clip, up to and with ``-i NAME``.
         passthrough: the option that keeps the frames' own times.
+        mark: becomes the name of the filter that tells the times, which no file can know.
         hardware: the way of decoding in hardware, where one shall be used. ffmpeg decodes in software
             what the hardware cannot.
     """
@@ -77,7 +79,7 @@ def sampling_command(
         stream = stream.filter("select", f"isnan(prev_selected_t)+gt({period},{previous})")
     limit = {} if look.most is None else {"frames:v": look.most}
     stream = (
-        stream.filter("showinfo", checksum=0)
+        stream.filter(f"showinfo@{mark}", checksum=0)
         .output(
             "pipe:1",
             format="image2pipe",

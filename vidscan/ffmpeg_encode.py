@@ -5,15 +5,15 @@ Nothing in a scan needs this: it is here since only ffmpeg's modules know how to
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from vidscan.errors import VidscanError
-from vidscan.ffmpeg import STALL_TIMEOUT_S, find_program, local_name, passthrough_option
+from vidscan.child_process import Child, Stalled
+from vidscan.errors import VidscanError, quoted
+from vidscan.ffmpeg import INPUT_LIMITS, STALL_TIMEOUT_S, find_program, local_name, passthrough_option
 from vidscan.records import Image
 
 MAX_CRF = 51
@@ -95,6 +95,8 @@ def recompress(source: Path, target: Path, *, crf: int, scale: float = 1.0) -> N
     # Names go in afterwards: ffmpeg-python cannot take one that is no UTF-8.
     names = {"INPUT": local_name(source), "OUTPUT": local_name(target)}
     command = [names.get(part, part) for part in _compiled(stream, "-y")]
+    place = command.index("-i")
+    command[place:place] = INPUT_LIMITS
     _run(command, b"", RECOMPRESS_TIMEOUT_S)
 
 
@@ -128,10 +130,12 @@ def _compiled(stream: Any, *flags: str) -> list[str]:
 
 
 def _run(command: Sequence[str], data: bytes, limit_s: float) -> bytes:
-    """What the command writes when it is given ``data``; ``subprocess.run`` ends it on every way out."""
+    """What the command writes when it is given ``data``; it is ended on every way out."""
     try:
-        done = subprocess.run(command, input=data, capture_output=True, timeout=limit_s, check=False)
-    except subprocess.TimeoutExpired as error:
+        with Child(command, fed=True) as child:
+            output, words = child.communicate(data, limit_s)
+            code = child.exit_code()
+    except Stalled as error:
         raise VidscanError(
             f"ffmpeg did not finish within {limit_s:.0f} s: set VIDSCAN_FFMPEG to another ffmpeg"
         ) from error
@@ -139,10 +143,11 @@ def _run(command: Sequence[str], data: bytes, limit_s: float) -> bytes:
         raise VidscanError(
             f"{command[0]} cannot be run ({error.strerror}): set VIDSCAN_FFMPEG to another ffmpeg"
         ) from error
-    if done.returncode != 0:
+    if code != 0:
         # The first complaint: what comes after follows from it.
-        cause = next(iter(done.stderr.decode("utf-8", "replace").strip().splitlines()), "no reason given")
+        cause = next(iter(words.decode("utf-8", "replace").strip().splitlines()), "no reason given")
         raise VidscanError(
-            f"ffmpeg could not compress as H.264 ({cause}): set VIDSCAN_FFMPEG to an ffmpeg with libx264"
+            f"ffmpeg could not compress as H.264 ({quoted(cause)}): "
+            "set VIDSCAN_FFMPEG to an ffmpeg with libx264"
         )
-    return done.stdout
+    return output

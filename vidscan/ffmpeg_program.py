@@ -6,9 +6,12 @@ import functools
 import os
 import re
 import shutil
-import subprocess
 
+from vidscan.child_process import Child, Stalled, memory_limit
 from vidscan.errors import VidscanError
+
+ANSWER_TIMEOUT_S = 30.0
+"""A program that does not answer a call that reads no clip in this time is not waited for."""
 
 _HARDWARE = ("videotoolbox", "cuda", "vaapi", "qsv", "d3d11va", "dxva2", "vdpau")
 """Ways of decoding in hardware, in the order in which they are tried."""
@@ -46,12 +49,7 @@ def find_program() -> str:
 @functools.cache
 def passthrough_option(program: str) -> dict[str, str]:
     """How to say "keep the frames' own times": ``-vsync`` became ``-fps_mode`` in ffmpeg 5.1."""
-    try:
-        answer = subprocess.run(
-            [program, "-version"], capture_output=True, text=True, errors="replace", timeout=30, check=False
-        ).stdout
-    except subprocess.TimeoutExpired as error:
-        raise VidscanError(f"{program} does not answer: set VIDSCAN_FFMPEG to another ffmpeg") from error
+    answer, _ = _answer(program, "-version")
     version = re.search(r"ffmpeg version n?(\d+)\.(\d+)", answer)
     if version and (int(version[1]), int(version[2])) < (5, 1):
         return {"vsync": "passthrough"}
@@ -65,28 +63,37 @@ def working_hardware(program: str) -> str | None:
     ffmpeg's own ``-hwaccel auto`` will not do: static builds abort in it where a driver's library is
     missing. So each device is opened once, by a process of its own that decodes nothing.
     """
-    known = _answer(program, "-hide_banner", "-hwaccels").stdout.split()
+    known = _answer(program, "-hide_banner", "-hwaccels")[0].split()
     for method in _HARDWARE:
         if method not in known:
             continue
         nothing = ("-f", "lavfi", "-i", "nullsrc=size=16x16", "-frames:v", "1", "-f", "null", "-")
-        tried = _answer(program, "-nostdin", "-v", "error", "-init_hw_device", method, *nothing)
-        if tried.returncode == 0:
+        _, code = _answer(program, "-nostdin", "-v", "error", "-init_hw_device", method, *nothing)
+        if code == 0:
             return method
     return None
 
 
-def _answer(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """What a call that reads no clip says."""
+def start(command: list[str]) -> Child:
+    """Starts ffmpeg within its limits; use as a context manager, which ends it on every way out.
+
+    Raises:
+        VidscanError: the program cannot be run.
+    """
     try:
-        return subprocess.run(
-            [program, *arguments],
-            capture_output=True,
-            text=True,
-            errors="replace",
-            stdin=subprocess.DEVNULL,
-            timeout=30,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
+        return Child(command, memory=memory_limit())
+    except OSError as error:
+        raise VidscanError(
+            f"{command[0]} cannot be run ({error.strerror}): set VIDSCAN_FFMPEG to another ffmpeg"
+        ) from error
+
+
+def _answer(program: str, *arguments: str) -> tuple[str, int | None]:
+    """What a call that reads no clip says on standard output, and its exit code."""
+    try:
+        with start([program, *arguments]) as child:
+            answer, _ = child.communicate(b"", ANSWER_TIMEOUT_S)
+            code = child.exit_code()
+    except Stalled as error:
         raise VidscanError(f"{program} does not answer: set VIDSCAN_FFMPEG to another ffmpeg") from error
+    return answer.decode("utf-8", "replace"), code

@@ -21,13 +21,14 @@ from typing import IO
 import numpy as np
 
 from vidscan.errors import DecodeError, VidscanError
-from vidscan.ffmpeg import STALL_TIMEOUT_S, find_program, local_name, passthrough_option
+from vidscan.ffmpeg import INPUT_LIMITS, STALL_TIMEOUT_S, find_program, local_name, passthrough_option
 from vidscan.records import Image
 
 Draw = Callable[[float, Image], None]
 """``draw(time_s, picture)`` changes a picture, RGB ``uint8[height, width, 3]``, in place."""
 
-_LOCAL_ONLY = ("-protocol_whitelist", "file,pipe")
+# As in a scan, but for the pipe between the two.
+_LIMITS = ("-protocol_whitelist", "file,pipe", *INPUT_LIMITS[2:])
 _COPIED_AUDIO = frozenset(("aac", "mp3", "opus"))
 """Sound that MP4 holds and browsers play; any other is encoded anew as AAC."""
 
@@ -132,7 +133,7 @@ def _reading(source: Path, size: tuple[int, int], canvas: tuple[int, int]) -> li
     upright = f"scale={size[0]}:{size[1]},setpts=PTS-STARTPTS,pad={canvas[0]}:{canvas[1]}"
     program = find_program()
     return [
-        *(program, "-hide_banner", "-nostdin", "-v", "error", *_LOCAL_ONLY, "-i", local_name(source)),
+        *(program, "-hide_banner", "-nostdin", "-v", "error", *_LIMITS, "-i", local_name(source)),
         *("-map", "0:V:0", "-vf", upright, *_passthrough(program), "-c:v", "rawvideo", "-pix_fmt", "rgb24"),
         *("-map_metadata", "-1", "-f", "mov", "-movflags", "frag_every_frame+empty_moov+default_base_moof"),
         "pipe:1",
@@ -142,12 +143,12 @@ def _reading(source: Path, size: tuple[int, int], canvas: tuple[int, int]) -> li
 def _writing(source: Path, target: Path, first_s: float) -> list[str]:
     program = find_program()
     codec = best_codec(program)
-    sound = _AUDIO.findall(ask(program, *_LOCAL_ONLY, "-i", local_name(source)))
+    sound = _AUDIO.findall(ask(program, *_LIMITS, "-i", local_name(source)))
     how = [("copy" if name in _COPIED_AUDIO else "aac") for name in sound]
     # Said openly, so that players show the colours that were drawn.
     colours = [f"-{what}={value}".split("=") for what, value in _BT709]
     return [
-        *(program, "-hide_banner", "-nostdin", "-v", "error", "-y", *_LOCAL_ONLY),
+        *(program, "-hide_banner", "-nostdin", "-v", "error", "-y", *_LIMITS),
         *("-itsoffset", f"{first_s!r}", "-f", "mov", "-i", "pipe:0", "-i", local_name(source)),
         *("-map", "0:v:0", "-map", "1:a?", "-map_metadata", "-1", "-map_chapters", "-1"),
         *("-vf", "scale=in_range=pc:out_range=tv:out_color_matrix=bt709,format=yuv420p"),

@@ -17,13 +17,13 @@ from typing import Protocol
 import cv2
 
 from vidscan import ffmpeg
-from vidscan.errors import VidscanError
+from vidscan.errors import VidscanError, escaped, quoted
 from vidscan.faces import FaceDetector, crop_faces
 from vidscan.facts import file_facts
 from vidscan.options import ScanOptions
 from vidscan.records import ErrorInfo, FaceCrop, Frame, Geometry, Source, SourceFacts, SourceKind
 from vidscan.repeats import Repeat, RepeatFinder
-from vidscan.sampling import require_content, sample_frames
+from vidscan.sampling import require_content, sample_frames, still_remark
 
 SOURCE_FAILURES = (VidscanError, OSError, ValueError, MemoryError, cv2.error)
 """What one source may die of while the others go on. Anything else is a fault of vidscan's own and
@@ -42,7 +42,8 @@ class Observer(Protocol):
 class SourceEntry:
     """One source's line in the ledger. Seconds are wall times of the reading side.
 
-    ``crops`` counts those that were sent to be scored; ``repeats`` are the other sightings.
+    ``crops`` counts those that were sent to be scored; ``repeats`` are the other sightings. ``remark``: what
+    must be said beside the verdict.
     """
 
     source: Source
@@ -55,6 +56,7 @@ class SourceEntry:
     detect_seconds: float = 0.0
     error: ErrorInfo | None = None
     repeats: list[Repeat] = field(default_factory=list)
+    remark: str = ""
 
 
 class Ledger:
@@ -130,6 +132,8 @@ def _crops_by_frame(
         media = ffmpeg.probe(source.path)
         entry.duration_s = media.duration_s
         entry.facts = replace(entry.facts, codec=media.codec)
+    else:
+        entry.remark = still_remark(source.path)
     finder = RepeatFinder() if options.batching.reuse else None
     for frame in _timed_frames(entry, options):
         if observer is not None:
@@ -163,5 +167,6 @@ def describe_failure(source: Source, error: BaseException) -> ErrorInfo:
     """One line for a person; vidscan's own errors already are one."""
     if isinstance(error, VidscanError):
         return ErrorInfo(type(error).__name__, str(error))
-    cause = " ".join(str(error).split()) or type(error).__name__
-    return ErrorInfo(type(error).__name__, f"{source.path}: could not be analysed ({cause}): check the file")
+    cause = quoted(str(error)) or type(error).__name__
+    message = f"{escaped(str(source.path))}: could not be analysed ({cause}): check the file"
+    return ErrorInfo(type(error).__name__, message)

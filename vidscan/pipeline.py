@@ -187,10 +187,13 @@ def build_report(
     findings = verdict.judge(
         sightings, tracks.link(sightings), card, options.verdict, entry.source.kind, members
     )
+    said = findings.verdict
+    if entry.remark:
+        said = replace(said, reason=f"{said.reason} {entry.remark}")
     return Report(
         source=entry.source,
         status=Status.OK,
-        verdict=findings.verdict,
+        verdict=said,
         tracks=findings.tracks,
         timeline=findings.timeline,
         segments=findings.segments,

@@ -481,3 +481,14 @@ def test_one_scan_in_full(tiny_checkpoint: Path):
     assert none["verdict"]["label"] == "NO_FACE"
     assert document["model"]["name"] == "tiny"
     assert answer.stderr == ""
+
+
+@pytest.mark.parametrize(("flags", "engine"), [([], "local"), (["--isolate"], "isolated")])
+def test_isolate_chooses_who_does_the_work(monkeypatch, folder: Path, scorer: ToyScorer, flags, engine: str):
+    asked: list[str] = []
+    for name in ("local", "isolated"):
+        monkeypatch.setattr(
+            f"vidscan.engines.{name}.scan_sources", lambda *_, name=name, **__: iter(asked.append(name) or ())
+        )
+    assert main(["dir", str(folder), "-q", *flags]) == 0
+    assert asked == [engine]

@@ -14,8 +14,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fake_program import fake_ffmpeg
 
 from vidscan import ffmpeg
+from vidscan.child_process import GUARDIAN, Child
 from vidscan.errors import DecodeError, SourceError, VidscanError
 from vidscan.ffmpeg_command import Look, sampling_command
 from vidscan.ffmpeg_program import working_hardware
@@ -38,32 +40,17 @@ def nothing_remembered() -> Iterator[None]:
 
 @pytest.fixture
 def children(monkeypatch: pytest.MonkeyPatch) -> list[subprocess.Popen]:
-    """Every process started during the test."""
+    """Every process started during the test but the guardian."""
     started: list[subprocess.Popen] = []
 
     class Recorded(subprocess.Popen):
         def __init__(self, *arguments, **options):
             super().__init__(*arguments, **options)
-            started.append(self)
+            if GUARDIAN not in self.args:
+                started.append(self)
 
     monkeypatch.setattr(subprocess, "Popen", Recorded)
     return started
-
-
-def fake_ffmpeg(folder: Path, decoding: str, header: str | None = None) -> Path:
-    """A program that answers like ffmpeg until it is to decode, and then runs ``decoding``."""
-    stream = "printf '  Duration: 00:00:02.00, start: 0\\n  Stream #0:0: Video: h264, yuv420p, 64x48\\n' >&2"
-    path = folder / "fake-ffmpeg"
-    path.write_text(
-        "#!/bin/sh\n"
-        'case "$*" in\n'
-        "*-version*) echo ffmpeg version 7.1 ;;\n"
-        f"*pipe:1*) {decoding} ;;\n"
-        f"*) {header or stream} ;;\n"
-        "esac\n"
-    )
-    path.chmod(0o755)
-    return path
 
 
 def stream_all(path: Path, fps: float = 2.0) -> list:
@@ -109,9 +96,8 @@ def test_embedded_program_serves_where_there_is_no_other(monkeypatch: pytest.Mon
     ],
 )
 def test_option_that_keeps_times_suits_the_version(monkeypatch, version: str, option: str):
-    answer = subprocess.CompletedProcess([], 0, stdout=version)
-    monkeypatch.setattr(subprocess, "run", lambda *_, **__: answer)
-    assert ffmpeg.passthrough_option("ffmpeg") == {option: "passthrough"}
+    monkeypatch.setattr(Child, "communicate", lambda *_: (version.encode(), b""))
+    assert ffmpeg.passthrough_option("true") == {option: "passthrough"}
 
 
 def test_probe(clip: Path):
@@ -285,9 +271,9 @@ def test_title_is_not_taken_for_a_time(make_clip, clip: Path):
 
 @posix
 def test_time_is_found_amid_a_line_of_another_thread(monkeypatch, tmp_path: Path, clip: Path):
-    said = "Stream mapping:\\n  Stream #0:0n:   0 pts:      7 pts_time:0.25    duration:1\\n"
+    said = "[showinfo@%s @ 0x1] config in\\n  Stream #0:0n:   0 pts:      7 pts_time:0.25    duration:1\\n"
     picture = "P6\\n1 1\\n255\\nRGB"
-    program = fake_ffmpeg(tmp_path, f"printf '{said}' >&2; printf '{picture}'")
+    program = fake_ffmpeg(tmp_path, f"printf '{said}' $mark >&2; printf '{picture}'")
     monkeypatch.setenv("VIDSCAN_FFMPEG", str(program))
     ((moment, image),) = stream_all(clip)
     assert moment == 0.25

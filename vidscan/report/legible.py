@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -10,6 +9,7 @@ from rich.cells import cell_len, set_cell_size
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
+from vidscan.errors import escaped
 from vidscan.report.document import valid_text
 from vidscan.report.strip import LEVELS, UNSEEN
 
@@ -20,12 +20,7 @@ _TIMES_APART = 24  # columns of a strip
 
 def visible(text: str) -> str:
     r"""``text`` on one line, with what a terminal would act on or hide written as an escape (``\x1b``)."""
-    return "".join(
-        character
-        if character.isprintable() or unicodedata.category(character) == "Zs"
-        else character.encode("unicode_escape").decode("ascii")
-        for character in valid_text(text)
-    )
+    return escaped(valid_text(text))
 
 
 def shorten(text: str, width: int) -> str:

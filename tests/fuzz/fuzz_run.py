@@ -1,0 +1,270 @@
+"""Reads damaged media as a scan does, in worker processes, and says what became of each.
+
+    python tests/fuzz/fuzz_run.py --mutants 2000 --seed 0
+
+Each mutant must end in a result or in a failure of one line that names the file, within its time, and
+leave no process, thread, open file or temporary file behind. What breaks this rule is listed, its file is
+kept, and the exit code is 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+import random
+import re
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from typing import Any
+
+import corpus
+import mutation
+
+MUTANT_LIMIT_S = 150.0
+"""A mutant that takes its worker longer than this hangs."""
+
+STALL_S = 60.0
+"""How long ffmpeg may be silent here: vidscan's own limit would let one mutant take minutes."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one mutant; ``faults`` must be empty."""
+
+    number: int
+    source: str
+    damage: str
+    result: str
+    seconds: float
+    faults: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a worker is told: which of the mutants, made of what, with what detector."""
+
+    numbers: Sequence[int]
+    seed: int
+    media: Sequence[Path]
+    real_detector: bool
+    kept: Path
+
+
+def run(task: Task, workers: int) -> list[Outcome]:
+    """Puts every mutant of the task through vidscan; a worker that dies or hangs is replaced."""
+    context = multiprocessing.get_context("spawn")
+    shares = [list(task.numbers[start::workers]) for start in range(workers)]
+    running: dict[Connection, tuple[Any, list[int], float]] = {}
+    outcomes: list[Outcome] = []
+
+    def start(numbers: list[int]) -> None:
+        if numbers:
+            ours, theirs = context.Pipe(duplex=False)
+            share = Task(numbers, task.seed, task.media, task.real_detector, task.kept)
+            process = context.Process(target=work, args=(share, theirs), daemon=True)
+            process.start()
+            theirs.close()
+            running[ours] = process, numbers, time.monotonic()
+
+    for share in shares:
+        start(share)
+    while running:
+        ready = wait(list(running), timeout=1.0)
+        for pipe, (process, numbers, since) in list(running.items()):
+            fault = None
+            if pipe in ready:
+                try:
+                    outcomes.append(pipe.recv())
+                except EOFError:
+                    process.join()
+                    fault = f"the worker died with exit code {process.exitcode}" if numbers else None
+                    if not numbers:
+                        del running[pipe]
+                        continue
+                else:
+                    numbers.pop(0)
+                    running[pipe] = process, numbers, time.monotonic()
+                    continue
+            elif time.monotonic() - since > MUTANT_LIMIT_S:
+                process.kill()
+                fault = f"hung for {MUTANT_LIMIT_S:.0f} s"
+            if fault is not None:
+                del running[pipe]
+                number = numbers.pop(0)
+                outcomes.append(
+                    Outcome(number, "?", "?", "crash or hang", time.monotonic() - since, (fault,))
+                )
+                start(numbers)
+    return sorted(outcomes, key=lambda outcome: outcome.number)
+
+
+def work(task: Task, pipe: Connection) -> None:
+    """A worker: scans its share of the mutants one after the other."""
+    from vidscan import ffmpeg
+
+    ffmpeg.STALL_TIMEOUT_S = STALL_S
+    contents = {path: path.read_bytes() for path in task.media}
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="fuzz-")))
+        tempfile.tempdir = os.environ["TMPDIR"] = str(folder)  # what vidscan leaves behind shows up here
+        detector = stack.enter_context(_detector(task.real_detector))
+        for path in task.media[:2]:  # what is opened once and kept is open now
+            read(path, detector)
+        before = _held(folder)
+        for number in task.numbers:
+            rng = random.Random(f"{task.seed}:{number}")
+            source = rng.choice(task.media)
+            atoms = source.suffix in (".mp4", ".mov", ".3gp")
+            damaged, damage = mutation.mutate(contents[source], list(contents.values()), rng, atoms=atoms)
+            path = folder / f"mutant-{number}{source.suffix}"
+            path.write_bytes(damaged)
+            started = time.monotonic()
+            result, faults = read(path, detector)
+            seconds = time.monotonic() - started
+            if faults:
+                (task.kept / path.name).write_bytes(damaged)
+            path.unlink()
+            faults += _leaks(before, _held(folder))
+            pipe.send(Outcome(number, source.name, damage, result, seconds, tuple(faults)))
+
+
+def _detector(real: bool) -> Any:
+    if real:
+        from vidscan.faces import MediaPipeFaceDetector
+        from vidscan.options import DetectionOptions
+
+        return MediaPipeFaceDetector(DetectionOptions())
+    sys.path.append(str(Path(__file__).parents[1] / "vidscan"))
+    from toys import ToyDetector
+
+    return ToyDetector()
+
+
+def read(path: Path, detector: Any) -> tuple[str, list[str]]:
+    """Reads one file as a scan does: the result in a few words, and what was not as it must be."""
+    from vidscan.ledger import Ledger, read_crops
+    from vidscan.options import ScanOptions
+    from vidscan.records import Geometry
+    from vidscan.sources import from_paths
+
+    ledger = Ledger()
+    try:
+        crops = read_crops(
+            from_paths([path]),
+            options=ScanOptions(),
+            geometries=[Geometry(64, 1.4)],
+            detector=detector,
+            ledger=ledger,
+            observer=None,
+            stop=threading.Event(),
+        )
+        for crop in crops:
+            assert crop.images[0].shape == (64, 64, 3)
+        entry = ledger.take()
+    except Exception as error:  # noqa: BLE001 - that nothing gets through is what is tested
+        return "crash", [f"{type(error).__name__} came through: {error}"]
+    if entry.error is None:
+        return ("faces" if entry.crops else "no face" if entry.frames else "nothing"), []
+    return f"{entry.error.type}: {_cause(entry.error.message, path)}", _unclear(entry.error, path)
+
+
+def _unclear(error: Any, path: Path) -> list[str]:
+    from vidscan import errors
+
+    message: str = error.message
+    faults = []
+    if not isinstance(getattr(errors, error.type, None), type):
+        faults.append(f"a failure that vidscan does not expect: {error.type}: {message}")
+    if not message.startswith(f"{path}: "):
+        faults.append(f"does not name the file: {message}")
+    if not message.isprintable() or len(message) > len(str(path)) + 400:
+        faults.append(f"is not one short line: {message!r}")
+    return faults
+
+
+def _cause(message: str, path: Path) -> str:
+    """A message without what differs from file to file."""
+    text = message.removeprefix(f"{path}: ")
+    return re.sub(r"0x[0-9a-f]+|\d+", "N", re.sub(r"\(.*\)", "(…)", text)).partition(": ")[0]
+
+
+def _held(folder: Path) -> dict[str, set[str]]:
+    """What this process holds."""
+    children = "".join(each.read_text() for each in Path("/proc/self/task").glob("*/children"))
+    descriptors = set()
+    for each in Path("/proc/self/fd").iterdir():
+        with suppress(FileNotFoundError):  # that of the listing itself
+            descriptors.add(f"{each.name} {each.readlink()}")
+    return {
+        "processes": set(children.split()),
+        "open files": descriptors,
+        "threads": {thread.name for thread in threading.enumerate()},
+        "temporary files": {path.name for path in folder.iterdir()},
+    }
+
+
+def _leaks(before: dict[str, set[str]], after: dict[str, set[str]]) -> list[str]:
+    return [
+        f"leaked {kind}: {sorted(after[kind] - before[kind])}"
+        for kind in before
+        if after[kind] - before[kind]
+    ]
+
+
+def report(outcomes: Sequence[Outcome], seconds: float) -> str:
+    """The outcomes as Markdown tables."""
+    results = Counter(outcome.result for outcome in outcomes)
+    ended = sum(count for result, count in results.items() if result in ("faces", "no face"))
+    faulty = [outcome for outcome in outcomes if outcome.faults]
+    slowest = max(outcomes, key=lambda outcome: outcome.seconds)
+    failed = len(outcomes) - ended - len(faulty)
+    lines = [
+        "| mutants | read to a result | clear failures | faults | seconds | slowest |",
+        "|---|---|---|---|---|---|",
+        f"| {len(outcomes)} | {ended} | {failed} | {len(faulty)} | {seconds:.0f} "
+        f"| {slowest.seconds:.1f} s ({slowest.source}) |",
+        "",
+        "| result | mutants |",
+        "|---|---|",
+        *(f"| {result} | {count} |" for result, count in results.most_common()),
+    ]
+    lines += [
+        f"\nFAULT mutant {each.number} ({each.source}, {each.damage}): {each.faults}" for each in faulty
+    ]
+    return "\n".join(lines)
+
+
+def main() -> int:
+    """The command."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--mutants", type=int, default=2000)
+    parser.add_argument("--first", type=int, default=0, help="number of the first mutant")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--toy", action="store_true", help="a toy detector instead of MediaPipe's")
+    parser.add_argument(
+        "--keep", type=Path, default=Path("fuzz-faults"), help="where faulty mutants are kept"
+    )
+    flags = parser.parse_args()
+    flags.keep.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        media, missing = corpus.make(Path(folder))
+        print(f"{len(media)} media; no encoder for: {', '.join(missing) or 'none missing'}", flush=True)
+        started = time.monotonic()
+        numbers = range(flags.first, flags.first + flags.mutants)
+        outcomes = run(Task(numbers, flags.seed, media, not flags.toy, flags.keep.resolve()), flags.workers)
+        print(report(outcomes, time.monotonic() - started))
+    return 1 if any(outcome.faults for outcome in outcomes) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

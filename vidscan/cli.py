@@ -6,17 +6,22 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vidscan import sources
 from vidscan.arguments import build_parser, scan_options
-from vidscan.errors import VidscanError
+from vidscan.errors import UsageError, VidscanError
 from vidscan.options import ScanOptions
 from vidscan.records import Label, Report, Source, SourceKind, Status
 
 if TYPE_CHECKING:
     from argparse import Namespace
 
+    from rich.console import Console
+
+    from vidscan.harvest import Harvest
+    from vidscan.interrupts import Interrupts
     from vidscan.model import LoadedModel
     from vidscan.report.destination import Destination
 
@@ -82,7 +87,8 @@ def _scan(flags: Namespace, find: Callable[[], list[Source]]) -> int:
     from rich.console import Console
 
     from vidscan.api import load_models
-    from vidscan.ffmpeg import find_program
+    from vidscan.ffmpeg import end_running, find_program
+    from vidscan.interrupts import Interrupts
     from vidscan.report import text
     from vidscan.report.destination import Destination
     from vidscan.report.legible import visible
@@ -91,6 +97,7 @@ def _scan(flags: Namespace, find: Callable[[], list[Source]]) -> int:
     destination = Destination.parse(flags.report) if flags.report else None
     if destination is not None:
         destination.check()
+    journal = _journal_place(flags, destination)
     found = find()
     if any(source.kind is SourceKind.VIDEO for source in found):
         find_program()
@@ -98,33 +105,77 @@ def _scan(flags: Namespace, find: Callable[[], list[Source]]) -> int:
     # Standard output belongs to the data where the data go there.
     to_stdout = destination is not None and destination.path is None
     console = Console(stderr=to_stdout, quiet=flags.quiet, highlight=False)
-    reports: list[Report] = []
-    flags.started = True
-    try:
-        for report in _reports(found, options, models, flags):
-            reports.append(report)
-            if flags.quiet and report.error is not None:
-                print(f"vidscan: {visible(report.error.message)}", file=sys.stderr)
-            if flags.command != "dir":
-                text.print_report(console, report)
-                console.print()
-    finally:
-        # Also after Ctrl-C or a failure: what was finished is kept.
-        if flags.command == "dir" and reports:
-            text.print_summary(console, reports)
-        if flags.verbose and reports:
-            text.print_timings(console, reports)
-        if destination is not None:
-            _write(destination, reports, options, models)
-            if not to_stdout:
-                console.print(
-                    f"report written to {visible(str(destination.path))}", style="dim", markup=False
-                )
-    return exit_code(reports, fail_on_fake=flags.fail_on == "fake")
+    with Interrupts(end_running) as interrupts, _harvest(flags, found, options, models, journal) as harvest:
+        if harvest.remembered or harvest.outdated:
+            console.print(_resumed(harvest), style="dim", markup=False)
+        flags.started = True
+        try:
+            for report in _reports(harvest, interrupts, options, models, flags):
+                harvest.take(report)
+                if flags.quiet and report.error is not None:
+                    print(f"vidscan: {visible(report.error.message)}", file=sys.stderr)
+                if flags.command != "dir":
+                    text.print_report(console, report)
+                    console.print()
+        except KeyboardInterrupt:
+            if interrupts.received is None:
+                raise
+        finally:
+            # Also after Ctrl-C or a failure: what was finished is kept.
+            interrupts.hold()
+            if flags.command == "dir" and harvest.reports:
+                text.print_summary(console, harvest.reports)
+            if flags.verbose and harvest.reports:
+                text.print_timings(console, harvest.reports)
+            if destination is not None:
+                _write(destination, harvest, console)
+    if interrupts.received is not None:
+        print("vidscan: interrupted", file=sys.stderr)
+        return interrupts.exit_code
+    return exit_code(harvest.reports, fail_on_fake=flags.fail_on == "fake")
+
+
+def _journal_place(flags: Namespace, destination: Destination | None) -> Path | None:
+    """Where the journal of this scan belongs; None where it has none."""
+    from vidscan.journal import journal_path
+
+    if flags.command != "dir":
+        return None
+    report = None if destination is None else destination.path
+    if flags.resume and report is None:
+        raise UsageError("--resume needs the --report FILE of the scan that was broken off: name it too")
+    if flags.retry_failed and not flags.resume:
+        raise UsageError("--retry-failed goes with --resume: add it, or leave both out to start anew")
+    return None if report is None else journal_path(report)
+
+
+def _harvest(
+    flags: Namespace,
+    found: Sequence[Source],
+    options: ScanOptions,
+    models: Sequence[LoadedModel],
+    journal: Path | None,
+) -> Harvest:
+    from vidscan.harvest import Harvest, open_journal
+
+    if journal is None:
+        return Harvest(found, options, models)
+    opened = open_journal(journal, options, models, resume=flags.resume)
+    return Harvest(found, options, models, opened, retry_failed=flags.retry_failed)
+
+
+def _resumed(harvest: Harvest) -> str:
+    said = f"resumed: {harvest.remembered} files were finished before, {len(harvest.left)} are left"
+    again = f" ({harvest.outdated} of the journal's are left out or scanned again)"
+    return said + (again if harvest.outdated else "")
 
 
 def _reports(
-    found: Sequence[Source], options: ScanOptions, models: Sequence[LoadedModel], flags: Namespace
+    harvest: Harvest,
+    interrupts: Interrupts,
+    options: ScanOptions,
+    models: Sequence[LoadedModel],
+    flags: Namespace,
 ) -> Iterator[Report]:
     """The reports as they are finished, under a progress display on stderr."""
     from rich.console import Console
@@ -132,23 +183,25 @@ def _reports(
     from vidscan.engines import local
     from vidscan.progress import ScanProgress
 
-    with ScanProgress(Console(stderr=True), len(found), shown=not flags.quiet) as progress:
-        for report in local.scan_sources(found, options, models=models, observer=progress):
+    sources = interrupts.until_asked(harvest.to_scan())
+    with ScanProgress(Console(stderr=True), len(harvest.left), shown=not flags.quiet) as progress:
+        for report in local.scan_sources(sources, options, models=models, observer=progress):
             progress.reported(report)
             yield report
 
 
-def _write(
-    destination: Destination, reports: Sequence[Report], options: ScanOptions, models: Sequence[LoadedModel]
-) -> None:
-    from vidscan.cards import ensemble_card
-    from vidscan.report.document import to_document
+def _write(destination: Destination, harvest: Harvest, console: Console) -> None:
+    """Writes the report; once it is on the disk, says where, and what is left to do."""
+    from vidscan.report.legible import visible
 
-    created, cards = datetime.now(UTC), [model.card for model in models]
-    document = to_document(
-        reports, options=options.echo(), card=ensemble_card(cards), members=cards, created=created
-    )
-    destination.write(document)
+    destination.write(harvest.document(datetime.now(UTC)))
+    kept = harvest.reported()
+    if destination.path is None:
+        return
+    console.print(f"report written to {visible(str(destination.path))}", style="dim", markup=False)
+    if kept is not None:
+        remedy = "--resume --retry-failed takes up what failed" if harvest.complete else "--resume goes on"
+        console.print(f"journal kept in {visible(str(kept))}: {remedy}", style="dim", markup=False)
 
 
 def exit_code(reports: Sequence[Report], *, fail_on_fake: bool) -> int:

@@ -11,6 +11,7 @@
     │   └── CardError     the card beside a checkpoint is malformed
     ├── ScoringError      the network could not score a batch
     └── ReportError       a report cannot be written where it was asked for
+        └── JournalError  the journal beside it cannot be written, or not be gone on with
 
 The message is one line for a person: what failed (with the file's name), the cause, and the remedy.
 """
@@ -52,3 +53,7 @@ class ScoringError(VidscanError):
 
 class ReportError(VidscanError):
     """A report cannot be written where it was asked for."""
+
+
+class JournalError(ReportError):
+    """The journal of a long scan cannot be written, or cannot be gone on with."""

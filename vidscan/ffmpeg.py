@@ -122,6 +122,7 @@ def probe(path: Path) -> MediaInfo:
             stdin=subprocess.DEVNULL,
             timeout=STALL_TIMEOUT_S,
             check=False,
+            process_group=0,
         ).stderr.decode("utf-8", "replace")
     except subprocess.TimeoutExpired as error:
         raise DecodeError(
@@ -209,6 +210,15 @@ class _Complaints(threading.Thread):
                 self.lines.append(line)
 
 
+_running: set[subprocess.Popen[bytes]] = set()
+
+
+def end_running() -> None:
+    """Ends every decoder at once, so that nobody waits for a frame that may not come."""
+    for process in tuple(_running):
+        process.kill()
+
+
 def stream_frames(path: Path, fps: float) -> Iterator[tuple[float, Image]]:
     """Decodes a clip and yields the frames sampled from it.
 
@@ -227,8 +237,14 @@ def stream_frames(path: Path, fps: float) -> Iterator[tuple[float, Image]]:
             some good frames simply ends there, as in any player.
     """
     process = subprocess.Popen(
-        _command(path, fps), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        _command(path, fps),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        # Ctrl-C in a terminal goes to the whole group; it may not cut short the clip that is being finished.
+        process_group=0,
     )
+    _running.add(process)
     assert process.stdout is not None and process.stderr is not None
     complaints = _Complaints(process.stderr)
     complaints.start()
@@ -260,6 +276,7 @@ def stream_frames(path: Path, fps: float) -> Iterator[tuple[float, Image]]:
         with contextlib.suppress(ProcessLookupError):
             process.kill()
         process.wait()
+        _running.discard(process)
         process.stdout.close()
         complaints.join(timeout=10.0)
         process.stderr.close()

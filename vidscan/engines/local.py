@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from vidscan.ledger import Observer
 from vidscan.model import LoadedModel
@@ -11,7 +11,7 @@ from vidscan.records import Report, Source
 
 
 def scan_sources(
-    sources: Sequence[Source],
+    sources: Iterable[Source],
     options: ScanOptions,
     *,
     models: Sequence[LoadedModel],

@@ -1,4 +1,4 @@
-"""Kills a scan of a folder at random moments, resumes it, and compares its report with that of one left alone.
+"""Kills a scan of a folder at random moments, resumes it, and compares the report with that of one unharmed.
 
 Each round scans the folder with ``vidscan dir --report --resume`` in a child process, which is killed by
 SIGKILL at a moment drawn from the time that a whole scan takes; when a scan comes to its end first, its
@@ -184,7 +184,7 @@ def main() -> int:
             trial._look_at_the_end(-1 if code is None else code)
     places = ", ".join(f"{count} {place}" for place, count in trial.kills.items())
     print(
-        f"{flags.files} files, {trial.before_s:.1f} s to the first, {trial.after_s:.1f} s from there to the end"
+        f"{flags.files} files, {trial.before_s:.1f} s to the first and {trial.after_s:.1f} s for the others"
     )
     print(f"{trial.kills.total()} kills ({places}); {trial.compared} reports compared with the reference")
     print("\n".join(trial.faults) or "all equal, nothing lost, nothing done twice")

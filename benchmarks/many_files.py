@@ -126,7 +126,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--files", type=int, default=10_000, metavar="N")
     parser.add_argument("--every", type=int, default=1000, metavar="N", help="files between two lines")
+    parser.add_argument("--model", metavar="PATH", help="a checkpoint (default: the one that ships)")
     flags = parser.parse_args()
+    model = ["--model", flags.model] if flags.model else []
     from vidscan.cli import main as vidscan
     from vidscan.engines import local
 
@@ -136,7 +138,7 @@ def main() -> int:
         report = Path(temporary) / "out.json"
         local.scan_sources = watched(flags.every, lines)
         started = time.monotonic()
-        code = vidscan(["dir", str(folder), "--report", str(report), "--quiet"])
+        code = vidscan(["dir", str(folder), "--report", str(report), "--quiet", *model])
         ended = time.monotonic()
         size = report.stat().st_size / (1 << 20)
     print(

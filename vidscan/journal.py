@@ -29,6 +29,7 @@ SCHEMA = "vidscan.journal/1"
 
 _COMPLETE = {"complete": True}
 _DIFFERENCES_SHOWN = 3
+_VALUE_SHOWN = 80
 
 
 def journal_path(report: Path) -> Path:
@@ -291,7 +292,7 @@ def _compare(path: Path, then: Any, now: Document) -> None:
     if not differing:
         return
     shown = [
-        f"{name} was {json.dumps(before.get(name))}, now {json.dumps(after.get(name))}"
+        f"{name} was {_shown(before.get(name))}, now {_shown(after.get(name))}"
         for name in differing[:_DIFFERENCES_SHOWN]
     ]
     more = len(differing) - len(shown)
@@ -299,6 +300,12 @@ def _compare(path: Path, then: Any, now: Document) -> None:
         f"{path}: belongs to a scan on other terms ({'; '.join(shown)}{f'; {more} more' if more else ''}): "
         "go on with those, or delete it to start anew"
     )
+
+
+def _shown(value: Any) -> str:
+    """A value in ASCII, cut short: a card's texts are a stranger's."""
+    text = json.dumps(value)
+    return text if len(text) <= _VALUE_SHOWN else text[: _VALUE_SHOWN - 3] + "..."
 
 
 def _leaves(tree: Any, name: str = "") -> Iterator[tuple[str, Any]]:

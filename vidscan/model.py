@@ -20,11 +20,13 @@ import numpy.typing as npt
 
 from vidscan.backbones import BACKBONES, backbone_features, first_line, no_layer_left_random
 from vidscan.cards import calibrate, card_path, fake_probability, read_card, replacing, sha256_of, write_card
-from vidscan.checkpoint_guard import CONFIG, check_network, inspect_archive
+from vidscan.checkpoint_guard import CONFIG, inspect_archive
 from vidscan.errors import CardError, ModelError, ScoringError
 from vidscan.heads import Head, put_head
+from vidscan.network_guard import check_network
 from vidscan.records import ModelCard
 from vidscan.startup import import_keras
+from vidscan.weights_guard import weights_of_at_most
 
 __all__ = [
     "DEFAULT_CHECKPOINT",
@@ -164,14 +166,14 @@ def load_model(path: Path | str | None = None) -> LoadedModel:
         CardError: the card is malformed or belongs to another file.
     """
     path = default_checkpoint() if path is None else Path(path)
-    config = inspect_archive(path)
+    config, count = inspect_archive(path)
     card = read_card(card_path(path)) if card_path(path).is_file() else None
     if card is not None and card.sha256 is not None and card.sha256 != sha256_of(path):
         raise CardError(
             f"{path}: is not the file that its card {card_path(path).name} describes (their SHA-256 differ); "
             "fetch both again, or move the card away to use the file uncalibrated"
         )
-    network = _network_in_float32(path, config)
+    network = _network_in_float32(path, config, count)
     size = check_network(path, network)
     if card is None:
         card = ModelCard(name=path.stem, backbone="unknown", input_size=size)
@@ -233,7 +235,7 @@ def save_checkpoint(network: Any, path: Path, card: ModelCard) -> ModelCard:
     return card
 
 
-def _network_in_float32(path: Path, config: dict[str, Any]) -> Any:
+def _network_in_float32(path: Path, config: dict[str, Any], count: int) -> Any:
     """The network, built by Keras in safe mode and not compiled.
 
     Half precision is slow on CPUs and moves scores by up to a percent, so such a network is read from
@@ -242,7 +244,7 @@ def _network_in_float32(path: Path, config: dict[str, Any]) -> Any:
     keras = import_keras()
     try:
         in_float32 = _without_half_precision(config)
-        with tempfile.TemporaryDirectory() as folder, no_layer_left_random():
+        with tempfile.TemporaryDirectory() as folder, no_layer_left_random(), weights_of_at_most(count):
             readable = path
             if in_float32 != config:
                 readable = Path(folder) / path.name

@@ -97,7 +97,7 @@ def inspect_archive(path: Path) -> tuple[dict[str, Any], int]:
             count = inspect_weights(path, archive, WEIGHTS)
     except (zipfile.BadZipFile, EOFError, OSError, NotImplementedError, RuntimeError) as error:
         raise ModelError(f"{path}: the archive is damaged ({error}); {_FETCH_AGAIN}") from error
-    version = str(metadata.get("keras_version", ""))
+    version = cut_short(str(metadata.get("keras_version", "")))
     if version.startswith(("1.", "2.")):
         raise ModelError(
             f"{path}: was written by Keras {version}, whose files Keras 3 cannot read; load it there, "
@@ -144,7 +144,7 @@ def _check_members(path: Path, archive: zipfile.ZipFile) -> None:
         parts = PurePosixPath(member.filename.replace("\\", "/")).parts
         if ".." in parts or member.filename.startswith(("/", "\\")) or ":" in member.filename:
             raise ModelError(
-                f"{path}: {member.filename!r} in it points out of the archive; refused as unsafe"
+                f"{path}: {cut_short(member.filename)!r} in it points out of the archive; refused as unsafe"
             )
     if CONFIG not in names or WEIGHTS not in names:
         missing = CONFIG if CONFIG not in names else WEIGHTS
@@ -165,12 +165,16 @@ def _check_places(path: Path, members: list[zipfile.ZipInfo]) -> None:
     for member in members:
         kind = stat.S_IFMT(member.external_attr >> 16)
         if kind not in (0, stat.S_IFREG, stat.S_IFDIR) or member.flag_bits & _ENCRYPTED:
-            raise ModelError(f"{path}: {member.filename!r} in it is a link or locked; refused as unsafe")
+            raise ModelError(
+                f"{path}: {cut_short(member.filename)!r} in it is a link or locked; refused as unsafe"
+            )
     ordered = sorted(members, key=lambda member: member.header_offset)
     for member, following in pairwise(ordered):
         least = member.header_offset + _LOCAL_HEADER_BYTES + len(member.filename) + member.compress_size
         if least > following.header_offset:
-            raise ModelError(f"{path}: {member.filename!r} in it overlaps another file; refused as unsafe")
+            raise ModelError(
+                f"{path}: {cut_short(member.filename)!r} in it overlaps another file; refused as unsafe"
+            )
 
 
 def _check_names(path: Path, members: list[zipfile.ZipInfo]) -> None:
@@ -178,8 +182,8 @@ def _check_names(path: Path, members: list[zipfile.ZipInfo]) -> None:
     for member in members:
         if not member.is_dir() and member.filename not in (CONFIG, WEIGHTS, METADATA):
             raise ModelError(
-                f"{path}: holds {member.filename!r}, which a network that looks at faces has no use for; "
-                "refused as unsafe: save the network again without it"
+                f"{path}: holds {cut_short(member.filename)!r}, which a network that looks at faces has no "
+                "use for; refused as unsafe: save the network again without it"
             )
 
 

@@ -46,6 +46,8 @@ def print_report(console: Console, report: Report) -> None:
 
 def print_summary(console: Console, reports: Sequence[Report]) -> None:
     """Print many sources as a table with a totals line, then why sources failed."""
+    if console.quiet:  # which would draw it all the same, seconds for a large folder
+        return
     folder, names = _names(reports)
     parts: list[RenderableType] = [Text(shorten(folder, console.width), "bold")] if folder else []
     parts += [_summary_table(reports, names, console.width), Text(), _totals(reports)]

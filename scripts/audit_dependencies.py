@@ -60,6 +60,11 @@ def audit(requirements: Sequence[str], service: str) -> list[dict[str, Any]]:
         listed: list[dict[str, Any]] = json.loads(answer)["dependencies"]
     except (ValueError, KeyError, TypeError) as error:
         raise AuditError(f"pip-audit's answer cannot be understood: {answer[:200]!r}") from error
+    if listed and all("skip_reason" in entry for entry in listed):
+        raise AuditError(
+            f"the database at {service} answered for none of the {len(listed)} dependencies "
+            f"({listed[0]['skip_reason'][:100]}): is there a network that reaches it?"
+        )
     return listed
 
 

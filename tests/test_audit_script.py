@@ -58,6 +58,14 @@ def test_nothing_known(script, monkeypatch, capsys):
     assert "nothing is known against the 1 dependencies" in capsys.readouterr().out
 
 
+def test_a_database_that_knows_nothing_at_all_was_not_asked(script, monkeypatch, capsys):
+    entries = [{"name": name, "skip_reason": "Dependency not found"} for name in "ab"]
+    answering(monkeypatch, script, 0, json.dumps({"dependencies": entries}))
+    assert script.main() == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "answered for none of the 2 dependencies" in line
+
+
 @pytest.mark.parametrize("at", ["pip", "pip_audit"])
 def test_no_network_is_one_line(script, monkeypatch, capsys, at):
     answering(monkeypatch, script, 1, "", "a long story\nConnectionError: no route to host\n", at)

@@ -62,11 +62,11 @@ def wait(child: int, seconds: float) -> int | None:
 
 
 def without_times(report: Path) -> dict[str, Any]:
-    """A report's content but for when it was made and what took how long."""
+    """A report's content but for when it was made, what took how long and how full its batches were."""
     document = json.loads(report.read_text("utf-8"))
     del document["created"]
     for result in document["results"]:
-        del result["stats"]["seconds"]
+        del result["stats"]["seconds"], result["stats"]["batch_slots"]
     return document
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,15 @@ from vidscan.records import ModelCard
 SAMPLES = Path(__file__).parents[1] / "samples"
 
 MakeClip = Callable[..., Path]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A cache folder for the tests alone; programs that they start use it too."""
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("VIDSCAN_CACHE", str(folder))
+        yield folder
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,18 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-HEAVY = {"cv2", "ffmpeg", "imageio_ffmpeg", "keras", "mediapipe", "onnxruntime", "ray", "tensorflow"}
+HEAVY = {
+    "cv2",
+    "ffmpeg",
+    "imageio_ffmpeg",
+    "keras",
+    "mediapipe",
+    "onnx",
+    "onnxruntime",
+    "ray",
+    "tensorflow",
+    "tf2onnx",
+}
 STAGES = ("sampling", "faces", "batching", "scoring", "tracks", "verdict", "explain")
 """In the order in which a scan passes them."""
 
@@ -96,9 +107,20 @@ def test_program_does_not_know_its_tests():
     ("library", "owners"),
     [
         ("mediapipe", {"vidscan.faces"}),
-        ("ffmpeg", {"vidscan.ffmpeg", "vidscan.ffmpeg_encode"}),
-        ("imageio_ffmpeg", {"vidscan.ffmpeg"}),
-        ("subprocess", {"vidscan.ffmpeg", "vidscan.ffmpeg_encode"}),
+        ("onnxruntime", {"vidscan.runtimes.onnx_runtime", "vidscan.runtimes.quantisation"}),
+        ("onnx", {"vidscan.runtimes.exported", "vidscan.runtimes.quantisation"}),
+        ("tf2onnx", {"vidscan.runtimes.converter"}),
+        ("ffmpeg", {"vidscan.ffmpeg_command", "vidscan.ffmpeg_encode"}),
+        ("imageio_ffmpeg", {"vidscan.ffmpeg_program"}),
+        (
+            "subprocess",
+            {
+                "vidscan.ffmpeg",
+                "vidscan.ffmpeg_encode",
+                "vidscan.ffmpeg_program",
+                "vidscan.runtimes.conversion",
+            },
+        ),
         ("ray", {"vidscan.engines.ray_engine"}),
         ("argparse", {"vidscan.arguments", "vidscan.cli"}),
     ],

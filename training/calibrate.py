@@ -7,6 +7,7 @@ of a kind somebody collected says nothing about how often it is met.
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,13 +21,16 @@ from training.manifest import open_crop_folder
 from training.scores import ScoredRow, rows_of_split, score_rows, uncalibrated
 from vidscan.cards import LOGIT_LIMIT, card_path, write_card
 from vidscan.errors import UsageError
-from vidscan.records import Calibration, ModelCard
+from vidscan.records import TYPICAL_SPREAD, Calibration, ModelCard
 from vidscan.verdict import CLIP_AT
 
 _CLIPPED = float(np.log((1 - CLIP_AT) / CLIP_AT))
 _PENALTY = 1e-3
 """Weight of ``log(slope)^2 + intercept^2`` beside the log loss: it matters only where the classes are
 separable, and the likelihood alone would ask for an endless slope."""
+
+_LEAST_SPREAD = 0.05
+"""No network says the same of every sighting; one that seems to had nothing but clipped scores."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,15 @@ class ClipLogits:
         starts = np.cumsum([0, *lengths[:-1]])
         return np.add.reduceat(np.clip(scaled, -_CLIPPED, _CLIPPED), starts) / lengths
 
+    def spread(self, slope: float, intercept: float) -> float:
+        """Standard deviation of a clip's calibrated, clipped logits, pooled over clips of several crops."""
+        several = [
+            np.clip(slope * one + intercept, -_CLIPPED, _CLIPPED) for one in self.logits if len(one) > 1
+        ]
+        freedom = sum(len(logits) - 1 for logits in several)
+        squares = sum(float(np.square(logits - logits.mean()).sum()) for logits in several)
+        return max(math.sqrt(squares / freedom), _LEAST_SPREAD) if freedom else TYPICAL_SPREAD
+
 
 def calibrate_checkpoint(options: CalibrateOptions) -> ModelCard:
     """Fits calibration and thresholds on the validation split and writes them into the card.
@@ -102,7 +115,7 @@ def calibrated_card(card: ModelCard, scored: Sequence[ScoredRow], options: Calib
     }
     return replace(
         card,
-        calibration=Calibration(slope, intercept, fitted_on),
+        calibration=Calibration(slope, intercept, fitted_on, clips.spread(slope, intercept)),
         fake_threshold=fake_threshold,
         real_threshold=real_threshold,
         metrics={**card.metrics, "calibration": figures},

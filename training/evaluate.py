@@ -13,6 +13,7 @@ import numpy as np
 
 from training import metrics
 from training.aggregation import compare_rules
+from training.coverage import interval_coverage
 from training.degradations import DEGRADATIONS
 from training.manifest import CropFolder, open_crop_folder
 from training.robustness import check_names, measure_robustness
@@ -28,7 +29,7 @@ from training.scores import (
 from training.validation import comparable_reals, spread_over_clips
 from vidscan import __version__
 from vidscan.errors import ReportError, UsageError
-from vidscan.records import ModelCard
+from vidscan.records import TYPICAL_SPREAD, ModelCard
 from vidscan.scoring import Scorer
 
 SCHEMA = "vidscan.evaluation/1"
@@ -139,6 +140,9 @@ def figures(scored: Sequence[ScoredRow], card: ModelCard, options: EvaluateOptio
             for name in truth
         },
         "verdicts": _verdicts(clips, card),
+        "few_faces": interval_coverage(
+            scored, TYPICAL_SPREAD if card.calibration is None else card.calibration.spread
+        ),
         "manipulations": _manipulations(scored, clips, options),
         "reals": _real_methods(clips, card),
         "roc": {name: _roc(*truth[name]) for name in truth},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -27,12 +28,14 @@ Models: TypeAlias = "PathLike | LoadedModel | Sequence[PathLike | LoadedModel] |
 """What a scan may be told to score with."""
 
 
-def load_model(path: PathLike | None = None) -> LoadedModel:
+def load_model(path: PathLike | None = None, *, runtime: str = "auto") -> LoadedModel:
     """Loads a checkpoint, for scoring crops directly or for several scans.
 
     Args:
         path: a ``.keras`` file, with or without its card beside it; None takes the one that ships
-            with vidscan.
+            with vidscan. Files made by ``vidscan export`` (``.onnx``, ``.tflite``) will do as well.
+        runtime: what computes: ``auto`` (Keras on a GPU, else onnxruntime), ``keras``, ``onnx``, or
+            ``coreml``.
 
     Returns:
         The model; ``model.score(crops)`` takes RGB ``uint8[n, height, width, 3]`` at
@@ -43,14 +46,15 @@ def load_model(path: PathLike | None = None) -> LoadedModel:
     """
     from vidscan import model
 
-    return model.load_model(None if path is None else Path(path))
+    return model.load_model(None if path is None else Path(path), runtime)
 
 
-def load_models(models: Models = None) -> tuple[LoadedModel, ...]:
+def load_models(models: Models = None, *, runtime: str = "auto") -> tuple[LoadedModel, ...]:
     """Loads what a scan scores with: one checkpoint, or several whose scores are combined.
 
     Args:
         models: a checkpoint's path or a loaded model, or a list of them; None takes the one that ships.
+        runtime: of those that are given by path; see :func:`load_model`.
 
     Returns:
         One model or more; of several, each has its file's SHA-256 in its card.
@@ -62,7 +66,7 @@ def load_models(models: Models = None) -> tuple[LoadedModel, ...]:
     from vidscan.model import distinct_members
 
     loaded = tuple(
-        load_model(each) if each is None or isinstance(each, str | os.PathLike) else each
+        load_model(each, runtime=runtime) if each is None or isinstance(each, str | os.PathLike) else each
         for each in _listed(models)
     )
     if not loaded:
@@ -78,8 +82,13 @@ def scan(
     path: PathLike,
     *,
     fps: float = 2.0,
+    frames: int | None = None,
+    keyframes: bool = False,
+    hwaccel: str = "none",
     model: Models = None,
     batch_size: int = 32,
+    runtime: str = "auto",
+    reuse: bool = False,
     fake_threshold: float | None = None,
     real_threshold: float | None = None,
 ) -> Report:
@@ -88,9 +97,14 @@ def scan(
     Args:
         path: a local file; its suffix tells a still from a clip.
         fps: frames looked at per second of video.
+        frames: this many frames instead, spread evenly over the clip and reached by seeking.
+        keyframes: only keyframes are decoded and looked at, at most ``fps`` of them per second.
+        hwaccel: ``"auto"`` decodes in hardware where there is any, ``"none"`` never.
         model: a checkpoint's path or a loaded model, or a list of them to be combined as an ensemble;
             None takes the one that ships with vidscan.
         batch_size: crops scored at once.
+        runtime: what computes the networks given by path; see :func:`load_model`.
+        reuse: a face that looks as it did a moment ago in the same place keeps its score, as in still shots.
         fake_threshold: calibrated P(fake) from which a clip is FAKE; None takes the card's.
         real_threshold: calibrated P(fake) up to which a clip is REAL; None takes the card's.
 
@@ -106,8 +120,13 @@ def scan(
     (report,) = scan_many(
         [path],
         fps=fps,
+        frames=frames,
+        keyframes=keyframes,
+        hwaccel=hwaccel,
         model=model,
         batch_size=batch_size,
+        runtime=runtime,
+        reuse=reuse,
         fake_threshold=fake_threshold,
         real_threshold=real_threshold,
     )
@@ -118,8 +137,13 @@ def scan_many(
     paths: Iterable[PathLike],
     *,
     fps: float = 2.0,
+    frames: int | None = None,
+    keyframes: bool = False,
+    hwaccel: str = "none",
     model: Models = None,
     batch_size: int = 32,
+    runtime: str = "auto",
+    reuse: bool = False,
     fake_threshold: float | None = None,
     real_threshold: float | None = None,
 ) -> Iterator[Report]:
@@ -131,11 +155,20 @@ def scan_many(
 
     given = _listed(model)
     options = ScanOptions(
-        sampling=SamplingOptions(fps),
+        sampling=SamplingOptions(fps, frames, keyframes, hwaccel),
         detection=DetectionOptions(),
-        batching=BatchingOptions(batch_size),
-        model=ModelOptions(tuple(Path(each) for each in given if isinstance(each, str | os.PathLike))),
+        batching=BatchingOptions(batch_size, reuse=reuse),
+        model=ModelOptions(
+            tuple(Path(each) for each in given if isinstance(each, str | os.PathLike)), runtime
+        ),
         verdict=VerdictOptions(fake_threshold, real_threshold),
     )
     sources = from_paths(Path(path) for path in paths)
-    yield from local.scan_sources(sources, options, models=load_models(model))
+    models = load_models(model, runtime=runtime)
+    yield from local.scan_sources(sources, with_runtimes(options, models), models=models)
+
+
+def with_runtimes(options: ScanOptions, models: Sequence[LoadedModel]) -> ScanOptions:
+    """The options with what computes each model, for the report; a scorer of another make has no name."""
+    used = tuple(model.runtime.name for model in models if hasattr(model, "runtime"))
+    return replace(options, model=replace(options.model, runtimes_used=used))

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from vidscan import __version__
 from vidscan.options import (
+    HWACCELS,
+    RUNTIMES,
     BatchingOptions,
     DetectionOptions,
     ModelOptions,
@@ -50,6 +52,8 @@ def build_parser() -> argparse.ArgumentParser:
     image.add_argument("paths", nargs="+", type=Path, metavar="STILL")
     _add_scan_flags(image, video=False)
 
+    _add_export(commands)
+
     doctor = _add_command(commands, "doctor", "check the installation")
     doctor.add_argument("--model", type=Path, metavar="PATH", help="check this checkpoint")
     doctor.add_argument("-v", "--verbose", action="store_true", help="show tracebacks")
@@ -71,15 +75,55 @@ def _add_command(
     return parser
 
 
+def _add_export(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    export = _add_command(commands, "export", "write a checkpoint as a file for deployment")
+    export.add_argument(
+        "checkpoint",
+        nargs="?",
+        type=Path,
+        metavar="CHECKPOINT",
+        help="a .keras file (default: the one that ships)",
+    )
+    export.add_argument("--format", required=True, choices=["onnx", "onnx-int8", "tflite-int8"])
+    export.add_argument("--out", required=True, type=Path, metavar="FILE", help="ends in .onnx or .tflite")
+    export.add_argument(
+        "--calibrate",
+        type=Path,
+        metavar="FOLDER",
+        help="int8 takes its ranges from the faces in these clips, stills or crops (default: the samples)",
+    )
+    export.add_argument("-v", "--verbose", action="store_true", help="show tracebacks")
+
+
 def _add_scan_flags(parser: argparse.ArgumentParser, *, video: bool) -> None:
     if video:
-        parser.add_argument(
-            "--fps", type=float, default=2.0, metavar="N", help="frames to look at per second (default 2)"
-        )
+        _add_sampling_flags(parser)
     _add_model_flags(parser)
     _add_output_flags(parser)
     _add_judgement_flags(parser)
     _add_loudness_flags(parser)
+
+
+def _add_sampling_flags(parser: argparse.ArgumentParser) -> None:
+    how_often = parser.add_mutually_exclusive_group()
+    how_often.add_argument(
+        "--fps", type=float, default=2.0, metavar="N", help="frames to look at per second (default 2)"
+    )
+    how_often.add_argument(
+        "--frames",
+        type=int,
+        metavar="N",
+        help="look at N frames spread evenly over the clip, reached by seeking, however long it is",
+    )
+    parser.add_argument(
+        "--keyframes", action="store_true", help="decode only keyframes, and look at --fps of them at most"
+    )
+    parser.add_argument(
+        "--hwaccel",
+        choices=HWACCELS,
+        default="none",
+        help="decode in hardware where there is any (default none)",
+    )
 
 
 def _add_model_flags(parser: argparse.ArgumentParser) -> None:
@@ -92,7 +136,18 @@ def _add_model_flags(parser: argparse.ArgumentParser) -> None:
         help="a .keras checkpoint (default: the one that ships); given several times, an ensemble of them",
     )
     parser.add_argument(
+        "--runtime",
+        choices=RUNTIMES,
+        default="auto",
+        help="what computes the network (default auto: Keras on a GPU, else onnxruntime)",
+    )
+    parser.add_argument(
         "--batch-size", type=int, default=32, metavar="N", help="faces scored at once (default 32)"
+    )
+    parser.add_argument(
+        "--reuse",
+        action="store_true",
+        help="in still shots, let a face that looks as it did a moment ago keep its score",
     )
 
 
@@ -140,9 +195,13 @@ def _add_loudness_flags(parser: argparse.ArgumentParser) -> None:
 def scan_options(flags: argparse.Namespace) -> ScanOptions:
     """The options that the flags ask for; raises UsageError where one cannot work."""
     return ScanOptions(
-        sampling=SamplingOptions(getattr(flags, "fps", SamplingOptions().fps)),
+        sampling=_sampling_options(flags) if "fps" in flags else SamplingOptions(),
         detection=DetectionOptions(flags.min_confidence, flags.min_face),
-        batching=BatchingOptions(flags.batch_size),
-        model=ModelOptions(tuple(flags.model)),
+        batching=BatchingOptions(flags.batch_size, reuse=flags.reuse),
+        model=ModelOptions(tuple(flags.model), flags.runtime),
         verdict=VerdictOptions(flags.fake_threshold, flags.real_threshold),
     )
+
+
+def _sampling_options(flags: argparse.Namespace) -> SamplingOptions:
+    return SamplingOptions(flags.fps, flags.frames, flags.keyframes, flags.hwaccel)

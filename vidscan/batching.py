@@ -44,11 +44,15 @@ def batch_crops(
         stop: set when nobody wants another crop; a ``crops`` that may go without one for long should
             look at it now and then.
 
-    Yields:
+    Returns:
         Batches of ``options.batch_size`` rows; while there is none for ``IDLE_S``, batches without a
         crop.
     """
-    feed = _Feed(crops, sizes, options.batch_size, stop or threading.Event())
+    import_tensorflow()  # at once, so that the wait for the first batch is one for crops
+    return _batches(_Feed(crops, sizes, options.batch_size, stop or threading.Event()), sizes, options)
+
+
+def _batches(feed: _Feed, sizes: Sequence[int], options: BatchingOptions) -> Generator[CropBatch, None, None]:
     batches = _prefetched(feed, sizes, options)
     try:
         while True:

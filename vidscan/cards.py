@@ -286,6 +286,7 @@ def _calibration_from_json(document: Any) -> Calibration | None:
     # A slope of 0 or less would forget or turn round what the network says.
     _check_number(document, "slope", 1e-6, 1e6, "calibration.")
     _check_number(document, "intercept", -1e6, 1e6, "calibration.")
+    _check_number(document, "spread", 1e-3, 1e3, "calibration.")
     if not isinstance(document["fitted_on"], str):
         raise _FieldError('"calibration.fitted_on" must be a text')
     return Calibration(**document)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -74,11 +75,30 @@ def run_doctor(flags: Namespace) -> int:
     return EXIT_OK if print_diagnosis(Console(), flags.model) else EXIT_SOME_FAILED
 
 
+def run_export(flags: Namespace) -> int:
+    """``vidscan export``."""
+    from rich.console import Console
+
+    from vidscan.cards import card_path
+    from vidscan.export import ExportOptions, export
+
+    options = ExportOptions(flags.format, flags.out, flags.checkpoint, flags.calibrate)
+    flags.started = True
+    card = export(options)
+    how = card.metrics["export"]
+    said = f"{options.out}: {options.out.stat().st_size / 1e6:.1f} MB, card in {card_path(options.out)}"
+    Console(highlight=False).print(
+        f"{said}; largest difference from Keras {how['largest_difference']:.2g}", markup=False
+    )
+    return EXIT_OK
+
+
 _COMMANDS: Mapping[str, Callable[[Namespace], int]] = {
     "run": run_clips,
     "dir": run_folder,
     "image": run_stills,
     "doctor": run_doctor,
+    "export": run_export,
 }
 
 
@@ -86,7 +106,7 @@ def _scan(flags: Namespace, find: Callable[[], list[Source]]) -> int:
     """Finds out all that can be wrong before the work, then scans, writes and shows the outcome."""
     from rich.console import Console
 
-    from vidscan.api import load_models
+    from vidscan.api import load_models, with_runtimes
     from vidscan.ffmpeg import end_running, find_program
     from vidscan.interrupts import Interrupts
     from vidscan.report import text
@@ -101,7 +121,10 @@ def _scan(flags: Namespace, find: Callable[[], list[Source]]) -> int:
     found = find()
     if any(source.kind is SourceKind.VIDEO for source in found):
         find_program()
-    models = load_models(options.model.paths or None)
+    if sys.stderr.isatty() and not flags.quiet:
+        _tell_what_takes_long()
+    models = load_models(options.model.paths or None, runtime=options.model.runtime)
+    options = with_runtimes(options, models)
     # Standard output belongs to the data where the data go there.
     to_stdout = destination is not None and destination.path is None
     console = Console(stderr=to_stdout, quiet=flags.quiet, highlight=False)
@@ -168,6 +191,14 @@ def _resumed(harvest: Harvest) -> str:
     said = f"resumed: {harvest.remembered} files were finished before, {len(harvest.left)} are left"
     again = f" ({harvest.outdated} of the journal's are left out or scanned again)"
     return said + (again if harvest.outdated else "")
+
+
+def _tell_what_takes_long() -> None:
+    """Shows what the library notes beside its warnings: that a checkpoint is converted, before it scores."""
+    log = logging.getLogger("vidscan")
+    log.setLevel(logging.INFO)
+    if not log.handlers:
+        log.addHandler(logging.StreamHandler())
 
 
 def _reports(

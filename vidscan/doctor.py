@@ -28,6 +28,8 @@ def print_diagnosis(console: Console, checkpoint: Path | None) -> bool:
         ("face detector", _detector),
         ("tensorflow", _tensorflow),
         ("checkpoint", lambda: _checkpoint(checkpoint)),
+        ("runtime", lambda: _runtime(checkpoint)),
+        ("cache", _cache),
     )
     sound = True
     for name, check in checks:
@@ -74,3 +76,34 @@ def _checkpoint(path: Path | None) -> str:
     model.score(np.zeros((1, size, size, 3), np.uint8))
     calibrated = "calibrated" if model.card.calibration is not None else "uncalibrated"
     return f"{model.card.name} ({model.card.backbone}, {size} px, {calibrated}): {model.path}"
+
+
+def _runtime(path: Path | None) -> str:
+    """Which runtime ``auto`` takes and why; on Metal, what the comparison with the CPU says."""
+    from vidscan.model import load_model
+    from vidscan.runtimes import devices
+    from vidscan.runtimes.choice import choose, difference_on_gpu
+    from vidscan.runtimes.comparison import TOLERANCE
+
+    choice = choose("auto", devices.devices())
+    said = f"auto takes {choice.name}: {choice.reason}"
+    model = load_model(path)
+    if choice.compare and model.checkpoint is not None:
+        apart = difference_on_gpu(model.checkpoint)
+        if apart <= TOLERANCE:
+            return f"{said}, which agrees with the CPU to {apart:.1g}"
+        return f"auto takes onnx: {choice.reason}, but its outputs lie {apart:.1g} from the CPU's"
+    return f"{said} (onnxruntime {version('onnxruntime')})"
+
+
+def _cache() -> str:
+    from vidscan.runtimes import cache
+
+    try:
+        folder = cache.trusted_folder()
+    except cache.UntrustedFolderError as error:
+        raise VidscanError(
+            f"{cache.cache_folder()}: {error}, and is not used; make it yours alone (chmod go-w), or name "
+            "another with VIDSCAN_CACHE"
+        ) from error
+    return f"{folder}: {cache.size_of(folder) >> 20} MiB, yours alone"

@@ -1,4 +1,4 @@
-"""The only module that runs ffmpeg: finds the program, probes a file, streams sampled frames.
+"""The only module that runs ffmpeg on a clip: probes it, streams the frames to look at.
 
 ffprobe is never used, since the embedded ffmpeg comes without one. Frames arrive as PPM pictures,
 which carry their own size: no geometry has to be known beforehand, and a rotation needs no special
@@ -9,11 +9,8 @@ Times come from ffmpeg's ``showinfo`` filter.
 from __future__ import annotations
 
 import contextlib
-import functools
-import os
 import queue
 import re
-import shutil
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -23,8 +20,20 @@ from typing import IO
 
 import numpy as np
 
-from vidscan.errors import DecodeError, SourceError, VidscanError
+from vidscan.errors import DecodeError, SourceError
+from vidscan.ffmpeg_command import Look, sampling_command
+from vidscan.ffmpeg_program import find_program, passthrough_option, working_hardware
 from vidscan.records import Image
+
+__all__ = [
+    "MediaInfo",
+    "find_program",
+    "local_name",
+    "measure_duration",
+    "passthrough_option",
+    "probe",
+    "stream_frames",
+]
 
 STALL_TIMEOUT_S = 120.0
 """A decoder that gives neither a frame nor a word for this long is taken for hung and ended."""
@@ -39,6 +48,8 @@ _VIDEO_STREAM = re.compile(
     r"(?!.*\(attached pic\))",  # the cover of a song is no video
     re.MULTILINE,
 )
+# What ffmpeg says at the end of a run: how far it came.
+_REACHED = re.compile(r"^(?:frame|size)=.*? time=(\d+):(\d\d):(\d\d(?:\.\d+)?)", re.MULTILINE)
 _AUDIO_STREAM = re.compile(r"^ *Stream #\d+:\d+.*?: Audio:", re.MULTILINE)
 # Anywhere in a line: where another thread of ffmpeg is amid a line of its own, this one goes on there.
 _SHOWINFO_TIME = re.compile(r"n: *\d+ pts: *\S+ +pts_time: *(\S+)")
@@ -53,50 +64,6 @@ class MediaInfo:
     codec: str
     width: int
     height: int
-
-
-@functools.cache
-def find_program() -> str:
-    """The ffmpeg to use: ``$VIDSCAN_FFMPEG``, else the one on PATH, else imageio-ffmpeg's.
-
-    Raises:
-        VidscanError: none of the three is there, or the variable names no program.
-    """
-    named = os.environ.get("VIDSCAN_FFMPEG")
-    if named:
-        found = shutil.which(named)
-        if found is None:
-            raise VidscanError(
-                f"VIDSCAN_FFMPEG={named} is no program: correct the variable or unset it to use the embedded "
-                "ffmpeg"
-            )
-        return found
-    on_path = shutil.which("ffmpeg")
-    if on_path is not None:
-        return on_path
-    import imageio_ffmpeg
-
-    try:
-        return str(imageio_ffmpeg.get_ffmpeg_exe())
-    except RuntimeError as error:
-        raise VidscanError(
-            "no ffmpeg was found: install ffmpeg, or set VIDSCAN_FFMPEG to the program's path"
-        ) from error
-
-
-@functools.cache
-def passthrough_option(program: str) -> dict[str, str]:
-    """How to say "keep the frames' own times": ``-vsync`` became ``-fps_mode`` in ffmpeg 5.1."""
-    try:
-        answer = subprocess.run(
-            [program, "-version"], capture_output=True, text=True, errors="replace", timeout=30, check=False
-        ).stdout
-    except subprocess.TimeoutExpired as error:
-        raise VidscanError(f"{program} does not answer: set VIDSCAN_FFMPEG to another ffmpeg") from error
-    version = re.search(r"ffmpeg version n?(\d+)\.(\d+)", answer)
-    if version and (int(version[1]), int(version[2])) < (5, 1):
-        return {"vsync": "passthrough"}
-    return {"fps_mode": "passthrough"}
 
 
 _LOCAL_ONLY = ("-protocol_whitelist", "file")
@@ -114,10 +81,37 @@ def probe(path: Path) -> MediaInfo:
         SourceError: the file holds no video (audio only, say).
         DecodeError: ffmpeg cannot make sense of the file.
     """
-    arguments = [find_program(), "-hide_banner", "-nostdin", *_LOCAL_ONLY]
+    answer = _said(path)
+    stream = _VIDEO_STREAM.search(answer)
+    if stream is None:
+        if _AUDIO_STREAM.search(answer):
+            raise SourceError(f"{path}: holds audio but no video: give a file with pictures")
+        raise DecodeError(
+            f"{path}: no video that ffmpeg can read ({_cause(answer.splitlines())}): check the file"
+        )
+    seconds = _seconds(_DURATION.search(answer))
+    return MediaInfo(seconds, stream["codec"], int(stream["w"]), int(stream["h"]))
+
+
+def measure_duration(path: Path) -> float | None:
+    """How long the pictures of a clip go on, found by reading it through without decoding anything.
+
+    For clips whose header does not say, or says something else. None where the stream has no clock.
+
+    Raises:
+        DecodeError: reading takes too long.
+    """
+    answer = _said(path, "-map", "0:V:0", "-c", "copy", "-f", "null", "-")
+    reached = list(_REACHED.finditer(answer))
+    return _seconds(reached[-1]) if reached else None
+
+
+def _said(path: Path, *output: str) -> str:
+    """What ffmpeg says when it reads a clip's header, or the clip itself where it is told an output."""
+    arguments = [find_program(), "-hide_banner", "-nostdin", "-nostats", *_LOCAL_ONLY]
     try:
-        answer = subprocess.run(
-            [*arguments, "-i", local_name(path)],
+        return subprocess.run(
+            [*arguments, "-i", local_name(path), *output],
             capture_output=True,
             stdin=subprocess.DEVNULL,
             timeout=STALL_TIMEOUT_S,
@@ -126,21 +120,14 @@ def probe(path: Path) -> MediaInfo:
         ).stderr.decode("utf-8", "replace")
     except subprocess.TimeoutExpired as error:
         raise DecodeError(
-            f"{path}: ffmpeg did not finish reading the header within {STALL_TIMEOUT_S:.0f} s: "
-            "re-encode the file or leave it out"
+            f"{path}: ffmpeg did not finish reading the {'file' if output else 'header'} within "
+            f"{STALL_TIMEOUT_S:.0f} s: re-encode the file or leave it out"
         ) from error
-    stream = _VIDEO_STREAM.search(answer)
-    if stream is None:
-        if _AUDIO_STREAM.search(answer):
-            raise SourceError(f"{path}: holds audio but no video: give a file with pictures")
-        raise DecodeError(
-            f"{path}: no video that ffmpeg can read ({_cause(answer.splitlines())}): check the file"
-        )
-    duration = _DURATION.search(answer)
-    seconds = None
-    if duration is not None:
-        seconds = int(duration[1]) * 3600 + int(duration[2]) * 60 + float(duration[3])
-    return MediaInfo(seconds, stream["codec"], int(stream["w"]), int(stream["h"]))
+
+
+def _seconds(clock: re.Match[str] | None) -> float | None:
+    """Hours, minutes and seconds as ffmpeg writes them, in seconds."""
+    return None if clock is None else int(clock[1]) * 3600 + int(clock[2]) * 60 + float(clock[3])
 
 
 def _cause(lines: list[str]) -> str:
@@ -152,38 +139,6 @@ def _cause(lines: list[str]) -> str:
     line = complaints[0] if complaints else next((line for line in reversed(lines) if line.strip()), "")
     text = re.sub(r"^(\[[^]]*\]\s*)+", "", line).strip().rstrip(".")
     return re.sub(r"file:\S.*?: (?=\S)", "", text)[:160] or "no reason given"
-
-
-def _command(path: Path, fps: float) -> list[str]:
-    """The command that writes one PPM a sampled frame to standard output.
-
-    The first frame in each period of 1/fps seconds is taken, by the stream's own clock, so nothing
-    drifts and a variable frame rate needs no care. The small term keeps a time that sits on the
-    edge of a period, such as 0.5 s stored as 0.49999, on the right side of it.
-    """
-    import ffmpeg
-
-    period = f"floor(t*{fps!r}+0.001)"
-    previous = f"floor(prev_selected_t*{fps!r}+0.001)"
-    program = find_program()
-    stream = (
-        # ffmpeg-python cannot take a name that is no UTF-8: it is put in afterwards. V: no cover pictures.
-        ffmpeg.input("INPUT")["V"]
-        .filter("select", f"isnan(prev_selected_t)+gt({period},{previous})")
-        .filter("showinfo", checksum=0)
-        .output(
-            "pipe:1",
-            format="image2pipe",
-            vcodec="ppm",
-            pix_fmt="rgb24",
-            map_metadata="-1",
-            **passthrough_option(program),
-        )
-        .global_args("-hide_banner", "-nostdin", "-nostats", "-loglevel", "info")
-    )
-    compiled = [str(part) for part in stream.compile(cmd=program)]
-    place = compiled.index("INPUT")
-    return [*compiled[: place - 1], *_LOCAL_ONLY, "-i", local_name(path), *compiled[place + 1 :]]
 
 
 class _Complaints(threading.Thread):
@@ -219,14 +174,28 @@ def end_running() -> None:
         process.kill()
 
 
-def stream_frames(path: Path, fps: float) -> Iterator[tuple[float, Image]]:
-    """Decodes a clip and yields the frames sampled from it.
+def _command(path: Path, look: Look, hwaccel: bool) -> list[str]:
+    program = find_program()
+    return sampling_command(
+        program,
+        look,
+        source=(*_LOCAL_ONLY, "-i", local_name(path)),
+        passthrough=passthrough_option(program),
+        hardware=working_hardware(program) if hwaccel else None,
+    )
+
+
+def stream_frames(
+    path: Path, wanted: Look | float, *, hwaccel: bool = False
+) -> Iterator[tuple[float, Image]]:
+    """Decodes a clip and yields the frames that shall be looked at.
 
     The child process is ended on every way out, also when the iterator is dropped half way.
 
     Args:
         path: a local file.
-        fps: frames per second of the clip to take.
+        wanted: which frames; a number is that of frames per second of the clip.
+        hwaccel: decode in hardware where this machine can.
 
     Yields:
         ``(time_s, image)``: seconds from the start of the clip, and RGB ``uint8[height, width, 3]``
@@ -234,10 +203,12 @@ def stream_frames(path: Path, fps: float) -> Iterator[tuple[float, Image]]:
 
     Raises:
         DecodeError: nothing could be decoded, or the decoder hung. A clip that breaks off after
-            some good frames simply ends there, as in any player.
+            some good frames simply ends there, as in any player. A look that begins later than the
+            clip may find nothing: there may be no frame so late.
     """
+    look = wanted if isinstance(wanted, Look) else Look(fps=wanted)
     process = subprocess.Popen(
-        _command(path, fps),
+        _command(path, look, hwaccel),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -253,7 +224,7 @@ def stream_frames(path: Path, fps: float) -> Iterator[tuple[float, Image]]:
     try:
         while (image := _read_ppm(process.stdout)) is not None:
             watchdog.pause()
-            yield _frame_time(complaints, yielded / fps, path), image
+            yield _frame_time(complaints, look, yielded, path), image
             yielded += 1
             watchdog.resume()
         watchdog.pause()
@@ -266,7 +237,7 @@ def stream_frames(path: Path, fps: float) -> Iterator[tuple[float, Image]]:
                 f"{path}: the decoder gave nothing for {STALL_TIMEOUT_S:.0f} s and was ended: "
                 "re-encode the file or leave it out"
             )
-        if yielded == 0:
+        if yielded == 0 and look.start_s == 0:
             raise DecodeError(
                 f"{path}: not one frame could be decoded ({_cause(complaints.lines)}): "
                 "the file is damaged or incomplete; fetch it again"
@@ -282,15 +253,15 @@ def stream_frames(path: Path, fps: float) -> Iterator[tuple[float, Image]]:
         process.stderr.close()
 
 
-def _frame_time(complaints: _Complaints, fallback_s: float, path: Path) -> float:
-    """The time of the frame just read; ``fallback_s`` where the stream itself knows none."""
+def _frame_time(complaints: _Complaints, look: Look, number: int, path: Path) -> float:
+    """The time of the frame just read, from the start of the clip; ffmpeg counts from that of the look."""
     try:
         time = complaints.times.get(timeout=10.0)
     except queue.Empty as error:
         raise DecodeError(
             f"{path}: ffmpeg gave a frame without its time: set VIDSCAN_FFMPEG to another ffmpeg build"
         ) from error
-    return fallback_s if time is None else max(0.0, time)
+    return look.expected_time(number) if time is None else max(0.0, look.start_s + time)
 
 
 class _Watchdog:

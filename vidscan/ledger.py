@@ -21,6 +21,7 @@ from vidscan.errors import SourceError, VidscanError
 from vidscan.faces import FaceDetector, crop_faces
 from vidscan.options import ScanOptions
 from vidscan.records import ErrorInfo, FaceCrop, Frame, Geometry, Source, SourceKind
+from vidscan.repeats import Repeat, RepeatFinder
 from vidscan.sampling import require_content, sample_frames
 from vidscan.sources import stamp_of
 
@@ -39,7 +40,10 @@ class Observer(Protocol):
 
 @dataclass(slots=True)
 class SourceEntry:
-    """One source's line in the ledger. ``seconds`` are wall times of the reading side."""
+    """One source's line in the ledger. Seconds are wall times of the reading side.
+
+    ``crops`` counts those that were sent to be scored; ``repeats`` are the other sightings.
+    """
 
     source: Source
     started: float = field(default_factory=time.perf_counter)
@@ -49,6 +53,7 @@ class SourceEntry:
     decode_seconds: float = 0.0
     detect_seconds: float = 0.0
     error: ErrorInfo | None = None
+    repeats: list[Repeat] = field(default_factory=list)
 
 
 class Ledger:
@@ -131,19 +136,23 @@ def _crops_by_frame(
     require_content(source.path)
     if source.kind is SourceKind.VIDEO:
         entry.duration_s = ffmpeg.probe(source.path).duration_s
+    finder = RepeatFinder() if options.batching.reuse else None
     for frame in _timed_frames(entry, options):
         if observer is not None:
             observer.frame_sampled(source, frame.time_s, entry.duration_s)
         started = time.perf_counter()
         detections = detector.detect(frame.image)
         crops = list(crop_faces(frame, detections, geometries))
+        if finder is not None:
+            crops, repeats = finder.split(crops)
+            entry.repeats += repeats
         entry.detect_seconds += time.perf_counter() - started
         entry.frames += 1
         yield crops
 
 
 def _timed_frames(entry: SourceEntry, options: ScanOptions) -> Iterator[Frame]:
-    frames = sample_frames(entry.source, options.sampling)
+    frames = sample_frames(entry.source, options.sampling, entry.duration_s)
     while True:
         started = time.perf_counter()
         frame = next(frames, None)

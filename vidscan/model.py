@@ -7,9 +7,6 @@ imported when something here is used, never before, under the backend that ``KER
 
 from __future__ import annotations
 
-import json
-import tempfile
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,15 +15,16 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from vidscan.backbones import BACKBONES, backbone_features, first_line, no_layer_left_random
+from vidscan.backbones import BACKBONES, backbone_features, first_line
 from vidscan.cards import calibrate, card_path, fake_probability, read_card, replacing, sha256_of, write_card
-from vidscan.checkpoint_guard import CONFIG, inspect_archive
+from vidscan.checkpoint_guard import inspect_archive
 from vidscan.errors import CardError, ModelError, ScoringError
 from vidscan.heads import Head, put_head
 from vidscan.network_guard import check_network
 from vidscan.records import ModelCard
+from vidscan.runtimes.keras_runtime import KerasRuntime
+from vidscan.runtimes.protocol import Runtime
 from vidscan.startup import import_keras
-from vidscan.weights_guard import weights_of_at_most
 
 __all__ = [
     "DEFAULT_CHECKPOINT",
@@ -48,19 +46,31 @@ DEFAULT_CHECKPOINT = "vidscan-lite2.keras"
 LAST_FEATURE_LAYER = "top_activation"
 """The layer in which every backbone ends; what follows it is the head."""
 
-_SCORING_CHUNK = 32
-"""Crops put through the network at once by :meth:`LoadedModel.score`; bounds its memory."""
-
-_HALF_PRECISION = frozenset(("float16", "bfloat16", "mixed_float16", "mixed_bfloat16"))
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LoadedModel:
-    """A checkpoint ready to score: the Keras network, its card, and the file it came from."""
+    """A checkpoint ready to score: its card, the file it came from, and the runtime that computes it.
 
-    network: Any
+    ``checkpoint`` builds the Keras network when :attr:`network` is asked for; None for exported files.
+    """
+
     card: ModelCard
     path: Path
+    runtime: Runtime
+    checkpoint: KerasRuntime | None = None
+
+    @property
+    def network(self) -> Any:
+        """The Keras network, built at the first use where another runtime does the scoring.
+
+        Raises:
+            ModelError: an exported file has none, or Keras cannot build it.
+        """
+        if self.checkpoint is None:
+            raise ModelError(
+                f"{self.path}: is an exported file and no Keras network; name the .keras checkpoint instead"
+            )
+        return self.checkpoint.network
 
     def score(self, crops: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """P(fake) of each crop, calibrated where the card holds a calibration.
@@ -79,12 +89,11 @@ class LoadedModel:
             raise ScoringError(
                 f"crops must be a uint8 array [n, {size}, {size}, 3] (RGB, 0-255), not {_described(crops)}"
             )
-        chunks = (crops[start : start + _SCORING_CHUNK] for start in range(0, len(crops), _SCORING_CHUNK))
         try:
-            outputs = [np.asarray(self.network.predict_on_batch(chunk)) for chunk in chunks]
+            outputs = self.runtime.outputs(crops) if len(crops) else np.empty((0, 1), np.float32)
         except Exception as error:  # each backend raises its own
             raise ScoringError(f"{self.path}: the network failed: {first_line(error)}") from error
-        return fake_probability(np.concatenate([np.empty((0, 1), np.float32), *outputs]), self.card)
+        return fake_probability(outputs, self.card)
 
 
 def build_network(
@@ -151,7 +160,7 @@ def default_checkpoint() -> Path:
     )
 
 
-def load_model(path: Path | str | None = None) -> LoadedModel:
+def load_model(path: Path | str | None = None, runtime: str = "keras") -> LoadedModel:
     """Loads a checkpoint for scoring, in float32 whatever it was trained in.
 
     The card ``NAME.json`` beside ``NAME.keras`` is read where there is one, and its hash and input
@@ -159,22 +168,42 @@ def load_model(path: Path | str | None = None) -> LoadedModel:
     for P(real), and nothing is calibrated.
 
     Args:
-        path: a Keras 3 ``.keras`` file; None takes :func:`default_checkpoint`.
+        path: a Keras 3 ``.keras`` file, or one that ``vidscan export`` made of it; None takes
+            :func:`default_checkpoint`.
+        runtime: one of ``options.RUNTIMES``; an exported file runs on what it was made for.
 
     Raises:
-        ModelError: the file is missing, incomplete, unsafe, or no network of the right shape.
+        ModelError: the file is missing, incomplete, unsafe, or no network of the right shape; or the
+            runtime cannot be had for it.
         CardError: the card is malformed or belongs to another file.
+        UsageError: there is no such runtime here.
     """
+    from vidscan.runtimes.choice import open_runtime
+    from vidscan.runtimes.exported import SUFFIXES, open_exported
+
     path = default_checkpoint() if path is None else Path(path)
-    config, count = inspect_archive(path)
+    if path.suffix in SUFFIXES:
+        card = _card_of(path)
+        return LoadedModel(*_with_card(path, open_exported(path, card, runtime), card))
+    checkpoint = KerasRuntime(path, *inspect_archive(path))
+    card = _card_of(path)
+    opened = open_runtime(runtime, checkpoint, path)
+    return LoadedModel(*_with_card(path, opened, card), checkpoint)
+
+
+def _card_of(path: Path) -> ModelCard | None:
+    """The card beside ``path``, if there is one; raises CardError where it belongs to another file."""
     card = read_card(card_path(path)) if card_path(path).is_file() else None
     if card is not None and card.sha256 is not None and card.sha256 != sha256_of(path):
         raise CardError(
             f"{path}: is not the file that its card {card_path(path).name} describes (their SHA-256 differ); "
             "fetch both again, or move the card away to use the file uncalibrated"
         )
-    network = _network_in_float32(path, config, count)
-    size = check_network(path, network)
+    return card
+
+
+def _with_card(path: Path, runtime: Runtime, card: ModelCard | None) -> tuple[ModelCard, Path, Runtime]:
+    size = runtime.input_size
     if card is None:
         card = ModelCard(name=path.stem, backbone="unknown", input_size=size)
     elif card.input_size != size:
@@ -182,7 +211,7 @@ def load_model(path: Path | str | None = None) -> LoadedModel:
             f'{card_path(path)}: "input_size" is {card.input_size}, but the network takes {size} pixels; '
             f"correct it to {size}, or fetch the card that belongs to {path.name}"
         )
-    return LoadedModel(network, card, path)
+    return card, path, runtime
 
 
 def distinct_members(models: Sequence[LoadedModel]) -> tuple[LoadedModel, ...]:
@@ -233,57 +262,6 @@ def save_checkpoint(network: Any, path: Path, card: ModelCard) -> ModelCard:
         raise ModelError(f"{path}: cannot be written: {error.strerror or error}") from error
     write_card(card, card_path(path))
     return card
-
-
-def _network_in_float32(path: Path, config: dict[str, Any], count: int) -> Any:
-    """The network, built by Keras in safe mode and not compiled.
-
-    Half precision is slow on CPUs and moves scores by up to a percent, so such a network is read from
-    a copy of the archive that asks for float32. Its weights were kept in float32 all along.
-    """
-    keras = import_keras()
-    try:
-        in_float32 = _without_half_precision(config)
-        with tempfile.TemporaryDirectory() as folder, no_layer_left_random(), weights_of_at_most(count):
-            readable = path
-            if in_float32 != config:
-                readable = Path(folder) / path.name
-                _copy_with_config(path, readable, in_float32)
-            return keras.saving.load_model(readable, compile=False, safe_mode=True)
-    except Exception as error:  # Keras raises whatever a layer's constructor or h5py does
-        raise ModelError(
-            f"{path}: Keras {keras.__version__} cannot rebuild the network: {first_line(error)}; "
-            "save it again with a current Keras 3, or use another checkpoint"
-        ) from error
-
-
-def _without_half_precision(tree: Any) -> Any:
-    """``config.json`` with every half-precision policy, cast and dtype replaced by float32."""
-    if isinstance(tree, list):
-        return [_without_half_precision(item) for item in tree]
-    if not isinstance(tree, dict):
-        return tree
-    copy = {key: _without_half_precision(value) for key, value in tree.items()}
-    if isinstance(copy.get("dtype"), str) and copy["dtype"] in _HALF_PRECISION:
-        copy["dtype"] = "float32"
-    if str(copy.get("class_name")).endswith("DTypePolicy"):
-        match copy.get("config"):
-            case {"name": str(name)} if name in _HALF_PRECISION:
-                copy["config"]["name"] = "float32"
-    return copy
-
-
-def _copy_with_config(source: Path, target: Path, config: dict[str, Any]) -> None:
-    with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w") as new:
-        for member in old.infolist():
-            if member.is_dir():
-                continue
-            if member.filename == CONFIG:
-                new.writestr(CONFIG, json.dumps(config))
-                continue
-            with old.open(member) as reader, new.open(member.filename, "w", force_zip64=True) as writer:
-                while block := reader.read(1 << 20):
-                    writer.write(block)
 
 
 def _described(crops: object) -> str:

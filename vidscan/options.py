@@ -12,6 +12,9 @@ from typing import Any
 
 from vidscan.errors import UsageError
 
+HWACCELS = ("none", "auto")
+"""Whether clips are decoded in hardware."""
+
 
 def _require(condition: bool, message: str) -> None:
     if not condition:
@@ -20,14 +23,34 @@ def _require(condition: bool, message: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class SamplingOptions:
-    """``fps``: frames looked at per second of video (a clip with fewer gives all that it has)."""
+    """Which frames of a clip are looked at.
+
+    ``fps``: frames per second of video (a clip with fewer gives all that it has). ``frames``: instead,
+    this many spread evenly over the clip. ``keyframes``: only keyframes, of which ``fps`` is then the
+    most per second. ``hwaccel``: ``"auto"`` decodes in hardware where there is any, ``"none"`` never.
+    """
 
     fps: float = 2.0
+    frames: int | None = None
+    keyframes: bool = False
+    hwaccel: str = "none"
 
     def __post_init__(self) -> None:
         _require(
             math.isfinite(self.fps) and self.fps > 0,
             f"--fps {self.fps:g} cannot work: give a number of frames per second above 0, such as --fps 2",
+        )
+        _require(
+            self.frames is None or self.frames >= 1,
+            f"--frames {self.frames} cannot work: give 1 or more, such as --frames 32",
+        )
+        _require(
+            self.frames is None or not self.keyframes,
+            "--frames and --keyframes exclude each other: give one of them",
+        )
+        _require(
+            self.hwaccel in HWACCELS,
+            f"--hwaccel {self.hwaccel} cannot work: give one of {', '.join(HWACCELS)}",
         )
 
 
@@ -51,21 +74,40 @@ class DetectionOptions:
 
 @dataclass(frozen=True, slots=True)
 class BatchingOptions:
-    """``batch_size``: crops scored at once; ``prefetch``: batches made ready ahead of the network."""
+    """``batch_size``: crops scored at once; ``prefetch``: batches made ready ahead of the network.
+
+    ``reuse``: a crop that looks like one scored a moment ago in the same place takes its score.
+    """
 
     batch_size: int = 32
     prefetch: int = 2
+    reuse: bool = False
 
     def __post_init__(self) -> None:
         _require(self.batch_size >= 1, f"--batch-size {self.batch_size} cannot work: give 1 or more")
         _require(self.prefetch >= 1, f"prefetch {self.prefetch} cannot work: give 1 or more")
 
 
+RUNTIMES = ("auto", "keras", "onnx", "coreml", "tflite")
+"""What may compute a network's outputs; ``auto`` takes the fastest that can be trusted on this machine."""
+
+
 @dataclass(frozen=True, slots=True)
 class ModelOptions:
-    """``paths``: the checkpoint, or those of an ensemble; none takes the one that ships with vidscan."""
+    """``paths``: the checkpoint, or those of an ensemble; none takes the one that ships with vidscan.
+
+    ``runtime`` is one of :data:`RUNTIMES`; ``runtimes_used`` names each member's, once it is loaded.
+    """
 
     paths: tuple[Path, ...] = ()
+    runtime: str = "auto"
+    runtimes_used: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        _require(
+            self.runtime in RUNTIMES,
+            f"--runtime {self.runtime} is unknown: choose one of {', '.join(RUNTIMES)}",
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,4 +153,7 @@ class ScanOptions:
         """The options as plain JSON values, for the report; ``paths`` is there for an ensemble alone."""
         echoed, paths = asdict(self), [str(path) for path in self.model.paths]
         echoed["model"] = {"paths": paths} if len(paths) > 1 else {"path": paths[0] if paths else None}
+        echoed["model"] |= {"runtime": self.model.runtime, "runtimes_used": list(self.model.runtimes_used)}
+        if self.sampling.frames is not None:
+            echoed["sampling"]["fps"] = None  # it was not looked at
         return echoed

@@ -7,6 +7,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -26,6 +27,7 @@ from vidscan.records import (
     Stats,
     Status,
 )
+from vidscan.repeats import with_repeats
 from vidscan.scoring import Ensemble, Scorer, score_batches
 
 
@@ -71,25 +73,37 @@ def scan(
         yield from collect(score_batches(batches, ensemble), ledger, options=options, ensemble=ensemble)
 
 
+@dataclass(slots=True)
+class Spent:
+    """What scoring one source's faces took: its share of every batch that they were in."""
+
+    wait: float = 0.0
+    score: float = 0.0
+    slots: float = 0.0
+
+
 def collect(
     scored: Iterable[ScoredBatch], ledger: Ledger, *, options: ScanOptions, ensemble: Ensemble
 ) -> Iterator[Report]:
     """Gathers the scores of each source and reports on it once they are complete."""
     scores: dict[str, list[FaceScore]] = defaultdict(list)
-    seconds: dict[str, float] = defaultdict(float)
+    spent: dict[str, Spent] = defaultdict(Spent)
 
     def report_oldest() -> Report:
         entry = ledger.take()
         name = entry.source.id
         return build_report(
-            entry, scores.pop(name, []), seconds.pop(name, 0.0), options=options, ensemble=ensemble
+            entry, scores.pop(name, []), spent.pop(name, Spent()), options=options, ensemble=ensemble
         )
 
     for batch in scored:
         rows = face_scores(batch, ensemble.weights)
         for row in rows:
             scores[row.source_id].append(row)
-            seconds[row.source_id] += batch.seconds / len(rows)
+            share = spent[row.source_id]
+            share.wait += batch.waited / len(rows)
+            share.score += batch.seconds / len(rows)
+            share.slots += batch.computed / len(rows)
         while (entry := ledger.oldest()) is not None and len(scores[entry.source.id]) == entry.crops:
             yield report_oldest()
     # The stream has ended: what is left had its last face in the last batch, or shows no face.
@@ -100,7 +114,7 @@ def collect(
 def build_report(
     entry: SourceEntry,
     scores: Sequence[FaceScore],
-    seconds: float,
+    spent: Spent,
     *,
     options: ScanOptions,
     ensemble: Ensemble,
@@ -109,8 +123,8 @@ def build_report(
 
     Args:
         entry: what reading it brought: counts, times and the failure, if any.
-        scores: its faces in the order of time.
-        seconds: what scoring them took.
+        scores: its scored faces in the order of time.
+        spent: what scoring them took.
         options: echoed in the report; gives the rules of the verdict.
         ensemble: its cards give the thresholds, and go into the report.
     """
@@ -119,10 +133,13 @@ def build_report(
         duration_s=entry.duration_s,
         frames_sampled=entry.frames,
         faces_scored=len(scores),
+        faces_reused=len(entry.repeats),
+        batch_slots=spent.slots,
         seconds=StageSeconds(
             decode=entry.decode_seconds,
             detect=entry.detect_seconds,
-            score=seconds,
+            wait=spent.wait,
+            score=spent.score,
             total=time.perf_counter() - entry.started,
         ),
     )
@@ -130,7 +147,10 @@ def build_report(
         return Report(
             entry.source, Status.FAILED, None, (), (), (), stats, options.echo(), card, entry.error, members
         )
-    findings = verdict.judge(scores, tracks.link(scores), card, options.verdict, entry.source.kind, members)
+    sightings = with_repeats(scores, entry.repeats)
+    findings = verdict.judge(
+        sightings, tracks.link(sightings), card, options.verdict, entry.source.kind, members
+    )
     return Report(
         source=entry.source,
         status=Status.OK,

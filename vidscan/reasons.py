@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from vidscan.evidence import Person, highest
-from vidscan.records import Label, MemberVerdict, Segment, Track
+from vidscan.records import Interval, Label, MemberVerdict, Segment, Track
 
 _FEW = 3  # a verdict on a clip that rests on fewer sightings says so
 _STRIKING = 0.9  # an uncounted track that scores this high is mentioned
@@ -61,7 +61,12 @@ def still_sentence(decision: Decision, people: Sequence[Person]) -> str:
 
 
 def notes(
-    decision: Decision, people: Sequence[Person], segments: Sequence[Segment], *, calibrated: bool
+    decision: Decision,
+    people: Sequence[Person],
+    segments: Sequence[Segment],
+    likely: Interval,
+    *,
+    calibrated: bool,
 ) -> str:
     """What the reader should bear in mind: one more sentence with a space before it, or nothing."""
     noted = []
@@ -75,6 +80,9 @@ def notes(
         if segments and not decision.seen_once:
             stretches = "1 stretch looks" if len(segments) == 1 else f"{len(segments)} stretches look"
             noted.append(f"{stretches} synthesised, from {segments[0].start_s:.1f} s on")
+    opposite = {Label.FAKE: likely.low <= decision.real, Label.REAL: likely.high >= decision.fake}
+    if decision.person.track.faces > 1 and opposite.get(decision.label, False):
+        noted.append("its faces are so few, or agree so little, that others could have said the opposite")
     if not calibrated:
         noted.append("the score is uncalibrated: it ranks clips, and is no probability")
     return f" {'; '.join(noted).capitalize()}." if noted else ""

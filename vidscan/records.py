@@ -137,12 +137,15 @@ class CropBatch:
 class ScoredBatch:
     """A batch with its scores: ``fake_probability`` is ``float32[n, members]``, NaN-free, 0-1.
 
-    Padding rows hold 0. ``seconds`` is what scoring the batch took.
+    Padding rows hold 0. ``seconds`` is what scoring the batch took, ``waited`` how long the network had
+    nothing to do before, ``computed`` the number of rows that were computed, padding included.
     """
 
     batch: CropBatch
     fake_probability: npt.NDArray[np.float32]
     seconds: float
+    waited: float = 0.0
+    computed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,12 +219,21 @@ class MemberVerdict:
     fake_probability: float
 
 
+class Interval(NamedTuple):
+    """A range of probabilities, 0-1."""
+
+    low: float
+    high: float
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """The answer for one source.
 
     ``fake_probability`` and ``confidence`` are 0-1, and None for NO_FACE. ``confidence`` is the
-    probability of the label given; for UNCERTAIN, that of the likelier side.
+    probability of the label given; for UNCERTAIN, that of the likelier side. ``interval`` is where
+    ``fake_probability`` would lie, 19 times in 20, had other moments of the same person been looked at: the
+    wider, the fewer faces were seen and the less they agree.
     """
 
     label: Label
@@ -229,6 +241,7 @@ class Verdict:
     confidence: float | None
     reason: str
     members: tuple[MemberVerdict, ...] = ()
+    interval: Interval | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,22 +256,33 @@ class Findings:
 
 @dataclass(frozen=True, slots=True)
 class StageSeconds:
-    """Where the time went. ``decode``, ``detect`` and ``score`` overlap, so they may exceed ``total``."""
+    """Where the time went.
+
+    Reading (``decode``, ``detect``) and scoring (``wait`` for a batch, ``score``) go on at the same time,
+    so together they may exceed ``total``. What a batch took is shared out among the faces in it.
+    """
 
     decode: float = 0.0
     detect: float = 0.0
     score: float = 0.0
     total: float = 0.0
+    wait: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Stats:
-    """Counts and times of one source. ``duration_s`` is None for stills and where unknown."""
+    """Counts and times of one source. ``duration_s`` is None for stills and where unknown.
+
+    ``faces_reused`` are sightings that took the score of an earlier one that looks the same.
+    ``batch_slots``: rows of batches that were computed for the faces scored, with their share of padding.
+    """
 
     duration_s: float | None = None
     frames_sampled: int = 0
     faces_scored: int = 0
     seconds: StageSeconds = field(default_factory=StageSeconds)
+    faces_reused: int = 0
+    batch_slots: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,16 +293,22 @@ class ErrorInfo:
     message: str
 
 
+TYPICAL_SPREAD = 1.0
+"""Standard deviation of the logits of one person's sightings where nobody has measured it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Calibration:
     """Platt scaling of the network's logit of P(fake): ``slope * logit + intercept``.
 
-    Source: J. Platt, "Probabilistic outputs for support vector machines", 1999.
+    Source: J. Platt, "Probabilistic outputs for support vector machines", 1999. ``spread`` is the
+    standard deviation of the scaled logits within a clip, above 0.
     """
 
     slope: float
     intercept: float
     fitted_on: str
+    spread: float = TYPICAL_SPREAD
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import cv2
@@ -10,16 +11,22 @@ import numpy as np
 
 from vidscan import ffmpeg
 from vidscan.errors import DecodeError, SourceError
+from vidscan.ffmpeg_command import Look
 from vidscan.options import SamplingOptions
 from vidscan.records import Frame, Image, Source, SourceKind
+from vidscan.seeking import spread_frames
 
 
-def sample_frames(source: Source, options: SamplingOptions) -> Iterator[Frame]:
-    """The frames of a clip at the asked rate, or the one picture of a still.
+def sample_frames(
+    source: Source, options: SamplingOptions, duration_s: float | None = None
+) -> Iterator[Frame]:
+    """The frames of a clip that shall be looked at, or the one picture of a still.
 
     Args:
         source: what to read.
         options: how often to look.
+        duration_s: the clip's length as its header gives it; None where it does not. Only frames that
+            are spread over the clip depend on it.
 
     Yields:
         Frames in the order of time, with ``index`` counting from 0.
@@ -32,8 +39,20 @@ def sample_frames(source: Source, options: SamplingOptions) -> Iterator[Frame]:
     if source.kind is SourceKind.IMAGE:
         yield Frame(source.id, 0, 0.0, read_still(source.path))
         return
-    for index, (time_s, image) in enumerate(ffmpeg.stream_frames(source.path, options.fps)):
-        yield Frame(source.id, index, time_s, image)
+    with closing(_pictures(source.path, options, duration_s)) as pictures:
+        for index, (time_s, image) in enumerate(pictures):
+            yield Frame(source.id, index, time_s, image)
+
+
+def _pictures(
+    path: Path, options: SamplingOptions, duration_s: float | None
+) -> Generator[tuple[float, Image], None, None]:
+    hwaccel = options.hwaccel == "auto"
+    if options.frames is not None:
+        yield from spread_frames(path, options.frames, duration_s, hwaccel=hwaccel)
+    else:
+        look = Look(fps=options.fps, keyframes=options.keyframes)
+        yield from ffmpeg.stream_frames(path, look, hwaccel=hwaccel)
 
 
 def require_content(path: Path) -> None:

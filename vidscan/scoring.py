@@ -72,16 +72,19 @@ def score_batches(batches: Iterable[CropBatch], ensemble: Ensemble) -> Iterator[
         ScoringError: a network failed, or gave something that is no probability.
     """
     places = [ensemble.geometries.index(member.card.geometry) for member in ensemble.members]
+    waited, asked = 0.0, time.perf_counter()
     for batch in batches:
         started = time.perf_counter()
+        waited += started - asked
         probability = np.zeros((len(batch.mask), len(ensemble.members)), np.float32)
-        filled = int(batch.mask.sum())
+        filled, computed = int(batch.mask.sum()), 0
         if filled:
             computed = _rows_to_score(filled, len(batch.mask))
             for column, (member, place) in enumerate(zip(ensemble.members, places, strict=True)):
                 probability[:filled, column] = member.score(batch.images[place][:computed])[:filled]
                 _refuse_no_probability(probability[:, column], member.card)
-        yield ScoredBatch(batch, probability, time.perf_counter() - started)
+        yield ScoredBatch(batch, probability, time.perf_counter() - started, waited, computed)
+        waited, asked = 0.0 if filled else waited, time.perf_counter()
 
 
 def _refuse_no_probability(scores: npt.NDArray[np.float32], card: ModelCard) -> None:

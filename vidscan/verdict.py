@@ -15,10 +15,11 @@ from statistics import median
 
 from vidscan.cards import member_names
 from vidscan.errors import ScoringError
-from vidscan.evidence import CLIP_AT, Person, average, clipped, highest
+from vidscan.evidence import CLIP_AT, Person, average, clipped, highest, interval
 from vidscan.options import VerdictOptions
 from vidscan.reasons import Decision, clip_sentence, disagreement, notes, still_sentence
 from vidscan.records import (
+    TYPICAL_SPREAD,
     FaceScore,
     Findings,
     Label,
@@ -78,15 +79,18 @@ def judge(
     decision, probability = _decide(people, *thresholds(card, options), still)
     segments = () if still else _segments(scores, people, decision.fake, options.segment_gap_s)
     sure = {Label.FAKE: probability, Label.REAL: 1.0 - probability}
+    spread = TYPICAL_SPREAD if card.calibration is None else card.calibration.spread
+    likely = interval(highest([person for person in people if person.track.counted]).scores, spread)
     alone = _members_alone(scores, track_ids, members, options, kind)
     reason = (still_sentence if still else clip_sentence)(decision, people)
-    reason += notes(decision, people, segments, calibrated=card.calibration is not None)
+    reason += notes(decision, people, segments, likely, calibrated=card.calibration is not None)
     verdict = Verdict(
         label=decision.label,
         fake_probability=probability,
         confidence=sure.get(decision.label, max(probability, 1.0 - probability)),
         reason=reason + disagreement(alone),
         members=alone,
+        interval=likely,
     )
     tracks = tuple(person.track for person in people)
     return Findings(verdict, tracks, _timeline(scores, track_ids, still), segments)

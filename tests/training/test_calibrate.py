@@ -24,7 +24,7 @@ from training.scores import ScoredRow, by_clip
 from training.split import assign_splits
 from vidscan.cards import calibrate, read_card
 from vidscan.errors import UsageError
-from vidscan.records import ModelCard
+from vidscan.records import TYPICAL_SPREAD, ModelCard
 
 CARD = ModelCard("toy", "toy", SIZE)
 
@@ -129,6 +129,14 @@ def test_the_lowest_threshold_lies_between_two_scores():
     assert lowest_allowed(scores, weight, 0.1) == pytest.approx(0.9)
     assert lowest_allowed(scores, weight, 0.05) == pytest.approx(0.975)
     assert lowest_allowed(scores, weight, 0.3) == pytest.approx(0.7)
+
+
+def test_the_spread_is_that_of_a_clip_and_not_that_of_clips():
+    clips = clip_logits(scored_clips([(True, [1.0, 2.0]), (False, [-2.0, -1.0]), (True, [4.0])]), {})
+    assert clips.spread(1.0, 0.0) == pytest.approx(0.5**0.5, abs=1e-5)
+    assert clips.spread(2.0, 0.5) == pytest.approx(2 * 0.5**0.5, abs=1e-5)
+    alone = clip_logits(scored_clips([(True, [2.0]), (False, [-3.0])]), {})
+    assert alone.spread(1.0, 0.0) == TYPICAL_SPREAD
 
 
 def test_one_class_cannot_be_calibrated():

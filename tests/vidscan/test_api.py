@@ -67,8 +67,18 @@ def test_scan_gives_the_report(detector: ToyDetector, bright_clip: Path):
     assert report.status is vidscan.Status.OK
     assert report.verdict.label is vidscan.Label.FAKE
     assert [point.time_s for point in report.timeline] == [0.0, 1.0]
-    assert report.options["sampling"] == {"fps": 1}
+    assert report.options["sampling"]["fps"] == 1
     assert detector.closed
+
+
+def test_scan_looks_at_less(detector: ToyDetector, bright_clip: Path):
+    """The clip has a keyframe at 0 and one at 1.2 s."""
+    three = vidscan.scan(bright_clip, frames=3, model=ToyScorer())
+    assert [point.time_s for point in three.timeline] == pytest.approx([0.0, 0.7, 1.4])
+    assert three.options["sampling"]["frames"] == 3
+    keyed = vidscan.scan(bright_clip, keyframes=True, hwaccel="auto", model=ToyScorer())
+    assert [point.time_s for point in keyed.timeline] == [0.0, 1.2]
+    assert (keyed.options["sampling"]["keyframes"], keyed.options["sampling"]["hwaccel"]) == (True, "auto")
 
 
 def test_scan_takes_a_path_as_text_and_thresholds(detector: ToyDetector, bright_clip: Path):
@@ -109,7 +119,11 @@ def test_scan_many_dropped_half_way_closes_the_detector(detector: ToyDetector, b
 def test_checkpoint_by_path(detector: ToyDetector, bright_clip: Path, tiny_checkpoint: Path):
     report = vidscan.scan(bright_clip, model=tiny_checkpoint)
     assert report.model_card.name == "tiny"
-    assert report.options["model"]["path"] == str(tiny_checkpoint)
+    assert report.options["model"] == {
+        "path": str(tiny_checkpoint),
+        "runtime": "auto",
+        "runtimes_used": ["onnx"],
+    }
     # White is as red as it is blue.
     assert report.verdict.fake_probability == pytest.approx(0.5, abs=0.05)
 
@@ -123,7 +137,11 @@ def test_list_of_checkpoints_is_an_ensemble(
     alone = [vidscan.scan(red_clip, model=path) for path in paths]
     assert [card.name for card in report.members] == ["tiny", "contrary"]
     assert report.model_card.name == "tiny + contrary"
-    assert report.options["model"] == {"paths": [str(path) for path in paths]}
+    assert report.options["model"] == {
+        "paths": [str(path) for path in paths],
+        "runtime": "auto",
+        "runtimes_used": ["onnx", "onnx"],
+    }
     assert [said.label for said in report.verdict.members] == [vidscan.Label.REAL, vidscan.Label.FAKE]
     assert [said.fake_probability for said in report.verdict.members] == pytest.approx(
         [single.verdict.fake_probability for single in alone]
@@ -156,7 +174,7 @@ def test_same_checkpoint_twice_is_refused(red_clip: Path, tiny_checkpoint: Path)
 
 
 def test_loaded_model_scores_crops(tiny_checkpoint: Path):
-    model = vidscan.load_model(str(tiny_checkpoint))
+    model = vidscan.load_model(str(tiny_checkpoint), runtime="keras")
     crops = np.zeros((3, 32, 32, 3), np.uint8)
     crops[0, :, :, 0] = 255  # red: surely real
     crops[2, :, :, 2] = 255  # blue: surely fake

@@ -33,7 +33,7 @@ def scorer(monkeypatch: pytest.MonkeyPatch) -> ToyScorer:
     """A toy network in place of every checkpoint."""
     # With the hash of a file that is not there to be read.
     toy = ToyScorer(replace(CARD, sha256="70" * 32))
-    monkeypatch.setattr("vidscan.api.load_model", lambda path=None: toy)
+    monkeypatch.setattr("vidscan.api.load_model", lambda path=None, runtime="auto": toy)
     return toy
 
 
@@ -150,6 +150,21 @@ def test_options_reach_the_scan(detector, scorer, bright_clip, tmp_path):
     assert scorer.batches == [2, 2]
 
 
+def test_frames_and_keyframes_reach_the_scan(detector, scorer, bright_clip, tmp_path):
+    report = tmp_path / "r.json"
+    assert main(["run", str(bright_clip), "--frames", "3", "-q", "--report", str(report)]) == 0
+    assert json.loads(report.read_text())["results"][0]["stats"]["frames_sampled"] == 3
+    assert main(["run", str(bright_clip), "--keyframes", "--fps", "9", "-q", "--report", str(report)]) == 0
+    document = json.loads(report.read_text())
+    assert document["results"][0]["stats"]["frames_sampled"] == 2
+    assert document["options"]["sampling"]["keyframes"] is True
+
+
+def test_frames_that_cannot_work(no_work, bright_clip, capsys):
+    assert main(["run", str(bright_clip), "--frames", "0"]) == 2
+    assert "--frames 0" in only_line(capsys.readouterr().err)
+
+
 def test_dash_gives_json_on_stdout_and_words_on_stderr(detector, folder, capsys):
     assert main(["dir", str(folder), "--report", "-"]) == 0
     printed = capsys.readouterr()
@@ -217,6 +232,8 @@ def test_fps_that_cannot_work(no_work, bright_clip, capsys, fps):
         ["run"],
         ["explode"],
         ["run", "x.mp4", "--fps", "many"],
+        ["run", "x.mp4", "--fps", "2", "--frames", "8"],
+        ["run", "x.mp4", "--hwaccel", "magic"],
         ["run", "x.mp4", "--fail-on", "real"],
         ["run", "x.mp4", "-q", "-v"],
         ["image", "x.png", "--fps", "2"],
@@ -277,7 +294,7 @@ def test_missing_checkpoint_is_an_error_and_no_random_network(bright_clip, tmp_p
 
 
 def test_error_is_one_line_whatever_its_message_holds(bright_clip, monkeypatch, capsys):
-    def refuse(path: object) -> None:
+    def refuse(path: object, runtime: str) -> None:
         raise ModelError("two\nlines and \x1b[31mcolour")
 
     monkeypatch.setattr("vidscan.api.load_model", refuse)

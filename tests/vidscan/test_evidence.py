@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vidscan.cards import ensemble_card
-from vidscan.evidence import CLIP_AT, average, clipped, combine
+from vidscan.evidence import CLIP_AT, average, clipped, combine, interval
 from vidscan.records import ModelCard
 
 probabilities = st.floats(0, 1)
@@ -75,3 +75,31 @@ def test_members_that_agree_are_never_overruled(members: list[tuple[float, float
         assert whole >= card.fake_threshold - 1e-8
     else:
         assert whole <= card.real_threshold + 1e-8
+
+
+def width(scores: list[float], spread: float = 1.0) -> float:
+    low, high = interval(scores, spread)
+    return logit(high) - logit(low)
+
+
+def test_one_sighting_is_known_as_well_as_the_typical_one():
+    low, high = interval([0.5], spread=0.8)
+    assert (logit(low), logit(high)) == pytest.approx((-1.96 * 0.8, 1.96 * 0.8), abs=1e-6)
+
+
+def test_more_sightings_and_more_agreement_narrow_the_interval():
+    assert width([0.7] * 20) < width([0.7] * 5) < width([0.7])
+    assert width([0.6, 0.8, 0.7, 0.65, 0.75]) < width([0.1, 0.99, 0.6, 0.3, 0.97])
+
+
+def test_sightings_that_follow_each_other_closely_count_for_less():
+    rising = [0.05 * step for step in range(1, 20)]
+    shuffled = rising[::4] + rising[1::4] + rising[2::4] + rising[3::4]
+    assert sorted(shuffled) == rising
+    assert width(rising) > 1.3 * width(shuffled)
+
+
+@given(st.lists(st.floats(CLIP_AT, 1 - CLIP_AT), min_size=1, max_size=30), st.floats(0.01, 10))
+def test_the_interval_holds_the_average(scores: list[float], spread: float):
+    low, high = interval(scores, spread)
+    assert 0 <= low <= average(scores) <= high <= 1

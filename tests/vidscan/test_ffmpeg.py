@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -11,10 +12,13 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from vidscan import ffmpeg
 from vidscan.errors import DecodeError, SourceError, VidscanError
+from vidscan.ffmpeg_command import Look, sampling_command
+from vidscan.ffmpeg_program import working_hardware
 
 posix = pytest.mark.skipif(os.name != "posix", reason="needs shell scripts and free file names")
 
@@ -296,3 +300,69 @@ def test_decoder_that_gives_no_picture(monkeypatch, tmp_path: Path, clip: Path, 
     monkeypatch.setenv("VIDSCAN_FFMPEG", str(fake_ffmpeg(tmp_path, decoding)))
     with pytest.raises(DecodeError, match="not one frame could be decoded"):
         stream_all(clip)
+
+
+# Looking at less
+
+
+def test_keyframes_alone(make_clip):
+    """A keyframe every 0.8 s. Each picture is the one that reading through gives for its moment."""
+    source = ("-f", "lavfi", "-i", "testsrc=size=64x48:rate=10:duration=4")
+    path = make_clip("keyed.mp4", *source, "-c:v", "mpeg4", "-g", "8", "-sc_threshold", "1000000000")
+    found = list(ffmpeg.stream_frames(path, Look(keyframes=True)))
+    assert [moment for moment, _ in found] == pytest.approx([0, 0.8, 1.6, 2.4, 3.2])
+    whole = {round(moment, 2): image for moment, image in stream_all(path, 10.0)}
+    assert all((image == whole[round(moment, 2)]).all() for moment, image in found)
+    rarely = [moment for moment, _ in ffmpeg.stream_frames(path, Look(fps=0.5, keyframes=True))]
+    assert rarely == pytest.approx([0, 2.4])
+
+
+def test_nothing_lies_beyond_the_end(clip: Path):
+    assert list(ffmpeg.stream_frames(clip, Look(start_s=30.0, most=1))) == []
+
+
+def test_hardware_that_is_not_there_changes_nothing(clip: Path):
+    """Where there is some, its pictures differ by rounding alone."""
+    plain, asked = stream_all(clip), list(ffmpeg.stream_frames(clip, 2.0, hwaccel=True))
+    assert [moment for moment, _ in asked] == [moment for moment, _ in plain]
+    for (_, image), (_, expected) in zip(asked, plain, strict=True):
+        assert np.abs(image.astype(int) - expected).max() <= 3
+
+
+@posix
+@pytest.mark.parametrize(
+    ("opens", "expected"), [("exit 1", None), ("kill -ABRT $$", None), ("exit 0", "cuda")]
+)
+def test_hardware_is_tried_before_it_is_used(tmp_path: Path, opens: str, expected: str | None):
+    """Also where trying ends the program, as in static builds that miss a driver's library."""
+    program = tmp_path / "ffmpeg"
+    program.write_text(
+        f'#!/bin/sh\ncase "$*" in\n*-hwaccels*) echo vaapi cuda drm ;;\n*cuda*) {opens} ;;\n*) exit 1\nesac\n'
+    )
+    program.chmod(0o755)
+    assert working_hardware(str(program)) == expected
+
+
+def test_hardware_is_asked_for_before_the_clip():
+    command = sampling_command(
+        "ffmpeg",
+        Look(fps=2.0),
+        source=("-i", "file:a b"),
+        passthrough={"fps_mode": "passthrough"},
+        hardware="cuda",
+    )
+    assert command.index("-hwaccel") < command.index("file:a b")
+
+
+def test_only_chosen_frames_are_converted(clip: Path):
+    """The filter that makes RGB comes after the one that chooses."""
+    command = sampling_command(
+        ffmpeg.find_program(),
+        Look(fps=2.0),
+        source=("-i", str(clip)),
+        passthrough={"fps_mode": "passthrough"},
+    )
+    command[command.index("info")] = "debug"
+    said = subprocess.run(command, capture_output=True, timeout=60, check=True).stderr.decode()
+    converters = re.findall(r"auto-inserting filter '\S*scale\S*' between the filter '(\w+)'", said)
+    assert converters == ["Parsed_showinfo_1"]

@@ -29,6 +29,9 @@ def test_fps_that_cannot_work(fps: float):
 @pytest.mark.parametrize(
     ("make", "flag"),
     [
+        (lambda: SamplingOptions(frames=0), "--frames 0 cannot work"),
+        (lambda: SamplingOptions(frames=8, keyframes=True), "--frames and --keyframes exclude"),
+        (lambda: SamplingOptions(hwaccel="cuda"), "--hwaccel cuda cannot work: give one of none, auto"),
         (lambda: DetectionOptions(min_confidence=0.0), "--min-confidence"),
         (lambda: DetectionOptions(min_confidence=1.01), "--min-confidence"),
         (lambda: DetectionOptions(min_confidence=math.nan), "--min-confidence"),
@@ -64,7 +67,7 @@ def test_echo_is_plain_json_and_holds_every_stage():
     options = ScanOptions(SamplingOptions(3.0), model=ModelOptions((Path("some") / "net.keras",)))
     echoed = json.loads(json.dumps(options.echo(), allow_nan=False))
     assert set(echoed) == {"sampling", "detection", "batching", "model", "verdict"}
-    assert echoed["sampling"] == {"fps": 3.0}
+    assert echoed["sampling"] == {"fps": 3.0, "frames": None, "keyframes": False, "hwaccel": "none"}
     assert echoed["model"] == {"path": str(Path("some") / "net.keras")}
     assert echoed["verdict"]["fake_threshold"] is None
 
@@ -76,3 +79,7 @@ def test_echo_of_an_ensemble_lists_its_paths():
 
 def test_echo_of_the_default_model_is_null():
     assert ScanOptions().echo()["model"]["path"] is None
+
+
+def test_echo_gives_no_rate_that_was_not_looked_at():
+    assert ScanOptions(SamplingOptions(frames=8)).echo()["sampling"]["fps"] is None

@@ -107,6 +107,38 @@ def test_counts_and_times_are_each_sources_own(mixed: list[Source]):
     assert [each.seconds.detect > 0 for each in stats] == [True, True, False, True, True]
 
 
+def test_slots_are_shared_out_among_the_faces_of_a_batch(mixed: list[Source]):
+    """9 faces in batches of 4, 4 and 1, or in one that is computed up to 16."""
+    assert [report.stats.batch_slots for report in scan_all(mixed)] == pytest.approx([4, 1, 0, 0, 4])
+    (still,) = scan_all(mixed[1:2], batch_size=8)
+    assert still.stats.batch_slots == 1
+    padded = scan_all(mixed, batch_size=32)
+    assert sum(report.stats.batch_slots for report in padded) == pytest.approx(16)
+
+
+def test_time_without_a_batch_is_the_networks_wait(bright_clip: Path):
+    slow = ToyDetector(breaks=lambda image: time.sleep(0.1) is not None)
+    (report,) = scan_all(from_paths([bright_clip]), detector=slow)
+    spent = report.stats.seconds
+    assert spent.wait > max(0.3, spent.score)
+
+
+def test_still_shot_is_scored_once_where_reuse_is_asked_for(bright_clip: Path, mixed: list[Source]):
+    def scanned(reuse: bool) -> tuple[list[Report], ToyScorer]:
+        scorer = ToyScorer()
+        asked = ScanOptions(SamplingOptions(5.0), batching=BatchingOptions(4, reuse=reuse))
+        return list(scan(mixed, asked, scorers=[scorer], detector=ToyDetector())), scorer
+
+    (every, all_of_them), (once, few) = scanned(False), scanned(True)
+    assert sum(all_of_them.batches) == 21 and few.batches == [4]  # three, computed as four
+    assert [report.stats.faces_reused for report in once] == [9, 0, 0, 0, 9]
+    assert [report.stats.faces_scored for report in once] == [1, 1, 0, 0, 1]
+    for with_reuse, without in zip(once, every, strict=True):
+        assert with_reuse.verdict == without.verdict
+        assert with_reuse.tracks == without.tracks
+        assert with_reuse.timeline == without.timeline
+
+
 @pytest.mark.parametrize(("batch_size", "calls"), [(4, [4, 4, 1]), (32, [16]), (1, [1] * 9)])
 def test_batches_fill_across_files(mixed: list[Source], batch_size: int, calls: list[int]):
     scorer = ToyScorer()

@@ -22,6 +22,7 @@ def as_markdown(result: Mapping[str, Any]) -> str:
         *map(_section, tables.classes(result)),
         _section(tables.manipulations(result)),
         _section(tables.false_alarms(result)),
+        *map(_section, tables.few_faces(result)),
         *map(_section, tables.reliability(result)),
     ]
     if degradations := tables.robustness(result):

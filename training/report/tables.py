@@ -112,6 +112,23 @@ def false_alarms(result: Mapping[str, Any]) -> Table:
     )
 
 
+def few_faces(result: Mapping[str, Any]) -> list[Table]:
+    """Whether a verdict's interval keeps its promise; nothing where no clip has two crops."""
+    keys = ("intervals", "coverage", "width")
+    rows = [[str(row["sightings"]), *(row[key] for key in keys)] for row in result["few_faces"]]
+    if not rows:
+        return []
+    return [
+        _table(
+            "What few faces tell",
+            "faces looked at|intervals|coverage|mean width",
+            rows,
+            "The interval of a verdict that rests on so many faces of a clip: how often it holds the score "
+            "of the clip's other faces. 0.95 is promised.",
+        )
+    ]
+
+
 def reliability(result: Mapping[str, Any]) -> list[Table]:
     """The bins of the reliability diagrams, for clips and for crops."""
     return [

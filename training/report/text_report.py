@@ -20,6 +20,7 @@ def as_text(result: Mapping[str, Any]) -> str:
         tables.verdicts(result),
         tables.manipulations(result),
         tables.false_alarms(result),
+        *tables.few_faces(result),
         *tables.robustness(result),
         *tables.rules(result),
     ]

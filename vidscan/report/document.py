@@ -32,6 +32,7 @@ SCHEMA = "vidscan.report/1"
 _PROBABILITY_DIGITS = 6
 _TIME_DIGITS = 3
 _BOX_DIGITS = 1
+_SLOT_DIGITS = 3
 _UNDECODED_BYTE = re.compile("[\udc80-\udcff]")
 
 
@@ -179,6 +180,7 @@ def _verdict(verdict: Verdict) -> Document:
         "fake_probability": _optional_probability(verdict.fake_probability),
         "confidence": _optional_probability(verdict.confidence),
         "reason": verdict.reason,
+        "interval": None if verdict.interval is None else [_probability(end) for end in verdict.interval],
     }
     members = [
         {"name": each.name, "label": each.label, "fake_probability": _probability(each.fake_probability)}
@@ -227,9 +229,12 @@ def _stats(stats: Stats) -> Document:
         "duration_s": None if stats.duration_s is None else _seconds(stats.duration_s),
         "frames_sampled": stats.frames_sampled,
         "faces_scored": stats.faces_scored,
+        "faces_reused": stats.faces_reused,
+        "batch_slots": _rounded(stats.batch_slots, _SLOT_DIGITS),
         "seconds": {
             "decode": _seconds(spent.decode),
             "detect": _seconds(spent.detect),
+            "wait": _seconds(spent.wait),
             "score": _seconds(spent.score),
             "total": _seconds(spent.total),
         },

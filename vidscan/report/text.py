@@ -9,16 +9,16 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 
-from rich import box
 from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from vidscan.records import Label, Report, SourceKind, StageSeconds, Status, Track, Verdict
+from vidscan.records import Label, Report, SourceKind, Status, Track, Verdict
 from vidscan.report.document import summarise
 from vidscan.report.legible import Legible, clock, shorten, visible
 from vidscan.report.strip import colour, strip
+from vidscan.report.tables import GAP, named_table, plain_table
 
 _LABELS = {
     Label.FAKE: "bold white on #c93c37",
@@ -31,8 +31,6 @@ _STRIP_MOST = 120
 _TRACKS_SHOWN = 8
 _SEGMENTS_SHOWN = 12
 _INDENT = 2
-_GAP = 2  # columns between those of a table: one of padding and rich's own
-_NUMERIC = ("P(fake)", "people", "faces", "length", "decode", "detect", "score", "total", "detected")
 
 
 def print_report(console: Console, report: Report) -> None:
@@ -62,7 +60,7 @@ def print_summary(console: Console, reports: Sequence[Report]) -> None:
 
 def print_timings(console: Console, reports: Sequence[Report]) -> None:
     """Print the seconds that each stage took, by source and in total."""
-    stages = tuple(StageSeconds.__dataclass_fields__)
+    stages = ("decode", "detect", "wait", "score", "total")
     spent = [[getattr(report.stats.seconds, stage) for stage in stages] for report in reports]
     names = _names(reports)[1]
     if len(reports) > 1:
@@ -70,7 +68,10 @@ def print_timings(console: Console, reports: Sequence[Report]) -> None:
         spent.append([sum(column) for column in zip(*spent, strict=True)])
     rows = [[f"{seconds:.2f}" for seconds in row] for row in spent]
     note = Text("Seconds; stages run side by side, so they may add up to more than the total.", "dim")
-    console.print(Legible(Group(_named_table(names, stages, rows, console.width), note)))
+    if slots := sum(report.stats.batch_slots for report in reports):
+        filled = sum(report.stats.faces_scored for report in reports) / slots
+        note.append(f"\nWait is the network's for a full batch. Batch slots filled: {filled:.0%}.")
+    console.print(Legible(Group(named_table(names, stages, rows, console.width), note)))
 
 
 def _about(report: Report, verdict: Verdict, width: int) -> Iterator[RenderableType]:
@@ -97,6 +98,8 @@ def _verdict_line(verdict: Verdict, calibrated: bool) -> Text:
     if verdict.fake_probability is None:
         return line
     line.append(f"  P(fake) {_score(verdict.fake_probability)}", "bold")
+    if verdict.interval is not None:
+        line.append(f" ({_score(verdict.interval.low)} to {_score(verdict.interval.high)})", "dim")
     return line.append(
         f"  {_certainty(verdict) if calibrated else 'an uncalibrated score, not a probability'}"
     )
@@ -146,7 +149,7 @@ def _shown_tracks(report: Report) -> list[Track]:
 
 
 def _track_table(report: Report) -> Table:
-    table = _table("track", "P(fake)", "faces", "seen", "")
+    table = plain_table("track", "P(fake)", "faces", "seen", "")
     for track in _shown_tracks(report):
         seen = f"{clock(track.start_s)} – {clock(track.end_s)}"
         note = Text("" if track.counted else "too short to count", "dim")
@@ -155,7 +158,7 @@ def _track_table(report: Report) -> Table:
 
 
 def _member_table(report: Report, verdict: Verdict) -> Table:
-    table = _table("member", "P(fake)", "alone says", "weight", "crop")
+    table = plain_table("member", "P(fake)", "alone says", "weight", "crop")
     for card, said in zip(report.members, verdict.members, strict=True):
         score, weight = _coloured(said.fake_probability), f"{card.ensemble_weight:g}"
         crop = f"{card.input_size} px, margin {card.margin:g}"
@@ -164,7 +167,7 @@ def _member_table(report: Report, verdict: Verdict) -> Table:
 
 
 def _face_table(report: Report) -> Table:
-    table = _table("face", "P(fake)", "at (pixels)", "size", "detected")
+    table = plain_table("face", "P(fake)", "at (pixels)", "size", "detected")
     for face in (face for point in report.timeline for face in point.faces):
         place = f"{face.box.x:.0f}, {face.box.y:.0f}"
         size = f"{face.box.w:.0f}×{face.box.h:.0f}"
@@ -177,6 +180,8 @@ def _effort(report: Report) -> Text:
     """What was looked at, and how long it took."""
     stats = report.stats
     said = [_counted(stats.frames_sampled, "frame"), _counted(stats.faces_scored, "face")]
+    if stats.faces_reused:
+        said.append(f"{stats.faces_reused} more by the score of one before")
     if report.source.kind is SourceKind.IMAGE:
         said = said[1:]
     elif stats.duration_s is not None:
@@ -186,7 +191,7 @@ def _effort(report: Report) -> Text:
 
 def _summary_table(reports: Sequence[Report], names: Sequence[str], width: int) -> Table:
     said = [_said_by_members(report) for report in reports]
-    spare = width - max((len(text) + _GAP for text in said if text), default=0)
+    spare = width - max((len(text) + GAP for text in said if text), default=0)
     columns = 20 if spare >= 90 else 12 if spare >= 78 else 0
     heads = [" verdict", "P(fake)", "people", "faces", "length", "timeline"]
     rows = [_summary_row(report, columns) for report in reports]
@@ -195,7 +200,7 @@ def _summary_table(reports: Sequence[Report], names: Sequence[str], width: int) 
         rows = [[*row[:2], text, *row[2:]] for row, text in zip(rows, said, strict=True)]
     if not columns:
         heads, rows = heads[:-1], [row[:-1] for row in rows]
-    return _named_table(names, heads, rows, width)
+    return named_table(names, heads, rows, width)
 
 
 def _summary_row(report: Report, columns: int) -> list[str | Text]:
@@ -208,7 +213,7 @@ def _summary_row(report: Report, columns: int) -> list[str | Text]:
         _badge(verdict),
         "" if verdict.fake_probability is None else _coloured(verdict.fake_probability),
         str(sum(track.counted for track in report.tracks)),
-        str(report.stats.faces_scored),
+        str(report.stats.faces_scored + report.stats.faces_reused),
         "" if duration is None else clock(duration),
         strip(report, columns) if drawn else "",
     ]
@@ -278,22 +283,3 @@ def _left_out(count: int) -> Iterator[RenderableType]:
 
 def _indented(inner: RenderableType) -> Padding:
     return Padding(inner, (0, 0, 0, _INDENT), expand=False)
-
-
-def _named_table(
-    names: Sequence[str], heads: Sequence[str], rows: Sequence[Sequence[str | Text]], width: int
-) -> Table:
-    """A table with a column of files, which gets the width that the other columns leave."""
-    cells = [[len(cell) for cell in column] for column in zip(heads, *rows, strict=True)]
-    room = max(12, width - sum(max(column) + _GAP for column in cells))
-    table = _table("file", *heads)
-    for name, row in zip(names, rows, strict=True):
-        table.add_row(Text(shorten(name, room)), *row)
-    return table
-
-
-def _table(*heads: str) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, _GAP - 1, 0, 0))
-    for head in heads:
-        table.add_column(head, justify="right" if head in _NUMERIC else "left", no_wrap=True)
-    return table

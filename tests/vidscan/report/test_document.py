@@ -77,6 +77,7 @@ def test_a_clip_in_full() -> None:
         "slope": 1.1,
         "intercept": -0.2,
         "fitted_on": "held-out people",
+        "spread": 1.0,
     }
     assert document["summary"] == {
         "total": 1,
@@ -98,6 +99,7 @@ def test_a_clip_in_full() -> None:
                 "fake_probability": 0.75,
                 "confidence": 0.75,
                 "reason": "5 of 10 faces look made",
+                "interval": [0.7, 0.79],
             },
             "timeline": [
                 {"time_s": 0.0, "fake_probability": 0.25, "faces": [face | {"fake_probability": 0.25}]},
@@ -111,7 +113,9 @@ def test_a_clip_in_full() -> None:
                 "duration_s": 1.0,
                 "frames_sampled": 2,
                 "faces_scored": 2,
-                "seconds": {"decode": 0.4, "detect": 1.25, "score": 3.0, "total": 3.6},
+                "faces_reused": 0,
+                "batch_slots": 0.0,
+                "seconds": {"decode": 0.4, "detect": 1.25, "wait": 0.0, "score": 3.0, "total": 3.6},
             },
         }
     ]

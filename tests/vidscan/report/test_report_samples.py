@@ -15,6 +15,7 @@ from vidscan.records import (
     Box,
     Calibration,
     ErrorInfo,
+    Interval,
     Label,
     MemberVerdict,
     ModelCard,
@@ -41,6 +42,10 @@ MEMBERS = (
     replace(CARD, name="lite2", sha256="a1" * 32, ensemble_weight=2.0),
     ModelCard("b4", "b4", 380, margin=1.3, sha256="b2" * 32),
 )
+
+
+def around(probability: float) -> Interval:
+    return Interval(max(0.0, probability - 0.05), min(1.0, probability + 0.04))
 
 
 def card_of(reports: Sequence[Report]) -> ModelCard:
@@ -109,7 +114,13 @@ def clip(
     return Report(
         source=Source(path, Path(path), SourceKind.VIDEO),
         status=Status.OK,
-        verdict=Verdict(label, probability, max(probability, 1 - probability), "5 of 10 faces look made"),
+        verdict=Verdict(
+            label,
+            probability,
+            max(probability, 1 - probability),
+            "5 of 10 faces look made",
+            interval=around(probability),
+        ),
         tracks=tuple(tracks),
         timeline=tuple(points),
         segments=segments,
@@ -127,7 +138,9 @@ def still(path: str = "stills/group.jpg", scores: Sequence[float] = (0.04, 0.93)
     return Report(
         source=Source(path, Path(path), SourceKind.IMAGE),
         status=Status.OK,
-        verdict=Verdict(Label.FAKE, max(scores), max(scores), "1 of 2 faces looks made"),
+        verdict=Verdict(
+            Label.FAKE, max(scores), max(scores), "1 of 2 faces looks made", interval=around(max(scores))
+        ),
         tracks=tuple(Track(face.track, 0.0, 0.0, 1, face.fake_probability) for face in faces),
         timeline=(TimelinePoint(0.0, max(scores), faces),),
         segments=(),
@@ -167,7 +180,15 @@ _points = st.builds(
     st.lists(_faces, min_size=1, max_size=3, unique_by=lambda f: f.track).map(tuple),
 )
 _verdicts = st.one_of(
-    st.builds(Verdict, st.sampled_from([Label.FAKE, Label.REAL, Label.UNCERTAIN]), _chances, _chances, _text),
+    st.builds(
+        Verdict,
+        st.sampled_from([Label.FAKE, Label.REAL, Label.UNCERTAIN]),
+        _chances,
+        _chances,
+        _text,
+        st.just(()),
+        st.builds(Interval, _chances, _chances),
+    ),
     st.builds(Verdict, st.just(Label.NO_FACE), st.none(), st.none(), _text),
 )
 _analysed = st.builds(

@@ -44,7 +44,7 @@ def coloured(draw: Callable[..., None], what: Report | Sequence[Report]) -> str:
 def test_a_clip_as_a_person_sees_it() -> None:
     assert [line.rstrip() for line in shown(print_report, clip()).splitlines()] == [
         "clips/interview.mp4",
-        "   FAKE   P(fake) 0.98  very sure (98%)",
+        "   FAKE   P(fake) 0.98 (0.93 to >0.99)  very sure (98%)",
         "  5 of 10 faces look made",
         "",
         "  ▁▁▁▁▁▁▁▁▂▂▂▂▅▅▅▅████████████▅▅▅▅····▁▁▁▁",
@@ -151,7 +151,9 @@ def test_an_uncalibrated_score_is_not_called_sure() -> None:
 def test_the_verdict_s_colours_end_with_its_badge() -> None:
     line = coloured(print_report, clip()).splitlines()[1]
     assert re.fullmatch(
-        r"  \x1b\[1;37;48;2;201;60;55m FAKE \x1b\[0m\x1b\[1m  P\(fake\) 0.98\x1b\[0m  very sure \(98%\)", line
+        r"  \x1b\[1;37;48;2;201;60;55m FAKE \x1b\[0m\x1b\[1m  P\(fake\) 0.98\x1b\[0m"
+        r"\x1b\[2m \(0.93 to >0.99\)\x1b\[0m  very sure \(98%\)",
+        line,
     )
 
 
@@ -224,10 +226,24 @@ def test_files_of_different_roots_keep_their_paths() -> None:
 
 def test_timings_by_file_and_together() -> None:
     lines = [line.split() for line in shown(print_timings, [clip("a.mp4"), no_face("b.mp4")]).splitlines()]
-    assert lines[0] == ["file", "decode", "detect", "score", "total"]
-    assert lines[2] == ["a.mp4", "0.40", "1.25", "3.00", "3.60"]
-    assert lines[4] == ["together", "0.60", "1.55", "3.00", "4.00"]
+    assert lines[0] == ["file", "decode", "detect", "wait", "score", "total"]
+    assert lines[2] == ["a.mp4", "0.40", "1.25", "0.00", "3.00", "3.60"]
+    assert lines[4] == ["together", "0.60", "1.55", "0.00", "3.00", "4.00"]
     assert "together" not in shown(print_timings, [clip()])
+
+
+def test_timings_tell_how_full_the_batches_were() -> None:
+    report = clip()
+    faces = report.stats.faces_scored
+    padded = replace(report, stats=replace(report.stats, batch_slots=faces * 1.25))
+    assert "Batch slots filled: 80%" in shown(print_timings, [padded])
+    assert "slots" not in shown(print_timings, [no_face()])
+
+
+def test_faces_that_kept_their_score_are_counted_apart() -> None:
+    report = clip()
+    text = shown(print_report, replace(report, stats=replace(report.stats, faces_reused=7)))
+    assert "7 more by the score of one before" in text
 
 
 def test_nothing_scanned_is_said_without_a_fault() -> None:

@@ -1,0 +1,94 @@
+"""How ffmpeg is asked for the frames of a clip that shall be looked at. Nothing is run here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+_EDGE = 0.001
+"""Share of a period by which a frame may come too early for it: one that sits on the edge, such as
+0.5 s stored as 0.49999, belongs to the period that begins there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Which frames of a clip one run of ffmpeg gives.
+
+    Of those from ``start_s`` on, the first in each period of ``1/fps`` seconds by the stream's own clock
+    (every frame where ``fps`` is None), so nothing drifts and a variable frame rate needs no care.
+    ``keyframes``: only keyframes are decoded, the others passed over unread. ``most``: no more frames
+    than this. ``threads``: the decoder's; None leaves the number to ffmpeg.
+    """
+
+    start_s: float = 0.0
+    fps: float | None = None
+    keyframes: bool = False
+    most: int | None = None
+    threads: int | None = None
+
+    def expected_time(self, number: int) -> float:
+        """About where the frame of this number, from 0, lies: for a stream that has no clock."""
+        return self.start_s + (number / self.fps if self.fps else 0.0)
+
+
+def evenly(duration_s: float, count: int) -> list[Look]:
+    """One look at the first frame in each of ``count`` equal parts of a clip, reached by seeking."""
+    part = duration_s / count
+    # One thread: a decoder with more of them decodes as many frames more than are needed.
+    return [Look(start_s=max(0.0, (number - _EDGE) * part), most=1, threads=1) for number in range(count)]
+
+
+def sampling_command(
+    program: str,
+    look: Look,
+    *,
+    source: Sequence[str],
+    passthrough: Mapping[str, str],
+    hardware: str | None = None,
+) -> list[str]:
+    """The command that writes one PPM a frame of ``look`` to standard output, its time to standard error.
+
+    ``select`` comes first in the chain: frames that are not wanted are never converted to RGB.
+
+    Args:
+        program: ffmpeg.
+        look: which frames.
+        source: the arguments that name the clip, up to and with ``-i NAME``.
+        passthrough: the option that keeps the frames' own times.
+        hardware: the way of decoding in hardware, where one shall be used. ffmpeg decodes in software
+            what the hardware cannot.
+    """
+    import ffmpeg
+
+    before: dict[str, str | int] = {}
+    if look.start_s > 0:
+        before["ss"] = f"{look.start_s:.6f}"
+    if look.keyframes:
+        before["skip_frame"] = "nokey"
+    if look.threads is not None:
+        before["threads"] = look.threads
+    if hardware is not None:
+        before["hwaccel"] = hardware
+    # ffmpeg-python cannot take a name that is no UTF-8: it is put in afterwards. V: no cover pictures.
+    stream = ffmpeg.input("INPUT", **before)["V"]
+    if look.fps is not None:
+        period = f"floor(t*{look.fps!r}+{_EDGE})"
+        previous = f"floor(prev_selected_t*{look.fps!r}+{_EDGE})"
+        stream = stream.filter("select", f"isnan(prev_selected_t)+gt({period},{previous})")
+    limit = {} if look.most is None else {"frames:v": look.most}
+    stream = (
+        stream.filter("showinfo", checksum=0)
+        .output(
+            "pipe:1",
+            format="image2pipe",
+            vcodec="ppm",
+            pix_fmt="rgb24",
+            map_metadata="-1",
+            **passthrough,
+            **limit,
+        )
+        .global_args("-hide_banner", "-nostdin", "-nostats", "-loglevel", "info")
+    )
+    compiled = [str(part) for part in stream.compile(cmd=program)]
+    place = compiled.index("INPUT")
+    return [*compiled[: place - 1], *source, *compiled[place + 1 :]]

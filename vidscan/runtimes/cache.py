@@ -1,0 +1,163 @@
+"""The user's cache of converted networks: where it lies, whether it can be trusted, and what is in it.
+
+An entry is a folder named by what it was made from, with the converted file and a manifest that holds
+the file's SHA-256. It appears whole, by one rename, so that processes which start at once can't mix
+their halves. What is read from it will be run: a folder that others can write to is not read at all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+NETWORK, MANIFEST = "network.onnx", "manifest.json"
+_MAX_MANIFEST_BYTES = 64 << 10
+_WRITABLE_BY_OTHERS = 0o022
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What an entry holds: made from which checkpoint, by what, and how far from Keras (0-1)."""
+
+    checkpoint_sha256: str
+    converter: str
+    sha256: str
+    max_difference: float
+
+
+class UntrustedFolderError(OSError):
+    """The cache folder cannot be used; the message says why, without its name."""
+
+
+def cache_folder() -> Path:
+    """``VIDSCAN_CACHE``, or ``vidscan`` in the place that the system has for caches."""
+    if own := os.environ.get("VIDSCAN_CACHE"):
+        return Path(own).expanduser().absolute()
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "vidscan"
+    xdg = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    # The XDG specification has relative paths ignored.
+    return (xdg if xdg.is_absolute() else Path.home() / ".cache") / "vidscan"
+
+
+def trusted_folder() -> Path:
+    """The cache folder, made if it is missing.
+
+    Raises:
+        UntrustedFolderError: it belongs to somebody else, others can write to it, or it can't be made.
+    """
+    folder = cache_folder()
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise UntrustedFolderError(f"cannot be made ({error.strerror})") from error
+    if (objection := objection_to(folder)) is not None:
+        raise UntrustedFolderError(objection)
+    return folder
+
+
+def objection_to(folder: Path) -> str | None:
+    """Why nothing may be read from ``folder``; None where nothing speaks against it.
+
+    Owner and mode are looked at on POSIX systems alone.
+    """
+    try:
+        status = folder.stat()
+    except OSError as error:
+        return f"cannot be looked at ({error.strerror})"
+    if not folder.is_dir():
+        return "is no folder"
+    if os.name == "posix":
+        if status.st_uid != os.geteuid():
+            return "belongs to another user"
+        if status.st_mode & _WRITABLE_BY_OTHERS:
+            return "can be written to by others"
+    return None if os.access(folder, os.W_OK | os.X_OK) else "is not writable"
+
+
+def read_entry(folder: Path, key: str, checkpoint_sha256: str) -> bytes | None:
+    """The converted file of an entry, read once and checked; None where it is missing or damaged.
+
+    Args:
+        folder: as :func:`trusted_folder` gave it.
+        key: the entry's name.
+        checkpoint_sha256: of the checkpoint at hand.
+    """
+    entry = folder / key
+    if not entry.is_dir() or entry.is_symlink() or objection_to(entry) is not None:
+        return None
+    try:
+        text = (entry / MANIFEST).read_bytes()[:_MAX_MANIFEST_BYTES]
+        manifest = Manifest(**json.loads(text))
+        network = (entry / NETWORK).read_bytes()
+    except (OSError, ValueError, TypeError):
+        return None
+    sound = manifest.checkpoint_sha256 == checkpoint_sha256 and manifest.sha256 == sha256_of_bytes(network)
+    return network if sound else None
+
+
+def write_entry(folder: Path, key: str, network: bytes, manifest: Manifest) -> None:
+    """Puts an entry in its place by one rename; one that another process put there meanwhile is replaced.
+
+    Raises:
+        OSError: the folder is full or not writable.
+    """
+    made = Path(tempfile.mkdtemp(prefix=".partial-", dir=folder))
+    try:
+        (made / NETWORK).write_bytes(network)
+        (made / MANIFEST).write_text(json.dumps(asdict(manifest), indent=2) + "\n", encoding="utf-8")
+        _move_away(folder / key)
+        # Loses where another process was faster: its entry is as good.
+        with suppress(FileExistsError):
+            made.rename(folder / key)
+    except OSError as error:
+        if not (folder / key).is_dir():
+            raise error
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+
+
+def _move_away(entry: Path) -> None:
+    """Removes an entry, of which nobody shall see a part."""
+    if not entry.is_dir() or entry.is_symlink():
+        entry.unlink(missing_ok=True)
+        return
+    grave = Path(tempfile.mkdtemp(prefix=".partial-", dir=entry.parent))
+    with suppress(FileNotFoundError):
+        entry.rename(grave / "old")
+    shutil.rmtree(grave, ignore_errors=True)
+
+
+@contextmanager
+def one_at_a_time(folder: Path, key: str) -> Iterator[None]:
+    """Waits for other processes that are making the same entry; where locks fail, nobody waits."""
+    try:
+        import fcntl
+    except ImportError:  # no POSIX: two processes may then do the same work, which harms nothing
+        yield
+        return
+    descriptor = os.open(folder / f".{key}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        with suppress(OSError):  # some network file systems have no locks
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def size_of(folder: Path) -> int:
+    """Bytes that the cache takes."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def sha256_of_bytes(content: bytes) -> str:
+    """64 lower-case hexadecimal digits."""
+    return hashlib.sha256(content).hexdigest()

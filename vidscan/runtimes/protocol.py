@@ -1,0 +1,38 @@
+"""What a runtime promises, the names by which one is asked for, and the failure of one that cannot be had."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from vidscan.errors import ModelError
+
+Outputs = npt.NDArray[np.float32]
+"""A sigmoid's values, ``float32[n, 1]``: the probability of the class that the card names."""
+
+
+class Runtime(Protocol):
+    """A network ready to compute."""
+
+    @property
+    def name(self) -> str:
+        """As reports and ``--runtime`` have it, such as ``onnx``."""
+        ...
+
+    @property
+    def input_size(self) -> int:
+        """Side of the square crops it takes, in pixels."""
+        ...
+
+    def outputs(self, crops: npt.NDArray[np.uint8]) -> Outputs:
+        """The network's outputs for RGB ``uint8[n, size, size, 3]``, 0-255, with ``n`` of 1 or more.
+
+        Any exception means that the runtime failed.
+        """
+        ...
+
+
+class RuntimeUnavailableError(ModelError):
+    """A runtime cannot be had for this checkpoint or on this machine; another one may be."""

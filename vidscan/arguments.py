@@ -18,13 +18,15 @@ from vidscan.options import (
     VerdictOptions,
 )
 
+EXIT_OK, EXIT_SOME_FAILED, EXIT_USAGE, EXIT_FAKE, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
+
 EXIT_CODES = """\
 exit codes:
   0  everything was analysed
   1  some input failed (the report says which and why)
   2  wrong usage: nothing was analysed
   3  something is FAKE, where --fail-on fake asks for it
-  130  interrupted (what was finished is in the report)
+  130  interrupted (what was finished is in the report); 143 where it was by SIGTERM
 """
 
 
@@ -46,6 +48,7 @@ def build_parser() -> argparse.ArgumentParser:
     folder = _add_command(commands, "dir", "scan all clips and stills in a folder")
     folder.add_argument("folder", type=Path, metavar="FOLDER")
     folder.add_argument("--recursive", action="store_true", help="look into subfolders too")
+    _add_resume_flags(folder)
     _add_scan_flags(folder, video=True)
 
     image = _add_command(commands, "image", "scan stills")
@@ -180,6 +183,17 @@ def _add_evidence_flags(parser: argparse.ArgumentParser, *, video: bool) -> None
             metavar="OUT",
             help="write the clip with boxes and scores to OUT.mp4 (several clips: into the folder OUT)",
         )
+
+
+def _add_resume_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on with a scan that was broken off, by the journal beside its --report",
+    )
+    parser.add_argument(
+        "--retry-failed", action="store_true", help="with --resume, take up again what failed before"
+    )
 
 
 def _add_judgement_flags(parser: argparse.ArgumentParser) -> None:

@@ -10,13 +10,15 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import jsonschema
 import numpy as np
 import pytest
-from toys import ToyDetector, ToyScorer
+from toys import CARD, ToyDetector, ToyScorer
 
 from vidscan import __version__
 from vidscan.cli import main
@@ -30,7 +32,8 @@ SAMPLES = Path(__file__).parents[2] / "samples"
 @pytest.fixture
 def scorer(monkeypatch: pytest.MonkeyPatch) -> ToyScorer:
     """A toy network in place of every checkpoint."""
-    toy = ToyScorer()
+    # With the hash of a file that is not there to be read.
+    toy = ToyScorer(replace(CARD, sha256="70" * 32))
     monkeypatch.setattr("vidscan.api.load_model", lambda path=None, runtime="auto": toy)
     return toy
 
@@ -393,15 +396,17 @@ def test_interrupt_keeps_what_was_finished(detector, bright_clip, tmp_path, monk
     assert checked(report.read_text("utf-8"))["summary"]["total"] == 2
 
 
-def test_interrupt_in_the_middle_of_a_folder(detector, folder, tmp_path, monkeypatch, capsys):
-    """A real signal while a clip without a face is read; the clip before it was finished."""
+def test_second_interrupt_in_the_middle_of_a_folder(detector, folder, tmp_path, monkeypatch, capsys):
+    """Real signals while a clip without a face is read; the clip before it was finished."""
     monkeypatch.setattr("vidscan.batching.IDLE_S", 0.05)
     report, reported = tmp_path / "out.json", threading.Event()
 
     def interrupt(image: np.ndarray) -> bool:
         if detector.pictures == 6:  # the first clip has four
-            assert reported.wait(20)
-            os.kill(os.getpid(), signal.SIGINT)
+            assert reported.wait(60)
+            for _ in range(2):
+                os.kill(os.getpid(), signal.SIGINT)
+                time.sleep(0.2)
         return False
 
     detector._breaks = interrupt

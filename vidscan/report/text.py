@@ -47,6 +47,8 @@ def print_report(console: Console, report: Report) -> None:
 
 def print_summary(console: Console, reports: Sequence[Report]) -> None:
     """Print many sources as a table, the most suspicious first; then why sources failed, and the counts."""
+    if console.quiet:  # which would draw it all the same, seconds for a large folder
+        return
     reports = most_suspicious_first(reports)
     folder, names = _names(reports)
     parts: list[RenderableType] = [Text(shorten(folder, console.width), "bold")] if folder else []

@@ -316,3 +316,8 @@ def test_a_terminal_without_unicode_is_served() -> None:
     print_summary(console, [clip("日本.mp4"), failed()])
     assert raw.getvalue().isascii()
     assert b"@" in raw.getvalue()
+
+
+def test_a_table_that_nobody_sees_is_not_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vidscan.report.text._summary_table", lambda *_: pytest.fail("it was drawn"))
+    print_summary(Console(file=io.StringIO(), quiet=True), [clip(), failed()])

@@ -111,11 +111,11 @@ def test_program_does_not_know_its_tests():
         (
             "vidscan.child_process",
             {
+                "vidscan.engines.isolated",
                 "vidscan.ffmpeg",
                 "vidscan.ffmpeg_encode",
                 "vidscan.ffmpeg_output",
                 "vidscan.ffmpeg_program",
-                "vidscan.engines.isolated",
             },
         ),
         ("onnxruntime", {"vidscan.runtimes.onnx_runtime", "vidscan.runtimes.quantisation"}),
@@ -123,7 +123,10 @@ def test_program_does_not_know_its_tests():
         ("tf2onnx", {"vidscan.runtimes.converter"}),
         ("ffmpeg", {"vidscan.ffmpeg_command", "vidscan.ffmpeg_encode"}),
         ("imageio_ffmpeg", {"vidscan.ffmpeg_program"}),
-        ("subprocess", {"vidscan.child_process", "vidscan.runtimes.conversion"}),
+        (
+            "subprocess",
+            {"vidscan.child_process", "vidscan.ffmpeg_redraw", "vidscan.runtimes.conversion"},
+        ),
         ("ray", {"vidscan.engines.ray_engine"}),
         ("argparse", {"vidscan.arguments", "vidscan.cli"}),
     ],

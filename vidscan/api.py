@@ -12,6 +12,7 @@ from vidscan.errors import UsageError
 from vidscan.options import (
     BatchingOptions,
     DetectionOptions,
+    EvidenceOptions,
     ModelOptions,
     SamplingOptions,
     ScanOptions,
@@ -91,6 +92,8 @@ def scan(
     reuse: bool = False,
     fake_threshold: float | None = None,
     real_threshold: float | None = None,
+    evidence: bool = False,
+    explain: bool = False,
     isolate: bool = False,
 ) -> Report:
     """Analyses one clip or still.
@@ -108,6 +111,8 @@ def scan(
         reuse: a face that looks as it did a moment ago in the same place keeps its score, as in still shots.
         fake_threshold: calibrated P(fake) from which a clip is FAKE; None takes the card's.
         real_threshold: calibrated P(fake) up to which a clip is REAL; None takes the card's.
+        evidence: keep each track's most and least suspicious crops in ``report.evidence``.
+        explain: keep them, and draw Grad-CAM heat maps of the most suspicious ones.
         isolate: work in a process of its own, so that a crash or a hang costs the file it is at alone.
 
     Returns:
@@ -117,7 +122,7 @@ def scan(
     Raises:
         SourceError: there is no such file.
         UsageError: an option cannot work.
-        ModelError: there is no checkpoint, or it is refused.
+        ModelError: there is no checkpoint, or it is refused, or no heat maps can be drawn of it.
     """
     (report,) = scan_many(
         [path],
@@ -131,6 +136,8 @@ def scan(
         reuse=reuse,
         fake_threshold=fake_threshold,
         real_threshold=real_threshold,
+        evidence=evidence,
+        explain=explain,
         isolate=isolate,
     )
     return report
@@ -149,6 +156,8 @@ def scan_many(
     reuse: bool = False,
     fake_threshold: float | None = None,
     real_threshold: float | None = None,
+    evidence: bool = False,
+    explain: bool = False,
     isolate: bool = False,
 ) -> Iterator[Report]:
     """Analyses clips and stills in one stream and yields each report as it is finished.
@@ -158,6 +167,8 @@ def scan_many(
     from vidscan.engines import isolated, local
 
     given = _listed(model)
+    sources = from_paths(Path(path) for path in paths)
+    shown = EvidenceOptions(kept=evidence or explain, explained=explain)
     options = ScanOptions(
         sampling=SamplingOptions(fps, frames, keyframes, hwaccel),
         detection=DetectionOptions(),
@@ -166,8 +177,8 @@ def scan_many(
             tuple(Path(each) for each in given if isinstance(each, str | os.PathLike)), runtime
         ),
         verdict=VerdictOptions(fake_threshold, real_threshold),
+        evidence=shown.shared_by(len(sources)),
     )
-    sources = from_paths(Path(path) for path in paths)
     models = load_models(model, runtime=runtime)
     scan_sources = isolated.scan_sources if isolate else local.scan_sources
     yield from scan_sources(sources, with_runtimes(options, models), models=models)

@@ -11,11 +11,14 @@ from vidscan.options import (
     RUNTIMES,
     BatchingOptions,
     DetectionOptions,
+    EvidenceOptions,
     ModelOptions,
     SamplingOptions,
     ScanOptions,
     VerdictOptions,
 )
+
+EXIT_OK, EXIT_SOME_FAILED, EXIT_USAGE, EXIT_FAKE, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
 
 EXIT_CODES = """\
 exit codes:
@@ -23,7 +26,7 @@ exit codes:
   1  some input failed (the report says which and why)
   2  wrong usage: nothing was analysed
   3  something is FAKE, where --fail-on fake asks for it
-  130  interrupted (what was finished is in the report)
+  130  interrupted (what was finished is in the report); 143 where it was by SIGTERM
 """
 
 
@@ -45,6 +48,7 @@ def build_parser() -> argparse.ArgumentParser:
     folder = _add_command(commands, "dir", "scan all clips and stills in a folder")
     folder.add_argument("folder", type=Path, metavar="FOLDER")
     folder.add_argument("--recursive", action="store_true", help="look into subfolders too")
+    _add_resume_flags(folder)
     _add_scan_flags(folder, video=True)
 
     image = _add_command(commands, "image", "scan stills")
@@ -99,6 +103,7 @@ def _add_scan_flags(parser: argparse.ArgumentParser, *, video: bool) -> None:
         _add_sampling_flags(parser)
     _add_model_flags(parser)
     _add_output_flags(parser)
+    _add_evidence_flags(parser, video=video)
     _add_judgement_flags(parser)
     parser.add_argument(
         "--isolate",
@@ -164,6 +169,33 @@ def _add_output_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--fail-on", choices=["fake"], help="exit with 3 when something is FAKE")
 
 
+def _add_evidence_flags(parser: argparse.ArgumentParser, *, video: bool) -> None:
+    parser.add_argument(
+        "--explain", action="store_true", help="heat maps of the most suspicious faces, in an HTML report"
+    )
+    parser.add_argument(
+        "--explain-dir", type=Path, metavar="DIR", help="write those heat maps into DIR as PNG files"
+    )
+    if video:
+        parser.add_argument(
+            "--annotate",
+            type=Path,
+            metavar="OUT",
+            help="write the clip with boxes and scores to OUT.mp4 (several clips: into the folder OUT)",
+        )
+
+
+def _add_resume_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on with a scan that was broken off, by the journal beside its --report",
+    )
+    parser.add_argument(
+        "--retry-failed", action="store_true", help="with --resume, take up again what failed before"
+    )
+
+
 def _add_judgement_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--min-confidence", type=float, default=0.5, metavar="P", help="least sure detection taken (0.5)"
@@ -195,8 +227,15 @@ def scan_options(flags: argparse.Namespace) -> ScanOptions:
         batching=BatchingOptions(flags.batch_size, reuse=flags.reuse),
         model=ModelOptions(tuple(flags.model), flags.runtime),
         verdict=VerdictOptions(flags.fake_threshold, flags.real_threshold),
+        evidence=_evidence_options(flags),
     )
 
 
 def _sampling_options(flags: argparse.Namespace) -> SamplingOptions:
     return SamplingOptions(flags.fps, flags.frames, flags.keyframes, flags.hwaccel)
+
+
+def _evidence_options(flags: argparse.Namespace) -> EvidenceOptions:
+    explained = flags.explain or flags.explain_dir is not None
+    shown = flags.report is not None and flags.report.lower().endswith(".html")
+    return EvidenceOptions(kept=explained or shown, explained=explained)

@@ -30,6 +30,8 @@ LOGIT_LIMIT = 16.0
 """Logits are clipped to +-16: beyond it a float32 sigmoid cannot be told from 0 or 1."""
 
 _MAX_CARD_BYTES = 1 << 20
+_MAX_DEPTH = 16
+_NAME_SHOWN = 80
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -94,6 +96,8 @@ def replacing(path: Path) -> Iterator[Path]:
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
     try:
         yield temporary
+        with temporary.open("rb") as written:
+            os.fsync(written.fileno())
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -238,6 +242,8 @@ def _card_from_json(document: Mapping[str, Any]) -> ModelCard:
     for name in ("split", "metrics"):
         if not isinstance(document.get(name, {}), dict):
             raise _FieldError(f'"{name}" must be an object')
+        if _nested_deeper_than(_MAX_DEPTH, document.get(name, {})):
+            raise _FieldError(f'"{name}" is nested more than {_MAX_DEPTH} deep')
     size = document["input_size"]
     if isinstance(size, bool) or not isinstance(size, int) or not 32 <= size <= 4096:
         raise _FieldError('"input_size" must be a whole number of pixels from 32 to 4096')
@@ -256,6 +262,19 @@ def _card_from_json(document: Mapping[str, Any]) -> ModelCard:
     if card.real_threshold > card.fake_threshold:
         raise _FieldError('"real_threshold" must not lie above "fake_threshold"')
     return card
+
+
+def _nested_deeper_than(levels: int, tree: Any) -> bool:
+    """Reports hold the whole card, and what writes them calls itself for each level."""
+    nodes = [tree]
+    for _ in range(levels):
+        nodes = [
+            child
+            for node in nodes
+            if isinstance(node, (dict, list))
+            for child in (node.values() if isinstance(node, dict) else node)
+        ]
+    return any(isinstance(node, (dict, list)) for node in nodes)
 
 
 def _calibration_from_json(document: Any) -> Calibration | None:
@@ -277,7 +296,7 @@ def _check_names(document: Mapping[str, Any], record: Any, where: str) -> None:
     known = {field.name: field for field in fields(record)}
     unknown = sorted(set(document) - set(known))
     if unknown:
-        raise _FieldError(f'"{where}{unknown[0]}" is not a field of a card')
+        raise _FieldError(f'"{where}{unknown[0][:_NAME_SHOWN]}" is not a field of a card')
     for name, field in known.items():
         if name not in document and field.default is MISSING and field.default_factory is MISSING:
             raise _FieldError(f'"{where}{name}" is missing')
@@ -288,5 +307,6 @@ def _check_number(document: Mapping[str, Any], name: str, low: float, high: floa
         return
     value = document[name]
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not number or not math.isfinite(value) or not low <= value <= high:
+    # Compared before anything else: a whole number may be too long to become a float. NaN fails here too.
+    if not number or not low <= value <= high:
         raise _FieldError(f'"{where}{name}" must be a number from {low:g} to {high:g}')

@@ -1,4 +1,4 @@
-"""Looks into a ``.keras`` file before Keras does, and at a network before anything runs it.
+"""Looks into a ``.keras`` file before Keras does.
 
 A ``.keras`` file is a zip archive of ``metadata.json``, ``config.json`` (the layers) and
 ``model.weights.h5``. Files come from strangers: the configuration may ask Keras to build objects that
@@ -9,14 +9,15 @@ refusal is one line that says why and what to do.
 from __future__ import annotations
 
 import json
+import stat
 import zipfile
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import numpy as np
-
 from vidscan.errors import ModelError
+from vidscan.weights_guard import inspect_weights
 
 CONFIG = "config.json"
 WEIGHTS = "model.weights.h5"
@@ -29,6 +30,9 @@ _MAX_TOTAL_BYTES = 4 << 30
 # Keras stores its members uncompressed; recompressed by hand, weights shrink by a tenth.
 _MAX_EXPANSION = 50
 _EXPANSION_FLOOR_BYTES = 64 << 20
+_LOCAL_HEADER_BYTES = 30
+_ENCRYPTED = 0x1
+_TEXT_SHOWN = 80
 
 _MODULES = (
     "keras",
@@ -53,7 +57,7 @@ _REFUSED_CLASSES = {
         "runs code that Keras did not write; rebuild the network from standard layers, and save again",
     ),
     **dict.fromkeys(
-        ("StringLookup", "IntegerLookup", "TextVectorization", "FeatureSpace"),
+        ("StringLookup", "IntegerLookup", "IndexLookup", "TextVectorization", "FeatureSpace"),
         "reads other files; a network that looks at faces has no use for it",
     ),
 }
@@ -71,11 +75,12 @@ _FOREIGN_FORMATS = (
 )
 
 
-def inspect_archive(path: Path) -> dict[str, Any]:
-    """Checks the file at ``path`` without unpacking it, and returns its configuration.
+def inspect_archive(path: Path) -> tuple[dict[str, Any], int]:
+    """Checks the file at ``path`` without letting Keras at it.
 
     Returns:
-        The parsed ``config.json``, in which every object named is one of Keras's own.
+        The parsed ``config.json``, in which every object named is one of Keras's own, and how many numbers
+        the weights file holds.
 
     Raises:
         ModelError: the file is missing, incomplete, no ``.keras`` file, or asks for too much.
@@ -89,46 +94,28 @@ def inspect_archive(path: Path) -> dict[str, Any]:
             with archive.open(WEIGHTS) as weights:
                 if weights.read(8) != _FOREIGN_FORMATS[0][0]:
                     raise ModelError(f"{path}: its {WEIGHTS} is damaged; {_FETCH_AGAIN}")
+            count = inspect_weights(path, archive, WEIGHTS)
     except (zipfile.BadZipFile, EOFError, OSError, NotImplementedError, RuntimeError) as error:
         raise ModelError(f"{path}: the archive is damaged ({error}); {_FETCH_AGAIN}") from error
-    version = str(metadata.get("keras_version", ""))
+    version = cut_short(str(metadata.get("keras_version", "")))
     if version.startswith(("1.", "2.")):
         raise ModelError(
             f"{path}: was written by Keras {version}, whose files Keras 3 cannot read; load it there, "
             "save it as .h5, load that with Keras 3, and save it as .keras"
         )
     _check_objects(path, config)
-    return config
-
-
-def check_network(path: Path, network: Any) -> int:
-    """Checks what was built: one square RGB input, one sigmoid output, finite weights.
-
-    Returns:
-        The side of its input in pixels.
-
-    Raises:
-        ModelError: the network is of another shape, or its weights hold NaN or infinity.
-    """
-    size = _input_side(path, [tuple(tensor.shape) for tensor in network.inputs or ()])
-    _check_output(path, [tuple(tensor.shape) for tensor in network.outputs or ()], network.layers[-1])
-    for variable in network.weights:
-        # Under the torch and JAX backends a variable is no numpy array until it is asked for one.
-        if not np.all(np.isfinite(np.asarray(variable.numpy(), dtype=np.float32))):
-            raise ModelError(
-                f"{path}: the weights {variable.path} hold NaN or infinity, so the training broke down; "
-                "use an earlier checkpoint"
-            )
-    return size
+    return config, count
 
 
 _FETCH_AGAIN = "it is incomplete or was altered: fetch or copy it again"
 
 
 def _check_file(path: Path) -> None:
-    if path.is_dir():
-        raise ModelError(f"{path}: is a folder; name the .keras file in it")
     try:
+        if path.is_dir():
+            raise ModelError(f"{path}: is a folder; name the .keras file in it")
+        if path.exists() and not path.is_file():
+            raise ModelError(f"{path}: is no ordinary file; copy what it gives into one")
         with path.open("rb") as file:
             start = file.read(32)
         size = path.stat().st_size
@@ -157,18 +144,47 @@ def _check_members(path: Path, archive: zipfile.ZipFile) -> None:
         parts = PurePosixPath(member.filename.replace("\\", "/")).parts
         if ".." in parts or member.filename.startswith(("/", "\\")) or ":" in member.filename:
             raise ModelError(
-                f"{path}: {member.filename!r} in it points out of the archive; refused as unsafe"
+                f"{path}: {cut_short(member.filename)!r} in it points out of the archive; refused as unsafe"
             )
     if CONFIG not in names or WEIGHTS not in names:
         missing = CONFIG if CONFIG not in names else WEIGHTS
         raise ModelError(
             f"{path}: has no {missing}, so Keras 3 did not write it; save it with network.save()"
         )
+    _check_places(path, members)
     total = sum(member.file_size for member in members)
     stored = sum(member.compress_size for member in members)
     expands = total > _EXPANSION_FLOOR_BYTES and total > _MAX_EXPANSION * stored
     if total > _MAX_TOTAL_BYTES or expands or archive.getinfo(CONFIG).file_size > _MAX_CONFIG_BYTES:
         raise ModelError(f"{path}: would unpack to {total >> 20:,} MiB; refused as unsafe")
+    _check_names(path, members)
+
+
+def _check_places(path: Path, members: list[zipfile.ZipInfo]) -> None:
+    """Refuses members that are no plain files, are none of Keras's, or share their bytes with others."""
+    for member in members:
+        kind = stat.S_IFMT(member.external_attr >> 16)
+        if kind not in (0, stat.S_IFREG, stat.S_IFDIR) or member.flag_bits & _ENCRYPTED:
+            raise ModelError(
+                f"{path}: {cut_short(member.filename)!r} in it is a link or locked; refused as unsafe"
+            )
+    ordered = sorted(members, key=lambda member: member.header_offset)
+    for member, following in pairwise(ordered):
+        least = member.header_offset + _LOCAL_HEADER_BYTES + len(member.filename) + member.compress_size
+        if least > following.header_offset:
+            raise ModelError(
+                f"{path}: {cut_short(member.filename)!r} in it overlaps another file; refused as unsafe"
+            )
+
+
+def _check_names(path: Path, members: list[zipfile.ZipInfo]) -> None:
+    """No network of standard layers has anything else: what is there was put there by somebody else."""
+    for member in members:
+        if not member.is_dir() and member.filename not in (CONFIG, WEIGHTS, METADATA):
+            raise ModelError(
+                f"{path}: holds {cut_short(member.filename)!r}, which a network that looks at faces has no "
+                "use for; refused as unsafe: save the network again without it"
+            )
 
 
 def _read_json(path: Path, archive: zipfile.ZipFile, name: str) -> dict[str, Any]:
@@ -196,13 +212,33 @@ def _check_objects(path: Path, config: dict[str, Any]) -> None:
         if class_name in _REFUSED_CLASSES or class_name == "__lambda__":
             reason = _REFUSED_CLASSES.get(class_name, _REFUSED_CLASSES["Lambda"])
             shown = "Lambda" if class_name == "__lambda__" else class_name
-            raise ModelError(f"{path}: its layer {_layer_name(node)!r} is a {shown}, which {reason}")
+            raise ModelError(
+                f"{path}: its layer {cut_short(_layer_name(node))!r} is a {shown}, which {reason}"
+            )
         if not _is_keras_class(class_name, module, node):
             shown = str(node.get("config")) if class_name == "function" else class_name
+            origin = str(node.get("registered_name") or module)
             raise ModelError(
-                f"{path}: it needs {shown!r} ({node.get('registered_name') or module}), which is no part of "
+                f"{path}: it needs {cut_short(shown)!r} ({cut_short(origin)}), which is no part of "
                 "Keras; rebuild the network from standard layers, and save again"
             )
+        _check_calls(path, node)
+
+
+def _check_calls(path: Path, node: dict[str, Any]) -> None:
+    """A layer called on constants is run while the network is built, with sizes of the file's choosing."""
+    calls = node.get("inbound_nodes")
+    for call in calls if isinstance(calls, list) else ():
+        if not any(each["class_name"] == "__keras_tensor__" for each in _objects(call)):
+            raise ModelError(
+                f"{path}: its layer {cut_short(_layer_name(node))!r} is called on no output of another; "
+                "refused as unsafe: rebuild the network, and save again"
+            )
+
+
+def cut_short(text: str) -> str:
+    """A stranger's text, short enough for a message of one line."""
+    return text if len(text) <= _TEXT_SHOWN else text[: _TEXT_SHOWN - 1] + "…"
 
 
 def _objects(tree: Any) -> Iterator[dict[str, Any]]:
@@ -234,33 +270,3 @@ def _is_keras_class(class_name: str, module: Any, node: dict[str, Any]) -> bool:
 def _layer_name(node: dict[str, Any]) -> str:
     config = node.get("config")
     return str(config.get("name", "")) if isinstance(config, dict) else ""
-
-
-def _input_side(path: Path, inputs: list[tuple[int | None, ...]]) -> int:
-    shape = inputs[0] if len(inputs) == 1 else ()
-    if len(shape) == 4 and shape[0] is None and shape[3] == 3 and shape[1] == shape[2] and shape[1]:
-        return shape[1]
-    raise ModelError(
-        f"{path}: takes {_shown(inputs)} where [None, size, size, 3] is due (square RGB crops of one fixed "
-        "size, any number of them, channels last); rebuild it with such an input"
-    )
-
-
-def _check_output(path: Path, outputs: list[tuple[int | None, ...]], last: Any) -> None:
-    if len(outputs) != 1 or outputs[0] != (None, 1):
-        hint = "rebuild it with one sigmoid output"
-        if len(outputs) == 1 and outputs[0] == (None, 2):
-            hint = "it looks like a softmax over two classes: replace that by Dense(1, activation='sigmoid')"
-        raise ModelError(
-            f"{path}: puts out {_shown(outputs)} where [None, 1], one probability, is due; {hint}"
-        )
-    activation = getattr(getattr(last, "activation", None), "__name__", "sigmoid")
-    if activation not in ("sigmoid", "hard_sigmoid"):
-        raise ModelError(
-            f"{path}: ends in {activation!r} and not in a sigmoid, so its output is no probability; "
-            "give its last layer activation='sigmoid', and save again"
-        )
-
-
-def _shown(shapes: list[tuple[int | None, ...]]) -> str:
-    return " and ".join(str(list(shape)) for shape in shapes) or "nothing"

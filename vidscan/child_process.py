@@ -48,7 +48,8 @@ class _Guardian:
     """Ends the registered process groups as soon as this process is gone, however it went."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        # Reentrant: the handler of a signal may end all children while this thread adds one.
+        self._lock = threading.RLock()
         self._groups: set[int] = set()
         self._process: subprocess.Popen[bytes] | None = None
         self._owner = 0
@@ -65,6 +66,11 @@ class _Guardian:
         with self._lock:
             self._groups.discard(group)
             self._say(f"-{group}\n")
+
+    def end_all(self) -> None:
+        with self._lock:
+            for group in tuple(self._groups) if self._owner == os.getpid() else ():
+                _kill_group(group)
 
     def _say(self, line: str) -> None:
         """Tells the guardian; starts one where there is none, or where it was killed."""
@@ -105,6 +111,17 @@ class _Guardian:
 def _write_line(process: subprocess.Popen[bytes], line: str) -> None:
     assert process.stdin is not None
     process.stdin.write(line.encode())
+
+
+def _kill_group(group: int) -> None:
+    # No such group: all of it has ended. No permission is what macOS says of a group of zombies.
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, signal.SIGKILL)
+
+
+def end_all() -> None:
+    """Ends every child of this process at once, so that nobody waits for what may not come."""
+    _GUARD.end_all()
 
 
 _GUARD = _Guardian()
@@ -222,9 +239,7 @@ class Child:
 
     def kill(self) -> None:
         """Ends the child and its whole group at once."""
-        # No such group: all of it has ended. No permission is what macOS says of a group of zombies.
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+        _kill_group(self._process.pid)
 
     def close(self) -> None:
         """Ends the group and frees what it held; may be called twice."""

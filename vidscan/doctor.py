@@ -2,50 +2,118 @@
 
 from __future__ import annotations
 
+import os
 import platform
+import shutil
+import sys
 from collections.abc import Callable
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
 from rich.console import Console
 
-from vidscan import ffmpeg
-from vidscan.errors import VidscanError
+from vidscan import ffmpeg, ffmpeg_redraw
+from vidscan.errors import ModelError, VidscanError
 from vidscan.options import DetectionOptions
+from vidscan.records import ModelCard
+from vidscan.report.legible import Legible, visible
+from vidscan.startup import import_keras, import_tensorflow
+
+Check = tuple[str, Callable[[], str]]
+"""A name, and what finds out: it returns what was found, or raises an error that says what to do."""
+
+_PACKAGES = ("tensorflow", "keras", "mediapipe", "opencv-contrib-python", "numpy", "ffmpeg-python", "rich")
+_NAME_COLUMNS = 16
+_INDENT = "\n" + " " * (_NAME_COLUMNS + 2)
+
+
+def checks(checkpoint: Path | None) -> list[Check]:
+    """What is looked at, in order.
+
+    Args:
+        checkpoint: the model to try; None takes all that ship.
+    """
+    return [
+        ("python", _python),
+        ("packages", _packages),
+        ("ffmpeg", _ffmpeg),
+        ("video output", _video_output),
+        ("face detector", _detector),
+        ("devices", _devices),
+        *_checkpoints(checkpoint),
+        ("runtime", lambda: _runtime(checkpoint)),
+        ("cache", _cache),
+    ]
 
 
 def print_diagnosis(console: Console, checkpoint: Path | None) -> bool:
-    """Prints one line a check; True where all of them passed.
+    """Prints each check with a tick or with what to do; True where all of them passed.
 
     Args:
-        console: where to print.
-        checkpoint: the model to try; None takes the one that ships.
+        console: where to print; where it takes no Unicode, ``ok`` and ``FAILED`` stand for the ticks.
+        checkpoint: the model to try; None takes all that ship.
     """
-    checks: tuple[tuple[str, Callable[[], str]], ...] = (
-        ("python", _python),
-        ("ffmpeg", ffmpeg.find_program),
-        ("face detector", _detector),
-        ("tensorflow", _tensorflow),
-        ("checkpoint", lambda: _checkpoint(checkpoint)),
-        ("runtime", lambda: _runtime(checkpoint)),
-        ("cache", _cache),
-    )
-    sound = True
-    for name, check in checks:
+    plain = console.options.ascii_only
+    failed = 0
+    for name, check in checks(checkpoint):
         try:
-            answer, mark, style = check(), "ok", "green"
+            answer, mark, style = check(), "ok" if plain else "✓", "green"
         except (VidscanError, ImportError, OSError) as error:
-            answer, mark, style, sound = str(error), "FAILED", "bold red", False
-        console.print(f"{name:<14}", end="", markup=False)
-        console.print(f"{mark:<7}", style=style, end="", markup=False)
-        console.print(answer, markup=False, highlight=False, soft_wrap=True)
-    return sound
+            answer, mark, style = visible(str(error)), "FAILED" if plain else "✗", "bold red"
+            failed += 1
+        console.print(f"{name:<{_NAME_COLUMNS}}", end="", markup=False)
+        console.print(f"{mark} ", style=style, end="", markup=False)
+        console.print(Legible(answer), highlight=False, soft_wrap=True)
+    if failed:
+        count = "1 check" if failed == 1 else f"{failed} checks"
+        console.print(f"{count} failed: what to do stands beside each.", style="bold red")
+    else:
+        console.print("All that a scan needs is here.", style="green")
+    return failed == 0
 
 
 def _python() -> str:
+    if not (3, 11) <= sys.version_info < (3, 13):
+        raise VidscanError(
+            f"Python {platform.python_version()}: vidscan needs 3.11 or 3.12; install it under one"
+        )
     system = f"{platform.system()} {platform.machine()}"
     return f"{platform.python_version()} on {system}, vidscan {version('vidscan')}"
+
+
+def _packages() -> str:
+    missing, found = [], []
+    for name in _PACKAGES:
+        try:
+            found.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            missing.append(name)
+    if missing:
+        raise VidscanError(f"{', '.join(missing)}: missing; install vidscan again (pip install .)")
+    return ", ".join(found)
+
+
+def _ffmpeg() -> str:
+    program = ffmpeg.find_program()
+    lines = ffmpeg_redraw.ask(program, "-version").splitlines()
+    words = lines[0].split() if lines else []
+    if words[:2] != ["ffmpeg", "version"] or len(words) < 3:
+        raise VidscanError(f"{program} is no ffmpeg: set VIDSCAN_FFMPEG to one, or unset it")
+    if os.environ.get("VIDSCAN_FFMPEG"):
+        origin = "named by VIDSCAN_FFMPEG"
+    elif shutil.which("ffmpeg") == program:
+        origin = "found on PATH"
+    else:
+        origin = "the one that came with vidscan"
+    return f"{visible(words[2])}, {origin}: {visible(program)}"
+
+
+def _video_output() -> str:
+    codec = ffmpeg_redraw.best_codec(ffmpeg.find_program())
+    if codec.plays:
+        return f"{codec.name} ({codec.encoder}) for --annotate"
+    return f"{codec.name} for --annotate, which few browsers play: an ffmpeg with libx264 would give H.264"
 
 
 def _detector() -> str:
@@ -55,17 +123,30 @@ def _detector() -> str:
         found = detector.detect(np.zeros((64, 64, 3), np.uint8))
     if found:
         raise VidscanError("finds a face in a black picture: reinstall mediapipe")
-    return f"mediapipe {version('mediapipe')}"
+    return f"mediapipe {version('mediapipe')} with its full-range and short-range model"
 
 
-def _tensorflow() -> str:
-    from vidscan.startup import import_keras, import_tensorflow
+def _devices() -> str:
+    tf, keras = import_tensorflow(), import_keras()
+    gpus = [
+        device.name.removeprefix("/physical_device:") for device in tf.config.list_physical_devices("GPU")
+    ]
+    return (
+        f"{os.cpu_count()} CPU cores, {', '.join(gpus) or 'no GPU'}; keras runs on {keras.backend.backend()}"
+    )
 
-    keras = import_keras()
-    tf = import_tensorflow()
 
-    gpus = len(tf.config.list_physical_devices("GPU"))
-    return f"tensorflow {tf.__version__}, keras {keras.__version__}, {gpus} GPU" + ("" if gpus == 1 else "s")
+def _checkpoints(path: Path | None) -> list[Check]:
+    """A check for the one named, or for each that lies where the default one does."""
+    from vidscan.model import default_checkpoint
+
+    if path is not None:
+        return [("checkpoint", lambda: _checkpoint(path))]
+    try:
+        shipped = sorted(default_checkpoint().parent.glob("*.keras"))
+    except ModelError:  # the check says so
+        return [("checkpoint", lambda: _checkpoint(None))]
+    return [("checkpoint", lambda each=each: _checkpoint(each)) for each in shipped]  # type: ignore[misc]
 
 
 def _checkpoint(path: Path | None) -> str:
@@ -74,8 +155,14 @@ def _checkpoint(path: Path | None) -> str:
     model = load_model(path)
     size = model.card.input_size
     model.score(np.zeros((1, size, size, 3), np.uint8))
-    calibrated = "calibrated" if model.card.calibration is not None else "uncalibrated"
-    return f"{model.card.name} ({model.card.backbone}, {size} px, {calibrated}): {model.path}"
+    return _INDENT.join((f"{visible(model.card.name)}: {visible(str(model.path))}", *_card_lines(model.card)))
+
+
+def _card_lines(card: ModelCard) -> list[str]:
+    calibrated = "calibrated" if card.calibration is not None else "uncalibrated: its scores only rank"
+    judged = f"FAKE from {card.fake_threshold:.2f}, REAL up to {card.real_threshold:.2f}"
+    terms = visible(card.terms).split(". ")[0].split(", as ")[0].rstrip(".")
+    return [f"{visible(card.backbone)}, {card.input_size} px, {calibrated}", judged, f"terms: {terms}"]
 
 
 def _runtime(path: Path | None) -> str:

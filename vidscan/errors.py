@@ -12,6 +12,7 @@
     ├── ScoringError      the network could not score a batch
     ├── WorkerError       the process that does the work died, or cannot start
     └── ReportError       a report cannot be written where it was asked for
+        └── JournalError  the journal beside it cannot be written, or not be gone on with
 
 The message is one line for a person: what failed (with the file's name), the cause, and the remedy.
 """
@@ -65,6 +66,10 @@ class WorkerError(VidscanError):
 
 class ReportError(VidscanError):
     """A report cannot be written where it was asked for."""
+
+
+class JournalError(ReportError):
+    """The journal of a long scan cannot be written, or cannot be gone on with."""
 
 
 def escaped(text: str) -> str:

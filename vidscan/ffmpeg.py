@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from vidscan.child_process import Child, Stalled, memory_limit
+from vidscan.child_process import Child, Stalled
 from vidscan.errors import DecodeError, SourceError
 from vidscan.ffmpeg_command import Look, sampling_command
 from vidscan.ffmpeg_output import MAX_PIXELS, MAX_WORDS, Complaints, failure, read_ppm
@@ -25,6 +25,7 @@ from vidscan.ffmpeg_program import find_program, passthrough_option, start, work
 from vidscan.records import Image
 
 __all__ = [
+    "INPUT_LIMITS",
     "MediaInfo",
     "find_program",
     "local_name",
@@ -51,11 +52,11 @@ as such."""
 
 # Matched at the start of a line, since a file's name, which ffmpeg prints too, may say anything.
 _DURATION = re.compile(r"^ *Duration: (\d+):(\d\d):(\d\d(?:\.\d+)?)", re.MULTILINE)
+# What ffmpeg says at the end of a run: how far it came.
+_REACHED = re.compile(r"^(?:frame|size)=[^\n]*? time=(\d+):(\d\d):(\d\d(?:\.\d+)?)", re.MULTILINE)
 _STREAM = re.compile(r" *Stream #\d+:\d+")
 _SIZE = re.compile(r", (?P<w>\d{1,5})x(?P<h>\d{1,5})")
 _AUDIO_STREAM = re.compile(r"^ *Stream #\d+:\d+[^\n]*: Audio:", re.MULTILINE)
-# What ffmpeg says at the end of a run: how far it came.
-_REACHED = re.compile(r"^(?:frame|size)=.*? time=(\d+):(\d\d):(\d\d(?:\.\d+)?)", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +111,9 @@ def measure_duration(path: Path) -> float | None:
 
 def _said(path: Path, *output: str) -> str:
     """What ffmpeg says when it reads a clip's header, or the clip itself where it is told an output."""
-    arguments = [find_program(), "-hide_banner", "-nostdin", "-nostats", *INPUT_LIMITS]
+    command = [find_program(), "-hide_banner", "-nostdin", "-nostats", *INPUT_LIMITS, "-i", local_name(path)]
     try:
-        with start([*arguments, "-i", local_name(path), *output], memory=memory_limit()) as child:
+        with start([*command, *output]) as child:
             words = child.read(MAX_WORDS, time.monotonic() + STALL_TIMEOUT_S, child.stderr)
     except Stalled as error:
         raise DecodeError(
@@ -141,14 +142,14 @@ def _video_stream(answer: str) -> tuple[str, int, int] | None:
     return None
 
 
-def _command(path: Path, look: Look, mark: str, hwaccel: bool) -> list[str]:
+def _command(path: Path, look: Look, hwaccel: bool, mark: str) -> list[str]:
     program = find_program()
     return sampling_command(
         program,
         look,
         source=(*INPUT_LIMITS, "-i", local_name(path)),
-        mark=mark,
         passthrough=passthrough_option(program),
+        mark=mark,
         hardware=working_hardware(program) if hwaccel else None,
     )
 
@@ -174,12 +175,11 @@ def stream_frames(
             some good frames simply ends there, as in any player. A look that begins later than the
             clip may find nothing: there may be no frame so late.
     """
-    mark, most = secrets.token_hex(8), FRAMES_PER_BYTE * path.stat().st_size
     look = wanted if isinstance(wanted, Look) else Look(fps=wanted)
-    command = _command(path, look, mark, hwaccel)
+    mark, most = secrets.token_hex(8), FRAMES_PER_BYTE * path.stat().st_size
     yielded = 0
     try:
-        with start(command, memory=memory_limit()) as child, _listening(child, mark) as complaints:
+        with start(_command(path, look, hwaccel, mark)) as child, _listening(child, mark) as complaints:
             while (image := read_ppm(child, path, STALL_TIMEOUT_S)) is not None:
                 if yielded == most:
                     raise DecodeError(

@@ -43,8 +43,8 @@ def sampling_command(
     look: Look,
     *,
     source: Sequence[str],
-    mark: str,
     passthrough: Mapping[str, str],
+    mark: str,
     hardware: str | None = None,
 ) -> list[str]:
     """The command that writes one PPM a frame of ``look`` to standard output, its time to standard error.
@@ -55,8 +55,8 @@ def sampling_command(
         program: ffmpeg.
         look: which frames.
         source: the arguments that name the clip, up to and with ``-i NAME``.
-        mark: becomes the name of the filter that tells the times.
         passthrough: the option that keeps the frames' own times.
+        mark: becomes the name of the filter that tells the times, which no file can know.
         hardware: the way of decoding in hardware, where one shall be used. ffmpeg decodes in software
             what the hardware cannot.
     """

@@ -7,11 +7,11 @@ import os
 import re
 import shutil
 
-from vidscan.child_process import Child, Stalled
+from vidscan.child_process import Child, Stalled, memory_limit
 from vidscan.errors import VidscanError
 
 ANSWER_TIMEOUT_S = 30.0
-"""A program that does not answer in this time is not waited for."""
+"""A program that does not answer a call that reads no clip in this time is not waited for."""
 
 _HARDWARE = ("videotoolbox", "cuda", "vaapi", "qsv", "d3d11va", "dxva2", "vdpau")
 """Ways of decoding in hardware, in the order in which they are tried."""
@@ -49,7 +49,7 @@ def find_program() -> str:
 @functools.cache
 def passthrough_option(program: str) -> dict[str, str]:
     """How to say "keep the frames' own times": ``-vsync`` became ``-fps_mode`` in ffmpeg 5.1."""
-    _, answer = _answer(program, "-version")
+    answer, _ = _answer(program, "-version")
     version = re.search(r"ffmpeg version n?(\d+)\.(\d+)", answer)
     if version and (int(version[1]), int(version[2])) < (5, 1):
         return {"vsync": "passthrough"}
@@ -63,36 +63,37 @@ def working_hardware(program: str) -> str | None:
     ffmpeg's own ``-hwaccel auto`` will not do: static builds abort in it where a driver's library is
     missing. So each device is opened once, by a process of its own that decodes nothing.
     """
-    known = _answer(program, "-hide_banner", "-hwaccels")[1].split()
+    known = _answer(program, "-hide_banner", "-hwaccels")[0].split()
     for method in _HARDWARE:
         if method not in known:
             continue
         nothing = ("-f", "lavfi", "-i", "nullsrc=size=16x16", "-frames:v", "1", "-f", "null", "-")
-        code, _ = _answer(program, "-nostdin", "-v", "error", "-init_hw_device", method, *nothing)
+        _, code = _answer(program, "-nostdin", "-v", "error", "-init_hw_device", method, *nothing)
         if code == 0:
             return method
     return None
 
 
-def _answer(program: str, *arguments: str) -> tuple[int | None, str]:
-    """What a call that reads no clip exits with and says."""
-    try:
-        with start([program, *arguments]) as child:
-            output, _ = child.communicate(b"", ANSWER_TIMEOUT_S)
-            return child.exit_code(), output.decode("utf-8", "replace")
-    except Stalled as error:
-        raise VidscanError(f"{program} does not answer: set VIDSCAN_FFMPEG to another ffmpeg") from error
-
-
-def start(command: list[str], *, memory: int | None = None) -> Child:
-    """Starts ffmpeg; ``memory``: as for :class:`Child`.
+def start(command: list[str]) -> Child:
+    """Starts ffmpeg within its limits; use as a context manager, which ends it on every way out.
 
     Raises:
         VidscanError: the program cannot be run.
     """
     try:
-        return Child(command, memory=memory)
+        return Child(command, memory=memory_limit())
     except OSError as error:
         raise VidscanError(
             f"{command[0]} cannot be run ({error.strerror}): set VIDSCAN_FFMPEG to another ffmpeg"
         ) from error
+
+
+def _answer(program: str, *arguments: str) -> tuple[str, int | None]:
+    """What a call that reads no clip says on standard output, and its exit code."""
+    try:
+        with start([program, *arguments]) as child:
+            answer, _ = child.communicate(b"", ANSWER_TIMEOUT_S)
+            code = child.exit_code()
+    except Stalled as error:
+        raise VidscanError(f"{program} does not answer: set VIDSCAN_FFMPEG to another ffmpeg") from error
+    return answer.decode("utf-8", "replace"), code

@@ -17,13 +17,14 @@ from typing import Protocol
 import cv2
 
 from vidscan import ffmpeg
-from vidscan.errors import VidscanError, escaped, quoted
+from vidscan.errors import SourceError, VidscanError, escaped, quoted
 from vidscan.faces import FaceDetector, crop_faces
 from vidscan.facts import file_facts
 from vidscan.options import ScanOptions
 from vidscan.records import ErrorInfo, FaceCrop, Frame, Geometry, Source, SourceFacts, SourceKind
 from vidscan.repeats import Repeat, RepeatFinder
 from vidscan.sampling import require_content, sample_frames, still_remark
+from vidscan.sources import stamp_of
 
 SOURCE_FAILURES = (VidscanError, OSError, ValueError, MemoryError, cv2.error)
 """What one source may die of while the others go on. Anything else is a fault of vidscan's own and
@@ -42,8 +43,8 @@ class Observer(Protocol):
 class SourceEntry:
     """One source's line in the ledger. Seconds are wall times of the reading side.
 
-    ``crops`` counts those that were sent to be scored; ``repeats`` are the other sightings. ``remark``:
-    what must be said beside the verdict.
+    ``crops`` counts those that were sent to be scored; ``repeats`` are the other sightings. ``remark``: what
+    must be said beside the verdict.
     """
 
     source: Source
@@ -107,6 +108,7 @@ def read_crops(
     """
     for source in sources:
         entry = SourceEntry(source)
+        before = stamp_of(source.path)
         try:
             for crops in _crops_by_frame(entry, options, geometries, detector, observer):
                 if stop.is_set():
@@ -115,7 +117,16 @@ def read_crops(
                 yield from crops
         except SOURCE_FAILURES as error:
             entry.error = describe_failure(source, error)
+        if entry.error is None and stamp_of(source.path) != before:
+            entry.error = describe_failure(source, _changed(source))
         ledger.close(entry)
+
+
+def _changed(source: Source) -> SourceError:
+    """Half of what was judged may be gone, or the other half still to come."""
+    return SourceError(
+        f"{source.path}: changed or vanished while it was read: wait until it is complete, then scan it again"
+    )
 
 
 def _crops_by_frame(

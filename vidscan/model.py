@@ -17,9 +17,10 @@ import numpy.typing as npt
 
 from vidscan.backbones import BACKBONES, backbone_features, first_line
 from vidscan.cards import calibrate, card_path, fake_probability, read_card, replacing, sha256_of, write_card
-from vidscan.checkpoint_guard import check_network, inspect_archive
+from vidscan.checkpoint_guard import inspect_archive
 from vidscan.errors import CardError, ModelError, ScoringError
 from vidscan.heads import Head, put_head
+from vidscan.network_guard import check_network
 from vidscan.records import ModelCard
 from vidscan.runtimes.keras_runtime import KerasRuntime
 from vidscan.runtimes.protocol import Runtime
@@ -184,7 +185,7 @@ def load_model(path: Path | str | None = None, runtime: str = "keras") -> Loaded
     if path.suffix in SUFFIXES:
         card = _card_of(path)
         return LoadedModel(*_with_card(path, open_exported(path, card, runtime), card))
-    checkpoint = KerasRuntime(path, inspect_archive(path))
+    checkpoint = KerasRuntime(path, *inspect_archive(path))
     card = _card_of(path)
     opened = open_runtime(runtime, checkpoint, path)
     return LoadedModel(*_with_card(path, opened, card), checkpoint)

@@ -6,7 +6,7 @@ Values are checked when they are made, so that a wrong one is found before any w
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -140,6 +140,39 @@ class VerdictOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class EvidenceOptions:
+    """Faces kept to be looked at.
+
+    ``kept``: whether any are. Of each of the ``tracks`` that matter most, the ``highest`` and ``lowest``
+    scoring crops, no two of a kind from the same second. ``explained``: the highest get Grad-CAM maps.
+    """
+
+    kept: bool = False
+    explained: bool = False
+    highest: int = 4
+    lowest: int = 2
+    tracks: int = 8
+
+    def __post_init__(self) -> None:
+        for name, least in (("highest", 1), ("lowest", 0), ("tracks", 1)):
+            value = getattr(self, name)
+            _require(value >= least, f"{name} {value} cannot work: give {least} or more")
+        _require(self.kept or not self.explained, "heat maps need crops: keep them too")
+
+    def shared_by(self, sources: int) -> EvidenceOptions:
+        """The same with so few crops a source that those of all sources fit into memory together."""
+        room = MOST_CROPS // max(sources, 1)
+        tracks = min(self.tracks, max(1, room // (self.highest + self.lowest)))
+        highest = min(self.highest, max(1, room // tracks))
+        lowest = min(self.lowest, max(0, room // tracks - highest))
+        return replace(self, tracks=tracks, highest=highest, lowest=lowest)
+
+
+MOST_CROPS = 2000
+"""Crops that one scan may keep: 0.4 GB of the bundled network's, 0.9 GB of the reference network's."""
+
+
+@dataclass(frozen=True, slots=True)
 class ScanOptions:
     """All that a scan can be asked."""
 
@@ -148,6 +181,14 @@ class ScanOptions:
     batching: BatchingOptions = field(default_factory=BatchingOptions)
     model: ModelOptions = field(default_factory=ModelOptions)
     verdict: VerdictOptions = field(default_factory=VerdictOptions)
+    evidence: EvidenceOptions = field(default_factory=EvidenceOptions)
+
+    def __post_init__(self) -> None:
+        # Crops are kept under the tracks of the faces that were scored, which are not all then.
+        _require(
+            not (self.batching.reuse and self.evidence.kept),
+            "--reuse leaves faces unscored, and heat maps and the HTML report want them all: leave one out",
+        )
 
     def echo(self) -> dict[str, Any]:
         """The options as plain JSON values, for the report; ``paths`` is there for an ensemble alone."""

@@ -14,7 +14,9 @@ import numpy as np
 from vidscan import tracks, verdict
 from vidscan.batching import batch_crops
 from vidscan.evidence import combine
+from vidscan.explain import ExplainableModel, Explainer, GradCam, with_heat
 from vidscan.faces import FaceDetector
+from vidscan.gallery import Gallery
 from vidscan.ledger import Ledger, Observer, SourceEntry, read_crops
 from vidscan.options import ScanOptions
 from vidscan.records import (
@@ -38,6 +40,7 @@ def scan(
     scorers: Sequence[Scorer],
     detector: FaceDetector,
     observer: Observer | None = None,
+    explainer: Explainer | None = None,
 ) -> Iterator[Report]:
     """Analyses sources as one stream; batches fill across them.
 
@@ -48,6 +51,7 @@ def scan(
             thresholds.
         detector: finds the faces.
         observer: is told of every frame read.
+        explainer: draws the heat maps of the crops that are kept; None draws none.
 
     Yields:
         One report a source, in order, as soon as its last face was scored. A source that cannot be
@@ -70,7 +74,17 @@ def scan(
     batches = batch_crops(crops, sizes=sizes, options=options.batching, stop=stop)
     # Closed before the caller closes the detector, which the reading thread may be using.
     with closing(batches):
-        yield from collect(score_batches(batches, ensemble), ledger, options=options, ensemble=ensemble)
+        scored = score_batches(batches, ensemble)
+        yield from collect(scored, ledger, options=options, ensemble=ensemble, explainer=explainer)
+
+
+def explainer_of(models: Sequence[ExplainableModel], options: ScanOptions) -> Explainer | None:
+    """What draws the heat maps that the options ask for, if any: the first model's, whose crops are kept.
+
+    Raises:
+        ModelError: the network allows none.
+    """
+    return GradCam.of(models[0]) if options.evidence.explained else None
 
 
 @dataclass(slots=True)
@@ -83,21 +97,32 @@ class Spent:
 
 
 def collect(
-    scored: Iterable[ScoredBatch], ledger: Ledger, *, options: ScanOptions, ensemble: Ensemble
+    scored: Iterable[ScoredBatch],
+    ledger: Ledger,
+    *,
+    options: ScanOptions,
+    ensemble: Ensemble,
+    explainer: Explainer | None = None,
 ) -> Iterator[Report]:
     """Gathers the scores of each source and reports on it once they are complete."""
     scores: dict[str, list[FaceScore]] = defaultdict(list)
     spent: dict[str, Spent] = defaultdict(Spent)
+    gallery = Gallery(options.evidence)
 
     def report_oldest() -> Report:
         entry = ledger.take()
         name = entry.source.id
-        return build_report(
+        report = build_report(
             entry, scores.pop(name, []), spent.pop(name, Spent()), options=options, ensemble=ensemble
         )
+        kept = gallery.take(name, report.tracks)
+        if explainer is not None:
+            kept = with_heat(kept, explainer, options.evidence.highest)
+        return replace(report, evidence=kept) if kept else report
 
     for batch in scored:
         rows = face_scores(batch, ensemble.weights)
+        gallery.add(batch.batch, rows)
         for row in rows:
             scores[row.source_id].append(row)
             share = spent[row.source_id]

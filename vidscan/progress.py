@@ -23,6 +23,43 @@ NAME_WIDTH = 36
 """Characters of a file's name shown beside the bar."""
 
 
+class FileProgress:
+    """A bar over a clip's time while one file is written. Use as a context manager.
+
+    Args:
+        console: where to show it, if that is a terminal and not quiet.
+        words: what is being done.
+        duration_s: of the clip; None where unknown.
+    """
+
+    def __init__(self, console: Console, words: str, duration_s: float | None) -> None:
+        shown = console.is_terminal and not console.quiet
+        self._duration_s = duration_s
+        self._progress = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            TextColumn("{task.percentage:>3.0f}%"),
+            TimeRemainingColumn(compact=True),
+            console=console,
+            transient=True,
+            disable=not shown,
+        )
+        self._task = self._progress.add_task(shorten(visible(words), 2 * NAME_WIDTH), total=duration_s)
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def reached(self, time_s: float) -> None:
+        """Shows how far the work got."""
+        if self._duration_s:
+            self._progress.update(self._task, completed=min(time_s, self._duration_s))
+
+
 class ScanProgress:
     """A bar over the clip's time for one source, over files for several; both with an ETA.
 

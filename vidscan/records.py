@@ -61,6 +61,15 @@ class Source:
     kind: SourceKind
 
 
+class FileStamp(NamedTuple):
+    """What tells a file from a later state of it: size in bytes, time of change in ns, device and inode."""
+
+    size: int
+    modified_ns: int
+    device: int
+    inode: int
+
+
 @dataclass(frozen=True, slots=True)
 class Frame:
     """One sampled picture, rotation already applied.

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from vidscan.errors import SourceError
-from vidscan.records import Source, SourceKind
+from vidscan.records import FileStamp, Source, SourceKind
 
 VIDEO_SUFFIXES = frozenset(
     """.3gp .asf .avi .flv .gif .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg
@@ -36,32 +36,55 @@ def from_paths(paths: Iterable[Path], kind: SourceKind | None = None) -> list[So
         kind: what they are; None goes by the suffix and takes an unknown one for a clip.
 
     Raises:
-        SourceError: a path is missing, or is a folder.
+        SourceError: a path is missing, cannot be looked up, or is no ordinary file.
     """
     sources = []
     for number, path in enumerate(paths):
+        _require_file(path)
+        sources.append(Source(str(number), path, kind or kind_of(path) or SourceKind.VIDEO))
+    return sources
+
+
+def _require_file(path: Path) -> None:
+    try:
         if path.is_dir():
             raise SourceError(f"{path}: is a folder: scan it with `vidscan dir`")
         if not path.exists():
             raise SourceError(f"{path}: no such file: check the path")
-        sources.append(Source(str(number), path, kind or kind_of(path) or SourceKind.VIDEO))
-    return sources
+        # A pipe would be waited for without end, and could be read only once.
+        if not path.is_file():
+            raise SourceError(f"{path}: is no ordinary file: copy what it gives into one")
+    except OSError as error:
+        raise SourceError(f"{path}: cannot be looked up ({error.strerror}): check the path") from error
+
+
+def stamp_of(path: Path) -> FileStamp | None:
+    """What tells the file from a later state of it; None where the system tells nothing of it."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return FileStamp(found.st_size, found.st_mtime_ns, found.st_dev, found.st_ino)
 
 
 def from_folder(folder: Path, *, recursive: bool = False) -> list[Source]:
     """All clips and stills in a folder, sorted by path; hidden files are left out.
 
+    A link that leads nowhere is taken for the clip or still that its name promises, so that the report
+    says that it could not be read.
+
     Raises:
-        SourceError: the folder is missing, is a file, cannot be read or holds no medium.
+        SourceError: the folder is missing, is a file, it or one below it cannot be read, or holds no medium.
     """
-    if not folder.exists():
-        raise SourceError(f"{folder}: no such folder: check the path")
-    if not folder.is_dir():
-        raise SourceError(f"{folder}: is a file: scan it with `vidscan run` or `vidscan image`")
     try:
+        if not folder.exists():
+            raise SourceError(f"{folder}: no such folder: check the path")
+        if not folder.is_dir():
+            raise SourceError(f"{folder}: is a file: scan it with `vidscan run` or `vidscan image`")
         paths = sorted(path for path in _files(folder, recursive) if kind_of(path) is not None)
     except OSError as error:
-        raise SourceError(f"{folder}: cannot be read ({error.strerror}): check its permissions") from error
+        where = folder if error.filename is None else Path(os.fsdecode(error.filename))
+        raise SourceError(f"{where}: cannot be read ({error.strerror}): check its permissions") from error
     if not paths:
         hint = "" if recursive else "; --recursive looks into subfolders too"
         raise SourceError(f"{folder}: holds no clip or still that vidscan knows{hint}")
@@ -80,5 +103,13 @@ def _files(folder: Path, recursive: bool) -> Iterator[Path]:
         if entry.is_dir(follow_symlinks=False):
             if recursive:
                 yield from _files(Path(entry.path), recursive)
-        elif entry.is_file():
+        elif _is_file(entry):
             yield Path(entry.path)
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    """Whether it is a file, or a link that leads to nothing that is there (or round in a circle)."""
+    try:
+        return entry.is_file() or (entry.is_symlink() and stamp_of(Path(entry)) is None)
+    except OSError:
+        return True

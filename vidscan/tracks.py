@@ -98,26 +98,41 @@ def link(scores: Sequence[FaceScore]) -> list[int]:
         ValueError: the faces are of several sources, or not sorted by ``frame_index``.
     """
     _check(scores)
-    found: list[int] = [0] * len(scores)
-    trails: list[_Trail] = []
-    started = 0
-    for frame_index, group in groupby(range(len(scores)), key=lambda row: scores[row].frame_index):
+    linker = Linker()
+    frames = (list(group) for _, group in groupby(scores, key=lambda score: score.frame_index))
+    return [number for faces in frames for number in linker.add(faces)]
+
+
+class Linker:
+    """:func:`link` for faces that come frame by frame; it remembers no more than the live trails."""
+
+    def __init__(self) -> None:
+        self._trails: list[_Trail] = []
+        self._started = 0
+
+    def add(self, faces: Sequence[FaceScore]) -> list[int]:
+        """The track number of every face of the next frame, in the order of ``faces``.
+
+        Args:
+            faces: all faces of one frame, which comes after those given before.
+        """
+        now = faces[0]
+        self._trails = [trail for trail in self._trails if not trail.is_lost(now.time_s, now.frame_index)]
         # One fixed order of the faces, so that ties fall the same way however the detector listed them.
-        rows = sorted(group, key=lambda row: (scores[row].box, scores[row].confidence))
-        faces = [scores[row] for row in rows]
-        trails = [trail for trail in trails if not trail.is_lost(faces[0].time_s, frame_index)]
-        chosen = _match(len(faces), len(trails), _costs(faces, trails))
-        for row, face, choice in zip(rows, faces, chosen, strict=True):
-            if choice is None:
-                started += 1
-                trail = _Trail.start(started, face)
-                trails.append(trail)
-            else:
-                trail = trails[choice]
-                trail.follow(face)
-            found[row] = trail.number
-    names: dict[int, int] = {}
-    return [names.setdefault(number, len(names) + 1) for number in found]
+        rows = sorted(range(len(faces)), key=lambda row: (faces[row].box, faces[row].confidence))
+        ordered = [faces[row] for row in rows]
+        chosen = _match(len(faces), len(self._trails), _costs(ordered, self._trails))
+        choice = dict(zip(rows, chosen, strict=True))
+        # Followed only now that all are matched; numbered in the order given.
+        return [self._follow(face, choice[row]) for row, face in enumerate(faces)]
+
+    def _follow(self, face: FaceScore, choice: int | None) -> int:
+        if choice is None:
+            self._started += 1
+            self._trails.append(_Trail.start(self._started, face))
+            return self._started
+        self._trails[choice].follow(face)
+        return self._trails[choice].number
 
 
 def _check(scores: Sequence[FaceScore]) -> None:

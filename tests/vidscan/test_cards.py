@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
+import os
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -86,3 +89,57 @@ def test_a_weight_that_cannot_be_is_refused_by_name(tmp_path, weight: str):
     path.write_text(f'{{"name": "x", "backbone": "x", "input_size": 32, "ensemble_weight": {weight}}}')
     with pytest.raises(CardError, match=r'bad\.json: "ensemble_weight" must be a number from .*; correct it'):
         read_card(path)
+
+
+# Cards from strangers
+
+
+def stranger(tmp_path: Path, **fields: object) -> Path:
+    path = tmp_path / "card.json"
+    path.write_text(json.dumps({"name": "a", "backbone": "b", "input_size": 32, **fields}))
+    return path
+
+
+def refused(path: Path, said: str) -> None:
+    with pytest.raises(CardError, match=said) as caught:
+        read_card(path)
+    message = str(caught.value)
+    assert message.startswith(f"{path}: ") and "\n" not in message and len(message) < len(str(path)) + 400
+
+
+def test_a_card_of_a_gigabyte_is_not_read(tmp_path):
+    path = stranger(tmp_path)
+    with path.open("r+b") as file:
+        file.truncate(1 << 30)  # a hole, which takes no room
+    refused(path, "over 1 MiB is too long")
+
+
+@pytest.mark.parametrize("field", ["split", "metrics"])
+def test_what_is_nested_deeper_than_a_report_can_hold_is_refused(tmp_path, field):
+    deep: object = 1
+    for _ in range(400):
+        deep = {"a": [deep]}
+    refused(stranger(tmp_path, **{field: deep}), f'"{field}" is nested more than 16 deep')
+    shallow = {"a": [{"b": [1, {"c": {}}]}]}
+    assert getattr(read_card(stranger(tmp_path, **{field: shallow})), field) == shallow
+
+
+@pytest.mark.parametrize("number", [10**400, -(10**400), 1e300])
+@pytest.mark.parametrize("field", ["margin", "fake_threshold", "ensemble_weight"])
+def test_numbers_out_of_all_measure_are_refused(tmp_path, field, number):
+    refused(stranger(tmp_path, **{field: number}), f'"{field}" must be a number from')
+
+
+def test_long_hostile_names_are_cut_short(tmp_path):
+    refused(stranger(tmp_path, **{"\x1b[31m" * 5000: 1}), "is not a field of a card")
+
+
+def test_a_card_is_on_the_disk_before_it_takes_the_others_place(tmp_path, monkeypatch):
+    path, order = tmp_path / "card.json", []
+    write_card(OTHER, path)
+    fsync, replace_file = os.fsync, os.replace
+    monkeypatch.setattr(os, "fsync", lambda file: (order.append("fsync"), fsync(file)))
+    monkeypatch.setattr(os, "replace", lambda *names: (order.append("replace"), replace_file(*names)))
+    write_card(CALIBRATED, path)
+    assert order == ["fsync", "replace"] and read_card(path) == CALIBRATED
+    assert [each.name for each in tmp_path.iterdir()] == ["card.json"]

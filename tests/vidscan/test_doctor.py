@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,42 +16,84 @@ from vidscan.runtimes.devices import Devices
 from vidscan.runtimes.keras_runtime import KerasRuntime
 
 
-def diagnosis(checkpoint: Path | None = None) -> tuple[bool, list[str]]:
-    console = Console(file=io.StringIO(), width=60)
+@pytest.fixture
+def fresh_ffmpeg() -> Iterator[None]:
+    """Which ffmpeg is used is found out anew, here and afterwards."""
+    ffmpeg.find_program.cache_clear()
+    yield
+    ffmpeg.find_program.cache_clear()
+
+
+def diagnosis(checkpoint: Path | None = None, encoding: str = "utf-8") -> tuple[bool, list[str]]:
+    raw = io.BytesIO()
+    console = Console(file=io.TextIOWrapper(raw, encoding=encoding, write_through=True), width=60)
     sound = print_diagnosis(console, checkpoint)
-    return sound, console.file.getvalue().splitlines()
+    return sound, raw.getvalue().decode(encoding).splitlines()
 
 
-def test_a_sound_installation_takes_one_line_a_check(
+NAMES = [
+    "python",
+    "packages",
+    "ffmpeg",
+    "video output",
+    "face detector",
+    "devices",
+    "checkpoint",
+    "runtime",
+    "cache",
+]
+
+
+def test_a_sound_installation_gets_a_tick_a_check(
     tiny_checkpoint: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     sound, lines = diagnosis(tiny_checkpoint)
     assert sound
-    assert [line.split(" ok ")[0].strip() for line in lines] == [
-        "python",
-        "ffmpeg",
-        "face detector",
-        "tensorflow",
-        "checkpoint",
-        "runtime",
-        "cache",
-    ]
-    assert "onnx" in lines[5] and "no GPU" in lines[5]
-    assert os.environ["VIDSCAN_CACHE"] in lines[6] and "MiB" in lines[6]
+    ticked = [line for line in lines if "✓" in line]
+    assert [line[:16].strip() for line in ticked] == NAMES
+    text = "\n".join(lines)
+    assert str(tiny_checkpoint) in text and "32 px, uncalibrated" in text and "FAKE from 0.60" in text
+    assert ffmpeg.find_program() in text and "tensorflow 2.19" in text and "H.264" in text
+    assert "auto takes onnx" in text and "no GPU" in text
+    assert os.environ["VIDSCAN_CACHE"] in text and "yours alone" in text
+    assert lines[-1] == "All that a scan needs is here."
     assert capfd.readouterr().err == ""
 
 
-def test_what_is_missing_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_terminal_without_unicode_gets_words(tiny_checkpoint: Path) -> None:
+    sound, lines = diagnosis(tiny_checkpoint, "ascii")
+    assert sound and sum(line[16:].startswith("ok ") for line in lines) == len(NAMES)
+
+
+def test_what_is_missing_is_named_with_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fresh_ffmpeg: None
+) -> None:
     monkeypatch.setenv("VIDSCAN_FFMPEG", "no-such-program")
-    ffmpeg.find_program.cache_clear()
-    try:
-        sound, lines = diagnosis(tmp_path / "none.keras")
-    finally:
-        ffmpeg.find_program.cache_clear()
+    sound, lines = diagnosis(tmp_path / "none.keras")
     assert not sound
-    failed = [line for line in lines if "FAILED" in line]
-    assert len(failed) == 3
-    assert "no-such-program" in failed[0] and "none.keras" in failed[1] and "none.keras" in failed[2]
+    failed = [line for line in lines if "✗" in line]
+    assert [line[:16].strip() for line in failed] == ["ffmpeg", "video output", "checkpoint", "runtime"]
+    assert "no-such-program" in failed[0] and "unset it" in failed[0] and "none.keras" in failed[-1]
+    assert lines[-1] == "4 checks failed: what to do stands beside each."
+
+
+def test_where_ffmpeg_comes_from_is_said(
+    tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch, fresh_ffmpeg: None
+) -> None:
+    monkeypatch.setenv("VIDSCAN_FFMPEG", ffmpeg.find_program())
+    ffmpeg.find_program.cache_clear()
+    lines = diagnosis(tiny_checkpoint)[1]
+    (line,) = (line for line in lines if line.startswith("ffmpeg "))
+    assert "named by VIDSCAN_FFMPEG" in line
+
+
+def test_every_checkpoint_that_ships_is_tried() -> None:
+    sound, lines = diagnosis()
+    assert sound
+    text = "\n".join(lines)
+    assert (
+        "vidscan-lite2" in text and "260 px, calibrated" in text and "terms: Non-commercial research" in text
+    )
 
 
 def test_cache_that_is_not_used_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

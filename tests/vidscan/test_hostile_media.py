@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 from fake_program import fake_ffmpeg
 
-from vidscan import ffmpeg, ffmpeg_output
+from vidscan import ffmpeg, ffmpeg_output, ffmpeg_program
 from vidscan.errors import DecodeError
 
 posix = pytest.mark.skipif(os.name != "posix", reason="needs shell scripts")
@@ -254,7 +254,7 @@ def test_crash_of_the_decoder_is_a_failure_even_after_good_frames(monkeypatch, t
 def test_memory_is_limited(monkeypatch, tmp_path: Path, clip: Path):
     told = 'sleep 0.5; echo "[limit] $(ulimit -d)" >&2'
     use_fake(monkeypatch, tmp_path, told, told)
-    monkeypatch.setattr(ffmpeg, "memory_limit", lambda: 3 << 30)
+    monkeypatch.setattr(ffmpeg_program, "memory_limit", lambda: 3 << 30)
     for read in (ffmpeg.probe, lambda path: list(ffmpeg.stream_frames(path, 2.0))):
         with pytest.raises(DecodeError, match=rf"\({(3 << 30) // 1024}\)"):
             read(clip)

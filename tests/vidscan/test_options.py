@@ -13,6 +13,7 @@ from vidscan.errors import UsageError
 from vidscan.options import (
     BatchingOptions,
     DetectionOptions,
+    EvidenceOptions,
     ModelOptions,
     SamplingOptions,
     ScanOptions,
@@ -66,7 +67,7 @@ def test_options_do_not_change():
 def test_echo_is_plain_json_and_holds_every_stage():
     options = ScanOptions(SamplingOptions(3.0), model=ModelOptions((Path("some") / "net.keras",)))
     echoed = json.loads(json.dumps(options.echo(), allow_nan=False))
-    assert set(echoed) == {"sampling", "detection", "batching", "model", "verdict"}
+    assert set(echoed) == {"sampling", "detection", "batching", "model", "verdict", "evidence"}
     assert echoed["sampling"] == {"fps": 3.0, "frames": None, "keyframes": False, "hwaccel": "none"}
     name = str(Path("some") / "net.keras")
     assert echoed["model"] == {"path": name, "runtime": "auto", "runtimes_used": []}
@@ -85,3 +86,8 @@ def test_echo_of_the_default_model_is_null():
 
 def test_echo_gives_no_rate_that_was_not_looked_at():
     assert ScanOptions(SamplingOptions(frames=8)).echo()["sampling"]["fps"] is None
+
+
+def test_faces_to_look_at_are_all_scored():
+    with pytest.raises(UsageError, match="--reuse"):
+        ScanOptions(batching=BatchingOptions(reuse=True), evidence=EvidenceOptions(kept=True))

@@ -74,10 +74,10 @@ def test_loop_of_links_is_not_walked(folder: Path):
     assert names(from_folder(folder, recursive=True)) == ["a.JPG", "b.mp4", "c.mkv"]
 
 
-def test_link_to_a_file_is_taken_and_a_dead_one_is_not(folder: Path):
+def test_link_to_a_file_is_taken_and_so_is_a_dead_one_for_the_report_to_tell_of(folder: Path):
     (folder / "link.mp4").symlink_to(folder / "sub" / "c.mkv")
     (folder / "dead.mp4").symlink_to(folder / "gone.mp4")
-    assert names(from_folder(folder)) == ["a.JPG", "b.mp4", "link.mp4"]
+    assert names(from_folder(folder)) == ["a.JPG", "b.mp4", "dead.mp4", "link.mp4"]
 
 
 def test_missing_folder(tmp_path: Path):

@@ -29,11 +29,15 @@ def scan_sources(
         One report a source, in order.
 
     Raises:
+        ModelError: heat maps are asked for, and the network allows none.
         DetectionError: the face detector cannot start.
         ScoringError: a network fails.
     """
     from vidscan.faces import MediaPipeFaceDetector
-    from vidscan.pipeline import scan
+    from vidscan.pipeline import explainer_of, scan
 
+    explainer = explainer_of(models, options)
     with MediaPipeFaceDetector(options.detection) as detector:
-        yield from scan(sources, options, scorers=models, detector=detector, observer=observer)
+        yield from scan(
+            sources, options, scorers=models, detector=detector, observer=observer, explainer=explainer
+        )

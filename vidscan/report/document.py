@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -69,34 +70,57 @@ def to_document(
     created: datetime,
     members: Sequence[ModelCard] = (),
 ) -> Document:
-    r"""The reports of one scan as one document.
-
-    Probabilities are rounded to 6 decimals, times (seconds) to 3 and boxes (pixels) to 1. Bytes of a
-    path that are not UTF-8 appear as ``\xNN``. In ``options`` and the card, a number that is not
-    finite becomes null.
-
-    Args:
-        reports: one for each source, in the order in which they shall appear.
-        options: what the scan was asked to do; any nesting of plain values, paths and dataclasses.
-        card: of the model that scored, or of the ensemble as a whole.
-        created: when the scan was made; written in UTC (a naive time is taken as local).
-        members: the cards of the ensemble's members; fewer than two are no ensemble and not listed.
+    """The reports of one scan as one document; see :func:`assemble` for the arguments.
 
     Raises:
         ReportError: a report contradicts itself or holds a number that cannot be; nothing is guessed.
     """
-    listed = list(reports)
-    document = {
+    results = [result_document(report) for report in reports]
+    return assemble(results, options=options, card=card, created=created, members=members)
+
+
+def result_document(report: Report) -> Document:
+    r"""What the document says of one source: an entry of its ``results``.
+
+    Probabilities are rounded to 6 decimals, times (seconds) to 3 and boxes (pixels) to 1. Bytes of a
+    path that are not UTF-8 appear as ``\xNN``; the whole path is then in ``source_bytes`` too, since a name
+    may also hold such an escape as it stands.
+
+    Raises:
+        ReportError: the report contradicts itself or holds a number that cannot be.
+    """
+    entry: Document = plain(_result(report))
+    return entry
+
+
+def assemble(
+    results: Sequence[Document],
+    *,
+    options: Mapping[str, Any],
+    card: ModelCard,
+    created: datetime,
+    members: Sequence[ModelCard] = (),
+) -> Document:
+    """The results of one scan as one document.
+
+    In ``options`` and the card, a number that is not finite becomes null.
+
+    Args:
+        results: made by :func:`result_document`, in the order in which they shall appear.
+        options: what the scan was asked to do; any nesting of plain values, paths and dataclasses.
+        card: of the model that scored, or of the ensemble as a whole.
+        created: when the scan was made; written in UTC (a naive time is taken as local).
+        members: the cards of the ensemble's members; fewer than two are no ensemble and not listed.
+    """
+    return {
         "schema": SCHEMA,
         "created": created.astimezone(UTC).isoformat(timespec="seconds"),
         "vidscan": version(),
-        "model": _model(card, members),
-        "options": options,
-        "summary": summarise(listed),
-        "results": [_result(report) for report in listed],
+        "model": model_document(card, members),
+        "options": plain(options),
+        "summary": _tally((result["verdict"] or {}).get("label") for result in results),
+        "results": list(results),
     }
-    plain: Document = _plain(document)
-    return plain
 
 
 def evidence_of(reports: Iterable[Report]) -> Evidence:
@@ -106,9 +130,30 @@ def evidence_of(reports: Iterable[Report]) -> Evidence:
 
 def summarise(reports: Iterable[Report]) -> dict[str, int]:
     """How many sources there are in ``total``, how many have each verdict, and how many failed."""
-    counted = Counter(_outcome(report) for report in reports)
+    return _tally(map(_label, reports))
+
+
+def _label(report: Report) -> str | None:
+    """The verdict's label; None for a source that failed."""
+    return None if report.status is Status.FAILED or report.verdict is None else report.verdict.label.value
+
+
+def _tally(labels: Iterable[str | None]) -> dict[str, int]:
+    """A source without a label has failed."""
+    counted = Counter((label or "failed").lower() for label in labels)
     outcomes = ("fake", "real", "uncertain", "no_face", "failed")
     return {"total": counted.total(), **{name: counted[name] for name in outcomes}}
+
+
+def most_suspicious_first(reports: Iterable[Report]) -> list[Report]:
+    """The reports in the order in which a person should look at them: by verdict, then by falling score."""
+    order = ("FAKE", "UNCERTAIN", "REAL", "NO_FACE", None)
+
+    def rank(report: Report) -> tuple[int, float]:
+        score = report.verdict.fake_probability if report.verdict else None
+        return order.index(_label(report)), -(score or 0.0)
+
+    return sorted(reports, key=rank)
 
 
 def version() -> str:
@@ -125,16 +170,11 @@ def valid_text(text: str) -> str:
     return named.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def _model(card: ModelCard, members: Sequence[ModelCard]) -> Document:
+def model_document(card: ModelCard, members: Sequence[ModelCard]) -> Document:
     """One model's card, whose weight weighs nothing, or the ensemble's with its members' whole cards."""
     model = {each.name: getattr(card, each.name) for each in fields(card) if each.name != "ensemble_weight"}
-    return model | ({"members": members} if len(members) > 1 else {})
-
-
-def _outcome(report: Report) -> str:
-    if report.status is Status.FAILED or report.verdict is None:
-        return "failed"
-    return report.verdict.label.value.lower()
+    whole: Document = plain(model | ({"members": members} if len(members) > 1 else {}))
+    return whole
 
 
 def _result(report: Report) -> Document:
@@ -145,6 +185,7 @@ def _result(report: Report) -> Document:
     try:
         return {
             "source": path,
+            **({"source_bytes": os.fsencode(path).hex()} if _UNDECODED_BYTE.search(path) else {}),
             "kind": report.source.kind,
             "facts": report.facts,
             "status": report.status,
@@ -260,7 +301,7 @@ def _optional_probability(value: float | None) -> float | None:
     return None if value is None else _probability(value)
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """``value`` as JSON values only. Raises TypeError for what has no JSON form."""
     if isinstance(value, np.generic | np.ndarray):
         value = value.tolist()
@@ -273,9 +314,9 @@ def _plain(value: Any) -> Any:
     if isinstance(value, str | PurePath):
         return valid_text(str(value))
     if isinstance(value, Mapping):
-        return {valid_text(str(key)): _plain(item) for key, item in value.items()}
+        return {valid_text(str(key)): plain(item) for key, item in value.items()}
     if isinstance(value, Sequence | set | frozenset) and not isinstance(value, bytes):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if is_dataclass(value) and not isinstance(value, type):
-        return {each.name: _plain(getattr(value, each.name)) for each in fields(value)}
+        return {each.name: plain(getattr(value, each.name)) for each in fields(value)}
     raise TypeError(f"{type(value).__name__} has no place in a report")

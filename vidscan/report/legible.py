@@ -15,6 +15,8 @@ from vidscan.report.strip import LEVELS, UNSEEN
 
 _PLAIN = str.maketrans(LEVELS + UNSEEN + "–…×", ".:-=+*#@ -~x")  # for terminals that are not Unicode
 
+_TIMES_APART = 24  # columns of a strip
+
 
 def visible(text: str) -> str:
     r"""``text`` on one line, with what a terminal would act on or hide written as an escape (``\x1b``)."""
@@ -38,6 +40,17 @@ def clock(seconds: float) -> str:
     hours, minutes = divmod(minutes, 60)
     ahead = f"{hours}:{minutes:02d}" if hours else f"{minutes}"
     return f"{ahead}:{rest / 10:04.1f}"
+
+
+def times_below(end_s: float, columns: int) -> str:
+    """The times below a strip: of its ends, and of evenly spaced moments between where there is room."""
+    end = clock(end_s)
+    stretches = max(1, columns // _TIMES_APART)
+    line = ""
+    for number in range(stretches):
+        line = line.ljust(number * columns // stretches) + clock(number * end_s / stretches)
+    gap = columns - len(line) - len(end)
+    return line + (" – " if gap < 3 else " " * gap) + end
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,8 @@ from rich.table import Table
 from rich.text import Text
 
 from vidscan.records import Label, Report, SourceKind, Status, Track, Verdict
-from vidscan.report.document import summarise
-from vidscan.report.legible import Legible, clock, shorten, visible
+from vidscan.report.document import most_suspicious_first, summarise
+from vidscan.report.legible import Legible, clock, shorten, times_below, visible
 from vidscan.report.strip import colour, strip
 from vidscan.report.tables import GAP, named_table, plain_table
 from vidscan.report.wording import certainty
@@ -46,10 +46,13 @@ def print_report(console: Console, report: Report) -> None:
 
 
 def print_summary(console: Console, reports: Sequence[Report]) -> None:
-    """Print many sources as a table with a totals line, then why sources failed."""
+    """Print many sources as a table, the most suspicious first; then why sources failed, and the counts."""
+    if console.quiet:  # which would draw it all the same, seconds for a large folder
+        return
+    reports = most_suspicious_first(reports)
     folder, names = _names(reports)
     parts: list[RenderableType] = [Text(shorten(folder, console.width), "bold")] if folder else []
-    parts += [_summary_table(reports, names, console.width), Text(), _totals(reports)]
+    parts.append(_summary_table(reports, names, console.width))
     if members := [verdict.members for verdict in map(_verdict_of, reports) if verdict and verdict.members]:
         who = ", ".join(shorten(member.name, console.width // 2) for member in members[0])
         parts.append(Text(f"members, in this order: {who}", "dim"))
@@ -57,6 +60,7 @@ def print_summary(console: Console, reports: Sequence[Report]) -> None:
     for name, report in zip(names, reports, strict=True):
         if _verdict_of(report) is None:
             _print_failure(console, name, report)
+    console.print(Legible(Group(Text(), _totals(reports))))
 
 
 def print_timings(console: Console, reports: Sequence[Report]) -> None:
@@ -119,10 +123,8 @@ def _timeline(report: Report, width: int) -> Iterator[RenderableType]:
     yield Text()
     for label, drawn in zip(labels, strips, strict=True):
         yield _indented(Text.assemble((label.rjust(room), "dim"), drawn))
-    end = clock(report.stats.duration_s or report.timeline[-1].time_s)
-    gap = max(3, len(strips[0]) - len(clock(0)) - len(end))
-    between = " – " if gap == 3 else " " * gap
-    yield _indented(Text(" " * room + clock(0) + between + end, "dim"))
+    end_s = report.stats.duration_s or report.timeline[-1].time_s
+    yield _indented(Text(" " * room + times_below(end_s, len(strips[0])), "dim"))
 
 
 def _segments(report: Report) -> Iterator[RenderableType]:

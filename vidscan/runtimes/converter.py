@@ -38,7 +38,7 @@ def main(checkpoint: Path, target: Path) -> dict[str, Any]:
 
     sha256 = sha256_of(checkpoint)
     try:
-        keras = KerasRuntime(checkpoint, inspect_archive(checkpoint))
+        keras = KerasRuntime(checkpoint, *inspect_archive(checkpoint))
         network = keras.network
     except ModelError as error:
         return {"refused": str(error)}

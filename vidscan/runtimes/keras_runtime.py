@@ -13,10 +13,12 @@ import numpy as np
 import numpy.typing as npt
 
 from vidscan.backbones import first_line, no_layer_left_random
-from vidscan.checkpoint_guard import CONFIG, check_network
+from vidscan.checkpoint_guard import CONFIG
 from vidscan.errors import ModelError
+from vidscan.network_guard import check_network
 from vidscan.runtimes.protocol import Outputs
 from vidscan.startup import import_keras
+from vidscan.weights_guard import weights_of_at_most
 
 _CHUNK = 32
 """Crops put through the network at once; bounds its memory."""
@@ -29,14 +31,15 @@ class KerasRuntime:
 
     name = "keras"
 
-    def __init__(self, path: Path, config: dict[str, Any]) -> None:
+    def __init__(self, path: Path, config: dict[str, Any], weights: int) -> None:
         """Takes note of a checkpoint and does not build it yet.
 
         Args:
             path: the ``.keras`` file.
-            config: what ``checkpoint_guard.inspect_archive`` returned for it.
+            config: its configuration, as ``checkpoint_guard.inspect_archive`` returned it.
+            weights: how many numbers its weights file holds, from there too.
         """
-        self._path, self._config = path, config
+        self._path, self._config, self._weights = path, config, weights
 
     @cached_property
     def network(self) -> Any:
@@ -45,7 +48,7 @@ class KerasRuntime:
         Raises:
             ModelError: Keras cannot build it, or it is no network of the right shape.
         """
-        network = _network_in_float32(self._path, self._config)
+        network = _network_in_float32(self._path, self._config, self._weights)
         check_network(self._path, network)
         return network
 
@@ -65,7 +68,7 @@ class KerasRuntime:
             return np.asarray(self.network(crops, training=False), np.float32)
 
 
-def _network_in_float32(path: Path, config: dict[str, Any]) -> Any:
+def _network_in_float32(path: Path, config: dict[str, Any], weights: int) -> Any:
     """The network, built by Keras in safe mode and not compiled.
 
     Half precision is slow on CPUs and moves scores by up to a percent, so such a network is read from
@@ -74,7 +77,7 @@ def _network_in_float32(path: Path, config: dict[str, Any]) -> Any:
     keras = import_keras()
     try:
         in_float32 = _without_half_precision(config)
-        with tempfile.TemporaryDirectory() as folder, no_layer_left_random():
+        with tempfile.TemporaryDirectory() as folder, no_layer_left_random(), weights_of_at_most(weights):
             readable = path
             if in_float32 != config:
                 readable = Path(folder) / path.name

@@ -81,7 +81,7 @@ def test_a_folder_shows_each_members_score_by_file() -> None:
         "length",
         "timeline",
     ]
-    assert lines[4].split()[:5] == ["b.mp4", "FAKE", "0.98", "0.96", "0.11"]
+    assert lines[3].split()[:5] == ["b.mp4", "FAKE", "0.98", "0.96", "0.11"]
     assert "members, in this order: lite2, b4" in lines
     assert "members" not in shown(print_summary, [clip(), still()])
 
@@ -199,12 +199,40 @@ def test_a_folder_is_a_table_with_totals_and_reasons() -> None:
     assert lines[0] == "in"
     assert lines[1].split() == ["file", "verdict", "P(fake)", "people", "faces", "length", "timeline"]
     assert lines[3].split() == ["a.mp4", "FAKE", "0.98", "1", "9", "0:05.0", "▁▁▁▁▂▂▅▅██████▅▅··▁▁"]
-    assert lines[4].split()[:2] == ["sub/b.mp4", "REAL"]
-    assert lines[5].split() == ["c.jpg", "FAKE", "0.93", "2", "2"]
+    assert lines[4].split() == ["c.jpg", "FAKE", "0.93", "2", "2"]
+    assert lines[5].split()[:2] == ["sub/b.mp4", "REAL"]
     assert lines[6].split() == ["d.mp4", "NO", "FACE", "0", "0", "0:06.0"]
     assert lines[7].split() == ["e.mp4", "FAILED"]
-    assert lines[9] == "5 files: 2 fake, 1 real, 1 without a face, 1 failed"
-    assert lines[10] == " FAILED  e.mp4: no video stream: is it a clip?"
+    assert lines[8] == " FAILED  e.mp4: no video stream: is it a clip?"
+    assert lines[9:] == ["", "5 files: 2 fake, 1 real, 1 without a face, 1 failed"]
+
+
+def test_the_most_suspicious_files_come_first() -> None:
+    def judged(name: str, label: Label, score: float) -> Report:
+        report = clip(name)
+        assert report.verdict is not None
+        return replace(report, verdict=replace(report.verdict, label=label, fake_probability=score))
+
+    reports = [
+        failed("a.mp4"),
+        no_face("b.mp4"),
+        judged("c.mp4", Label.REAL, 0.1),
+        judged("d.mp4", Label.UNCERTAIN, 0.95),
+        judged("e.mp4", Label.FAKE, 0.8),
+        judged("f.mp4", Label.REAL, 0.2),
+        judged("g.mp4", Label.FAKE, 0.9),
+    ]
+    rows = re.findall(r"^(\w\.mp4)", shown(print_summary, reports), re.M)
+    assert rows == ["g.mp4", "e.mp4", "d.mp4", "f.mp4", "c.mp4", "b.mp4", "a.mp4"]
+
+
+def test_a_wide_strip_has_times_between_its_ends() -> None:
+    lines = shown(print_report, clip(scores=[[0.5] * 60]), 160).splitlines()
+    at = next(number for number, line in enumerate(lines) if "▅▅▅" in line)
+    times = re.findall(r"\d:\d\d\.\d", lines[at + 1])
+    assert times == ["0:00.0", "0:06.0", "0:12.0", "0:18.0", "0:24.0", "0:30.0"]
+    assert len(lines[at].rstrip()) == len(lines[at + 1].rstrip())
+    assert lines[at + 1].index("0:12.0") - 2 == pytest.approx(0.4 * (len(lines[at].rstrip()) - 2), abs=1)
 
 
 @pytest.mark.parametrize("width", [60, 80, 100, 140])
@@ -288,3 +316,8 @@ def test_a_terminal_without_unicode_is_served() -> None:
     print_summary(console, [clip("日本.mp4"), failed()])
     assert raw.getvalue().isascii()
     assert b"@" in raw.getvalue()
+
+
+def test_a_table_that_nobody_sees_is_not_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vidscan.report.text._summary_table", lambda *_: pytest.fail("it was drawn"))
+    print_summary(Console(file=io.StringIO(), quiet=True), [clip(), failed()])

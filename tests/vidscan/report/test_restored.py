@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from test_report_samples import ENSEMBLE_REPORTS, HOSTILE, REPORTS, by_members, clip, failed, no_face, still
+
+from vidscan.errors import ReportError
+from vidscan.records import Report
+from vidscan.report.document import result_document
+from vidscan.report.restored import report_from
+
+
+def restored(report: Report, entry: dict[str, Any] | None = None) -> Report:
+    return report_from(
+        result_document(report) if entry is None else entry,
+        report.source,
+        options=report.options,
+        card=report.model_card,
+        members=report.members,
+    )
+
+
+@pytest.mark.parametrize("report", [clip(), still(), no_face(), failed(), by_members(clip()), clip(HOSTILE)])
+def test_a_report_comes_back_whole(report: Report) -> None:
+    back = restored(report)
+    assert back == report
+    assert {each.name for each in fields(Report)} == {each.name for each in fields(back)}
+
+
+@settings(max_examples=100, deadline=None)
+@given(REPORTS | ENSEMBLE_REPORTS)
+def test_what_comes_back_is_written_the_same(report: Report) -> None:
+    entry = result_document(report)
+    assert result_document(restored(report)) == entry
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"status": "maybe"},
+        {"verdict": {"label": "FAKE"}},
+        {"verdict": []},
+        {"timeline": [{}]},
+        {"timeline": None},
+        {"tracks": [{"id": 1}]},
+        {"segments": [[]]},
+        {"stats": {}},
+        {"error": {"type": "E"}},
+    ],
+)
+def test_a_damaged_entry_is_an_error_in_one_line(change: dict[str, Any]) -> None:
+    report = replace(clip(), evidence=())
+    with pytest.raises(ReportError, match=r"is damaged.*delete it and start anew") as refused:
+        restored(report, result_document(report) | change)
+    assert "\n" not in str(refused.value)

@@ -1,0 +1,140 @@
+"""Which faces are kept to be looked at, and that their number does not grow with the clip."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vidscan.errors import UsageError
+from vidscan.gallery import SPARE_TRACKS, Gallery
+from vidscan.options import MOST_CROPS, EvidenceOptions
+from vidscan.records import Box, CropBatch, FaceScore, Track
+from vidscan.tracks import link
+
+
+def face(frame: int, score: float, x: float = 0.0, fps: float = 2.0, source: str = "0") -> FaceScore:
+    return FaceScore(source, frame, frame / fps, Box(x, 0.0, 50.0, 50.0), 0.9, score)
+
+
+def batch(faces: list[FaceScore]) -> CropBatch:
+    """A batch with one padding row; each crop's pixels tell its score."""
+    size = len(faces) + 1
+    shades = [round(each.fake_probability * 255) for each in faces] + [0]
+    images = np.stack([np.full((4, 4, 3), shade, np.uint8) for shade in shades])
+    none = np.zeros(size)
+    mask = np.arange(size) < len(faces)
+    return CropBatch(none.astype(object), none.astype(int), none, np.zeros((size, 4)), none, (images,), mask)
+
+
+def hang(faces: list[FaceScore], options: EvidenceOptions, at_once: int = 3) -> Gallery:
+    gallery = Gallery(options)
+    for start in range(0, len(faces), at_once):
+        some = faces[start : start + at_once]
+        gallery.add(batch(some), some)
+    return gallery
+
+
+def tracks_of(faces: list[FaceScore]) -> list[Track]:
+    numbers = link(faces)
+    return [
+        Track(
+            number,
+            0.0,
+            1.0,
+            numbers.count(number),
+            max(f.fake_probability for f, n in zip(faces, numbers, strict=True) if n == number),
+        )
+        for number in sorted(set(numbers))
+    ]
+
+
+OPTIONS = EvidenceOptions(kept=True, highest=2, lowest=1, tracks=2)
+
+
+def test_highest_and_lowest_of_each_track_with_their_pixels():
+    scores = [0.1, 0.7, 0.3, 0.9, 0.5, 0.2]
+    faces = [each for i, s in enumerate(scores) for each in (face(2 * i, s), face(2 * i, 1 - s, x=300.0))]
+    kept = hang(faces, OPTIONS).take("0", tracks_of(faces))
+    assert [(crop.track, crop.fake_probability) for crop in kept] == [
+        (1, 0.9),
+        (1, 0.7),
+        (1, 0.1),
+        (2, 0.9),
+        (2, pytest.approx(0.8)),
+        (2, pytest.approx(0.1)),
+    ]
+    assert all(crop.image.max() == crop.image.min() == round(crop.fake_probability * 255) for crop in kept)
+    assert all(crop.heat is None and crop.time_s == crop.frame_index / 2 for crop in kept)
+
+
+def test_crops_of_one_second_are_not_shown_twice():
+    faces = [face(i, 0.9 - i / 1000, fps=10.0) for i in range(20)]
+    kept = hang(faces, OPTIONS).take("0", tracks_of(faces))
+    assert [crop.frame_index for crop in kept] == [0, 10, 19]
+
+
+def test_a_single_crop_is_shown_once():
+    faces = [face(0, 0.4)]
+    assert len(hang(faces, OPTIONS).take("0", tracks_of(faces))) == 1
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.floats(0, 1, allow_nan=False), min_size=1, max_size=40), st.integers(1, 7))
+def test_the_same_as_choosing_at_the_end(scores, at_once):
+    faces = [face(2 * i, score) for i, score in enumerate(scores)]
+    kept = hang(faces, OPTIONS, at_once).take("0", tracks_of(faces))
+    ranked = sorted(scores, reverse=True)
+    assert [crop.fake_probability for crop in kept][:2] == ranked[:2]
+    assert kept[-1].fake_probability == ranked[-1]
+    assert len(kept) == min(3, len(scores))
+
+
+def test_memory_does_not_grow_with_the_clip():
+    options = EvidenceOptions(kept=True, highest=2, lowest=1, tracks=3)
+    gallery, faces = Gallery(options), []
+    for i in range(400):  # a new person every 10 s, three at a time
+        some = [face(2 * i, (i * 7 % 100) / 100, x=1000.0 * (i // 10) + 300 * k) for k in range(3)]
+        faces += some
+        gallery.add(batch(some), some)
+        (wall,) = gallery._walls.values()
+        pools = wall._pools.values()
+        assert len(pools) <= SPARE_TRACKS * options.tracks + 3
+        assert all(len(pool.crops()) <= 3 for pool in pools)
+    assert len(tracks_of(faces)) == 120
+    assert len({crop.track for crop in gallery.take("0", tracks_of(faces))}) == 3
+
+
+def test_a_person_who_stays_outlives_passers_by():
+    options = EvidenceOptions(kept=True, highest=1, lowest=0, tracks=1)
+    passing = [[face(i, 0.5, x=5000.0 + 1000.0 * i)] for i in range(30)]
+    faces = [each for i in range(30) for each in (face(i, 0.8), *passing[i])]
+    kept = hang(faces, options).take("0", tracks_of(faces))
+    assert [(crop.track, crop.fake_probability) for crop in kept] == [(1, 0.8)]
+
+
+def test_sources_are_kept_apart_and_forgotten_when_taken():
+    gallery = hang([face(0, 0.2), face(0, 0.7, source="1")], OPTIONS)
+    first = gallery.take("0", tracks_of([face(0, 0.2)]))
+    assert [crop.fake_probability for crop in first] == [0.2]
+    assert gallery.take("0", tracks_of([face(0, 0.2)])) == ()
+    assert [crop.fake_probability for crop in gallery.take("1", tracks_of([face(0, 0.7)]))] == [0.7]
+
+
+def test_nothing_is_kept_unless_asked_for():
+    faces = [face(0, 0.2)]
+    assert hang(faces, EvidenceOptions()).take("0", tracks_of(faces)) == ()
+
+
+@pytest.mark.parametrize("sources", [1, 10, 100, 1000, 10_000])
+def test_many_sources_share_the_room(sources: int):
+    shared = EvidenceOptions(kept=True).shared_by(sources)
+    each = shared.tracks * (shared.highest + shared.lowest)
+    assert each * sources <= MOST_CROPS or (each == 1 and shared.lowest == 0)
+    assert sources > 10 or shared == EvidenceOptions(kept=True)
+
+
+def test_heat_without_crops_is_refused():
+    with pytest.raises(UsageError, match="crops"):
+        EvidenceOptions(explained=True)

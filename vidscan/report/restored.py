@@ -9,6 +9,7 @@ from vidscan.errors import ReportError
 from vidscan.records import (
     Box,
     ErrorInfo,
+    Interval,
     Label,
     MemberVerdict,
     ModelCard,
@@ -71,7 +72,9 @@ def _verdict(document: Document) -> Verdict:
         MemberVerdict(each["name"], Label(each["label"]), each["fake_probability"])
         for each in document.get("members", ())
     )
-    return Verdict(**document | {"label": Label(document["label"]), "members": alone})
+    interval = document.get("interval")
+    whole = {"members": alone, "interval": None if interval is None else Interval(*interval)}
+    return Verdict(**document | {"label": Label(document["label"])} | whole)
 
 
 def _point(document: Document) -> TimelinePoint:

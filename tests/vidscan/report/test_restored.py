@@ -26,7 +26,9 @@ def restored(report: Report, entry: dict[str, Any] | None = None) -> Report:
 @pytest.mark.parametrize("report", [clip(), still(), no_face(), failed(), by_members(clip()), clip(HOSTILE)])
 def test_a_report_comes_back_whole(report: Report) -> None:
     back = restored(report)
-    assert back == report
+    assert back.verdict is None or type(back.verdict.interval) is type(report.verdict.interval)
+    assert result_document(back) == result_document(report)
+    assert (back.source, back.options, back.members) == (report.source, report.options, report.members)
     assert {each.name for each in fields(Report)} == {each.name for each in fields(back)}
 
 

@@ -126,27 +126,27 @@ def test_first_signal_finishes_the_file_under_way_of_run_too(detector, folder, b
 
 def test_second_signal_stops_a_decoder_that_gives_nothing(detector, dark_clip, tmp_path, monkeypatch):
     """Ends the decoder, so that nobody waits for it; the clip under way is not reported."""
-    from vidscan import ffmpeg
+    from vidscan import child_process
 
     def two_signals() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(0.5)  # the system merges two of a kind that come at once
-        (process,) = ffmpeg._running
-        os.kill(process.pid, signal.SIGSTOP)  # it hangs
+        (group,) = child_process._GUARD._groups
+        os.killpg(group, signal.SIGSTOP)  # it hangs
         os.kill(os.getpid(), signal.SIGTERM)
 
     report = tmp_path / "out.json"
     at_picture(detector, 2, two_signals)
     assert main(["run", str(dark_clip), "--report", str(report)]) == 143
     assert document(report)["results"] == []
-    assert not ffmpeg._running
+    assert not child_process._GUARD._groups
 
 
 def test_ctrl_c_in_a_terminal_does_not_reach_the_decoder(detector, dark_clip):
-    from vidscan import ffmpeg
+    from vidscan import child_process
 
     groups = []
-    at_picture(detector, 1, lambda: groups.extend(os.getpgid(each.pid) for each in ffmpeg._running))
+    at_picture(detector, 1, lambda: groups.extend(child_process._GUARD._groups))
     assert main(["run", str(dark_clip), "--quiet"]) == 0
     assert len(groups) == 1 and os.getpgrp() not in groups
 
@@ -470,7 +470,7 @@ def test_names_act_on_nothing(detector, tmp_path, command, capfd):
         os.fsencode(hostile),
         os.fsencode(broken),
     }
-    rows = (tmp_path / "out.csv").read_text("utf-8").splitlines()
+    rows = (tmp_path / "out.files.csv").read_text("utf-8").splitlines()
     assert len(rows) == 3
 
 

@@ -16,6 +16,7 @@ from vidscan.records import (
     Report,
     Segment,
     Source,
+    SourceFacts,
     StageSeconds,
     Stats,
     Status,
@@ -60,6 +61,7 @@ def report_from(
             model_card=card,
             error=None if result["error"] is None else ErrorInfo(**result["error"]),
             members=tuple(members),
+            facts=None if result["facts"] is None else SourceFacts(**result["facts"]),
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ReportError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +16,11 @@ from vidscan.records import ModelCard
 SAMPLES = Path(__file__).parents[1] / "samples"
 
 MakeClip = Callable[..., Path]
+
+
+def pytest_configure() -> None:
+    """Has Ctrl-C heeded by the tests and what they start, also where a shell runs them in the background."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -30,9 +36,11 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def make_clip(tmp_path_factory: pytest.TempPathFactory) -> MakeClip:
     """Runs ffmpeg with the given arguments and an output of the given name; each name is made once."""
     folder = tmp_path_factory.mktemp("clips")
+    made: dict[str, tuple[str | Path, ...]] = {}
 
     def make(name: str, *arguments: str | Path) -> Path:
         path = folder / name
+        assert made.setdefault(name, arguments) == arguments, f"{name} is another test's clip: rename it"
         if not path.exists():
             command = [find_program(), "-nostdin", "-v", "error", "-y", *map(str, arguments), str(path)]
             subprocess.run(command, check=True, timeout=60)

@@ -243,7 +243,9 @@ def test_sound_that_mp4_or_browsers_do_not_take_is_encoded_anew(make_clip, tmp_p
 
 
 def test_odd_sizes_get_a_column(make_clip, tmp_path: Path):
-    clip = make_clip("odd.mkv", "-f", "lavfi", "-i", "testsrc=size=97x65:rate=10:duration=1", "-c:v", "ffv1")
+    clip = make_clip(
+        "odd-sides.mkv", "-f", "lavfi", "-i", "testsrc=size=97x65:rate=10:duration=1", "-c:v", "ffv1"
+    )
     annotate(report(clip, moving([0.5]), 1.0), tmp_path / "out.mp4", VerdictOptions())
     assert upright(tmp_path / "out.mp4") == (98, 65 + strip_height(97, 65))
 

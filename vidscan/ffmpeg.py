@@ -198,6 +198,8 @@ def stream_frames(
             f"{path}: ffmpeg crashed (signal {-code}) after {yielded} frames: "
             "re-encode the file or leave it out"
         )
+    if look.start_s > 0 and code != 0:
+        raise DecodeError(f"{path}: cannot be decoded from {look.start_s:.1f} s on: leave out --frames")
     if yielded == 0 and look.start_s == 0:
         what = "not one frame could be decoded"
         remedy = "the file is damaged or incomplete; fetch it again"

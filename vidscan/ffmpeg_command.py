@@ -65,6 +65,8 @@ def sampling_command(
     before: dict[str, str | int] = {}
     if look.start_s > 0:
         before["ss"] = f"{look.start_s:.6f}"
+        # Some indices name frames as keyframes that are none; decoded from there, pictures are mud.
+        before["err_detect"] = "explode"
     if look.keyframes:
         before["skip_frame"] = "nokey"
     if look.threads is not None:
@@ -77,6 +79,7 @@ def sampling_command(
         period = f"floor(t*{look.fps!r}+{_EDGE})"
         previous = f"floor(prev_selected_t*{look.fps!r}+{_EDGE})"
         stream = stream.filter("select", f"isnan(prev_selected_t)+gt({period},{previous})")
+    strict = ("-xerror",) if look.start_s > 0 else ()
     limit = {} if look.most is None else {"frames:v": look.most}
     stream = (
         stream.filter(f"showinfo@{mark}", checksum=0)
@@ -89,7 +92,7 @@ def sampling_command(
             **passthrough,
             **limit,
         )
-        .global_args("-hide_banner", "-nostdin", "-nostats", "-loglevel", "info")
+        .global_args("-hide_banner", "-nostdin", "-nostats", "-loglevel", "info", *strict)
     )
     compiled = [str(part) for part in stream.compile(cmd=program)]
     place = compiled.index("INPUT")

@@ -52,17 +52,23 @@ def spread_frames(
         DecodeError: nothing could be decoded, or nothing tells how long the clip is.
     """
     duration = duration_s or _measured(path)
-    if duration > count * DENSE_S and not _sought(path, evenly(duration, count)[-1], hwaccel):
+    if duration > count * DENSE_S and not _leads_somewhere(path, evenly(duration, count)[-1], hwaccel):
         duration = _measured(path)
     if duration <= count * DENSE_S:
         look = Look(fps=count / duration, most=count)
         yield from ffmpeg.stream_frames(path, look, hwaccel=hwaccel)
         return
     latest = -1.0
-    for pictures in _sought_in_order(path, evenly(duration, count), hwaccel):
-        for time_s, image in pictures:
+    try:
+        for pictures in _sought_in_order(path, evenly(duration, count), hwaccel):
+            for time_s, image in pictures:
+                if time_s > latest + _SAME_FRAME_S:
+                    latest = time_s
+                    yield time_s, image
+    except DecodeError:  # its index leads astray: what is missing is found by reading it through
+        look = Look(fps=count / duration, most=count)
+        for time_s, image in ffmpeg.stream_frames(path, look, hwaccel=hwaccel):
             if time_s > latest + _SAME_FRAME_S:
-                latest = time_s
                 yield time_s, image
 
 
@@ -74,6 +80,13 @@ def _measured(path: Path) -> float:
             "use --fps instead of --frames, or convert it to MP4"
         )
     return duration
+
+
+def _leads_somewhere(path: Path, look: Look, hwaccel: bool) -> bool:
+    try:
+        return bool(_sought(path, look, hwaccel))
+    except DecodeError:
+        return True  # there is something, though it cannot be decoded from there
 
 
 def _sought(path: Path, look: Look, hwaccel: bool) -> list[_Picture]:

@@ -136,3 +136,14 @@ def test_no_more_pictures_wait_than_places_are_sought_at_once(minute: Path, look
     next(pictures)
     assert len(looks) <= 1 + seeking.AT_ONCE
     pictures.close()
+
+
+@pytest.mark.data
+def test_index_that_leads_astray_is_not_followed(research_clips: Path):
+    """The clip's index names frames as keyframes that are none: from 12 s on, seeking gave green pictures."""
+    path = research_clips / "fake" / "deepfakes_033_097.mp4"
+    found = spread(path, 8)
+    through = {round(time_s, 2): image for time_s, image in ffmpeg.stream_frames(path, 25.0)}
+    assert len(found) == 8
+    for time_s, image in found:
+        assert np.array_equal(image, through[round(time_s, 2)])

@@ -154,20 +154,7 @@ def build_report(
         ensemble: its cards give the thresholds, and go into the report.
     """
     card, members = ensemble.card, ensemble.member_cards
-    stats = Stats(
-        duration_s=entry.duration_s,
-        frames_sampled=entry.frames,
-        faces_scored=len(scores),
-        faces_reused=len(entry.repeats),
-        batch_slots=spent.slots,
-        seconds=StageSeconds(
-            decode=entry.decode_seconds,
-            detect=entry.detect_seconds,
-            wait=spent.wait,
-            score=spent.score,
-            total=time.perf_counter() - entry.started,
-        ),
-    )
+    stats = _stats(entry, spent, faces=len(scores))
     if entry.error is not None:
         return Report(
             source=entry.source,
@@ -202,6 +189,24 @@ def build_report(
         model_card=card,
         members=members,
         facts=entry.facts,
+    )
+
+
+def _stats(entry: SourceEntry, spent: Spent, *, faces: int) -> Stats:
+    """Counts and times of a source of which ``faces`` were scored."""
+    return Stats(
+        duration_s=entry.duration_s,
+        frames_sampled=entry.frames,
+        faces_scored=faces,
+        faces_reused=len(entry.repeats),
+        batch_slots=spent.slots,
+        seconds=StageSeconds(
+            decode=entry.decode_seconds,
+            detect=entry.detect_seconds,
+            wait=spent.wait,
+            score=spent.score,
+            total=time.perf_counter() - entry.started,
+        ),
     )
 
 

@@ -142,9 +142,12 @@ def _prefetched(feed: _Feed, sizes: Sequence[int], options: BatchingOptions) -> 
         .prefetch(options.prefetch)
     )
     # Otherwise nothing is read before the first batch is asked for, and no permit ever given.
-    warm = tf.data.Options()
-    warm.experimental_warm_start = True
-    batches: Iterator[dict[str, Any]] = dataset.with_options(warm).as_numpy_iterator()
+    how = tf.data.Options()
+    how.experimental_warm_start = True
+    # There is nothing to tune, and the tuner's thread sleeps ever longer (10 ms, 20 ms, 40 ms, …): the end of
+    # the stream would often wait for it to wake, for up to as long as the stream had lasted.
+    how.autotune.enabled = False
+    batches: Iterator[dict[str, Any]] = dataset.with_options(how).as_numpy_iterator()
     return batches
 
 

@@ -221,3 +221,17 @@ def test_interrupt_is_heeded_while_no_crop_comes():
     with pytest.raises(KeyboardInterrupt):
         list(batches(crops(), stop=stop))
     assert not gave_up.is_set()
+
+
+def test_nothing_is_tuned(monkeypatch: pytest.MonkeyPatch):
+    """The tuner's sleep, ever longer, often kept the end of a stream waiting; too seldom for a test of time."""
+    tf = batching.import_tensorflow()
+    used, make = [], tf.data.Dataset.as_numpy_iterator
+
+    def noting(dataset):
+        used.append(dataset.options().autotune.enabled)
+        return make(dataset)
+
+    monkeypatch.setattr(tf.data.Dataset, "as_numpy_iterator", noting)
+    assert len(unbatched(list(batches(toy_crop(number) for number in range(5))))) == 5
+    assert used == [False]

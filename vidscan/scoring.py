@@ -96,9 +96,10 @@ def _refuse_no_probability(scores: npt.NDArray[np.float32], card: ModelCard) -> 
 
 
 def _rows_to_score(filled: int, batch_size: int) -> int:
-    """Rows of a batch worth computing: the next power of two.
+    """Rows of a batch worth computing: the next power of two up to 8, then the next multiple of 8.
 
-    One still should not cost a whole batch, yet each new shape costs the runtime some preparation;
-    powers of two keep the number of shapes small. Padding sits at the end of a batch.
+    One still should not cost a whole batch, yet each new shape costs the runtime some preparation, so
+    there are few. Padding sits at the end of a batch.
     """
-    return min(1 << (filled - 1).bit_length(), batch_size)
+    wanted = 1 << (filled - 1).bit_length() if filled <= 8 else -(-filled // 8) * 8
+    return min(wanted, batch_size)

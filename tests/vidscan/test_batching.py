@@ -224,7 +224,7 @@ def test_interrupt_is_heeded_while_no_crop_comes():
 
 
 def test_nothing_is_tuned(monkeypatch: pytest.MonkeyPatch):
-    """The tuner's sleep, ever longer, often kept the end of a stream waiting; too seldom for a test of time."""
+    """Its sleep, ever longer, often kept the end of a stream waiting: too seldom for a test by the clock."""
     tf = batching.import_tensorflow()
     used, make = [], tf.data.Dataset.as_numpy_iterator
 

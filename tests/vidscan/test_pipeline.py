@@ -148,7 +148,7 @@ def test_still_shot_is_scored_once_where_reuse_is_asked_for(bright_clip: Path, m
 def test_batches_fill_across_files(mixed: list[Source], batch_size: int, calls: list[int]):
     scorer = ToyScorer()
     scan_all(mixed, scorer, batch_size=batch_size)
-    assert scorer.batches == calls  # 9 faces; a short batch is computed up to a power of two
+    assert scorer.batches == calls  # 9 faces; a short batch is computed up to the next 8
 
 
 def test_batch_size_changes_no_report(mixed: list[Source]):

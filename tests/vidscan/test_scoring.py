@@ -42,11 +42,11 @@ def test_each_row_gets_its_own_score_and_padding_none():
 
 
 @pytest.mark.parametrize(
-    ("filled", "computed"), [(1, 1), (2, 2), (3, 4), (4, 4), (5, 8), (9, 16), (17, 24), (24, 24)]
+    ("filled", "computed"), [(1, 1), (2, 2), (3, 4), (4, 4), (5, 8), (9, 16), (17, 24), (24, 24), (25, 30)]
 )
-def test_no_more_rows_are_computed_than_the_next_power_of_two(filled: int, computed: int):
+def test_few_more_rows_are_computed_than_are_filled(filled: int, computed: int):
     scorer = ToyScorer()
-    list(score_batches([batch_of(filled, batch_size=24)], Ensemble((scorer,))))
+    list(score_batches([batch_of(filled, batch_size=30)], Ensemble((scorer,))))
     assert scorer.batches == [computed]
 
 

@@ -13,8 +13,9 @@ import numpy.typing as npt
 
 from vidscan.runtimes.protocol import Outputs, RuntimeUnavailableError
 
-SUB_BATCH = 8
-"""Crops computed at once, for the memory: EfficientNetB4 takes 0.8 to 1.0 GB for 8 crops and 2.6 for 32."""
+PIXELS_AT_ONCE = 8 * 260 * 260
+"""Pixels computed at once: 8 crops for EfficientNet-Lite2, 3 for B4. More cost memory (B4: 2.6 GB for 32
+crops) and time, since what a layer leaves no longer fits the caches (benchmarks/README.md)."""
 
 CPU, COREML = "CPUExecutionProvider", "CoreMLExecutionProvider"
 
@@ -52,9 +53,10 @@ class OnnxRuntime:
 
     def outputs(self, crops: npt.NDArray[np.uint8]) -> Outputs:
         """See :class:`vidscan.runtimes.protocol.Runtime`."""
+        at_once = max(1, PIXELS_AT_ONCE // self.input_size**2)
         parts = [
-            self._session.run(None, {self._input.name: crops[start : start + SUB_BATCH]})[0]
-            for start in range(0, len(crops), SUB_BATCH)
+            self._session.run(None, {self._input.name: crops[start : start + at_once]})[0]
+            for start in range(0, len(crops), at_once)
         ]
         return np.concatenate(parts)
 

@@ -17,9 +17,9 @@ from vidscan import model
 from vidscan.cards import card_path, write_card
 from vidscan.errors import CardError, ModelError, ScoringError
 from vidscan.records import ModelCard
-from vidscan.runtimes import conversion
+from vidscan.runtimes import conversion, onnx_runtime
 from vidscan.runtimes.comparison import fixed_crops
-from vidscan.runtimes.onnx_runtime import SUB_BATCH, threads
+from vidscan.runtimes.onnx_runtime import threads
 from vidscan.runtimes.protocol import RuntimeUnavailableError
 from vidscan.startup import import_keras
 
@@ -75,15 +75,16 @@ def pictures(count: int) -> np.ndarray:
     return np.concatenate([fixed_crops(SIZE), np.broadcast_to(colours, (count, SIZE, SIZE, 3))])
 
 
-def test_scores_are_those_of_keras_in_batches_of_any_size(converted, checkpoint):
+def test_scores_are_those_of_keras_in_batches_of_any_size(converted, checkpoint, monkeypatch):
+    monkeypatch.setattr(onnx_runtime, "PIXELS_AT_ONCE", 4 * SIZE * SIZE)
     keras = model.load_model(checkpoint)
     assert (keras.runtime.name, converted.runtime.name) == ("keras", "onnx")
-    crops = pictures(2 * SUB_BATCH)
+    crops = pictures(8)
     scores = converted.score(crops)
     assert (scores.shape, scores.dtype) == ((len(crops),), np.float32)
     assert np.ptp(scores) > 0.01
     np.testing.assert_allclose(scores, keras.score(crops), atol=1e-5)
-    for count in (1, SUB_BATCH + 1):
+    for count in (1, 5):
         np.testing.assert_allclose(converted.score(crops[:count]), scores[:count], atol=1e-6)
     assert converted.score(crops[:0]).shape == (0,)
 

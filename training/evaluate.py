@@ -148,6 +148,9 @@ def figures(scored: Sequence[ScoredRow], card: ModelCard, options: EvaluateOptio
         "roc": {name: _roc(*truth[name]) for name in truth},
         "reliability": {name: metrics.reliability(*truth[name]) for name in truth},
     }
+    # Of clips alone: crops of one clip share its truth, so truths drawn for each by itself would say little.
+    chance = metrics.calibration_error_by_chance(truth["clips"][1])
+    result["clips"]["calibration_error_by_chance"] = chance
     if options.rules:
         result["rules"] = _rules(scored)
     return result

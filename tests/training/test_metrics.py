@@ -169,6 +169,18 @@ def test_clusters_of_different_sizes_are_kept_whole():
     assert seen == {(0, 0), (0, 2, 5), (2, 2, 5, 5)}
 
 
+def test_calibration_error_by_chance_is_that_of_perfect_probabilities():
+    probability = np.random.default_rng(1).random(20)
+    chance = metrics.calibration_error_by_chance(probability)
+    assert 0.12 < chance["mean"] < 0.25
+    assert chance["mean"] < chance["high"] < 0.4
+    assert metrics.calibration_error_by_chance(probability[::-1]) == chance
+    many = metrics.calibration_error_by_chance(np.random.default_rng(1).random(2000), rounds=100)
+    assert many["high"] < 0.05
+    certain = metrics.calibration_error_by_chance(np.array([0.0, 1.0, 1.0]))
+    assert certain == {"mean": 0.0, "high": 0.0}
+
+
 def test_perfect_probabilities_of_twenty_clips_have_a_calibration_error_of_a_fifth():
     """What training/README.md says of small tests."""
     rng = np.random.default_rng(0)

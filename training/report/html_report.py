@@ -76,7 +76,7 @@ def _header(result: Mapping[str, Any], name: str) -> str:
         (
             "calibration error (ECE)",
             brief(clips["calibration_error"]),
-            _between(clips.get("calibration_error_interval")),
+            f"of perfect probabilities {tables.by_chance(clips)}",
         ),
     ]
     drawn = "".join(

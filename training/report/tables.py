@@ -58,11 +58,22 @@ def intervals(result: Mapping[str, Any]) -> Table:
     keys = ("auc_interval", "eer_interval", "calibration_error_interval")
     return _table(
         "95% intervals",
-        "|AUC|EER|ECE",
-        [[name, *(result[name][key] for key in keys)] for name in ("crops", "clips")],
+        "|AUC|EER|ECE|ECE by chance",
+        [
+            [name, *(result[name][key] for key in keys), by_chance(result[name])]
+            for name in ("crops", "clips")
+        ],
         "By drawing clips anew, with all of their crops (bootstrap); people are not drawn anew, so other "
-        "people may well lie outside. An ECE of few clips is too high, and its interval higher still.",
+        "people may well lie outside. An ECE of few clips is too high, and its interval higher still: by "
+        "chance, perfect probabilities of the same values have the mean shown, and 95 times in 100 less than "
+        "the other figure.",
     )
+
+
+def by_chance(figures: Mapping[str, Any]) -> str:
+    """The calibration error of perfect probabilities: its mean and what 95 in 100 stay below."""
+    chance = figures.get("calibration_error_by_chance")
+    return "-" if chance is None else f"{chance['mean']:.3f}, 95%: {chance['high']:.3f}"
 
 
 def classes(result: Mapping[str, Any]) -> list[Table]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -30,6 +32,28 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("VIDSCAN_CACHE", str(folder))
         yield folder
+
+
+@pytest.fixture
+def make_pipe() -> Iterator[Callable[[Path], None]]:
+    """Makes named pipes. Whoever waits for a writer gets one, with nothing to say, after five seconds.
+
+    So a test fails, and does not stand still, without the defence that it is about.
+    """
+    timers: list[threading.Timer] = []
+
+    def write_nothing(path: Path) -> None:
+        with contextlib.suppress(OSError):  # nobody reads it
+            os.close(os.open(path, os.O_WRONLY | os.O_NONBLOCK))
+
+    def make(path: Path) -> None:
+        os.mkfifo(path)
+        timers.append(threading.Timer(5.0, write_nothing, [path]))
+        timers[-1].start()
+
+    yield make
+    for timer in timers:
+        timer.cancel()
 
 
 @pytest.fixture(scope="session")

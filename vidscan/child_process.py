@@ -18,7 +18,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import IO, Self
 
@@ -136,7 +136,13 @@ class Child:
     """
 
     def __init__(
-        self, command: Sequence[str], *, fed: bool = False, heard: bool = True, memory: int | None = None
+        self,
+        command: Sequence[str],
+        *,
+        fed: bool = False,
+        heard: bool = True,
+        memory: int | None = None,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         """Starts ``command``.
 
@@ -145,6 +151,7 @@ class Child:
             fed: give it a pipe as standard input, ``stdin``; else it reads nothing.
             heard: give it a pipe as standard error, ``stderr``; else what it says is dropped.
             memory: bytes of private memory that it may take, where the system can hold it to them.
+            environment: its variables; None gives it those of this process.
 
         Raises:
             OSError: the program cannot be run.
@@ -156,6 +163,7 @@ class Child:
             stderr=subprocess.PIPE if heard else subprocess.DEVNULL,
             bufsize=0,
             start_new_session=True,
+            env=environment,
         )
         try:
             _GUARD.add(self._process.pid)
@@ -201,7 +209,7 @@ class Child:
         del buffer[filled:]
         return buffer
 
-    def write(self, data: bytes, deadline: float) -> None:
+    def write(self, data: bytes | bytearray, deadline: float) -> None:
         """Feeds the child.
 
         Raises:
@@ -218,6 +226,11 @@ class Child:
             if left <= 0 or not waiting.poll(left * 1000):
                 raise Stalled
             view = view[os.write(self.stdin.fileno(), view) :]
+
+    def end_input(self) -> None:
+        """Closes the child's standard input: it has all of it now."""
+        assert self.stdin is not None, "a child that is not fed"
+        self.stdin.close()
 
     def communicate(self, data: bytes, limit_s: float) -> tuple[bytes, bytes]:
         """Feeds ``data`` and returns all of standard output and error; the child has ended then.

@@ -15,6 +15,7 @@ from rich.console import Console
 
 from vidscan import ffmpeg, ffmpeg_redraw
 from vidscan.errors import ModelError, VidscanError
+from vidscan.ffmpeg_program import answer
 from vidscan.options import DetectionOptions
 from vidscan.records import ModelCard
 from vidscan.report.legible import Legible, visible
@@ -96,7 +97,7 @@ def _packages() -> str:
 
 def _ffmpeg() -> str:
     program = ffmpeg.find_program()
-    lines = ffmpeg_redraw.ask(program, "-version").splitlines()
+    lines = answer(program, "-version")[0].splitlines()
     words = lines[0].split() if lines else []
     if words[:2] != ["ffmpeg", "version"] or len(words) < 3:
         raise VidscanError(f"{program} is no ffmpeg: set VIDSCAN_FFMPEG to one, or unset it")

@@ -28,6 +28,7 @@ __all__ = [
     "INPUT_LIMITS",
     "MediaInfo",
     "find_program",
+    "listening",
     "local_name",
     "measure_duration",
     "passthrough_option",
@@ -56,17 +57,21 @@ _DURATION = re.compile(r"^ *Duration: (\d+):(\d\d):(\d\d(?:\.\d+)?)", re.MULTILI
 _REACHED = re.compile(r"^(?:frame|size)=[^\n]*? time=(\d+):(\d\d):(\d\d(?:\.\d+)?)", re.MULTILINE)
 _STREAM = re.compile(r" *Stream #\d+:\d+")
 _SIZE = re.compile(r", (?P<w>\d{1,5})x(?P<h>\d{1,5})")
-_AUDIO_STREAM = re.compile(r"^ *Stream #\d+:\d+[^\n]*: Audio:", re.MULTILINE)
+_AUDIO_STREAM = re.compile(r"^ *Stream #\d+:\d+[^\n]*?: Audio: (\w+)", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
 class MediaInfo:
-    """What ffmpeg says of a file. Sizes are those stored, before rotation; None where unknown."""
+    """What ffmpeg says of a file. Sizes are those stored, before rotation; None where unknown.
+
+    ``sound``: the codec of each of its audio streams, in order.
+    """
 
     duration_s: float | None
     codec: str
     width: int
     height: int
+    sound: tuple[str, ...] = ()
 
 
 # What a file may make ffmpeg open (itself alone) and how large a picture it may make it decode.
@@ -93,7 +98,8 @@ def probe(path: Path) -> MediaInfo:
         if _AUDIO_STREAM.search(answer):
             raise SourceError(f"{path}: holds audio but no video: give a file with pictures")
         raise failure(path, "no video that ffmpeg can read", "check the file", answer.splitlines())
-    return MediaInfo(_seconds(_DURATION.search(answer)), *stream)
+    sound = tuple(_AUDIO_STREAM.findall(answer))
+    return MediaInfo(_seconds(_DURATION.search(answer)), *stream, sound)
 
 
 def measure_duration(path: Path) -> float | None:
@@ -179,7 +185,7 @@ def stream_frames(
     mark, most = secrets.token_hex(8), FRAMES_PER_BYTE * path.stat().st_size
     yielded = 0
     try:
-        with start(_command(path, look, hwaccel, mark)) as child, _listening(child, mark) as complaints:
+        with start(_command(path, look, hwaccel, mark)) as child, listening(child, mark) as complaints:
             while (image := read_ppm(child, path, STALL_TIMEOUT_S)) is not None:
                 if yielded == most:
                     raise DecodeError(
@@ -207,8 +213,11 @@ def stream_frames(
 
 
 @contextlib.contextmanager
-def _listening(child: Child, mark: str) -> Iterator[Complaints]:
-    """Reads what a child says while the block runs, and ends the child after it, so that it falls silent."""
+def listening(child: Child, mark: str = "") -> Iterator[Complaints]:
+    """Reads what a child says while the block runs, and ends the child after it, so that it falls silent.
+
+    ``mark``: see :class:`Complaints`.
+    """
     assert child.stderr is not None
     complaints = Complaints(child.stderr, mark)
     complaints.start()

@@ -49,8 +49,8 @@ def find_program() -> str:
 @functools.cache
 def passthrough_option(program: str) -> dict[str, str]:
     """How to say "keep the frames' own times": ``-vsync`` became ``-fps_mode`` in ffmpeg 5.1."""
-    answer, _ = _answer(program, "-version")
-    version = re.search(r"ffmpeg version n?(\d+)\.(\d+)", answer)
+    said, _ = answer(program, "-version")
+    version = re.search(r"ffmpeg version n?(\d+)\.(\d+)", said)
     if version and (int(version[1]), int(version[2])) < (5, 1):
         return {"vsync": "passthrough"}
     return {"fps_mode": "passthrough"}
@@ -63,37 +63,43 @@ def working_hardware(program: str) -> str | None:
     ffmpeg's own ``-hwaccel auto`` will not do: static builds abort in it where a driver's library is
     missing. So each device is opened once, by a process of its own that decodes nothing.
     """
-    known = _answer(program, "-hide_banner", "-hwaccels")[0].split()
+    known = answer(program, "-hide_banner", "-hwaccels")[0].split()
     for method in _HARDWARE:
         if method not in known:
             continue
         nothing = ("-f", "lavfi", "-i", "nullsrc=size=16x16", "-frames:v", "1", "-f", "null", "-")
-        _, code = _answer(program, "-nostdin", "-v", "error", "-init_hw_device", method, *nothing)
+        _, code = answer(program, "-nostdin", "-v", "error", "-init_hw_device", method, *nothing)
         if code == 0:
             return method
     return None
 
 
-def start(command: list[str]) -> Child:
+def start(command: list[str], *, fed: bool = False) -> Child:
     """Starts ffmpeg within its limits; use as a context manager, which ends it on every way out.
+
+    ``fed``: with a pipe as its standard input.
 
     Raises:
         VidscanError: the program cannot be run.
     """
     try:
-        return Child(command, memory=memory_limit())
+        return Child(command, fed=fed, memory=memory_limit())
     except OSError as error:
         raise VidscanError(
             f"{command[0]} cannot be run ({error.strerror}): set VIDSCAN_FFMPEG to another ffmpeg"
         ) from error
 
 
-def _answer(program: str, *arguments: str) -> tuple[str, int | None]:
-    """What a call that reads no clip says on standard output, and its exit code."""
+def answer(program: str, *arguments: str) -> tuple[str, int | None]:
+    """What a call that reads no clip says on standard output, and its exit code.
+
+    Raises:
+        VidscanError: the program cannot be run, or does not come to an end.
+    """
     try:
         with start([program, *arguments]) as child:
-            answer, _ = child.communicate(b"", ANSWER_TIMEOUT_S)
+            said, _ = child.communicate(b"", ANSWER_TIMEOUT_S)
             code = child.exit_code()
     except Stalled as error:
         raise VidscanError(f"{program} does not answer: set VIDSCAN_FFMPEG to another ffmpeg") from error
-    return answer.decode("utf-8", "replace"), code
+    return said.decode("utf-8", "replace"), code

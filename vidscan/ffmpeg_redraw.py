@@ -6,22 +6,29 @@ pixels in them changed, so every frame keeps its time and duration to the tick, 
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import re
 import struct
-import subprocess
-import tempfile
-import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 
+from vidscan.child_process import Child, Stalled
 from vidscan.errors import DecodeError, VidscanError
-from vidscan.ffmpeg import INPUT_LIMITS, STALL_TIMEOUT_S, find_program, local_name, passthrough_option
+from vidscan.ffmpeg import (
+    INPUT_LIMITS,
+    STALL_TIMEOUT_S,
+    find_program,
+    listening,
+    local_name,
+    passthrough_option,
+    probe,
+)
+from vidscan.ffmpeg_output import cause_of
+from vidscan.ffmpeg_program import answer, start
 from vidscan.records import Image
 
 Draw = Callable[[float, Image], None]
@@ -31,8 +38,6 @@ Draw = Callable[[float, Image], None]
 _LIMITS = ("-protocol_whitelist", "file,pipe", *INPUT_LIMITS[2:])
 _COPIED_AUDIO = frozenset(("aac", "mp3", "opus"))
 """Sound that MP4 holds and browsers play; any other is encoded anew as AAC."""
-
-_AUDIO = re.compile(r"^ *Stream #0:\d+.*?: Audio: (\w+)", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +69,7 @@ CODECS = (
 @functools.cache
 def best_codec(program: str) -> Codec:
     """The first of ``CODECS`` that an ffmpeg can write."""
-    known = set(re.findall(r"^ V\S+ (\S+)", ask(program, "-encoders"), re.MULTILINE))
+    known = set(re.findall(r"^ V\S+ (\S+)", answer(program, "-hide_banner", "-encoders")[0], re.MULTILINE))
     return next((codec for codec in CODECS if codec.encoder in known), CODECS[-1])
 
 
@@ -89,42 +94,40 @@ def redraw(
         VidscanError: ffmpeg could not write the file, or hung.
     """
     canvas = (size[0] + size[0] % 2, size[1] + below)
-    with tempfile.TemporaryFile() as said_by_reader, tempfile.TemporaryFile() as said_by_writer:
-        reader = subprocess.Popen(
-            _reading(source, size, canvas),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=said_by_reader,
+    commands = _reading(source, size, canvas), _writing(source, target, first_s)
+    frames, broken, read, code = 0, False, None, None
+    with (
+        start(commands[0]) as reader,
+        start(commands[1], fed=True) as writer,
+        listening(reader) as read_words,
+        listening(writer) as written_words,
+    ):
+        try:
+            for piece in _drawn(reader, canvas, first_s, draw):
+                writer.write(piece, time.monotonic() + STALL_TIMEOUT_S)
+                frames += isinstance(piece, bytearray)
+            writer.end_input()
+            read, code = reader.exit_code(), writer.exit_code(STALL_TIMEOUT_S)
+        except BrokenPipeError:
+            broken = True
+            writer.exit_code()  # it says why before it goes
+        except Stalled:
+            pass
+    if code is None and not broken:
+        raise VidscanError(
+            f"{source}: ffmpeg stood still for {STALL_TIMEOUT_S:.0f} s and was ended: try again"
         )
-        writer = subprocess.Popen(
-            _writing(source, target, first_s),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=said_by_writer,
+    if read is not None and read < 0:
+        raise DecodeError(
+            f"{source}: ffmpeg crashed (signal {-read}) after {frames} frames: re-encode the file"
         )
-        with _both_ended(reader, writer), _Watch(reader, writer) as watch:
-            assert reader.stdout is not None and writer.stdin is not None
-            frames, broken = 0, False
-            try:
-                for piece in _drawn(reader.stdout, canvas, first_s, draw):
-                    writer.stdin.write(piece)
-                    frames += isinstance(piece, bytearray)
-                    watch.alive()
-                writer.stdin.close()
-            except BrokenPipeError:
-                broken = True
-            failed = writer.wait() != 0 or broken
-        if watch.fired:
-            raise VidscanError(
-                f"{source}: ffmpeg stood still for {STALL_TIMEOUT_S:.0f} s and was ended: try again"
-            )
-        if frames == 0 and not broken:
-            raise DecodeError(f"{source}: not one frame could be decoded ({_first_line(said_by_reader)})")
-        if failed:
-            raise VidscanError(
-                f"{source}: its annotated video could not be written ({_first_line(said_by_writer)}): "
-                "make room on the disk, or set VIDSCAN_FFMPEG to another ffmpeg"
-            )
+    if frames == 0 and not broken:
+        raise DecodeError(f"{source}: not one frame could be decoded ({cause_of(read_words.lines)})")
+    if code != 0:
+        raise VidscanError(
+            f"{source}: its annotated video could not be written ({cause_of(written_words.lines)}): "
+            "make room on the disk, or set VIDSCAN_FFMPEG to another ffmpeg"
+        )
     return frames
 
 
@@ -143,8 +146,7 @@ def _reading(source: Path, size: tuple[int, int], canvas: tuple[int, int]) -> li
 def _writing(source: Path, target: Path, first_s: float) -> list[str]:
     program = find_program()
     codec = best_codec(program)
-    sound = _AUDIO.findall(ask(program, *_LIMITS, "-i", local_name(source)))
-    how = [("copy" if name in _COPIED_AUDIO else "aac") for name in sound]
+    how = [("copy" if name in _COPIED_AUDIO else "aac") for name in probe(source).sound]
     # Said openly, so that players show the colours that were drawn.
     colours = [f"-{what}={value}".split("=") for what, value in _BT709]
     return [
@@ -177,34 +179,11 @@ def _passthrough(program: str) -> list[str]:
     return [part for name, value in passthrough_option(program).items() for part in (f"-{name}", value)]
 
 
-def ask(program: str, *arguments: str) -> str:
-    """All that an ffmpeg prints when it is asked something; raises VidscanError where it does not answer."""
-    try:
-        done = subprocess.run(
-            [program, "-hide_banner", *arguments],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=STALL_TIMEOUT_S,
-            check=False,
-        )
-    except (subprocess.TimeoutExpired, OSError) as error:
-        raise VidscanError(f"{program} does not answer: set VIDSCAN_FFMPEG to another ffmpeg") from error
-    return (done.stdout + done.stderr).decode("utf-8", "replace")
-
-
-def _first_line(said: IO[bytes]) -> str:
-    said.seek(0)
-    lines = said.read(100_000).decode("utf-8", "replace").strip().splitlines()
-    return re.sub(r"^(\[[^]]*\]\s*)+", "", lines[0])[:160] if lines else "no reason given"
-
-
-def _drawn(
-    stream: IO[bytes], canvas: tuple[int, int], first_s: float, draw: Draw
-) -> Iterator[bytes | bytearray]:
+def _drawn(reader: Child, canvas: tuple[int, int], first_s: float, draw: Draw) -> Iterator[bytes | bytearray]:
     """The boxes of a fragmented MP4, the pictures in it (as ``bytearray``) drawn on."""
     width, height = canvas
     ticks_a_second, ticks = 1, 0
-    while (box := _read_box(stream)) is not None:
+    while (box := _read_box(reader)) is not None:
         header, kind, body = box
         if kind == b"moov":
             ticks_a_second = _number(body, b"mdhd", (12, ">I"), (20, ">I"))
@@ -222,18 +201,23 @@ def _drawn(
         yield body
 
 
-def _read_box(stream: IO[bytes]) -> tuple[bytes, bytes, bytearray] | None:
-    """A box's header, type and content; None where the stream ends or breaks off."""
-    header = stream.read(8)
+def _read_box(reader: Child) -> tuple[bytes, bytes, bytearray] | None:
+    """A box's header, type and content; None where the stream ends or breaks off.
+
+    Raises:
+        Stalled: it does not come.
+    """
+    deadline = time.monotonic() + STALL_TIMEOUT_S
+    header = bytes(reader.read(8, deadline))
     if len(header) < 8:
         return None
     length, kind = struct.unpack(">I4s", header)
     if length == 1:
-        wide = stream.read(8)
+        wide = bytes(reader.read(8, deadline))
         header += wide
         length = struct.unpack(">Q", wide)[0]
-    body = bytearray(length - len(header))
-    return (header, kind, body) if stream.readinto(body) == len(body) else None  # type: ignore[attr-defined]
+    body = reader.read(length - len(header), deadline)
+    return (header, kind, body) if len(body) == length - len(header) else None
 
 
 def _number(body: bytearray, box: bytes, *layouts: tuple[int, str]) -> int:
@@ -241,51 +225,3 @@ def _number(body: bytearray, box: bytes, *layouts: tuple[int, str]) -> int:
     start = body.index(box) + 4
     offset, layout = layouts[body[start]]
     return int(struct.unpack_from(layout, body, start + offset)[0])
-
-
-@contextlib.contextmanager
-def _both_ended(*processes: subprocess.Popen[bytes]) -> Iterator[None]:
-    """Leaves no process behind, on whatever way out."""
-    try:
-        yield
-    finally:
-        for process in processes:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            for stream in (process.stdin, process.stdout):
-                if stream is not None:
-                    with contextlib.suppress(OSError):
-                        stream.close()
-            process.wait()
-
-
-class _Watch:
-    """Ends two processes that get nowhere for ``STALL_TIMEOUT_S``; :meth:`alive` says that they do."""
-
-    def __init__(self, *processes: subprocess.Popen[bytes]) -> None:
-        self._processes = processes
-        self._moved = threading.Event()
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="ffmpeg-watch", daemon=True)
-        self.fired = False
-
-    def __enter__(self) -> _Watch:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join()
-
-    def alive(self) -> None:
-        """Notes that something came through."""
-        self._moved.set()
-
-    def _run(self) -> None:
-        while not self._over.wait(STALL_TIMEOUT_S):
-            if not self._moved.is_set():
-                self.fired = True
-                for process in self._processes:
-                    process.kill()
-                return
-            self._moved.clear()

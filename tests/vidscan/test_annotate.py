@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shlex
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,10 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vidscan import ffmpeg, ffmpeg_redraw
+from vidscan import ffmpeg, ffmpeg_program, ffmpeg_redraw
 from vidscan.annotate import annotate, check_name
 from vidscan.annotate.painter import Painter, strip_height, text_size
 from vidscan.annotate.sightings import Sightings
+from vidscan.child_process import memory_limit
 from vidscan.errors import DecodeError, UsageError, VidscanError
 from vidscan.ffmpeg import find_program, stream_frames
 from vidscan.options import ScanOptions, VerdictOptions
@@ -211,12 +214,16 @@ def test_frames_times_turn_and_sound_are_the_sources(turned_clip: Path, tmp_path
     assert sorted(path.name for path in tmp_path.iterdir()) == [target.name]
 
 
+def words_about(clip: Path) -> str:
+    asked = subprocess.run([find_program(), "-i", str(clip)], capture_output=True, text=True, check=False)
+    return asked.stderr
+
+
 def test_video_is_h264_that_browsers_play_where_ffmpeg_can(bright_clip: Path, tmp_path: Path):
     if ffmpeg_redraw.best_codec(find_program()).encoder != "libx264":
         pytest.skip("this ffmpeg has no libx264")
     annotate(report(bright_clip, [], 2.0), tmp_path / "out.mp4", VerdictOptions())
-    said = ffmpeg_redraw.ask(find_program(), "-i", str(tmp_path / "out.mp4"))
-    assert re.search(r"Video: h264 .*yuv420p\(tv, bt709", said)
+    assert re.search(r"Video: h264 .*yuv420p\(tv, bt709", words_about(tmp_path / "out.mp4"))
 
 
 def test_without_h264_the_next_best_is_taken_and_named(bright_clip: Path, tmp_path: Path, monkeypatch):
@@ -229,7 +236,7 @@ def test_without_h264_the_next_best_is_taken_and_named(bright_clip: Path, tmp_pa
 def test_codecs_are_those_ffmpeg_lists(monkeypatch):
     ffmpeg_redraw.best_codec.cache_clear()
     listed = " V....D libvpx-vp9  VP9\n A....D libx264  no video\n"
-    monkeypatch.setattr(ffmpeg_redraw, "ask", lambda program, *_: listed)
+    monkeypatch.setattr(ffmpeg_redraw, "answer", lambda program, *_: (listed, 0))
     assert ffmpeg_redraw.best_codec("some ffmpeg").name == "VP9"
     ffmpeg_redraw.best_codec.cache_clear()
 
@@ -237,7 +244,7 @@ def test_codecs_are_those_ffmpeg_lists(monkeypatch):
 def test_sound_that_mp4_or_browsers_do_not_take_is_encoded_anew(make_clip, tmp_path: Path):
     clip = make_clip("pcm.mkv", "-f", "lavfi", "-i", TESTSRC, *AUDIO, "-c:v", "mpeg4", "-c:a", "pcm_s16le")
     annotate(report(clip, [], 2.0), tmp_path / "out.mp4", VerdictOptions())
-    assert "Audio: aac" in ffmpeg_redraw.ask(find_program(), "-i", str(tmp_path / "out.mp4"))
+    assert (ffmpeg.probe(clip).sound, ffmpeg.probe(tmp_path / "out.mp4").sound) == (("pcm_s16le",), ("aac",))
     assert len(sound(tmp_path / "out.mp4")) == pytest.approx(len(sound(clip)), rel=0.05)
     assert len(frame_times(tmp_path / "out.mp4")) == len(frame_times(clip)) == 60
 
@@ -274,6 +281,36 @@ def test_an_error_while_drawing_ends_both_processes(bright_clip: Path, tmp_path:
         ffmpeg_redraw.redraw(
             bright_clip, tmp_path / "o.mp4", size=(64, 48), below=72, first_s=0.0, draw=broken
         )
+
+
+def test_a_decoder_that_crashes_leaves_no_video_that_seems_whole(
+    bright_clip: Path, tmp_path: Path, monkeypatch
+):
+    reading = ffmpeg_redraw._reading
+
+    def crashing(*arguments) -> list[str]:
+        return ["sh", "-c", f"{shlex.join(reading(*arguments))} | head -c 60000; kill -SEGV $$"]
+
+    monkeypatch.setattr(ffmpeg_redraw, "_reading", crashing)
+    with pytest.raises(DecodeError, match=r"bright\.mp4: ffmpeg crashed \(signal 11\) after [1-9]"):
+        ffmpeg_redraw.redraw(
+            bright_clip, tmp_path / "o.mp4", size=(64, 48), below=72, first_s=0.0, draw=lambda *_: None
+        )
+
+
+def test_annotating_is_held_to_the_limits_of_a_scan(bright_clip: Path, tmp_path: Path, monkeypatch):
+    started: list[tuple[int | None, bool]] = []
+    real = ffmpeg_program.Child
+
+    def noted(command, **how):
+        child = real(command, **how)
+        started.append((how["memory"], os.getpgid(child.pid) == child.pid))
+        return child
+
+    monkeypatch.setattr(ffmpeg_program, "Child", noted)
+    annotate(report(bright_clip, [], 2.0), tmp_path / "out.mp4", VerdictOptions())
+    assert len(started) >= 2
+    assert set(started) == {(memory_limit(), True)}
 
 
 def test_a_standstill_is_ended(bright_clip: Path, tmp_path: Path, monkeypatch):

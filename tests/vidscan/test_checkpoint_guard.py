@@ -7,7 +7,6 @@ is shown to work where the guard, and Keras's safe mode, are left out.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import struct
 import tarfile
@@ -113,8 +112,8 @@ def test_size_that_is_a_lie_is_found(checkpoint, monkeypatch):
     refused(checkpoint, "damaged|not readable", monkeypatch)
 
 
-def test_pipe_is_not_waited_for(tmp_path, monkeypatch):
-    os.mkfifo(tmp_path / "pipe.keras")
+def test_pipe_is_not_waited_for(make_pipe, tmp_path, monkeypatch):
+    make_pipe(tmp_path / "pipe.keras")
     refused(tmp_path / "pipe.keras", "is no ordinary file", monkeypatch)
 
 

@@ -382,8 +382,10 @@ def test_links_that_lead_nowhere_or_in_a_circle_fail_alone(detector, folder, tmp
     assert "g.mp4: no such file" in only_line(capsys.readouterr().err)
 
 
-def test_paths_that_cannot_be_looked_up_and_pipes_are_refused_in_one_line(detector, tmp_path, capsys):
-    os.mkfifo(tmp_path / "pipe.mp4")
+def test_paths_that_cannot_be_looked_up_and_pipes_are_refused_in_one_line(
+    detector, make_pipe, tmp_path, capsys
+):
+    make_pipe(tmp_path / "pipe.mp4")
     for command, name, said in (
         ("run", "pipe.mp4", "is no ordinary file"),
         ("run", "x" * 300 + ".mp4", "File name too long"),

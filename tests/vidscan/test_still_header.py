@@ -227,11 +227,9 @@ def test_damaged_header_gives_a_header_or_is_refused(name: str, data: st.DataObj
     assert header.width > 0 and header.height > 0
 
 
-def test_pipe_does_not_keep_its_reader_waiting(tmp_path: Path):
-    import os
-
+def test_pipe_does_not_keep_its_reader_waiting(make_pipe, tmp_path: Path):
     path = tmp_path / "pipe.png"
-    os.mkfifo(path)
+    make_pipe(path)
     with pytest.raises(SourceError, match=r"pipe\.png: is no ordinary file"):
         require_content(path)
     with pytest.raises(SourceError, match="is no ordinary file"):

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from vidscan.cards import sha256_of
+from vidscan.child_process import Child, Stalled
 from vidscan.errors import ModelError
 from vidscan.runtimes import cache
 from vidscan.runtimes.protocol import RuntimeUnavailableError
@@ -114,22 +114,16 @@ def _run_converter(checkpoint: Path, target: Path) -> dict[str, Any]:
     environment = {**os.environ, "KERAS_BACKEND": "tensorflow", "PYTHONPATH": os.pathsep.join(paths)}
     environment |= {"CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3"}
     try:
-        ended = subprocess.run(
-            command,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=_TIMEOUT_S,
-            check=False,
-        )
-        answer: dict[str, Any] = json.loads(ended.stdout.splitlines()[-1])
-    except subprocess.TimeoutExpired:
+        with Child(command, environment=environment) as child:
+            said, complaints = child.communicate(b"", _TIMEOUT_S)
+            code = child.exit_code()
+        answer: dict[str, Any] = json.loads(said.decode("utf-8", "replace").splitlines()[-1])
+    except Stalled:
         return {"failed": f"it took more than {_TIMEOUT_S // 60} minutes"}
     except OSError as error:
         return {"failed": f"{sys.executable} cannot be started: {error.strerror}"}
     except (ValueError, IndexError):
-        last = [line.strip() for line in ended.stderr.splitlines() if line.strip()][-1:]
-        return {"failed": f"{' '.join(last)[:200]} (the converter ended with code {ended.returncode})"}
+        words = complaints.decode("utf-8", "replace").splitlines()
+        last = [line.strip() for line in words if line.strip()][-1:]
+        return {"failed": f"{' '.join(last)[:200]} (the converter ended with code {code})"}
     return answer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -165,14 +166,35 @@ def test_threads_are_no_more_than_the_cores_at_hand():
         assert 1 <= threads() <= len(os.sched_getaffinity(0))
 
 
-def test_answer_that_is_none_names_the_last_line(monkeypatch, tmp_path, checkpoint):
-    ended = SimpleNamespace(stdout="", stderr="Traceback\n  ...\nValueError: odd layer\n", returncode=1)
-    monkeypatch.setattr(conversion.subprocess, "run", lambda *_, **__: ended)
+@pytest.fixture
+def converter_says(monkeypatch, tmp_path):
+    """Has the converter's process run a script of the test's instead."""
+
+    def says(script: str) -> None:
+        program = tmp_path / "python"
+        program.write_text(f"#!/bin/sh\n{script}\n")
+        program.chmod(0o755)
+        monkeypatch.setattr(conversion.sys, "executable", str(program))
+
+    return says
+
+
+def test_answer_that_is_none_names_the_last_line(converter_says, checkpoint):
+    converter_says("printf 'Traceback\n  ...\nValueError: odd layer\n' >&2; exit 1")
     with pytest.raises(
         RuntimeUnavailableError, match=r"ValueError: odd layer \(the converter ended with code 1"
     ):
         conversion.convert(checkpoint, "0" * 64)
-    answer = {"failed": "reason"}
-    ended.stdout = f"noise\n{json.dumps(answer)}\n"
+    converter_says(f"echo noise; echo '{json.dumps({'failed': 'reason'})}'")
     with pytest.raises(RuntimeUnavailableError, match="for onnxruntime: reason"):
         conversion.convert(checkpoint, "0" * 64)
+
+
+def test_converter_that_hangs_is_ended_with_all_that_it_started(converter_says, checkpoint, monkeypatch):
+    monkeypatch.setattr(conversion, "_TIMEOUT_S", 0.5)
+    converter_says("sleep 4321 & sleep 4321")
+    with pytest.raises(RuntimeUnavailableError, match="it took more than"):
+        conversion.convert(checkpoint, "0" * 64)
+    for told in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):  # it has just ended
+            assert told.read_bytes() != b"sleep\x004321\x00"

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -20,9 +23,13 @@ import pytest
 from test_journal import files_of_at_most
 from toys import CARD, ToyDetector, ToyScorer
 
+from vidscan import child_process
 from vidscan.cli import main
+from vidscan.engines import isolated
 from vidscan.errors import VidscanError
+from vidscan.interrupts import Interrupts
 from vidscan.journal import Journal
+from vidscan.progress import ScanProgress
 from vidscan.report.destination import Destination
 from vidscan.report.document import schema
 from vidscan.sampling import require_content
@@ -32,9 +39,22 @@ ROOT = Path(__file__).parents[2]
 NAMES = ["a.png", "b.png", "c.png", "d.png", "e.png", "f.png"]
 
 
+TAKEN = threading.Event()
+"""Set when a signal was taken; see ``send``."""
+
+
 @pytest.fixture
 def detector(monkeypatch: pytest.MonkeyPatch) -> ToyDetector:
     toy = ToyDetector()
+    take = Interrupts._take
+
+    def take_and_tell(self, *signal_and_frame) -> None:
+        try:
+            take(self, *signal_and_frame)
+        finally:
+            TAKEN.set()
+
+    monkeypatch.setattr(Interrupts, "_take", take_and_tell)
     monkeypatch.setattr("vidscan.faces.MediaPipeFaceDetector", lambda options: toy)
     monkeypatch.setattr("vidscan.batching.IDLE_S", 0.05)
     use_model(monkeypatch, "70" * 32)
@@ -86,7 +106,17 @@ def at_picture(detector: ToyDetector, number: int, act: Callable[[], object]) ->
 
 
 def send(number: int) -> Callable[[], None]:
-    return lambda: os.kill(os.getpid(), number)
+    """Sends this process a signal, and waits until the main thread has taken it.
+
+    On a busy machine the reading thread would else be through the folder before that.
+    """
+
+    def act() -> None:
+        TAKEN.clear()
+        os.kill(os.getpid(), number)
+        TAKEN.wait(20)
+
+    return act
 
 
 def only_line(text: str) -> str:
@@ -126,11 +156,9 @@ def test_first_signal_finishes_the_file_under_way_of_run_too(detector, folder, b
 
 def test_second_signal_stops_a_decoder_that_gives_nothing(detector, dark_clip, tmp_path, monkeypatch):
     """Ends the decoder, so that nobody waits for it; the clip under way is not reported."""
-    from vidscan import child_process
 
     def two_signals() -> None:
-        os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(0.5)  # the system merges two of a kind that come at once
+        send(signal.SIGTERM)()  # the system merges two of a kind that come at once
         (group,) = child_process._GUARD._groups
         os.killpg(group, signal.SIGSTOP)  # it hangs
         os.kill(os.getpid(), signal.SIGTERM)
@@ -142,9 +170,64 @@ def test_second_signal_stops_a_decoder_that_gives_nothing(detector, dark_clip, t
     assert not child_process._GUARD._groups
 
 
-def test_ctrl_c_in_a_terminal_does_not_reach_the_decoder(detector, dark_clip):
-    from vidscan import child_process
+@pytest.fixture
+def toy_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Has ``--isolate`` start a worker with a toy network; the folder in which each start leaves a file."""
+    starts = tmp_path / "starts"
+    starts.mkdir()
+    worker = (sys.executable, str(Path(__file__).with_name("isolated_worker.py")), str(starts))
+    patched = functools.partial(isolated.scan_sources, worker=worker)
+    monkeypatch.setattr(isolated, "scan_sources", patched)
+    return starts
 
+
+def at_frame(monkeypatch: pytest.MonkeyPatch, number: int, act: Callable[[], object]) -> None:
+    """Lets ``act`` happen when the parent hears of frame ``number`` (from 1)."""
+    heard = itertools.count(1)
+    real = ScanProgress.frame_sampled
+
+    def frame_sampled(self, *told) -> None:
+        real(self, *told)
+        if next(heard) == number:
+            act()
+
+    monkeypatch.setattr(ScanProgress, "frame_sampled", frame_sampled)
+
+
+def test_first_signal_ends_a_worker_after_the_file_under_way(
+    detector, folder, tmp_path, monkeypatch, toy_worker
+):
+    whole, report = tmp_path / "whole.json", tmp_path / "out.json"
+    command = ["dir", str(folder), "--isolate", "--batch-size", "1", "--report"]
+    assert main([*command, str(whole)]) == 1  # one file is broken
+    at_frame(monkeypatch, 3, send(signal.SIGINT))
+    assert main([*command, str(report)]) == 130
+    names = [Path(each["source"]).name for each in document(report)["results"]]
+    assert 1 <= len(names) < 6 and names == NAMES[: len(names)]
+    assert main([*command, str(report), "--resume"]) == 1
+    assert document(report) == document(whole)
+    assert len(list(toy_worker.iterdir())) == 3
+    assert not child_process._GUARD._groups
+
+
+def test_second_signal_stops_a_worker_that_hangs(detector, folder, tmp_path, monkeypatch, toy_worker):
+    still(folder / "a-hang.png", 90)
+    report = tmp_path / "out.json"
+
+    def two_signals() -> None:
+        send(signal.SIGINT)()
+        threading.Timer(1.0, send(signal.SIGINT)).start()
+
+    at_frame(monkeypatch, 1, two_signals)
+    started = time.monotonic()
+    command = ["dir", str(folder), "--isolate", "--batch-size", "1", "--report", str(report)]
+    assert main(command) == 130
+    assert time.monotonic() - started < 60
+    assert document(report)["results"] == []
+    assert not child_process._GUARD._groups
+
+
+def test_ctrl_c_in_a_terminal_does_not_reach_the_decoder(detector, dark_clip):
     groups = []
     at_picture(detector, 1, lambda: groups.extend(child_process._GUARD._groups))
     assert main(["run", str(dark_clip), "--quiet"]) == 0

@@ -9,12 +9,14 @@ Times come from ffmpeg's ``showinfo`` filter.
 from __future__ import annotations
 
 import contextlib
+import os
 import queue
 import re
 import secrets
+import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vidscan.child_process import Child, Stalled
@@ -148,11 +150,20 @@ def _video_stream(answer: str) -> tuple[str, int, int] | None:
     return None
 
 
+def decoder_threads() -> int:
+    """One less than the cores that this process may use: detection and scoring want one as well.
+
+    Left to itself, ffmpeg takes one more than the machine has, and on two cores a fifth more of their time.
+    """
+    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    return max(1, cores - 1)
+
+
 def _command(path: Path, look: Look, hwaccel: bool, mark: str) -> list[str]:
     program = find_program()
     return sampling_command(
         program,
-        look,
+        replace(look, threads=look.threads or decoder_threads()),
         source=(*INPUT_LIMITS, "-i", local_name(path)),
         passthrough=passthrough_option(program),
         mark=mark,

@@ -17,7 +17,7 @@ class Look:
     Of those from ``start_s`` on, the first in each period of ``1/fps`` seconds by the stream's own clock
     (every frame where ``fps`` is None), so nothing drifts and a variable frame rate needs no care.
     ``keyframes``: only keyframes are decoded, the others passed over unread. ``most``: no more frames
-    than this. ``threads``: the decoder's; None leaves the number to ffmpeg.
+    than this. ``threads``: the decoder's; None leaves the number to whoever runs it.
     """
 
     start_s: float = 0.0

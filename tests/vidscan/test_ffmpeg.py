@@ -354,3 +354,25 @@ def test_only_chosen_frames_are_converted(clip: Path):
     said = subprocess.run(command, capture_output=True, timeout=60, check=True).stderr.decode()
     converters = re.findall(r"auto-inserting filter '\S*scale\S*' between the filter '([\w@]+)'", said)
     assert converters == ["showinfo@5"]
+
+
+def test_decoder_leaves_a_core_to_the_rest(bright_clip: Path, monkeypatch: pytest.MonkeyPatch):
+    asked: list[list[str]] = []
+    real = ffmpeg.start
+
+    def noted(command: list[str]):
+        asked.append(command)
+        return real(command)
+
+    monkeypatch.setattr(ffmpeg, "start", noted)
+    monkeypatch.setattr(ffmpeg, "decoder_threads", lambda: 3)
+    list(ffmpeg.stream_frames(bright_clip, 1.0))
+    before_input = asked[-1][: asked[-1].index("-i")]
+    assert before_input[before_input.index("-threads") + 1] == "3"
+    list(ffmpeg.stream_frames(bright_clip, Look(start_s=0.5, most=1, threads=1)))
+    assert asked[-1][asked[-1].index("-threads") + 1] == "1"
+
+
+def test_decoder_threads_are_fewer_than_the_cores_but_at_least_one():
+    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    assert ffmpeg.decoder_threads() == max(1, cores - 1)

@@ -101,7 +101,8 @@ class Scale:
             step_s = 1.0
         end_s = max(duration or 0.0, last + step_s)
         cell_s = step_s * max(1, math.ceil(end_s / step_s / columns - 1e-6))
-        needed = max(round(end_s / cell_s), int((last + step_s / 2) / cell_s) + 1)
+        # 0.4: a rest of less than 0.6 blocks gets none. Of two samples the step is known no better than that.
+        needed = max(int(end_s / cell_s + 0.4), int((last + step_s / 2) / cell_s) + 1)
         cells = min(columns, needed)
         return cls(cell_s, step_s, cells, max(1, min(_STRETCH_MOST, columns // cells)))
 

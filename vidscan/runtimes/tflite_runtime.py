@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from vidscan.backbones import first_line
-from vidscan.runtimes.onnx_runtime import threads
+from vidscan.runtimes.onnx_runtime import cores
 from vidscan.runtimes.protocol import Outputs, RuntimeUnavailableError
 from vidscan.startup import import_tensorflow, noise_dropped
 
@@ -24,9 +23,7 @@ class TfliteRuntime:
         tf = import_tensorflow()
         try:
             with noise_dropped():
-                self._interpreter: Any = tf.lite.Interpreter(
-                    model_content=network, num_threads=threads() or os.cpu_count()
-                )
+                self._interpreter: Any = tf.lite.Interpreter(model_content=network, num_threads=cores())
                 self._rows = 0
                 self.inputs = self._interpreter.get_input_details()
                 self.results = self._interpreter.get_output_details()

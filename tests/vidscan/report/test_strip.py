@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from test_report_samples import clip
 
@@ -72,6 +72,7 @@ def test_one_short_peak_in_a_long_clip_is_not_averaged_away() -> None:
     st.lists(st.floats(-0.2, 0.2), min_size=8, max_size=8),
     st.floats(-0.9, 0.9),
 )
+@example(frames=2, columns=3, step_s=1.0, jitter=[0.0, -0.2, *[0.0] * 6], tail=0.9)
 def test_a_face_that_is_always_there_has_no_gaps(
     frames: int, columns: int, step_s: float, jitter: list[float], tail: float
 ) -> None:

@@ -18,9 +18,9 @@ from vidscan import model
 from vidscan.cards import card_path, write_card
 from vidscan.errors import CardError, ModelError, ScoringError
 from vidscan.records import ModelCard
-from vidscan.runtimes import conversion, onnx_runtime
+from vidscan.runtimes import conversion
 from vidscan.runtimes.comparison import fixed_crops
-from vidscan.runtimes.onnx_runtime import threads
+from vidscan.runtimes.onnx_runtime import cores
 from vidscan.runtimes.protocol import RuntimeUnavailableError
 from vidscan.startup import import_keras
 
@@ -76,8 +76,7 @@ def pictures(count: int) -> np.ndarray:
     return np.concatenate([fixed_crops(SIZE), np.broadcast_to(colours, (count, SIZE, SIZE, 3))])
 
 
-def test_scores_are_those_of_keras_in_batches_of_any_size(converted, checkpoint, monkeypatch):
-    monkeypatch.setattr(onnx_runtime, "PIXELS_AT_ONCE", 4 * SIZE * SIZE)
+def test_scores_are_those_of_keras_in_batches_of_any_size(converted, checkpoint):
     keras = model.load_model(checkpoint)
     assert (keras.runtime.name, converted.runtime.name) == ("keras", "onnx")
     crops = pictures(8)
@@ -88,6 +87,12 @@ def test_scores_are_those_of_keras_in_batches_of_any_size(converted, checkpoint,
     for count in (1, 5):
         np.testing.assert_allclose(converted.score(crops[:count]), scores[:count], atol=1e-6)
     assert converted.score(crops[:0]).shape == (0,)
+
+
+def test_score_of_a_crop_does_not_depend_on_its_company(converted):
+    crops = pictures(8)
+    scores = converted.score(crops)
+    assert [float(converted.score(crops[at : at + 1])[0]) for at in range(len(crops))] == scores.tolist()
 
 
 def test_keras_network_is_there_when_it_is_asked_for(converted):
@@ -160,10 +165,10 @@ def test_failure_of_the_session_is_a_scoring_error(converted, monkeypatch):
         broken.score(fixed_crops(SIZE))
 
 
-def test_threads_are_no_more_than_the_cores_at_hand():
-    assert 0 <= threads() <= (os.cpu_count() or 1)
+def test_cores_are_no_more_than_those_at_hand():
+    assert 1 <= cores() <= (os.cpu_count() or 1)
     if sys.platform == "linux":
-        assert 1 <= threads() <= len(os.sched_getaffinity(0))
+        assert 1 <= cores() <= len(os.sched_getaffinity(0))
 
 
 @pytest.fixture

@@ -60,7 +60,7 @@
       const axis = { stroke: () => colour("--soft"), grid: { stroke: () => colour("--line"), width: 1 }, ticks: { stroke: () => colour("--line"), width: 1 } };
       return {
         ...this.size(),
-        padding: [10, 26, 0, 0],
+        padding: [10, 64, 0, 0], // the thresholds' names stand at the right, where no line runs
         legend: { show: false },
         cursor: { y: false, drag: { x: true, y: false }, points: { size: 9 } },
         scales: {
@@ -107,8 +107,8 @@
       const { ctx, bbox } = plot;
       ctx.save();
       ctx.font = `${11 * uPlot.pxRatio}px system-ui, sans-serif`;
-      ctx.textAlign = "right";
-      const lines = [[this.spec.fake, "--fake", "FAKE from ", "bottom"], [this.spec.real, "--real", "REAL up to ", "top"]];
+      ctx.textAlign = "left";
+      const lines = [[this.spec.fake, "--fake", "FAKE ", "bottom"], [this.spec.real, "--real", "REAL ", "top"]];
       for (const [value, name, words, baseline] of lines) {
         const y = plot.valToPos(value, "y", true);
         ctx.strokeStyle = ctx.fillStyle = colour(name);
@@ -119,7 +119,7 @@
         ctx.lineTo(bbox.left + bbox.width, y);
         ctx.stroke();
         ctx.textBaseline = baseline;
-        ctx.fillText(words + value.toFixed(2), bbox.left + bbox.width - 4 * uPlot.pxRatio, y + (baseline === "top" ? 3 : -3) * uPlot.pxRatio);
+        ctx.fillText(words + value.toFixed(2), bbox.left + bbox.width + 6 * uPlot.pxRatio, y + (baseline === "top" ? -4 : 4) * uPlot.pxRatio);
       }
       ctx.restore();
     }

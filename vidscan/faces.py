@@ -11,7 +11,7 @@ from typing import Any, Protocol, Self
 import numpy as np
 
 from vidscan.errors import DetectionError
-from vidscan.image import intersection_over_union, square_crop
+from vidscan.image import intersection_over_union, resize, square_crop
 from vidscan.options import DetectionOptions
 from vidscan.records import Box, Detection, FaceCrop, Frame, Geometry, Image
 from vidscan.startup import import_quietly, noise_dropped
@@ -35,6 +35,10 @@ SECOND_LOOK_CONFIDENCE = 0.65
 """The second look: the short-range network on a square of this margin and side (pixels) around the
 face must find one of about the same place and size, at least this surely. False faces of the kinds
 above reach 0.63 there."""
+
+MOST_SIDE = 16_384
+"""Pixels a side of the pictures that MediaPipe is given; it looks at 192 of them anyway. From 32,767 on (an
+assertion of the OpenCV in it) it aborts the whole process."""
 
 SAME_FACE_OVERLAP = 0.3
 """Boxes that overlap more than this (intersection over union) are one face: BlazeFace's own figure
@@ -114,6 +118,14 @@ class MediaPipeFaceDetector:
         """All faces in an RGB ``uint8[height, width, 3]`` picture, surest first."""
         if self._closed:  # MediaPipe itself would say that there is no face
             raise DetectionError("the face detector was closed: start another")
+        height, width = image.shape[:2]
+        factor = max(height, width, MOST_SIDE) / MOST_SIDE
+        searched = resize(image, width=max(1, int(width / factor)), height=max(1, int(height / factor)))
+        found = [_enlarged(each, width, height, searched) for each in self._search(searched)]
+        return [each for each in found if max(each.box.w, each.box.h) >= self._options.min_face]
+
+    def _search(self, image: Image) -> list[Detection]:
+        """All faces in a picture that is not too large for MediaPipe, surest first."""
         picture = _picture(image)
         height, width = image.shape[:2]
         try:
@@ -124,7 +136,7 @@ class MediaPipeFaceDetector:
             kept = [d for d in merged if d.confidence >= DOUBTFUL_CONFIDENCE or self._confirms(image, d.box)]
         except (RuntimeError, ValueError) as error:
             raise DetectionError(f"face detection failed on a {width}x{height} picture: {error}") from error
-        return [d for d in _by_confidence(kept) if max(d.box.w, d.box.h) >= self._options.min_face]
+        return _by_confidence(kept)
 
     def _confirms(self, image: Image, box: Box) -> bool:
         """Whether a close-up shows a face where ``box`` claims one."""
@@ -168,6 +180,19 @@ def _same_face(a: Box, b: Box) -> bool:
 def _holds_centre(outer: Box, inner: Box) -> bool:
     x, y = inner.x + inner.w / 2, inner.y + inner.h / 2
     return outer.x <= x <= outer.x + outer.w and outer.y <= y <= outer.y + outer.h
+
+
+def _enlarged(detection: Detection, width: int, height: int, searched: Image) -> Detection:
+    """What was found in the reduced picture ``searched``, in pixels of the whole one."""
+    if searched.shape[:2] == (height, width):
+        return detection
+    x, y = width / searched.shape[1], height / searched.shape[0]
+    box = detection.box
+    return Detection(
+        Box(box.x * x, box.y * y, box.w * x, box.h * y),
+        detection.confidence,
+        detection.keypoints * np.array([x, y], np.float32),
+    )
 
 
 def _detections(result: Any, width: int, height: int) -> list[Detection]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -87,6 +89,28 @@ def test_read_only_and_strided_pictures_will_do(detector: MediaPipeFaceDetector)
     mirrored.setflags(write=False)
     (found,) = detector.detect(mirrored)
     assert found.box.x > 200
+
+
+def test_picture_too_large_for_mediapipe_is_searched_reduced(
+    detector: MediaPipeFaceDetector, monkeypatch: pytest.MonkeyPatch
+):
+    (whole,) = detector.detect(data.astronaut())
+    monkeypatch.setattr("vidscan.faces.MOST_SIDE", 256)
+    (reduced,) = detector.detect(data.astronaut())
+    assert intersection_over_union(whole.box, reduced.box) > 0.85
+    assert np.abs(whole.keypoints - reduced.keypoints).max() < 8
+
+
+@pytest.mark.parametrize("shape", [(8, 40_000, 3), (70_000, 3, 3)])
+def test_longest_pictures_do_not_end_the_process(shape: tuple[int, int, int]):
+    """MediaPipe aborts on a side of 32,767 pixels or more."""
+    code = (
+        "import numpy as np; from vidscan.faces import MediaPipeFaceDetector as Detector\n"
+        "from vidscan.options import DetectionOptions\n"
+        f"with Detector(DetectionOptions()) as found: print(found.detect(np.zeros({shape}, np.uint8)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "[]\n")
 
 
 def test_small_faces_are_left_out():

@@ -199,8 +199,10 @@ def _cause(message: str, path: Path) -> str:
 
 def _held(folder: Path) -> dict[str, set[str]]:
     """What this process holds."""
-    children = "".join(each.read_text() for each in Path("/proc/self/task").glob("*/children"))
-    descriptors = set()
+    children, descriptors = "", set()
+    for each in Path("/proc/self/task").glob("*/children"):
+        with suppress(OSError):  # the thread has just ended
+            children += each.read_text()
     for each in Path("/proc/self/fd").iterdir():
         with suppress(FileNotFoundError):  # that of the listing itself
             descriptors.add(f"{each.name} {each.readlink()}")

@@ -9,17 +9,16 @@ Times come from ffmpeg's ``showinfo`` filter.
 from __future__ import annotations
 
 import contextlib
-import os
 import queue
 import re
 import secrets
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vidscan.child_process import Child, Stalled
+from vidscan.cores import cores
 from vidscan.errors import DecodeError, SourceError
 from vidscan.ffmpeg_command import Look, sampling_command
 from vidscan.ffmpeg_output import MAX_PIXELS, MAX_WORDS, Complaints, failure, read_ppm
@@ -151,12 +150,11 @@ def _video_stream(answer: str) -> tuple[str, int, int] | None:
 
 
 def decoder_threads() -> int:
-    """One less than the cores that this process may use: detection and scoring want one as well.
+    """One less than there are cores: detection and scoring want one as well.
 
-    Left to itself, ffmpeg takes one more than the machine has, and on two cores a fifth more of their time.
+    Left to itself, ffmpeg takes one more than the machine has, and more of their time for it.
     """
-    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
-    return max(1, cores - 1)
+    return max(1, cores() - 1)
 
 
 def _command(path: Path, look: Look, hwaccel: bool, mark: str) -> list[str]:

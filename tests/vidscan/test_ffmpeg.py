@@ -373,6 +373,7 @@ def test_decoder_leaves_a_core_to_the_rest(bright_clip: Path, monkeypatch: pytes
     assert asked[-1][asked[-1].index("-threads") + 1] == "1"
 
 
-def test_decoder_threads_are_fewer_than_the_cores_but_at_least_one():
-    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
-    assert ffmpeg.decoder_threads() == max(1, cores - 1)
+@pytest.mark.parametrize(("cores", "threads"), [(1, 1), (2, 1), (8, 7)])
+def test_decoder_threads_are_fewer_than_the_cores_but_at_least_one(cores, threads, monkeypatch):
+    monkeypatch.setattr(ffmpeg, "cores", lambda: cores)
+    assert ffmpeg.decoder_threads() == threads

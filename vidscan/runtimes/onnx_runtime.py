@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from itertools import repeat
@@ -13,10 +11,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from vidscan.cores import cores
 from vidscan.runtimes.protocol import Outputs, RuntimeUnavailableError
 
 MOST_WORKERS = 8
-"""Crops computed side by side at most: each takes memory of its own, 0.2 GB with EfficientNetB4."""
+"""Crops computed side by side at most: each takes memory of its own."""
 
 CPU, COREML = "CPUExecutionProvider", "CoreMLExecutionProvider"
 
@@ -87,32 +86,6 @@ def _session_options(runtime: Any, threads: int) -> Any:
     # Decoding and detection want the cores between two batches.
     options.add_session_config_entry("session.force_spinning_stop", "1")
     return options
-
-
-def cores() -> int:
-    """The cores that this process may use, also where a container was given a few of the machine's."""
-    if sys.platform != "linux":
-        return os.cpu_count() or 1
-    allowed = os.sched_getaffinity(0)
-    return max(1, min(len({_siblings(core) for core in allowed}), _quota()))
-
-
-def _siblings(core: int) -> str:
-    """The hardware threads that share a core with this one: two of them compute no faster than one."""
-    path = Path(f"/sys/devices/system/cpu/cpu{core}/topology/thread_siblings_list")
-    try:
-        return path.read_text().strip()
-    except OSError:
-        return str(core)
-
-
-def _quota() -> int:
-    """The cores that the container's limit amounts to, rounded up; very many where there is none."""
-    try:
-        limit, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
-        return -(-int(limit) // int(period))
-    except (OSError, ValueError):  # another control group version, or "max"
-        return 1 << 16
 
 
 def _brief(error: Exception) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vidscan.backbones import first_line
-from vidscan.runtimes.onnx_runtime import cores
+from vidscan.cores import cores
 from vidscan.runtimes.protocol import Outputs, RuntimeUnavailableError
 from vidscan.startup import import_tensorflow, noise_dropped
 

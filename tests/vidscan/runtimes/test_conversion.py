@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -20,7 +19,6 @@ from vidscan.errors import CardError, ModelError, ScoringError
 from vidscan.records import ModelCard
 from vidscan.runtimes import conversion
 from vidscan.runtimes.comparison import fixed_crops
-from vidscan.runtimes.onnx_runtime import cores
 from vidscan.runtimes.protocol import RuntimeUnavailableError
 from vidscan.startup import import_keras
 
@@ -163,12 +161,6 @@ def test_failure_of_the_session_is_a_scoring_error(converted, monkeypatch):
     monkeypatch.setattr(converted.runtime, "_session", Session())
     with pytest.raises(ScoringError, match=r"small\.keras: the network failed: RuntimeError: no memory"):
         broken.score(fixed_crops(SIZE))
-
-
-def test_cores_are_no_more_than_those_at_hand():
-    assert 1 <= cores() <= (os.cpu_count() or 1)
-    if sys.platform == "linux":
-        assert 1 <= cores() <= len(os.sched_getaffinity(0))
 
 
 @pytest.fixture

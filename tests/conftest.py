@@ -117,14 +117,16 @@ def text_as_clip(tmp_path: Path) -> Path:
 def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkpoint of a few weights: P(real) is the sigmoid of how much redder than blue a crop is."""
     path = tmp_path_factory.mktemp("checkpoint") / "tiny.keras"
-    return save_colour_network(path, ModelCard("tiny", "none", 32), redness=4.0)
+    return save_colour_network(path, ModelCard("tiny", "none", 32, least_face=0), redness=4.0)
 
 
 @pytest.fixture(scope="session")
 def contrary_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkpoint of another geometry that takes red for fake."""
     path = tmp_path_factory.mktemp("checkpoint") / "contrary.keras"
-    return save_colour_network(path, ModelCard("contrary", "none", 48, margin=2.0), redness=-3.0)
+    return save_colour_network(
+        path, ModelCard("contrary", "none", 48, margin=2.0, least_face=0), redness=-3.0
+    )
 
 
 def save_colour_network(path: Path, card: ModelCard, *, redness: float) -> Path:

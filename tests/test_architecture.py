@@ -194,13 +194,14 @@ def test_no_stage_knows_another():
 
 
 def test_stages_meet_in_the_pipeline_alone():
-    """The ledger is the pipeline's reading half: sampling and detection, source by source."""
+    """The ledger is the pipeline's reading half: sampling and what watches the frames, source by source."""
     meeting = {
         name: {stage for stage in STAGES if f"vidscan.{stage}" in set(imported(tree))}
         for name, tree in modules("vidscan").items()
     }
     meeting = {name: stages for name, stages in meeting.items() if len(stages) > 1}
     assert meeting.pop("vidscan.ledger") == {"sampling", "faces"}
+    assert meeting.pop("vidscan.watching") == {"faces", "tracks"}
     assert set(meeting) == {"vidscan.pipeline"}
 
 

@@ -101,6 +101,7 @@ def add_crops_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--real-per-clip", type=int, default=24, metavar="N", help="frames a clip (24)")
     parser.add_argument("--fake-per-clip", type=int, default=12, metavar="N", help="frames a clip (12)")
     parser.add_argument("--all-faces", action="store_true", help="every face of a frame, not the largest")
+    parser.add_argument("--level", action="store_true", help="turn crops so that the eyes lie level")
     parser.add_argument("--crf", type=int, help="compress every file with H.264 first (0 fine - 51 coarse)")
     parser.add_argument("--scale", type=float, default=1.0, help="reduce every file first, 0.5 to half")
 
@@ -118,6 +119,7 @@ def run_crops(flags: argparse.Namespace) -> int:
         real_per_clip=flags.real_per_clip,
         fake_per_clip=flags.fake_per_clip,
         all_faces=flags.all_faces,
+        level=flags.level,
         crf=flags.crf,
         scale=flags.scale,
     )

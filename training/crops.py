@@ -11,7 +11,7 @@ import csv
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -26,16 +26,18 @@ from training.manifest import (
     LANDMARKS_NAME,
     MANIFEST_NAME,
     SPLITS,
+    CropGeometry,
     CropRow,
     write_manifest,
 )
 from training.upload import as_uploaded
 from vidscan import ffmpeg, sources
+from vidscan.cropping import crop_faces
 from vidscan.errors import SourceError, UsageError
-from vidscan.faces import MediaPipeFaceDetector, crop_faces
+from vidscan.faces import MediaPipeFaceDetector
 from vidscan.ffmpeg_encode import MAX_CRF
 from vidscan.options import DetectionOptions, SamplingOptions
-from vidscan.records import Detection, FaceCrop, Geometry, Source, SourceKind
+from vidscan.records import Detection, FaceCrop, Geometry, Sighting, Source, SourceKind
 from vidscan.sampling import require_content, sample_frames
 
 
@@ -56,7 +58,8 @@ class CropOptions:
 
     ``real_per_clip`` and ``fake_per_clip``: how many evenly spread frames a clip gives. ``all_faces``
     takes every face of a frame rather than the largest; wrong for clips in which one of several
-    people was manipulated, since the others would carry a false label. ``crf`` and ``scale`` have every
+    people was manipulated, since the others would carry a false label. ``level`` turns every crop so that
+    the eyes lie level. ``crf`` and ``scale`` have every
     source compressed with H.264 and reduced first, so that detection and crops see what an upload keeps.
     """
 
@@ -65,6 +68,7 @@ class CropOptions:
     real_per_clip: int = 16
     fake_per_clip: int = 16
     all_faces: bool = False
+    level: bool = False
     crf: int | None = None
     scale: float = 1.0
 
@@ -143,7 +147,7 @@ def extract(listed: Sequence[LabelledSource], output: Path, options: CropOptions
     if not rows:
         raise SourceError(f"{output}: no face was found in any of {len(listed)} files: check the input")
     np.save(output / LANDMARKS_NAME, np.asarray(meshes, np.float16))
-    geometry = {"input_size": options.size, "margin": options.margin, "vidscan": vidscan.__version__}
+    geometry = asdict(CropGeometry(options.size, options.margin, vidscan.__version__, options.level))
     (output / GEOMETRY_NAME).write_text(json.dumps(geometry, indent=2) + "\n", encoding="utf-8")
     # Last, so that a folder without a manifest is one whose extraction did not finish.
     write_manifest(output / MANIFEST_NAME, rows)
@@ -172,7 +176,11 @@ def _crops_of_file(
         detections = detector.detect(frame.image)
         if not options.all_faces:
             detections = _largest(detections)
-        yield from crop_faces(frame, detections, [Geometry(options.size, options.margin)])
+        seen = [
+            (Sighting(frame.index, frame.time_s, each.box, each.confidence, each.roll), 0)
+            for each in detections
+        ]
+        yield from crop_faces(frame, seen, [Geometry(options.size, options.margin, options.level)])
 
 
 def _largest(detections: Sequence[Detection]) -> list[Detection]:

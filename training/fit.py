@@ -170,6 +170,7 @@ def _card(run: Run) -> ModelCard:
         backbone=_backbone_name(options, run.network),
         input_size=geometry.input_size,
         margin=geometry.margin,
+        level=geometry.level,
         positive_class="real",
         terms=options.terms,
         data=options.data or f"face crops of {', '.join(methods)}{taught}",

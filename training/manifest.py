@@ -56,11 +56,15 @@ _NAMES = ("file", "label", "method", "group", "clip")
 
 @dataclass(frozen=True, slots=True)
 class CropGeometry:
-    """How the crops were cut: side in pixels, margin as a multiple of the box, vidscan's version."""
+    """How the crops were cut: side in pixels, margin as a multiple of the box, vidscan's version.
+
+    ``level``: whether they were turned so that the eyes lie level.
+    """
 
     input_size: int
     margin: float
     vidscan: str = "unknown"
+    level: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +150,10 @@ def read_geometry(path: Path) -> CropGeometry:
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
         geometry = CropGeometry(
-            int(record["input_size"]), float(record["margin"]), str(record.get("vidscan", "unknown"))
+            int(record["input_size"]),
+            float(record["margin"]),
+            str(record.get("vidscan", "unknown")),
+            bool(record.get("level", False)),
         )
     except FileNotFoundError:
         raise SourceError(f"{path} does not exist; make it with 'vidscan-train crops'") from None

@@ -112,6 +112,9 @@ def score_rows(
     size = folder.geometry.input_size
     if model.card.input_size != size:
         raise UsageError(f"{model.card.name} takes {model.card.input_size} px, the crops have {size}")
+    if model.card.level != folder.geometry.level:
+        wanted = "level crops" if model.card.level else "crops that are not levelled"
+        raise UsageError(f"{model.card.name} takes {wanted}: cut them anew, with or without --level")
     reader = CropReader(folder)
 
     def batch(start: int) -> Image:
@@ -152,7 +155,7 @@ def _clip(name: str, members: Sequence[ScoredRow], card: ModelCard) -> ScoredCli
         for number, item in enumerate(sorted(members, key=lambda item: (item.row.time_s, item.row.file)))
     ]
     # As a still's faces are judged: everything counts, however few sightings there are.
-    verdict = judge(faces, [0] * len(faces), card, VerdictOptions(), SourceKind.IMAGE).verdict
+    verdict = judge(faces, card, VerdictOptions(), SourceKind.IMAGE).verdict
     assert verdict.fake_probability is not None  # there is at least one face
     first = members[0].row
     return ScoredClip(name, first.method, first.label == "fake", len(faces), verdict.fake_probability)

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from vidscan import __version__
+from vidscan.errors import UsageError, quoted
 from vidscan.options import (
     HWACCELS,
     RUNTIMES,
@@ -201,7 +202,18 @@ def _add_judgement_flags(parser: argparse.ArgumentParser) -> None:
         "--min-confidence", type=float, default=0.5, metavar="P", help="least sure detection taken (0.5)"
     )
     parser.add_argument(
-        "--min-face", type=int, default=32, metavar="PX", help="smallest face taken, in pixels (32)"
+        "--min-face", type=int, default=32, metavar="PX", help="smallest face looked for, in pixels (32)"
+    )
+    parser.add_argument(
+        "--faces",
+        default="all",
+        metavar="all|largest|N",
+        help="how many faces of a frame are taken, the largest first (default all)",
+    )
+    parser.add_argument(
+        "--region",
+        metavar="X,Y,W,H",
+        help="look for faces only in this rectangle, in pixels of the upright frame",
     )
     parser.add_argument(
         "--fake-threshold", type=float, metavar="P", help="FAKE from here (default: the card's)"
@@ -223,7 +235,7 @@ def scan_options(flags: argparse.Namespace) -> ScanOptions:
     """The options that the flags ask for; raises UsageError where one cannot work."""
     return ScanOptions(
         sampling=_sampling_options(flags) if "fps" in flags else SamplingOptions(),
-        detection=DetectionOptions(flags.min_confidence, flags.min_face),
+        detection=_detection_options(flags),
         batching=BatchingOptions(flags.batch_size, reuse=flags.reuse),
         model=ModelOptions(tuple(flags.model), flags.runtime),
         verdict=VerdictOptions(flags.fake_threshold, flags.real_threshold),
@@ -233,6 +245,34 @@ def scan_options(flags: argparse.Namespace) -> ScanOptions:
 
 def _sampling_options(flags: argparse.Namespace) -> SamplingOptions:
     return SamplingOptions(flags.fps, flags.frames, flags.keyframes, flags.hwaccel)
+
+
+def _detection_options(flags: argparse.Namespace) -> DetectionOptions:
+    region = None if flags.region is None else _region(flags.region)
+    return DetectionOptions(flags.min_confidence, flags.min_face, _faces(flags.faces), region)
+
+
+def _faces(text: str) -> int | None:
+    """How many faces ``--faces`` asks for; None is all of them."""
+    named = {"all": None, "largest": 1}
+    if text in named:
+        return named[text]
+    try:
+        return int(text)
+    except ValueError:
+        raise UsageError(
+            f"--faces {quoted(text)} cannot work: give all, largest, or a number of 1 or more"
+        ) from None
+
+
+def _region(text: str) -> tuple[int, int, int, int]:
+    try:
+        x, y, width, height = (int(part) for part in text.split(","))
+    except ValueError:
+        raise UsageError(
+            f"--region {quoted(text)} cannot work: give x,y,width,height in whole pixels, such as 0,0,640,360"
+        ) from None
+    return x, y, width, height
 
 
 def _evidence_options(flags: argparse.Namespace) -> EvidenceOptions:

@@ -121,6 +121,8 @@ class _Feed:
             "confidence": np.float32(crop.confidence),
             "images": crop.images,
             "mask": np.True_,
+            "track": np.int64(crop.track),
+            "quality": np.asarray(crop.quality, np.float64),
         }
 
 
@@ -135,6 +137,8 @@ def _prefetched(feed: _Feed, sizes: Sequence[int], options: BatchingOptions) -> 
         "confidence": tf.TensorSpec((), tf.float32),
         "images": tuple(tf.TensorSpec((size, size, 3), tf.uint8) for size in sizes),
         "mask": tf.TensorSpec((), tf.bool),
+        "track": tf.TensorSpec((), tf.int64),
+        "quality": tf.TensorSpec((4,), tf.float64),
     }
     dataset = (
         tf.data.Dataset.from_generator(feed.rows, output_signature=signature)
@@ -161,6 +165,8 @@ def _empty(sizes: Sequence[int], batch_size: int) -> CropBatch:
         confidence=np.zeros(batch_size, np.float32),
         images=tuple(np.zeros((batch_size, size, size, 3), np.uint8) for size in sizes),
         mask=np.zeros(batch_size, np.bool_),
+        track=np.zeros(batch_size, np.int64),
+        quality=np.zeros((batch_size, 4), np.float64),
     )
 
 
@@ -180,4 +186,6 @@ def _padded(columns: dict[str, Any], batch_size: int) -> CropBatch:
         confidence=filled(columns["confidence"]),
         images=tuple(filled(image) for image in columns["images"]),
         mask=filled(columns["mask"]),
+        track=filled(columns["track"]),
+        quality=filled(columns["quality"]),
     )

@@ -129,7 +129,8 @@ def ensemble_card(cards: Sequence[ModelCard]) -> ModelCard:
         cards: the members', one or more; a single one is given back as it is.
 
     Returns:
-        A card without a hash. Its ``input_size`` and ``margin`` are the largest of the members'.
+        A card without a hash. Its ``input_size``, ``margin`` and ``least_face`` are the largest of the
+        members', and it is ``level`` where all of them are.
     """
     if len(cards) == 1:
         return cards[0]
@@ -145,6 +146,8 @@ def ensemble_card(cards: Sequence[ModelCard]) -> ModelCard:
         backbone="ensemble",
         input_size=max(card.input_size for card in cards),
         margin=max(card.margin for card in cards),
+        level=all(card.level for card in cards),
+        least_face=max(card.least_face for card in cards),
         positive_class="fake",
         fake_threshold=_average_threshold([card.fake_threshold for card in cards], weights),
         real_threshold=_average_threshold([card.real_threshold for card in cards], weights),
@@ -247,6 +250,11 @@ def _card_from_json(document: Mapping[str, Any]) -> ModelCard:
     size = document["input_size"]
     if isinstance(size, bool) or not isinstance(size, int) or not 32 <= size <= 4096:
         raise _FieldError('"input_size" must be a whole number of pixels from 32 to 4096')
+    least = document.get("least_face", 0)
+    if isinstance(least, bool) or not isinstance(least, int) or not 0 <= least <= 4096:
+        raise _FieldError('"least_face" must be a whole number of pixels from 0 to 4096')
+    if not isinstance(document.get("level", False), bool):
+        raise _FieldError('"level" must be true or false')
     if document.get("positive_class", "real") not in ("real", "fake"):
         raise _FieldError('"positive_class" must be "real" or "fake"')
     sha256 = document.get("sha256")

@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 
-from vidscan.records import TYPICAL_SPREAD, Interval, Track
+from vidscan.records import TYPICAL_SPREAD, Interval
 
 CLIP_AT = 0.005
 """Scores nearer than this to 0 or 1 count as this near, so that one crop cannot carry a whole clip, nor
@@ -29,20 +28,6 @@ showed none on validation clips; denser ones are more alike, and the person's ow
 
 _TWO_SIDED_95 = 1.96
 """Standard deviations of a normal distribution on either side that hold 95% of it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Person:
-    """A track with its sightings in order of time and their clipped scores."""
-
-    track: Track
-    times: tuple[float, ...]
-    scores: tuple[float, ...]
-
-
-def highest(people: Sequence[Person]) -> Person:
-    """The most suspicious; of equals the one seen most, then the first."""
-    return max(people, key=lambda one: (one.track.fake_probability, one.track.faces, -one.track.id))
 
 
 def clipped(probability: float) -> float:
@@ -86,23 +71,49 @@ def combine(members: Sequence[float], weights: Sequence[float]) -> float:
     return average([clipped(probability) for probability in members], weights)
 
 
-def interval(probabilities: Sequence[float], spread: float = TYPICAL_SPREAD) -> Interval:
+def any_of(probabilities: Sequence[float], weights: Sequence[float]) -> float:
+    """P(fake) of a source with several people, of whom at most one is taken to be synthesised.
+
+    Beforehand each is as likely to be that one as its weight says, and the source no likelier to hold
+    one for showing many people. Each person's odds (of that prior) then average to those of the source.
+    So one clear forgery among several people is found, and many people do not add up to a false alarm: the
+    average of numbers that are 1 on average when nobody is synthesised is 1 on average too, however many
+    there are and however they depend on each other (V. Vovk and R. Wang, "E-values: Calibration, combination
+    and applications", Annals of Statistics, 2021). The highest score alone would rise with every person.
+
+    Args:
+        probabilities: P(fake) of each person, above 0 and below 1.
+        weights: as many, above 0; only their ratios matter.
+    """
+    if len(probabilities) == 1:
+        return probabilities[0]
+    pairs = zip(probabilities, weights, strict=True)
+    odds = math.fsum(weight * p / (1.0 - p) for p, weight in pairs) / math.fsum(weights)
+    return round(odds / (1.0 + odds), 9)
+
+
+def interval(
+    probabilities: Sequence[float], spread: float = TYPICAL_SPREAD, weights: Sequence[float] | None = None
+) -> Interval:
     """Where :func:`average` would lie, 19 times in 20, had other moments of the same person been looked at.
 
     A normal interval around the mean logit. The variance of one sighting is that of the person's own,
     drawn towards ``spread`` as if ``_PRIOR_SIGHTINGS`` more had been seen; sightings that resemble their
-    predecessor count for less (effective sample size of a first-order autoregression, n (1 - r) / (1 + r)).
-    It says nothing about what the network is blind to.
+    predecessor count for less (effective sample size of a first-order autoregression, n (1 - r) / (1 + r)),
+    and so do ones of unequal weight (L. Kish's effective sample size, the squared sum of the weights over the
+    sum of their squares). It says nothing about what the network is blind to.
 
     Args:
         probabilities: one person's scores in order of time, one or more, above 0 and below 1.
         spread: standard deviation of the logits of one person's sightings, from the card.
+        weights: as many as probabilities, above 0; None counts all alike.
 
     Returns:
         The lower and the upper end, 0-1.
     """
     logits = [math.log(p / (1.0 - p)) for p in probabilities]
-    mean = math.fsum(logits) / len(logits)
+    weights = [1.0] * len(logits) if weights is None else weights
+    mean = math.fsum(w * logit for w, logit in zip(weights, logits, strict=True)) / math.fsum(weights)
     apart = [logit - mean for logit in logits]
     variance = (_PRIOR_SIGHTINGS * spread**2 + math.fsum(r * r for r in apart)) / (
         _PRIOR_SIGHTINGS + len(apart) - 1
@@ -111,6 +122,7 @@ def interval(probabilities: Sequence[float], spread: float = TYPICAL_SPREAD) -> 
     following = math.fsum(one * other for one, other in pairwise(apart))
     likeness = (prior * _TYPICAL_LIKENESS + following) / (prior + math.fsum(r * r for r in apart[:-1]))
     likeness = min(max(likeness, 0.0), 0.95)
-    effective = max(1.0, len(apart) * (1.0 - likeness) / (1.0 + likeness))
+    seen = math.fsum(weights) ** 2 / math.fsum(w * w for w in weights)
+    effective = max(1.0, seen * (1.0 - likeness) / (1.0 + likeness))
     reach = _TWO_SIDED_95 * math.sqrt(variance / effective)
     return Interval(*(round(1.0 / (1.0 + math.exp(-(mean + side * reach))), 9) for side in (-1, 1)))

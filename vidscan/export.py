@@ -12,7 +12,7 @@ import numpy as np
 
 from vidscan.cards import card_path, replacing, sha256_of, write_card
 from vidscan.errors import ModelError, SourceError, UsageError
-from vidscan.records import Geometry, Image, ModelCard
+from vidscan.records import LEAST_FACE, Geometry, Image, ModelCard
 
 FORMATS = {"onnx": ".onnx", "onnx-int8": ".onnx", "tflite-int8": ".tflite"}
 """What can be written, and the suffix that its file must have."""
@@ -171,6 +171,7 @@ def _faces(folder: Path, geometry: Geometry) -> Iterable[Image]:
             from_folder(folder, recursive=True),
             options=options,
             geometries=[geometry],
+            least_face=LEAST_FACE,
             detector=detector,
             ledger=Ledger(),
             observer=None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from importlib import resources
 from types import TracebackType
@@ -15,6 +15,7 @@ from vidscan.image import intersection_over_union, resize, square_crop
 from vidscan.options import DetectionOptions
 from vidscan.records import Box, Detection, FaceCrop, Frame, Geometry, Image
 from vidscan.startup import import_quietly, noise_dropped
+from vidscan.turns import roll_of, turned
 
 SHORT_RANGE_ONLY_CONFIDENCE = 0.7
 """What the short-range network must be sure of where the full-range one saw nothing.
@@ -46,10 +47,18 @@ for non-maximum suppression."""
 
 
 class FaceDetector(Protocol):
-    """Finds the faces in one picture."""
+    """Finds the faces in one picture, RGB ``uint8[height, width, 3]``; boxes are in its pixels."""
 
     def detect(self, image: Image) -> Sequence[Detection]:
-        """All faces in an RGB ``uint8[height, width, 3]`` picture, surest first."""
+        """All faces in a picture by one plain search of the whole, surest first."""
+        ...
+
+    def far(self, image: Image) -> Sequence[Detection]:
+        """What the full-range network alone claims, unchecked and of any size, surest first."""
+        ...
+
+    def near(self, image: Image) -> Sequence[Detection]:
+        """What the short-range network alone claims, unchecked and of any size, surest first."""
         ...
 
 
@@ -116,13 +125,39 @@ class MediaPipeFaceDetector:
 
     def detect(self, image: Image) -> list[Detection]:
         """All faces in an RGB ``uint8[height, width, 3]`` picture, surest first."""
+        found = self._reduced(image, self._search)
+        return [each for each in found if max(each.box.w, each.box.h) >= self._options.min_face]
+
+    def far(self, image: Image) -> list[Detection]:
+        """What the full-range network alone claims, unchecked and of any size, surest first.
+
+        It sees 192 by 192 pixels and takes about 5 ms, whatever the picture's size. Of faces (portraits of
+        FFHQ, pasted) it finds 9 in 10 whose longer side is a ninth of the picture's, and 3 in 4 of a twelfth.
+        """
+        return self._reduced(image, lambda picture: self._claims(self._full_range, picture))
+
+    def near(self, image: Image) -> list[Detection]:
+        """What the short-range network alone claims, unchecked and of any size, surest first.
+
+        It sees 128 by 128 pixels, takes about 1.7 ms, and finds faces from a fifth of the picture's side on.
+        """
+        return self._reduced(image, lambda picture: self._claims(self._short_range, picture))
+
+    def _reduced(self, image: Image, search: Callable[[Image], list[Detection]]) -> list[Detection]:
+        """What ``search`` finds in a picture that is not too large for MediaPipe, in pixels of ``image``."""
         if self._closed:  # MediaPipe itself would say that there is no face
             raise DetectionError("the face detector was closed: start another")
         height, width = image.shape[:2]
         factor = max(height, width, MOST_SIDE) / MOST_SIDE
         searched = resize(image, width=max(1, int(width / factor)), height=max(1, int(height / factor)))
-        found = [_enlarged(each, width, height, searched) for each in self._search(searched)]
-        return [each for each in found if max(each.box.w, each.box.h) >= self._options.min_face]
+        return [_enlarged(each, width, height, searched) for each in search(searched)]
+
+    def _claims(self, network: Any, image: Image) -> list[Detection]:
+        height, width = image.shape[:2]
+        try:
+            return _by_confidence(_detections(network.detect(_picture(image)), width, height))
+        except (RuntimeError, ValueError) as error:
+            raise _failure(width, height, error) from error
 
     def _search(self, image: Image) -> list[Detection]:
         """All faces in a picture that is not too large for MediaPipe, surest first."""
@@ -133,23 +168,40 @@ class MediaPipeFaceDetector:
             near = _detections(self._short_range.detect(picture), width, height)
             near = [d for d in near if d.confidence >= SHORT_RANGE_ONLY_CONFIDENCE]
             merged = merge_detections([*_by_confidence(far), *_by_confidence(near)])
-            kept = [d for d in merged if d.confidence >= DOUBTFUL_CONFIDENCE or self._confirms(image, d.box)]
+            kept = [
+                d
+                for d in merged
+                if d.confidence >= DOUBTFUL_CONFIDENCE or shows_face(self.near, image, d.box)
+            ]
         except (RuntimeError, ValueError) as error:
-            raise DetectionError(f"face detection failed on a {width}x{height} picture: {error}") from error
+            raise _failure(width, height, error) from error
         return _by_confidence(kept)
 
-    def _confirms(self, image: Image, box: Box) -> bool:
-        """Whether a close-up shows a face where ``box`` claims one."""
-        close_up = square_crop(image, box, margin=SECOND_LOOK_MARGIN, size=SECOND_LOOK_SIZE)
-        found = _detections(self._short_range.detect(_picture(close_up)), SECOND_LOOK_SIZE, SECOND_LOOK_SIZE)
-        expected_side = SECOND_LOOK_SIZE / SECOND_LOOK_MARGIN
-        start = (SECOND_LOOK_SIZE - expected_side) / 2
-        expected = Box(start, start, expected_side, expected_side)
-        return any(
-            seen.confidence >= SECOND_LOOK_CONFIDENCE
-            and intersection_over_union(seen.box, expected) > SAME_FACE_OVERLAP
-            for seen in found
-        )
+
+def shows_face(
+    near: Callable[[Image], Sequence[Detection]], image: Image, box: Box, quarters: int = 0
+) -> bool:
+    """The second look: whether the short-range network sees a face where ``box`` claims one, close up.
+
+    Args:
+        near: the network.
+        image: RGB ``uint8[height, width, 3]``.
+        box: in pixels of ``image``, which it touches.
+        quarters: 0 to 3, by which the close-up is turned anticlockwise for the face to stand upright.
+    """
+    close_up = square_crop(image, box, margin=SECOND_LOOK_MARGIN, size=SECOND_LOOK_SIZE)
+    expected_side = SECOND_LOOK_SIZE / SECOND_LOOK_MARGIN
+    start = (SECOND_LOOK_SIZE - expected_side) / 2
+    expected = Box(start, start, expected_side, expected_side)
+    return any(
+        seen.confidence >= SECOND_LOOK_CONFIDENCE
+        and intersection_over_union(seen.box, expected) > SAME_FACE_OVERLAP
+        for seen in near(turned(close_up, quarters))
+    )
+
+
+def _failure(width: int, height: int, error: Exception) -> DetectionError:
+    return DetectionError(f"face detection failed on a {width}x{height} picture: {error}")
 
 
 def _picture(image: Image) -> Any:
@@ -167,17 +219,18 @@ def merge_detections(detections: Iterable[Detection]) -> list[Detection]:
     """Drops every detection that shows the same face as one before it in the given order."""
     kept: list[Detection] = []
     for detection in detections:
-        if not any(_same_face(detection.box, other.box) for other in kept):
+        if not any(same_face(detection.box, other.box) for other in kept):
             kept.append(detection)
     return kept
 
 
-def _same_face(a: Box, b: Box) -> bool:
+def same_face(a: Box, b: Box) -> bool:
     """Overlapping boxes, or one whose centre lies inside of the other: a face within a face."""
-    return intersection_over_union(a, b) > SAME_FACE_OVERLAP or _holds_centre(a, b) or _holds_centre(b, a)
+    return intersection_over_union(a, b) > SAME_FACE_OVERLAP or holds_centre(a, b) or holds_centre(b, a)
 
 
-def _holds_centre(outer: Box, inner: Box) -> bool:
+def holds_centre(outer: Box, inner: Box) -> bool:
+    """Whether the centre of ``inner`` lies inside of ``outer``."""
     x, y = inner.x + inner.w / 2, inner.y + inner.h / 2
     return outer.x <= x <= outer.x + outer.w and outer.y <= y <= outer.y + outer.h
 
@@ -192,6 +245,7 @@ def _enlarged(detection: Detection, width: int, height: int, searched: Image) ->
         Box(box.x * x, box.y * y, box.w * x, box.h * y),
         detection.confidence,
         detection.keypoints * np.array([x, y], np.float32),
+        detection.roll,
     )
 
 
@@ -212,7 +266,7 @@ def _detections(result: Any, width: int, height: int) -> list[Detection]:
         keypoints = np.array(
             [(point.x * width, point.y * height) for point in detection.keypoints or ()], np.float32
         ).reshape(-1, 2)
-        found.append(Detection(box, float(detection.categories[0].score), keypoints))
+        found.append(Detection(box, float(detection.categories[0].score), keypoints, roll_of(keypoints)))
     return found
 
 

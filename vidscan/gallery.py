@@ -1,8 +1,8 @@
 """Keeps faces worth looking at while their scores pass by, in a memory that does not grow with the clip.
 
-Faces are linked as they come, by the same rules and under the same numbers as at the end of the source
-(:class:`vidscan.tracks.Linker`), so that each track's most and least suspicious crops are known without
-reading anything twice. Crops of one second look alike: each second offers its best one only.
+Faces bear the number of their track when they come, so that each track's most and least suspicious crops
+are known without reading anything twice. Crops of one second look alike: each second offers its best one
+only.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 
 from vidscan.options import EvidenceOptions
 from vidscan.records import CropBatch, EvidenceCrop, FaceScore, Image, Track
-from vidscan.tracks import Linker
 
 SPARE_TRACKS = 2
 """Tracks followed for each one that is shown: which of them matter is known only at the end."""
@@ -34,7 +33,7 @@ class Gallery:
 
         Args:
             batch: its filled rows come first.
-            faces: the scores of those rows.
+            faces: the scores of those rows; one without any is passed over.
         """
         if self._options.kept:
             for face, image in zip(faces, batch.images[0], strict=False):
@@ -89,25 +88,16 @@ class _Wall:
 
     def __init__(self, options: EvidenceOptions) -> None:
         self._options = options
-        self._linker = Linker()
-        self._frame: list[tuple[FaceScore, Image]] = []  # whose faces may not be complete yet
         self._pools: dict[int, _Pool] = {}
         self._faces: Counter[int] = Counter()
 
     def add(self, face: FaceScore, image: Image) -> None:
-        if self._frame and face.frame_index != self._frame[0][0].frame_index:
-            self._hang()
+        if face.fake_probability is None:
+            return
         # A copy of its own: a view would keep the whole batch alive.
-        self._frame.append((face, image.copy()))
-
-    def _hang(self) -> None:
-        """Gives the faces of the frame now complete to their tracks."""
-        numbers = self._linker.add([face for face, _ in self._frame]) if self._frame else []
-        for number, (face, image) in zip(numbers, self._frame, strict=True):
-            self._faces[number] += 1
-            crop = EvidenceCrop(number, face.frame_index, face.time_s, face.fake_probability, image)
-            self._pools.setdefault(number, _Pool()).add(crop, self._options)
-        self._frame = []
+        crop = EvidenceCrop(face.track, face.frame_index, face.time_s, face.fake_probability, image.copy())
+        self._faces[face.track] += 1
+        self._pools.setdefault(face.track, _Pool()).add(crop, self._options)
         while len(self._pools) > SPARE_TRACKS * self._options.tracks:
             del self._pools[min(self._pools, key=self._weight)]
 
@@ -116,7 +106,24 @@ class _Wall:
         return self._faces[number], self._pools[number].seen_s, -number
 
     def chosen(self, tracks: Sequence[Track]) -> tuple[EvidenceCrop, ...]:
-        self._hang()
-        ranked = sorted(tracks, key=lambda track: (not track.counted, -track.fake_probability, track.id))
-        shown = [track.id for track in ranked if track.id in self._pools][: self._options.tracks]
-        return tuple(crop for number in sorted(shown) for crop in self._pools[number].crops())
+        kept = [track.id for track in _by_turns(tracks) if track.id in self._pools]
+        shown = sorted(kept[: self._options.tracks])
+        return tuple(crop for number in shown for crop in self._pools[number].crops())
+
+
+def _by_turns(tracks: Sequence[Track]) -> list[Track]:
+    """By falling score: the first track of each person who counts, then the second, then of the others.
+
+    One person's many shots would else crowd out everybody else's.
+    """
+    places: Counter[int] = Counter()
+    ranked = []
+    for track in sorted(tracks, key=lambda track: (-_suspicion(track), track.id)):
+        person = track.person or track.id
+        ranked.append((not track.counted, places[person], track))
+        places[person] += 1
+    return [track for *_, track in sorted(ranked, key=lambda each: each[:2])]
+
+
+def _suspicion(track: Track) -> float:
+    return -1.0 if track.fake_probability is None else track.fake_probability

@@ -1,15 +1,17 @@
 """Pure geometry on pictures: the one place where a face's box becomes the square that a network sees.
 
-Training and scanning both call :func:`square_crop`, so that they cannot drift apart. Nothing here
+Training and scanning both call :func:`upright_crop`, so that they cannot drift apart. Nothing here
 reads a file or knows a detector.
 """
 
 from __future__ import annotations
 
+import math
+
 import cv2
 import numpy as np
 
-from vidscan.records import Box, Image
+from vidscan.records import Box, Geometry, Image
 
 
 def crop_square(box: Box, margin: float) -> tuple[int, int, int]:
@@ -27,6 +29,35 @@ def crop_square(box: Box, margin: float) -> tuple[int, int, int]:
     left = round(box.x + box.w / 2 - side / 2)
     top = round(box.y + box.h / 2 - side / 2)
     return left, top, side
+
+
+def upright_crop(image: Image, box: Box, *, geometry: Geometry, roll: float = 0.0) -> Image:
+    """Cuts a face out as a network wants it, so that it does not lie on its side or stand on its head.
+
+    Args:
+        image: RGB ``uint8[height, width, 3]``.
+        box: the face's rectangle in pixels of ``image``; it must touch the picture.
+        geometry: size and margin as in :func:`square_crop`; with ``level``, the crop is turned by ``roll``,
+            otherwise by the nearest quarter turn, which moves no pixel between two others.
+        roll: degrees by which the face is turned clockwise from upright.
+
+    Returns:
+        RGB ``uint8[size, size, 3]``.
+
+    Raises:
+        ValueError: as :func:`square_crop`.
+    """
+    size, margin = geometry.input_size, geometry.margin
+    quarters = round(roll / 90.0) % 4
+    if not geometry.level or roll == 90.0 * round(roll / 90.0):
+        crop = square_crop(image, box, margin=margin, size=size)
+        return np.ascontiguousarray(np.rot90(crop, quarters))
+    # The square that holds the turned one in any position is larger by the square root of 2.
+    wide = math.ceil(size * math.sqrt(2.0))
+    around = square_crop(image, box, margin=margin * wide / size, size=wide)
+    turn = cv2.getRotationMatrix2D(((wide - 1) / 2, (wide - 1) / 2), roll, 1.0)
+    turn[:, 2] -= (wide - size) / 2
+    return np.asarray(cv2.warpAffine(around, turn, (size, size), flags=cv2.INTER_LINEAR), dtype=np.uint8)
 
 
 def square_crop(image: Image, box: Box, *, margin: float, size: int) -> Image:

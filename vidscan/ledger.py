@@ -17,14 +17,26 @@ from typing import Protocol
 import cv2
 
 from vidscan import ffmpeg
+from vidscan.cropping import crop_faces
 from vidscan.errors import SourceError, VidscanError, escaped, quoted
-from vidscan.faces import FaceDetector, crop_faces
+from vidscan.faces import FaceDetector
 from vidscan.facts import file_facts
 from vidscan.options import ScanOptions
-from vidscan.records import ErrorInfo, FaceCrop, Frame, Geometry, Source, SourceFacts, SourceKind
+from vidscan.records import (
+    ErrorInfo,
+    FaceCrop,
+    FaceScore,
+    Frame,
+    Geometry,
+    Sighting,
+    Source,
+    SourceFacts,
+    SourceKind,
+)
 from vidscan.repeats import Repeat, RepeatFinder
 from vidscan.sampling import require_content, sample_frames, still_remark
 from vidscan.sources import stamp_of
+from vidscan.watching import Watcher
 
 SOURCE_FAILURES = (VidscanError, OSError, ValueError, MemoryError, cv2.error)
 """What one source may die of while the others go on. Anything else is a fault of vidscan's own and
@@ -43,8 +55,9 @@ class Observer(Protocol):
 class SourceEntry:
     """One source's line in the ledger. Seconds are wall times of the reading side.
 
-    ``crops`` counts those that were sent to be scored; ``repeats`` are the other sightings. ``remark``: what
-    must be said beside the verdict.
+    ``crops`` counts those that were sent to be scored; ``repeats`` and ``unjudged`` are the other sightings.
+    ``persons``: the person of each track. ``cuts_s``: when new shots begin. ``remark``: what must be said
+    beside the verdict.
     """
 
     source: Source
@@ -57,6 +70,9 @@ class SourceEntry:
     detect_seconds: float = 0.0
     error: ErrorInfo | None = None
     repeats: list[Repeat] = field(default_factory=list)
+    unjudged: list[FaceScore] = field(default_factory=list)
+    persons: dict[int, int] = field(default_factory=dict)
+    cuts_s: tuple[float, ...] = ()
     remark: str = ""
 
 
@@ -87,6 +103,7 @@ def read_crops(
     *,
     options: ScanOptions,
     geometries: Sequence[Geometry],
+    least_face: int,
     detector: FaceDetector,
     ledger: Ledger,
     observer: Observer | None,
@@ -98,6 +115,7 @@ def read_crops(
         sources: what to read, in order.
         options: how often to sample and which detections to take.
         geometries: how to cut out every face that was found.
+        least_face: longer side in pixels of the smallest face that is sent to be scored.
         detector: finds the faces.
         ledger: receives one entry a source, after its last crop.
         observer: is told of every frame.
@@ -110,7 +128,7 @@ def read_crops(
         entry = SourceEntry(source)
         before = stamp_of(source.path)
         try:
-            for crops in _crops_by_frame(entry, options, geometries, detector, observer):
+            for crops in _crops_by_frame(entry, options, geometries, least_face, detector, observer):
                 if stop.is_set():
                     return
                 entry.crops += len(crops)
@@ -133,6 +151,7 @@ def _crops_by_frame(
     entry: SourceEntry,
     options: ScanOptions,
     geometries: Sequence[Geometry],
+    least_face: int,
     detector: FaceDetector,
     observer: Observer | None,
 ) -> Iterator[list[FaceCrop]]:
@@ -146,18 +165,35 @@ def _crops_by_frame(
     else:
         entry.remark = still_remark(source.path)
     finder = RepeatFinder() if options.batching.reuse else None
+    watcher = Watcher(detector, options.detection, still=source.kind is SourceKind.IMAGE)
     for frame in _timed_frames(entry, options):
         if observer is not None:
             observer.frame_sampled(source, frame.time_s, entry.duration_s)
         started = time.perf_counter()
-        detections = detector.detect(frame.image)
-        crops = list(crop_faces(frame, detections, geometries))
+        seen = watcher.look(frame)
+        large = [(each, track) for each, track in seen if max(each.box.w, each.box.h) >= least_face]
+        entry.unjudged += [_unjudged(source, *each) for each in seen if each not in large]
+        crops = list(crop_faces(frame, large, geometries))
         if finder is not None:
             crops, repeats = finder.split(crops)
             entry.repeats += repeats
         entry.detect_seconds += time.perf_counter() - started
         entry.frames += 1
         yield crops
+    entry.persons, entry.cuts_s = watcher.persons(), tuple(watcher.cuts_s)
+
+
+def _unjudged(source: Source, seen: Sighting, track: int) -> FaceScore:
+    return FaceScore(
+        source_id=source.id,
+        frame_index=seen.frame_index,
+        time_s=seen.time_s,
+        box=seen.box,
+        confidence=seen.confidence,
+        fake_probability=None,
+        track=track,
+        quality=seen.quality,
+    )
 
 
 def _timed_frames(entry: SourceEntry, options: ScanOptions) -> Iterator[Frame]:

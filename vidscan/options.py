@@ -58,11 +58,15 @@ class SamplingOptions:
 class DetectionOptions:
     """``min_confidence``: detections the detector is less sure of (0-1) are dropped.
 
-    ``min_face``: detections whose longer side has fewer pixels are dropped.
+    ``min_face``: detections whose longer side has fewer pixels are dropped. ``faces``: how many faces of a
+    frame are taken, the largest first; None takes all. ``region``: x, y, width and height in pixels of the
+    upright frame; faces whose centre lies elsewhere are not looked for.
     """
 
     min_confidence: float = 0.5
     min_face: int = 32
+    faces: int | None = None
+    region: tuple[int, int, int, int] | None = None
 
     def __post_init__(self) -> None:
         _require(
@@ -70,6 +74,15 @@ class DetectionOptions:
             f"--min-confidence {self.min_confidence:g} cannot work: give a number above 0, up to 1",
         )
         _require(self.min_face >= 1, f"--min-face {self.min_face} cannot work: give 1 pixel or more")
+        _require(
+            self.faces is None or self.faces >= 1,
+            f"--faces {self.faces} cannot work: give all, largest, or a number of 1 or more",
+        )
+        _require(
+            self.region is None or (min(self.region[:2]) >= 0 and min(self.region[2:]) >= 1),
+            f"--region {','.join(map(str, self.region or ()))} cannot work: give x,y,width,height in pixels, "
+            "with x and y of 0 or more and a size of 1 or more",
+        )
 
 
 @dataclass(frozen=True, slots=True)

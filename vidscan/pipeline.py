@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from vidscan import tracks, verdict
+from vidscan import verdict
 from vidscan.batching import batch_crops
 from vidscan.evidence import combine
 from vidscan.explain import ExplainableModel, Explainer, GradCam, with_heat
@@ -22,6 +22,7 @@ from vidscan.options import ScanOptions
 from vidscan.records import (
     Box,
     FaceScore,
+    Quality,
     Report,
     ScoredBatch,
     Source,
@@ -65,6 +66,7 @@ def scan(
         sources,
         options=options,
         geometries=ensemble.geometries,
+        least_face=ensemble.least_face,
         detector=detector,
         ledger=ledger,
         observer=observer,
@@ -170,9 +172,13 @@ def build_report(
             members=members,
             facts=entry.facts,
         )
-    sightings = with_repeats(scores, entry.repeats)
     findings = verdict.judge(
-        sightings, tracks.link(sightings), card, options.verdict, entry.source.kind, members
+        [*with_repeats(scores, entry.repeats), *entry.unjudged],
+        card,
+        options.verdict,
+        entry.source.kind,
+        members=members,
+        persons=entry.persons,
     )
     said = findings.verdict
     if entry.remark:
@@ -199,6 +205,8 @@ def _stats(entry: SourceEntry, spent: Spent, *, faces: int) -> Stats:
         frames_sampled=entry.frames,
         faces_scored=faces,
         faces_reused=len(entry.repeats),
+        faces_unjudged=len(entry.unjudged),
+        cuts_s=entry.cuts_s,
         batch_slots=spent.slots,
         seconds=StageSeconds(
             decode=entry.decode_seconds,
@@ -223,6 +231,8 @@ def face_scores(scored: ScoredBatch, weights: Sequence[float]) -> list[FaceScore
             confidence=float(batch.confidence[row]),
             fake_probability=combine(said[row], weights),
             members=said[row] if len(weights) > 1 else (),
+            track=int(batch.track[row]),
+            quality=Quality(*(float(factor) for factor in batch.quality[row])),
         )
         for row in np.flatnonzero(batch.mask)
     ]

@@ -88,24 +88,85 @@ class Detection:
     """A face found in a frame. ``confidence`` is the detector's, 0-1.
 
     ``keypoints`` is ``float32[n, 2]`` in pixels (x, y), in MediaPipe's order: right eye, left eye,
-    nose tip, mouth centre, right ear, left ear (right and left of the person).
+    nose tip, mouth centre, right ear, left ear (right and left of the person). ``roll``: by how many degrees,
+    clockwise as one looks at the picture, the face is turned from upright, above -180 and up to 180.
     """
 
     box: Box
     confidence: float
     keypoints: npt.NDArray[np.float32]
+    roll: float = 0.0
+
+
+class Quality(NamedTuple):
+    """How well a face can be judged: four factors from 0 (not at all) to 1 (nothing is missing).
+
+    ``size`` of the face in pixels, ``sharpness`` of its picture, ``pose`` (1 for one that faces the camera),
+    ``visible``: how much of it lies within the frame, uncovered and surely a face.
+    """
+
+    size: float = 1.0
+    sharpness: float = 1.0
+    pose: float = 1.0
+    visible: float = 1.0
+
+    @property
+    def overall(self) -> float:
+        """The product, 0-1: the weight of the face's score beside others of the same person."""
+        return self.size * self.sharpness * self.pose * self.visible
+
+
+FULL_QUALITY = Quality()
+
+
+APPEARANCE = 88
+"""Numbers that describe what a face and its surroundings look like."""
+
+Appearance = npt.NDArray[np.float32]
+"""``float32[APPEARANCE]``; compared by Euclidean distance."""
+
+
+def no_appearance() -> Appearance:
+    """The description of a face that nobody described: all zeros."""
+    return np.zeros(APPEARANCE, np.float32)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sighting:
+    """A face seen in a frame, whose score nobody knows yet.
+
+    ``roll`` is as in :class:`Detection`; ``shot`` counts the stretches between cuts from 0; ``appearance``
+    is what the face and its surroundings look like (see ``vidscan.appearance``).
+    """
+
+    frame_index: int
+    time_s: float
+    box: Box
+    confidence: float
+    roll: float = 0.0
+    shot: int = 0
+    quality: Quality = FULL_QUALITY
+    appearance: Appearance = field(default_factory=no_appearance)
 
 
 class Geometry(NamedTuple):
-    """How a face is cut out: the crop's side in pixels and in lengths of the box's longer side."""
+    """How a face is cut out: the crop's side in pixels and in lengths of the box's longer side.
+
+    ``level``: whether the crop is turned so that the eyes lie level; otherwise by quarter turns alone, so
+    that no face stands on its head.
+    """
 
     input_size: int
     margin: float
+    level: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class FaceCrop:
-    """Square pictures of one face, ``uint8[size, size, 3]`` RGB: one for each geometry asked for."""
+    """Square pictures of one face, ``uint8[size, size, 3]`` RGB: one for each geometry asked for.
+
+    ``track`` is the number of the track that the face belongs to.
+    """
 
     source_id: str
     frame_index: int
@@ -113,6 +174,8 @@ class FaceCrop:
     box: Box
     confidence: float
     images: tuple[Image, ...]
+    track: int = 0
+    quality: Quality = FULL_QUALITY
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +184,8 @@ class CropBatch:
 
     ``source_id``: ``str`` objects ``[n]``; ``frame_index``: ``int64[n]``; ``time_s``: ``float64[n]``;
     ``box``: ``float32[n, 4]`` as x, y, w, h; ``confidence``: ``float32[n]``;
-    ``images``: for each geometry ``uint8[n, size, size, 3]`` RGB; ``mask``: ``bool[n]``.
+    ``images``: for each geometry ``uint8[n, size, size, 3]`` RGB; ``mask``: ``bool[n]``;
+    ``track``: ``int64[n]``; ``quality``: ``float64[n, 4]`` in the order of ``Quality``.
     """
 
     source_id: npt.NDArray[np.object_]
@@ -131,6 +195,8 @@ class CropBatch:
     confidence: npt.NDArray[np.float32]
     images: tuple[Image, ...]
     mask: npt.NDArray[np.bool_]
+    track: npt.NDArray[np.int64]
+    quality: npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +216,9 @@ class ScoredBatch:
 
 @dataclass(frozen=True, slots=True)
 class FaceScore:
-    """One scored face without its pixels; ``fake_probability`` is calibrated where the card allows.
+    """One face without its pixels; ``fake_probability`` is calibrated where the card allows.
+
+    It is None for a face that was seen but is too small to be judged.
 
     ``members``, here and below: what each member of an ensemble says, in order; empty for one model.
     """
@@ -160,44 +228,60 @@ class FaceScore:
     time_s: float
     box: Box
     confidence: float
-    fake_probability: float
+    fake_probability: float | None
     members: tuple[float, ...] = ()
+    track: int = 0
+    quality: Quality = FULL_QUALITY
 
 
 @dataclass(frozen=True, slots=True)
 class TimelineFace:
-    """One face at one moment, as the report lists it."""
+    """One face at one moment, as the report lists it; ``fake_probability`` is None where it was not judged.
+
+    ``quality`` is :attr:`Quality.overall`.
+    """
 
     track: int
     box: Box
     detection_confidence: float
-    fake_probability: float
+    fake_probability: float | None
     members: tuple[float, ...] = ()
+    quality: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class TimelinePoint:
-    """One sampled moment at which a face was seen; its score is that of its most suspicious face."""
+    """One sampled moment at which a face was seen; its score is that of its most suspicious face.
+
+    None where no face of the moment was judged.
+    """
 
     time_s: float
-    fake_probability: float
+    fake_probability: float | None
     faces: tuple[TimelineFace, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Track:
-    """One person followed over time: ``faces`` sightings between ``start_s`` and ``end_s``.
+    """One person followed through one shot: ``faces`` sightings between ``start_s`` and ``end_s``.
 
-    ``counted`` is False for a track too short beside the others to carry the verdict.
+    ``person`` is the lowest ``id`` of the tracks that show the same person in other shots, 0 where nobody
+    looked. ``fake_probability`` is None where no sighting could be judged. ``counted`` is False where the
+    person has no part in the verdict, and ``note`` then says why. ``weight``: the person's share in the
+    verdict, 0-1; ``quality``: the mean of the sightings'.
     """
 
     id: int
     start_s: float
     end_s: float
     faces: int
-    fake_probability: float
+    fake_probability: float | None
     counted: bool = True
     members: tuple[float, ...] = ()
+    person: int = 0
+    weight: float = 1.0
+    quality: float = 1.0
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +314,8 @@ class Interval(NamedTuple):
 class Verdict:
     """The answer for one source.
 
-    ``fake_probability`` and ``confidence`` are 0-1, and None for NO_FACE. ``confidence`` is the
+    ``fake_probability`` and ``confidence`` are 0-1, and None for NO_FACE and where no face was fit to be
+    judged. ``confidence`` is the
     probability of the label given; for UNCERTAIN, that of the likelier side. ``interval`` is where
     ``fake_probability`` would lie, 19 times in 20, had other moments of the same person been looked at: the
     wider, the fewer faces were seen and the less they agree.
@@ -273,7 +358,8 @@ class StageSeconds:
 class Stats:
     """Counts and times of one source. ``duration_s`` is None for stills and where unknown.
 
-    ``faces_reused`` are sightings that took the score of an earlier one that looks the same.
+    ``faces_reused`` are sightings that took the score of an earlier one that looks the same,
+    ``faces_unjudged`` those too small to be scored. ``cuts_s``: when a new shot begins, in seconds.
     ``batch_slots``: rows of batches that were computed for the faces scored, with their share of padding.
     """
 
@@ -283,6 +369,8 @@ class Stats:
     seconds: StageSeconds = field(default_factory=StageSeconds)
     faces_reused: int = 0
     batch_slots: float = 0.0
+    faces_unjudged: int = 0
+    cuts_s: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,6 +414,10 @@ class Calibration:
     spread: float = TYPICAL_SPREAD
 
 
+LEAST_FACE = 48
+"""``least_face`` of a network that nobody has asked: at a margin of 1.4, 67 pixels of video in its crop."""
+
+
 @dataclass(frozen=True, slots=True)
 class ModelCard:
     """What must be known about a checkpoint to use it rightly; JSON beside the file.
@@ -335,7 +427,9 @@ class ModelCard:
     probability the network puts out. A clip is FAKE at or above ``fake_threshold``, REAL at or
     below ``real_threshold``, UNCERTAIN between them (both on the calibrated P(fake)).
     ``calibration`` is None where nobody fitted one: scores are then only scores. ``ensemble_weight``
-    is the checkpoint's say among others: one of 2 counts twice as much as one of 1.
+    is the checkpoint's say among others: one of 2 counts twice as much as one of 1. ``level``: crops are
+    turned so that the eyes lie level. ``least_face``: the longer side of a box, in pixels, from which the
+    network's score was found to say anything; smaller faces are not judged.
     """
 
     name: str
@@ -353,11 +447,13 @@ class ModelCard:
     metrics: Mapping[str, Any] = field(default_factory=dict)
     limits: str = ""
     ensemble_weight: float = 1.0
+    level: bool = False
+    least_face: int = LEAST_FACE
 
     @property
     def geometry(self) -> Geometry:
         """The crops that the network wants."""
-        return Geometry(self.input_size, self.margin)
+        return Geometry(self.input_size, self.margin, self.level)
 
 
 Heat = npt.NDArray[np.float32]

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vidscan.image import intersection_over_union
-from vidscan.records import Box, FaceCrop, FaceScore
+from vidscan.records import Box, FaceCrop, FaceScore, Quality
 
 CELLS = 16
 ALIKE = 4.0
@@ -39,6 +39,8 @@ class Repeat:
     box: Box
     confidence: float
     original: int
+    track: int
+    quality: Quality
 
 
 @dataclass(slots=True)
@@ -67,9 +69,7 @@ class RepeatFinder:
                 self._remember(crop, cells)
             else:
                 original.last_frame = crop.frame_index
-                repeats.append(
-                    Repeat(crop.frame_index, crop.time_s, crop.box, crop.confidence, original.number)
-                )
+                repeats.append(_repeat(crop, original.number))
         return fresh, repeats
 
     def _alike(self, crop: FaceCrop, cells: npt.NDArray[np.float32]) -> _Scored | None:
@@ -94,6 +94,18 @@ class RepeatFinder:
         self._count += 1
 
 
+def _repeat(crop: FaceCrop, original: int) -> Repeat:
+    return Repeat(
+        frame_index=crop.frame_index,
+        time_s=crop.time_s,
+        box=crop.box,
+        confidence=crop.confidence,
+        original=original,
+        track=crop.track,
+        quality=crop.quality,
+    )
+
+
 def _cells(crop: FaceCrop) -> npt.NDArray[np.float32]:
     grey = cv2.cvtColor(crop.images[0], cv2.COLOR_RGB2GRAY)
     return np.asarray(cv2.resize(grey, (CELLS, CELLS), interpolation=cv2.INTER_AREA), np.float32)
@@ -113,6 +125,8 @@ def with_repeats(scores: Sequence[FaceScore], repeats: Sequence[Repeat]) -> list
             time_s=repeat.time_s,
             box=repeat.box,
             confidence=repeat.confidence,
+            track=repeat.track,
+            quality=repeat.quality,
         )
         for repeat in repeats
     ]

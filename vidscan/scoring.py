@@ -57,6 +57,11 @@ class Ensemble:
         """How faces must be cut out for the members; what several of them want is listed once."""
         return tuple(dict.fromkeys(member.card.geometry for member in self.members))
 
+    @property
+    def least_face(self) -> int:
+        """Longer side in pixels from which every member can judge a face."""
+        return max(member.card.least_face for member in self.members)
+
 
 def score_batches(batches: Iterable[CropBatch], ensemble: Ensemble) -> Iterator[ScoredBatch]:
     """Scores batch after batch, in order, by every member.

@@ -1,12 +1,13 @@
 """Links the faces of one source over time: who is the same person from one sampled frame to the next.
 
-Only geometry is looked at, never a score, so that what a face looks like to the network cannot decide
-whose face it is. Every live trail predicts where its face should be now (constant velocity); each
-frame's faces are then given to trails so that the summed cost is the smallest possible, where starting
+Place, motion and appearance are looked at, never a score, so that what a face looks like to the network
+cannot decide whose face it is. Every live trail predicts where its face should be now (constant velocity);
+each frame's faces are then given to trails so that the summed cost is the smallest possible, where starting
 a new track has a price too. Distances are in face sides (the square root of the box's area), so the
 same constants serve a close-up and a crowd. They were chosen for 1-30 sampled frames per second.
 
-What geometry cannot see: a cut to another person whose face takes the same place at the same size.
+No track crosses a cut: who is who in different shots is asked afterwards, by appearance alone
+(``people.persons``).
 """
 
 from __future__ import annotations
@@ -17,7 +18,10 @@ from dataclasses import dataclass
 from itertools import groupby, pairwise
 from typing import TypeAlias
 
-from vidscan.records import Box, FaceScore
+from vidscan.appearance import CLEARLY_ANOTHER, distance
+from vidscan.assignment import assign
+from vidscan.image import intersection_over_union
+from vidscan.records import Appearance, Box, Sighting
 
 LOST_S = 3.0
 """A track may be out of sight this many seconds before it ends..."""
@@ -37,9 +41,18 @@ _VELOCITY_MEMORY_S = 0.2
 # A face is expected to keep its course this long and no longer.
 _COURSE_S = 1.5
 # Weights of the cost beside the distance from the expected place, which has weight 1. The distance from
-# the last place is a hedge against people who turn round.
+# the last place is a hedge against people who turn round; for one who was out of sight, the nearer of the two
+# counts as expected.
 _STAYED_WEIGHT = 0.25
 _OVERLAP_WEIGHT = 0.5
+# What appearance adds to the cost for each unit of distance beyond, and takes off below, what is neither here
+# nor there: a person's own sightings are 0.2 apart, those of two people 1.4. Of a trail that was out of sight
+# the place says less, and appearance more.
+_APPEARANCE_WEIGHT = 2.0
+_STALE_APPEARANCE_WEIGHT = 3.0
+_APPEARANCE_NEUTRAL = 0.3
+# A trail's appearance is the average over about this long: somebody who passes by shows in it, too.
+_APPEARANCE_MEMORY_S = 1.5
 _STALE_COST = 0.3  # for a trail that the previous frame did not show
 # The price of a new track: above any single plausible link, below two implausible ones, so that a
 # newcomer does not push the people beside it one place on.
@@ -61,15 +74,18 @@ class _Trail:
     h: float
     time_s: float
     frame_index: int
+    appearance: Appearance
     vx: float = 0.0
     vy: float = 0.0
 
     @classmethod
-    def start(cls, number: int, face: FaceScore) -> _Trail:
+    def start(cls, number: int, face: Sighting) -> _Trail:
         x, y = _centre(face.box)
-        return cls(number, x, y, face.box.w, face.box.h, face.time_s, face.frame_index)
+        return cls(
+            number, x, y, face.box.w, face.box.h, face.time_s, face.frame_index, face.appearance.copy()
+        )
 
-    def follow(self, face: FaceScore) -> None:
+    def follow(self, face: Sighting) -> None:
         """Moves to ``face``; the velocity goes towards the step just seen (exponential average)."""
         x, y = _centre(face.box)
         elapsed = max(face.time_s - self.time_s, 0.0)
@@ -78,45 +94,53 @@ class _Trail:
         self.vy += (y - self.y - self.vy * elapsed) / (elapsed + _VELOCITY_MEMORY_S) if elapsed else 0.0
         self.x, self.y, self.w, self.h = x, y, face.box.w, face.box.h
         self.time_s, self.frame_index = face.time_s, face.frame_index
+        rate = 1.0 - math.exp(-elapsed / _APPEARANCE_MEMORY_S)
+        self.appearance += rate * (face.appearance - self.appearance)
 
     def is_lost(self, time_s: float, frame_index: int) -> bool:
         return time_s - self.time_s > LOST_S and frame_index - self.frame_index > LOST_SAMPLES
 
 
-def link(scores: Sequence[FaceScore]) -> list[int]:
-    """The track number of every face, in the order of ``scores``.
-
-    Tracks are numbered 1, 2, ... by first appearance. Two faces of one frame (same ``frame_index``)
-    never share a track. A track ends when it was out of sight for more than ``LOST_S`` seconds and
-    more than ``LOST_SAMPLES`` sampled frames. The order of the faces within a frame does not change
-    who is linked with whom (unless two of them have the very same box).
+def link(sightings: Sequence[Sighting]) -> list[int]:
+    """The track number of every face, in the order of ``sightings``; see :class:`Linker`.
 
     Args:
-        scores: the faces of one source, sorted by frame.
+        sightings: the faces of one source, sorted by frame.
 
     Raises:
-        ValueError: the faces are of several sources, or not sorted by ``frame_index``.
+        ValueError: they are not sorted by ``frame_index``.
     """
-    _check(scores)
+    for earlier, later in pairwise(sightings):
+        if later.frame_index < earlier.frame_index:
+            raise ValueError(f"frame {later.frame_index} comes after frame {earlier.frame_index}")
     linker = Linker()
-    frames = (list(group) for _, group in groupby(scores, key=lambda score: score.frame_index))
+    frames = (list(group) for _, group in groupby(sightings, key=lambda seen: seen.frame_index))
     return [number for faces in frames for number in linker.add(faces)]
 
 
 class Linker:
-    """:func:`link` for faces that come frame by frame; it remembers no more than the live trails."""
+    """Takes the faces of one source frame by frame; it remembers no more than the live trails.
+
+    Tracks are numbered 1, 2, ... by first appearance. Two faces of one frame never share a track. A track
+    ends with its shot, or when it was out of sight for more than ``LOST_S`` seconds and more than
+    ``LOST_SAMPLES`` sampled frames. The order of the faces within a frame does not change who is linked with
+    whom (unless two of them have the very same box).
+    """
 
     def __init__(self) -> None:
         self._trails: list[_Trail] = []
         self._started = 0
+        self._shot = 0
 
-    def add(self, faces: Sequence[FaceScore]) -> list[int]:
+    def add(self, faces: Sequence[Sighting]) -> list[int]:
         """The track number of every face of the next frame, in the order of ``faces``.
 
         Args:
             faces: all faces of one frame, which comes after those given before.
         """
         now = faces[0]
+        if now.shot != self._shot:
+            self._shot, self._trails = now.shot, []
         self._trails = [trail for trail in self._trails if not trail.is_lost(now.time_s, now.frame_index)]
         # One fixed order of the faces, so that ties fall the same way however the detector listed them.
         rows = sorted(range(len(faces)), key=lambda row: (faces[row].box, faces[row].confidence))
@@ -124,9 +148,12 @@ class Linker:
         chosen = _match(len(faces), len(self._trails), _costs(ordered, self._trails))
         choice = dict(zip(rows, chosen, strict=True))
         # Followed only now that all are matched; numbered in the order given.
-        return [self._follow(face, choice[row]) for row, face in enumerate(faces)]
+        numbers = [self._follow(face, choice[row]) for row, face in enumerate(faces)]
+        # Not in the order given: that of the trails decides between equals.
+        self._trails.sort(key=lambda trail: (trail.x, trail.y, trail.w, trail.h, trail.frame_index))
+        return numbers
 
-    def _follow(self, face: FaceScore, choice: int | None) -> int:
+    def _follow(self, face: Sighting, choice: int | None) -> int:
         if choice is None:
             self._started += 1
             self._trails.append(_Trail.start(self._started, face))
@@ -135,15 +162,7 @@ class Linker:
         return self._trails[choice].number
 
 
-def _check(scores: Sequence[FaceScore]) -> None:
-    for earlier, later in pairwise(scores):
-        if later.source_id != earlier.source_id:
-            raise ValueError(f"faces of two sources: {earlier.source_id!r} and {later.source_id!r}")
-        if later.frame_index < earlier.frame_index:
-            raise ValueError(f"frame {later.frame_index} comes after frame {earlier.frame_index}")
-
-
-def _costs(faces: Sequence[FaceScore], trails: Sequence[_Trail]) -> _Costs:
+def _costs(faces: Sequence[Sighting], trails: Sequence[_Trail]) -> _Costs:
     costs: _Costs = {}
     for row, face in enumerate(faces):
         for column, trail in enumerate(trails):
@@ -153,7 +172,7 @@ def _costs(faces: Sequence[FaceScore], trails: Sequence[_Trail]) -> _Costs:
     return costs
 
 
-def _link_cost(trail: _Trail, face: FaceScore) -> float | None:
+def _link_cost(trail: _Trail, face: Sighting) -> float | None:
     """How ill ``face`` fits as the next sighting of ``trail``; None when it is out of reach."""
     x, y = _centre(face.box)
     trail_side, face_side = _side(trail.w, trail.h), _side(face.box.w, face.box.h)
@@ -168,10 +187,18 @@ def _link_cost(trail: _Trail, face: FaceScore) -> float | None:
     log_ratio = abs(math.log(face_side / trail_side))
     if log_ratio > _LOG_RATIO_MOST:
         return None
+    looks = distance(trail.appearance, face.appearance)
+    if looks is not None and looks > CLEARLY_ANOTHER:
+        return None
     expected = Box(expected_x - 0.5 * trail.w, expected_y - 0.5 * trail.h, trail.w, trail.h)
     stale = _STALE_COST if face.frame_index - trail.frame_index > 1 else 0.0
-    apart = 1.0 - _overlap(expected, face.box)
-    return moved + _STAYED_WEIGHT * stayed + _OVERLAP_WEIGHT * apart + log_ratio + stale
+    apart = 1.0 - intersection_over_union(expected, face.box)
+    near, far = (min(moved, stayed), max(moved, stayed)) if stale else (moved, stayed)
+    cost = near + _STAYED_WEIGHT * far + _OVERLAP_WEIGHT * apart + log_ratio + stale
+    if looks is not None:
+        weight = _STALE_APPEARANCE_WEIGHT if stale else _APPEARANCE_WEIGHT
+        cost += weight * (looks - _APPEARANCE_NEUTRAL)
+    return max(cost, 0.0)
 
 
 def _centre(box: Box) -> tuple[float, float]:
@@ -181,15 +208,6 @@ def _centre(box: Box) -> tuple[float, float]:
 def _side(w: float, h: float) -> float:
     """Side in pixels of the square with the same area; at least 1, so that it can be divided by."""
     return math.sqrt(max(w * h, 1.0))
-
-
-def _overlap(a: Box, b: Box) -> float:
-    """Intersection over union, 0-1."""
-    w = min(a.x + a.w, b.x + b.w) - max(a.x, b.x)
-    h = min(a.y + a.h, b.y + b.h) - max(a.y, b.y)
-    if w <= 0 or h <= 0:
-        return 0.0
-    return w * h / (a.w * a.h + b.w * b.h - w * h)
 
 
 def _match(faces: int, trails: int, costs: _Costs) -> list[int | None]:
@@ -203,51 +221,4 @@ def _match(faces: int, trails: int, costs: _Costs) -> list[int | None]:
         [costs.get((row, column), _FORBIDDEN) for column in range(trails)] + [_NEW_COST] * faces
         for row in range(faces)
     ]
-    return [column if column < trails else None for column in _assign(table)]
-
-
-def _assign(table: Sequence[Sequence[float]]) -> list[int]:
-    """The column of each row such that no column is used twice and the summed cost is smallest.
-
-    Exact, by shortest augmenting paths with dual prices (the Hungarian method; H. W. Kuhn, 1955, in
-    the form of R. Jonker and A. Volgenant, 1987): O(rows² · columns). ``table`` needs at least as many
-    columns as rows. Plain lists: for the few faces of a frame they are faster than arrays.
-    """
-    columns = len(table[0])
-    row_price = [0.0] * len(table)
-    column_price = [0.0] * columns
-    owner: list[int | None] = [None] * columns
-    for start in range(len(table)):
-        shortest = [math.inf] * columns
-        previous: list[int | None] = [None] * columns
-        unvisited, visited = set(range(columns)), list[int]()
-        row, here = start, None
-        while True:
-            reached = 0.0 if here is None else shortest[here]
-            for column in unvisited:
-                length = reached + table[row][column] - row_price[row] - column_price[column]
-                if length < shortest[column]:
-                    shortest[column], previous[column] = length, here
-            # The lowest column among equals, so that the result does not hang on the order of a set.
-            nearest = min(unvisited, key=lambda column: (shortest[column], column))
-            unvisited.remove(nearest)
-            next_row = owner[nearest]
-            if next_row is None:
-                break
-            visited.append(nearest)
-            row, here = next_row, nearest
-        total = shortest[nearest]
-        row_price[start] += total
-        for column in visited:
-            slack = total - shortest[column]
-            column_price[column] -= slack
-            taken_by = owner[column]
-            assert taken_by is not None
-            row_price[taken_by] += slack
-        end: int | None = nearest
-        while end is not None:
-            before = previous[end]
-            owner[end] = start if before is None else owner[before]
-            end = before
-    found = {row: column for column, row in enumerate(owner) if row is not None}
-    return [found[row] for row in range(len(table))]
+    return [column if column < trails else None for column in assign(table)]

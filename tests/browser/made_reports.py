@@ -12,6 +12,7 @@ from vidscan.records import (
     Calibration,
     ErrorInfo,
     EvidenceCrop,
+    Interval,
     Label,
     ModelCard,
     Report,
@@ -68,6 +69,64 @@ def _crops(heat: bool):
         for index in {*order[:4], *order[-4:]}:
             image = np.full((64, 64, 3), (200, 160, 20 * index), np.uint8)
             yield EvidenceCrop(track, index, index / 2, scores[index], image, warm if heat else None)
+
+
+CUTS_S = (2.0, 4.0)
+QUALITIES = {1: 0.8, 2: 0.2, 3: 0.05, 4: 0.8}
+SEEN = {
+    1: dict(enumerate((0.3, 0.7, 0.9, 0.95))),
+    2: dict(enumerate((0.1, 0.15, 0.12, 0.2), start=4)),
+    3: dict.fromkeys(range(4, 7)),
+    4: dict(enumerate((0.92, 0.97, 0.6, 0.9), start=8)),
+}
+"""Scores of each track by the number of the look, half a second apart; None where it was not judged."""
+
+
+def clip_with_cuts(name: str = "interview.mp4") -> Report:
+    """A FAKE clip of three shots: person 1, person 2 with a face too small to judge, person 1 again."""
+    points = []
+    for index in range(12):
+        faces = tuple(
+            TimelineFace(track, Box(10.0 * track, 20, 64, 80), 0.9, row[index], quality=QUALITIES[track])
+            for track, row in SEEN.items()
+            if index in row
+        )
+        judged = [face.fake_probability for face in faces if face.fake_probability is not None]
+        points.append(TimelinePoint(index / 2, max(judged, default=None), faces))
+    return replace(
+        clip_with_faces(name),
+        verdict=Verdict(Label.FAKE, 0.86, 0.86, "Person 1 looks synthesised.", interval=Interval(0.7, 0.93)),
+        tracks=(
+            Track(1, 0.0, 1.5, 4, 0.8, person=1, weight=0.75, quality=0.8),
+            Track(2, 2.0, 3.5, 4, 0.14, person=2, weight=0.25, quality=0.2),
+            Track(3, 2.0, 3.0, 3, None, False, (), 3, 0.0, 0.05, "too small to judge"),
+            Track(4, 4.0, 5.5, 4, 0.88, person=1, weight=0.75, quality=0.8),
+        ),
+        timeline=tuple(points),
+        segments=(Segment(0.5, 1.5, 0.88, 1), Segment(4.0, 5.5, 0.88, 4)),
+        stats=Stats(6.0, 12, 12, faces_unjudged=3, cuts_s=CUTS_S),
+        evidence=tuple(
+            EvidenceCrop(
+                track, index, index / 2, score, np.full((64, 64, 3), (200, 160, 20 * index), np.uint8)
+            )
+            for track in (1, 2, 4)
+            for index, score in SEEN[track].items()
+        ),
+    )
+
+
+def too_small(name: str = "crowd.mp4") -> Report:
+    """An UNCERTAIN clip in which no face was large enough to be judged."""
+    face = TimelineFace(1, Box(5, 6, 20, 24), 0.7, None, quality=0.02)
+    return replace(
+        clip_with_faces(name),
+        verdict=Verdict(Label.UNCERTAIN, None, None, "Every face is too small to judge."),
+        tracks=(Track(1, 0.0, 1.5, 4, None, False, (), 1, 0.0, 0.02, "too small to judge"),),
+        timeline=tuple(TimelinePoint(index / 2, None, (face,)) for index in range(4)),
+        segments=(),
+        stats=Stats(2.0, 4, 0, faces_unjudged=4),
+        evidence=(),
+    )
 
 
 def folder() -> list[Report]:

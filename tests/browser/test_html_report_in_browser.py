@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
-from made_reports import HOSTILE_NAME, clip_with_faces, folder
+from made_reports import HOSTILE_NAME, clip_with_cuts, clip_with_faces, folder, too_small
 
 from vidscan.records import Report
 from vidscan.report import html
@@ -75,6 +75,82 @@ def test_the_keyboard_walks_through_the_moments_and_says_them(show):
     spoken = slider.get_attribute("aria-valuetext")
     assert spoken == "0:00.5; track 2: 0.33, points to real; track 1: 0.10, points to real"
     assert page.locator(".u-cursor-x").bounding_box()["x"] > page.locator(".u-over").bounding_box()["x"]
+
+
+def test_a_face_that_was_not_judged_is_read_out_without_a_score(show):
+    page = show(written(clip_with_cuts())).page
+    assert read_out(page).startswith("0:04.5 track 4 (person 1) 0.97 points to fake")
+    slider = page.get_by_role("slider")
+    slider.focus()
+    page.keyboard.press("Home")
+    for _ in range(4):
+        page.keyboard.press("ArrowRight")
+    assert read_out(page).startswith(
+        "0:02.0 track 2 (person 2) 0.10 points to real track 3 (person 3) — too small to judge"
+    )
+    assert slider.get_attribute("aria-valuetext") == (
+        "0:02.0; track 2 (person 2): 0.10, points to real; track 3 (person 3): too small to judge"
+    )
+
+
+def test_a_clip_without_any_score_has_a_chart_all_the_same(show):
+    page = show(written(too_small())).page
+    assert read_out(page) == "0:00.0 track 1 — too small to judge"
+    page.get_by_role("slider").focus()
+    page.keyboard.press("End")
+    assert read_out(page).startswith("0:01.5")
+
+
+def pixels(page, x: float) -> list[list[int]]:
+    """The colours of the chart's canvas from top to bottom at a time in seconds."""
+    return page.evaluate(
+        """(time) => {
+          const canvas = document.querySelector('.plot canvas');
+          const plot = document.querySelector('.u-over').getBoundingClientRect();
+          const whole = canvas.getBoundingClientRect();
+          const ratio = canvas.width / whole.width;
+          const left = Math.round((plot.left - whole.left + (plot.width * time) / 6) * ratio);
+          const top = Math.round((plot.top - whole.top) * ratio);
+          const height = Math.round(plot.height * ratio);
+          const copy = document.createElement('canvas');
+          Object.assign(copy, { width: canvas.width, height: canvas.height });
+          const context = copy.getContext('2d', { willReadFrequently: true });
+          context.drawImage(canvas, 0, 0);
+          const found = context.getImageData(left - 1, top, 3, height).data;
+          return Array.from({ length: height }, (_, row) => Array.from(found.slice(12 * row, 12 * row + 12)));
+        }""",
+        x,
+    )
+
+
+def soft_rows(page, time_s: float) -> float:
+    """The share of the chart's rows in which a cut's colour stands at a time."""
+    rows = pixels(page, time_s)
+    soft = [0x56, 0x5D, 0x66]
+    return sum(any(row[at : at + 3] == soft for at in (0, 4, 8)) for row in rows) / len(rows)
+
+
+def test_cuts_are_thin_lines_from_top_to_bottom_as_long_as_there_is_room(show):
+    page = show(written(clip_with_cuts())).page
+    assert soft_rows(page, 2.0) > 0.8 and soft_rows(page, 4.0) > 0.8
+    assert soft_rows(page, 3.2) == 0
+    report = clip_with_cuts()
+    crowded = replace(report, stats=replace(report.stats, cuts_s=tuple(at / 100 for at in range(600))))
+    assert soft_rows(show(written(crowded)).page, 2.0) == 0
+
+
+def test_a_person_joined_over_cuts_is_hidden_as_one(show):
+    page = show(written(clip_with_cuts())).page
+    assert page.locator(".choice", has_text="person").count() == 3
+    page.get_by_role("slider").focus()
+    page.keyboard.press("Home")
+    before = painted(page)
+    page.get_by_role("checkbox", name="person 1").uncheck()
+    assert read_out(page) == "0:00.0"
+    assert painted(page) < before
+    page.keyboard.press("Control+Home")
+    page.get_by_role("checkbox", name="person 1").check()
+    assert read_out(page).startswith("0:00.0 track 1 (person 1)")
 
 
 def test_a_track_can_be_hidden(show):
@@ -194,7 +270,7 @@ def test_the_policy_stops_what_would_slip_in(show):
 def test_it_is_accessible_and_fits_the_window(show, width, scheme):
     from axe_playwright_python.sync_playwright import Axe
 
-    for reports in ([clip_with_faces(heat=True)], folder()):
+    for reports in ([clip_with_faces(heat=True)], [clip_with_cuts()], [*folder(), too_small()]):
         page = show(written(*reports), width=width, scheme=scheme).page
         if len(reports) > 1:
             page.get_by_role("button", name="Open all").click()

@@ -162,6 +162,7 @@ def read(path: Path, detector: Any) -> tuple[str, list[str]]:
             from_paths([path]),
             options=ScanOptions(),
             geometries=[Geometry(64, 1.4)],
+            least_face=0,
             detector=detector,
             ledger=ledger,
             observer=None,

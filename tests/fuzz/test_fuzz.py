@@ -72,7 +72,7 @@ class Breaking:
     def __init__(self, error: BaseException) -> None:
         self._error = error
 
-    def detect(self, image):
+    def far(self, image):
         raise self._error
 
 

@@ -82,7 +82,7 @@ def test_a_clip_is_scored_as_a_verdict_scores_one_person(folder):
         FaceScore("c", i, row.time_s, Box(row.x, row.y, row.w, row.h), 0.9, chance)
         for i, (row, chance) in enumerate(zip(rows, chances, strict=True))
     ]
-    verdict = judge(faces, [0, 0, 0], CARD, VerdictOptions(), SourceKind.VIDEO).verdict
+    verdict = judge(faces, CARD, VerdictOptions(), SourceKind.VIDEO).verdict
     assert found.fake_probability == verdict.fake_probability
     logits = np.log(np.array([0.2, 0.7, 0.995]) / (1 - np.array([0.2, 0.7, 0.995])))
     assert found.fake_probability == pytest.approx(1 / (1 + np.exp(-logits.mean())))

@@ -16,8 +16,9 @@ import time
 from collections.abc import Iterable, Iterator
 
 import numpy as np
-from toys import ToyDetector, ToyScorer
+from toys import ToyDetector, ToyScorer, every_face_is_fine
 
+from vidscan import watching
 from vidscan.engines.worker import Job, Scan, serve
 from vidscan.errors import ScoringError
 from vidscan.ledger import Ledger, Observer, read_crops
@@ -64,6 +65,8 @@ def in_batches(crops: Iterator[FaceCrop], size: int) -> Iterator[CropBatch]:
             confidence=np.array([crop.confidence for crop in rows], np.float32),
             images=(np.stack([crop.images[0] for crop in rows]),),
             mask=np.ones(len(rows), bool),
+            track=np.array([crop.track for crop in rows]),
+            quality=np.array([crop.quality for crop in rows], np.float64),
         )
 
 
@@ -86,6 +89,7 @@ def prepare(job: Job) -> Scan:
             harmful(sources),
             options=options,
             geometries=ensemble.geometries,
+            least_face=ensemble.least_face,
             detector=ToyDetector(),
             ledger=ledger,
             observer=observer,
@@ -94,6 +98,7 @@ def prepare(job: Job) -> Scan:
         batches = in_batches(crops, options.batching.batch_size)
         return collect(score_batches(batches, ensemble), ledger, options=options, ensemble=ensemble)
 
+    watching.assess = every_face_is_fine
     return toy_scan
 
 

@@ -7,6 +7,7 @@ import re
 import shlex
 import subprocess
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ import pytest
 
 from vidscan import ffmpeg, ffmpeg_program, ffmpeg_redraw
 from vidscan.annotate import annotate, check_name
-from vidscan.annotate.painter import Painter, strip_height, text_size
+from vidscan.annotate.painter import Painter, _scored, strip_height, text_size
 from vidscan.annotate.sightings import Sightings
 from vidscan.child_process import memory_limit
 from vidscan.errors import DecodeError, UsageError, VidscanError
@@ -38,10 +39,11 @@ from vidscan.records import (
 
 CARD = ModelCard("toy", "none", 16, fake_threshold=0.7, real_threshold=0.3)
 FAKE, REAL, UNCERTAIN = (229, 72, 66), (63, 185, 105), (232, 179, 57)
+GREY = (150, 155, 162)
 
 
 def report(
-    path: Path, moments: Sequence[tuple[float, Box, float]], duration_s: float, track: int = 1
+    path: Path, moments: Sequence[tuple[float, Box, float | None]], duration_s: float, track: int = 1
 ) -> Report:
     points = tuple(
         TimelinePoint(time_s, score, (TimelineFace(track, box, 0.9, score),))
@@ -62,7 +64,7 @@ def report(
     )
 
 
-def moving(scores: Sequence[float], step_s: float = 0.5) -> list[tuple[float, Box, float]]:
+def moving(scores: Sequence[float | None], step_s: float = 0.5) -> list[tuple[float, Box, float | None]]:
     """A face that moves 20 pixels to the right at each look."""
     return [(i * step_s, Box(10.0 + 20 * i, 12.0, 30.0, 24.0), score) for i, score in enumerate(scores)]
 
@@ -112,7 +114,9 @@ def has_colour(picture: np.ndarray, colour: tuple[int, int, int]) -> bool:
     return bool((np.abs(picture.astype(int) - colour).max(axis=-1) <= 2).any())
 
 
-def drawn(time_s: float, width: int = 320, height: int = 240, scores: Sequence[float] = (0.9, 0.1, 0.5)):
+def drawn(
+    time_s: float, width: int = 320, height: int = 240, scores: Sequence[float | None] = (0.9, 0.1, 0.5)
+):
     painter = Painter(report(Path("a.mp4"), moving(scores), 1.5), width, height, (0.7, 0.3))
     canvas = np.full((height + strip_height(width, height), width, 3), 128, np.uint8)
     painter.draw(time_s, canvas)
@@ -136,6 +140,45 @@ def test_the_strip_has_a_cursor_at_the_time():
     assert brightest[0.0] < brightest[0.75] < brightest[1.5]
     assert brightest[0.75] == pytest.approx((brightest[0.0] + brightest[1.5]) / 2, abs=2)
     assert all(has_colour(strip, FAKE) for strip in strips.values())
+
+
+def edge_width(score: float | None, colour: tuple[int, int, int]) -> int:
+    """How many pixels of a large box's left edge have this colour."""
+    painter = Painter(
+        report(Path("a.mp4"), [(0.0, Box(100, 200, 400, 300), score)], 1.0), 1280, 960, (0.7, 0.3)
+    )
+    canvas = np.full((960 + strip_height(1280, 960), 1280, 3), 250, np.uint8)
+    painter.draw(0.0, canvas)
+    return int((np.abs(canvas[400, 80:120].astype(int) - colour).max(axis=-1) <= 2).sum())
+
+
+def test_a_face_that_was_not_judged_has_a_thin_grey_box_and_no_score():
+    frame, strip = drawn(0.0, scores=(None, 0.9, 0.9))
+    assert has_colour(frame, GREY)
+    assert not any(has_colour(frame, colour) for colour in (FAKE, REAL, UNCERTAIN))
+    assert has_colour(strip, FAKE), "the scores that follow are drawn"
+    assert 0 < edge_width(None, GREY) < edge_width(0.9, FAKE)
+
+
+def test_scores_are_drawn_in_pieces_around_what_was_not_judged():
+    painter = Painter(
+        report(Path("a.mp4"), moving((0.9, 0.8, None, 0.9, None, None, 0.2)), 3.5), 64, 48, (0.7, 0.3)
+    )
+    assert [_scored(stretch) for stretch in painter._sightings.stretches(1)] == [
+        [[(0.0, 0.9), (0.5, 0.8)], [(1.5, 0.9)], [(3.0, 0.2)]]
+    ]
+
+
+def test_a_clip_without_any_score_is_annotated_and_says_so():
+    made = report(Path("a.mp4"), moving((None, None)), 1.0)
+    unsure = replace(made, verdict=Verdict(Label.UNCERTAIN, None, None, "too small"), segments=())
+    painter = Painter(unsure, 320, 240, (0.7, 0.3))
+    assert painter._headline() == "UNCERTAIN  not judged"
+    canvas = np.full((240 + strip_height(320, 240), 320, 3), 128, np.uint8)
+    painter.draw(0.5, canvas)
+    assert has_colour(canvas[:240], GREY)
+    nobody = Painter(report(Path("a.mp4"), [], 1.0), 320, 240, (0.7, 0.3))
+    assert nobody._headline() == "NO FACE"
 
 
 @pytest.mark.parametrize("size", [(16, 16), (64, 48), (49, 101), (1920, 1080), (1080, 1920)])

@@ -141,12 +141,12 @@ def test_image_takes_files_for_stills(detector, bright_clip, tmp_path, capsys):
 
 def test_options_reach_the_scan(detector, scorer, bright_clip, tmp_path):
     report = tmp_path / "out.json"
-    arguments = ["--batch-size", "2", "--min-confidence", "0.7", "--min-face", "50"]
+    arguments = ["--batch-size", "2", "--min-confidence", "0.7", "--min-face", "20"]
     arguments += ["--fake-threshold", "0.9", "--real-threshold", "0.2", "--report", str(report)]
     assert main(["run", str(bright_clip), *arguments]) == 0
     options = json.loads(report.read_text("utf-8"))["options"]
     assert options["batching"]["batch_size"] == 2
-    assert (options["detection"]["min_confidence"], options["detection"]["min_face"]) == (0.7, 50)
+    assert (options["detection"]["min_confidence"], options["detection"]["min_face"]) == (0.7, 20)
     assert (options["verdict"]["fake_threshold"], options["verdict"]["real_threshold"]) == (0.9, 0.2)
     assert scorer.batches == [2, 2]
 
@@ -176,7 +176,7 @@ def test_dash_gives_json_on_stdout_and_words_on_stderr(detector, folder, capsys)
 def test_csv_by_its_ending(detector, bright_clip, tmp_path):
     report = tmp_path / "out.csv"
     assert main(["run", str(bright_clip), "--report", str(report)]) == 0
-    assert report.read_text("utf-8").startswith("file,source,time_s,track,fake_probability,")
+    assert report.read_text("utf-8").startswith("file,source,time_s,track,person,fake_probability,")
     assert len(report.read_text("utf-8").splitlines()) == 1 + 4
     assert ",FAKE," in report.with_name("out.files.csv").read_text("utf-8")
 

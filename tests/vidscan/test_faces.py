@@ -180,7 +180,7 @@ def test_merged_faces_lie_apart_and_none_is_lost(found: list[Detection]):
     assert merge_detections(kept) == kept
     assert kept[:1] == found[:1]
     for dropped in found:
-        assert any(dropped is one for one in kept) or any(faces._same_face(dropped.box, k.box) for k in kept)
+        assert any(dropped is one for one in kept) or any(faces.same_face(dropped.box, k.box) for k in kept)
 
 
 # Cropping
@@ -204,7 +204,7 @@ def test_a_face_is_cut_out_once_for_each_geometry():
     geometries = [Geometry(32, 1.4), Geometry(48, 1.0)]
     (crop,) = crop_faces(Frame("4", 7, 3.5, image), [detection(20, 30, 40, 0.8)], geometries)
     assert [cut.shape for cut in crop.images] == [(32, 32, 3), (48, 48, 3)]
-    for cut, (size, margin) in zip(crop.images, geometries, strict=True):
+    for cut, (size, margin, _) in zip(crop.images, geometries, strict=True):
         assert np.array_equal(cut, square_crop(image, crop.box, margin=margin, size=size))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -11,21 +13,29 @@ from vidscan.errors import UsageError
 from vidscan.gallery import SPARE_TRACKS, Gallery
 from vidscan.options import MOST_CROPS, EvidenceOptions
 from vidscan.records import Box, CropBatch, FaceScore, Track
-from vidscan.tracks import link
 
 
-def face(frame: int, score: float, x: float = 0.0, fps: float = 2.0, source: str = "0") -> FaceScore:
-    return FaceScore(source, frame, frame / fps, Box(x, 0.0, 50.0, 50.0), 0.9, score)
+def face(frame: int, score: float | None, track: int = 1, fps: float = 2.0, source: str = "0") -> FaceScore:
+    return FaceScore(source, frame, frame / fps, Box(0.0, 0.0, 50.0, 50.0), 0.9, score, track=track)
 
 
 def batch(faces: list[FaceScore]) -> CropBatch:
     """A batch with one padding row; each crop's pixels tell its score."""
     size = len(faces) + 1
-    shades = [round(each.fake_probability * 255) for each in faces] + [0]
+    shades = [round((each.fake_probability or 0.0) * 255) for each in faces] + [0]
     images = np.stack([np.full((4, 4, 3), shade, np.uint8) for shade in shades])
     none = np.zeros(size)
-    mask = np.arange(size) < len(faces)
-    return CropBatch(none.astype(object), none.astype(int), none, np.zeros((size, 4)), none, (images,), mask)
+    return CropBatch(
+        source_id=none.astype(object),
+        frame_index=none.astype(int),
+        time_s=none,
+        box=np.zeros((size, 4), np.float32),
+        confidence=none.astype(np.float32),
+        images=(images,),
+        mask=np.arange(size) < len(faces),
+        track=none.astype(int),
+        quality=np.ones((size, 4), np.float32),
+    )
 
 
 def hang(faces: list[FaceScore], options: EvidenceOptions, at_once: int = 3) -> Gallery:
@@ -37,16 +47,18 @@ def hang(faces: list[FaceScore], options: EvidenceOptions, at_once: int = 3) -> 
 
 
 def tracks_of(faces: list[FaceScore]) -> list[Track]:
-    numbers = link(faces)
+    by_track: dict[int, list[FaceScore]] = {}
+    for each in faces:
+        by_track.setdefault(each.track, []).append(each)
     return [
         Track(
             number,
-            0.0,
-            1.0,
-            numbers.count(number),
-            max(f.fake_probability for f, n in zip(faces, numbers, strict=True) if n == number),
+            some[0].time_s,
+            some[-1].time_s,
+            len(some),
+            max((each.fake_probability for each in some if each.fake_probability is not None), default=None),
         )
-        for number in sorted(set(numbers))
+        for number, some in sorted(by_track.items())
     ]
 
 
@@ -55,7 +67,7 @@ OPTIONS = EvidenceOptions(kept=True, highest=2, lowest=1, tracks=2)
 
 def test_highest_and_lowest_of_each_track_with_their_pixels():
     scores = [0.1, 0.7, 0.3, 0.9, 0.5, 0.2]
-    faces = [each for i, s in enumerate(scores) for each in (face(2 * i, s), face(2 * i, 1 - s, x=300.0))]
+    faces = [each for i, s in enumerate(scores) for each in (face(2 * i, s), face(2 * i, 1 - s, track=2))]
     kept = hang(faces, OPTIONS).take("0", tracks_of(faces))
     assert [(crop.track, crop.fake_probability) for crop in kept] == [
         (1, 0.9),
@@ -95,7 +107,7 @@ def test_memory_does_not_grow_with_the_clip():
     options = EvidenceOptions(kept=True, highest=2, lowest=1, tracks=3)
     gallery, faces = Gallery(options), []
     for i in range(400):  # a new person every 10 s, three at a time
-        some = [face(2 * i, (i * 7 % 100) / 100, x=1000.0 * (i // 10) + 300 * k) for k in range(3)]
+        some = [face(2 * i, (i * 7 % 100) / 100, track=3 * (i // 10) + k + 1) for k in range(3)]
         faces += some
         gallery.add(batch(some), some)
         (wall,) = gallery._walls.values()
@@ -108,10 +120,27 @@ def test_memory_does_not_grow_with_the_clip():
 
 def test_a_person_who_stays_outlives_passers_by():
     options = EvidenceOptions(kept=True, highest=1, lowest=0, tracks=1)
-    passing = [[face(i, 0.5, x=5000.0 + 1000.0 * i)] for i in range(30)]
+    passing = [[face(i, 0.5, track=2 + i)] for i in range(30)]
     faces = [each for i in range(30) for each in (face(i, 0.8), *passing[i])]
     kept = hang(faces, options).take("0", tracks_of(faces))
     assert [(crop.track, crop.fake_probability) for crop in kept] == [(1, 0.8)]
+
+
+def test_faces_that_were_not_judged_are_not_shown():
+    faces = [each for i in range(4) for each in (face(2 * i, 0.5), face(2 * i, None, track=2))]
+    kept = hang(faces, OPTIONS).take("0", tracks_of(faces))
+    assert {(crop.track, crop.fake_probability) for crop in kept} == {(1, 0.5)}
+
+
+def test_one_persons_many_shots_do_not_crowd_out_another():
+    faces = [face(2 * i, 0.9 - i / 100, track=i + 1) for i in range(4)]
+    faces += [face(8, 0.3, track=5), face(10, 0.95, track=6)]
+    told = {1: 1, 2: 1, 3: 1, 4: 1, 5: 5, 6: 6}
+    tracks = [replace(each, person=told[each.id], counted=each.id != 6) for each in tracks_of(faces)]
+    options = replace(OPTIONS, tracks=3)
+    assert [crop.track for crop in hang(faces, options).take("0", tracks)] == [1, 2, 5]
+    alone = [replace(each, person=each.id) for each in tracks]
+    assert [crop.track for crop in hang(faces, options).take("0", alone)] == [1, 2, 3]
 
 
 def test_sources_are_kept_apart_and_forgotten_when_taken():

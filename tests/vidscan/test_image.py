@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vidscan.image import crop_square, intersection_over_union, resize, square_crop
-from vidscan.records import Box
+from vidscan.image import crop_square, intersection_over_union, resize, square_crop, upright_crop
+from vidscan.records import Box, Geometry
 
 sides = st.integers(1, 90)
 margins = st.floats(1.0, 3.0)
@@ -141,3 +141,49 @@ def test_overlap_by_hand():
     assert intersection_over_union(Box(0, 0, 2, 2), Box(1, 0, 2, 2)) == pytest.approx(2 / 6)
     assert intersection_over_union(Box(0, 0, 4, 4), Box(1, 1, 2, 2)) == pytest.approx(4 / 16)
     assert intersection_over_union(Box(0, 0, 2, 2), Box(2, 0, 2, 2)) == 0
+
+
+class TestUprightCrops:
+    BOX = Box(100, 60, 80, 80)
+
+    def turned(self, quarters: int) -> tuple[np.ndarray, Box, float]:
+        """The picture, the box and the roll after so many quarter turns clockwise."""
+        image = noise(240, 300)
+        image = cv2.GaussianBlur(image, (0, 0), 3)
+        box = self.BOX
+        for _ in range(quarters):
+            height = image.shape[0]
+            image = np.ascontiguousarray(np.rot90(image, -1))
+            box = Box(height - box.y - box.h, box.x, box.h, box.w)
+        return image, box, (0.0, 90.0, 180.0, -90.0)[quarters]
+
+    @pytest.mark.parametrize("level", [False, True])
+    @pytest.mark.parametrize("quarters", [0, 1, 2, 3])
+    def test_quarter_turns_are_undone_to_the_bit(self, quarters: int, level: bool):
+        image, box, roll = self.turned(quarters)
+        expected = square_crop(self.turned(0)[0], self.BOX, margin=1.5, size=60)
+        crop = upright_crop(image, box, geometry=Geometry(60, 1.5, level), roll=roll)
+        assert np.array_equal(crop, expected)
+
+    def test_without_levelling_a_tilt_is_left_as_it_is(self):
+        image = self.turned(0)[0]
+        expected = square_crop(image, self.BOX, margin=1.5, size=60)
+        for roll in (-44.0, -10.0, 10.0, 44.0):
+            assert np.array_equal(
+                upright_crop(image, self.BOX, geometry=Geometry(60, 1.5), roll=roll), expected
+            )
+
+    @pytest.mark.parametrize("roll", [-160.0, -70.0, -20.0, 7.5, 30.0, 45.0, 120.0])
+    def test_levelling_undoes_the_tilt(self, roll: float):
+        image = self.turned(0)[0]
+        centre = (self.BOX.x + self.BOX.w / 2, self.BOX.y + self.BOX.h / 2)
+        # OpenCV's angles are anticlockwise, rolls clockwise.
+        turn = cv2.getRotationMatrix2D((centre[0] - 0.5, centre[1] - 0.5), -roll, 1.0)
+        tilted = cv2.warpAffine(image, turn, (300, 240), flags=cv2.INTER_LINEAR)
+        expected = upright_crop(image, self.BOX, geometry=Geometry(60, 1.0, True)).astype(int)
+        crop = upright_crop(tilted, self.BOX, geometry=Geometry(60, 1.0, True), roll=roll)
+        assert crop.shape == (60, 60, 3)
+        left = np.abs(crop.astype(int) - expected)[2:-2, 2:-2].mean()
+        assert left < 3
+        untouched = upright_crop(tilted, self.BOX, geometry=Geometry(60, 1.0, True))
+        assert np.abs(untouched.astype(int) - expected)[2:-2, 2:-2].mean() > left + 2

@@ -15,6 +15,7 @@ import pytest
 from PIL import Image as Pillow
 from toys import ToyDetector, ToyScorer
 
+from vidscan import quality
 from vidscan.engines import isolated
 from vidscan.engines.wire import to_plain
 from vidscan.errors import ScoringError, WorkerError
@@ -36,7 +37,7 @@ def starts(tmp_path: Path) -> Path:
 
 def stills(folder: Path, *names: str, brightness: int = 200) -> list[Source]:
     for name in names:
-        Pillow.fromarray(np.full((40, 40, 3), brightness, np.uint8)).save(folder / name)
+        Pillow.fromarray(np.full((80, 80, 3), brightness, np.uint8)).save(folder / name)
     return from_paths([folder / name for name in names])
 
 
@@ -206,6 +207,7 @@ def test_real_worker_scores_as_this_process_does(bright_clip, tiny_checkpoint, m
 
     (tmp_path / "cv2.py").write_text("raise SystemExit(9)")
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("vidscan.watching.assess", quality.assess)  # the worker knows no fixtures
     samples = Path(__file__).parents[2] / "samples"
     paths = [samples / "astronaut.jpg", bright_clip]
     here = list(vidscan.scan_many(paths, model=tiny_checkpoint, runtime="keras"))

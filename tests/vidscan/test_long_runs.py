@@ -68,7 +68,7 @@ def use_model(monkeypatch: pytest.MonkeyPatch, sha256: str) -> None:
 
 def still(path: Path, brightness: int) -> Path:
     """A PNG in which the toys see a face from a brightness of 60 on, and call it FAKE from 153 on."""
-    path.write_bytes(cv2.imencode(".png", np.full((40, 60, 3), brightness, np.uint8))[1].tobytes())
+    path.write_bytes(cv2.imencode(".png", np.full((80, 120, 3), brightness, np.uint8))[1].tobytes())
     return path
 
 

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image as Pillow
 from toys import CARD, ConstantScorer, ToyDetector, ToyScorer
 
-from vidscan import batching, faces
+from vidscan import batching, cropping
 from vidscan.errors import ScoringError
 from vidscan.options import BatchingOptions, SamplingOptions, ScanOptions
 from vidscan.pipeline import scan
@@ -44,7 +44,7 @@ def scan_all(sources, *scorers, detector=None, batch_size: int = 4, observer=Non
 def still(tmp_path: Path) -> Path:
     """A still whose brightness, and so its P(fake), is 90 of 255."""
     path = tmp_path / "still.png"
-    Pillow.fromarray(np.full((40, 40, 3), 90, np.uint8)).save(path)
+    Pillow.fromarray(np.full((80, 80, 3), 90, np.uint8)).save(path)
     return path
 
 
@@ -184,7 +184,7 @@ def test_finished_reports_do_not_wait_for_another_face(bright_clip: Path, dark_c
 
 
 def test_detector_that_fails_on_one_source_costs_that_source(bright_clip: Path, still: Path):
-    detector = ToyDetector(breaks=lambda image: image.shape[0] == 40)
+    detector = ToyDetector(breaks=lambda image: image.shape[0] == 80)
     first, broken, last = scan_all(from_paths([bright_clip, still, bright_clip]), detector=detector)
     assert (first.status, last.status) == (Status.OK, Status.OK)
     assert broken.status is Status.FAILED
@@ -262,8 +262,8 @@ WIDE = replace(CARD, name="wide", input_size=24, margin=2.0, sha256="b" * 64)
 @pytest.fixture
 def halo(tmp_path: Path) -> Path:
     """A still whose face is brighter (200) than what surrounds it (100): wider crops are darker."""
-    picture = np.full((40, 40, 3), 100, np.uint8)
-    picture[10:30, 10:30] = 200
+    picture = np.full((80, 80, 3), 100, np.uint8)
+    picture[20:60, 20:60] = 200
     Pillow.fromarray(picture).save(tmp_path / "halo.png")
     return tmp_path / "halo.png"
 
@@ -345,12 +345,12 @@ def test_members_that_disagree_are_named(bright_clip: Path):
 def test_a_crop_is_cut_once_for_all_members_that_want_it(bright_clip: Path, monkeypatch):
     cut: list[tuple[int, float]] = []
 
-    def counting(image, box, *, margin, size):
-        cut.append((size, margin))
-        return square_crop(image, box, margin=margin, size=size)
+    def counting(image, box, *, geometry, roll):
+        cut.append((geometry.input_size, geometry.margin))
+        return upright_crop(image, box, geometry=geometry, roll=roll)
 
-    square_crop = faces.square_crop
-    monkeypatch.setattr(faces, "square_crop", counting)
+    upright_crop = cropping.upright_crop
+    monkeypatch.setattr(cropping, "upright_crop", counting)
     scan_all(from_paths([bright_clip]), ToyScorer(), ToyScorer(WIDE), ToyScorer(replace(CARD, name="twin")))
     assert sorted(cut) == [(16, 1.0)] * 4 + [(24, 2.0)] * 4
 

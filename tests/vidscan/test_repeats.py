@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 from toys import toy_crop
 
-from vidscan.records import Box, FaceCrop, FaceScore
+from vidscan.records import FULL_QUALITY, Box, FaceCrop, FaceScore, Quality
 from vidscan.repeats import ALIKE, MEMORY_FRAMES, Repeat, RepeatFinder, with_repeats
 
 NOISE = np.random.default_rng(7).integers(40, 200, (64, 64, 3), np.uint8)
 
 
 def crop(frame: int, image: np.ndarray = NOISE, x: float = 0.0) -> FaceCrop:
-    return FaceCrop("0", frame, frame / 2, Box(x, 0, 40, 40), 0.9, (image,))
+    return FaceCrop("0", frame, frame / 2, Box(x, 0, 40, 40), 0.9, (image,), track=3)
 
 
 def brighter(levels: float, image: np.ndarray = NOISE) -> np.ndarray:
@@ -29,7 +29,7 @@ def test_still_shot_is_scored_once():
     assert len(finder.split([crop(0)])[0]) == 1
     fresh, repeats = finder.split([crop(1, x=1.0)])
     assert fresh == []
-    assert repeats == [Repeat(1, 0.5, Box(1, 0, 40, 40), 0.9, 0)]
+    assert repeats == [Repeat(1, 0.5, Box(1, 0, 40, 40), 0.9, 0, 3, FULL_QUALITY)]
 
 
 def test_another_picture_is_scored():
@@ -78,11 +78,14 @@ def test_repeats_take_the_score_of_what_they_repeat():
     scores = [
         FaceScore("0", frame, frame / 2, Box(1, 1, 2, 2), 0.9, 0.1 * frame, (0.2, 0.3)) for frame in (0, 3)
     ]
-    repeats = [Repeat(1, 0.5, Box(5, 5, 2, 2), 0.8, 0), Repeat(4, 2.0, Box(6, 5, 2, 2), 0.7, 1)]
+    repeats = [
+        Repeat(1, 0.5, Box(5, 5, 2, 2), 0.8, 0, 7, Quality(0.5)),
+        Repeat(4, 2.0, Box(6, 5, 2, 2), 0.7, 1, 8, FULL_QUALITY),
+    ]
     found = with_repeats(scores, repeats)
     assert [score.frame_index for score in found] == [0, 1, 3, 4]
     assert [score.fake_probability for score in found] == [0.0, 0.0, 0.1 * 3, 0.1 * 3]
-    assert found[1] == FaceScore("0", 1, 0.5, Box(5, 5, 2, 2), 0.8, 0.0, (0.2, 0.3))
+    assert found[1] == FaceScore("0", 1, 0.5, Box(5, 5, 2, 2), 0.8, 0.0, (0.2, 0.3), 7, Quality(0.5))
 
 
 def test_nothing_is_a_repeat_of_a_toy_crop_with_another_number():

@@ -29,6 +29,8 @@ def batch_of(filled: int, batch_size: int = 8) -> CropBatch:
         confidence=np.zeros(batch_size, np.float32),
         images=(image,),
         mask=np.arange(batch_size) < filled,
+        track=np.ones(batch_size, np.int64),
+        quality=np.ones((batch_size, 4), np.float64),
     )
 
 

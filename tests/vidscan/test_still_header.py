@@ -80,8 +80,8 @@ def test_several_pictures_are_noticed_and_the_first_is_read(name: str, tmp_path:
 
 
 def test_several_pictures_are_said_beside_the_verdict(tmp_path: Path):
-    white = Pillow.new("RGB", (40, 40), "white")
-    white.save(tmp_path / "two.png", save_all=True, append_images=[Pillow.new("RGB", (40, 40), "red")])
+    white = Pillow.new("RGB", (80, 80), "white")
+    white.save(tmp_path / "two.png", save_all=True, append_images=[Pillow.new("RGB", (80, 80), "red")])
     white.save(tmp_path / "one.png")
     options = ScanOptions(batching=BatchingOptions(4))
     sources = from_paths([tmp_path / "one.png", tmp_path / "two.png"])

@@ -1,6 +1,7 @@
 """What scores amount to: readable scenes first, then properties that hold for any scores."""
 
 import math
+import random
 from dataclasses import replace
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from vidscan.errors import ScoringError
 from vidscan.evidence import combine
 from vidscan.options import VerdictOptions
-from vidscan.records import Box, Calibration, FaceScore, Label, ModelCard, SourceKind
+from vidscan.records import Box, Calibration, FaceScore, Label, ModelCard, Quality, SourceKind
 from vidscan.verdict import CLIP_AT, judge, thresholds
 
 CARD = ModelCard("test", "none", 224, calibration=Calibration(1.0, 0.0, "nothing"))
@@ -18,27 +19,32 @@ OPTIONS = VerdictOptions()
 
 
 def clip(*people, fps=2.0):
-    """Faces and track numbers; each person is a list of scores by sampled frame, None where unseen."""
+    """Faces; each person is a list of scores by sampled frame, None where unseen."""
     frames = max(len(person) for person in people)
-    rows = [
-        (FaceScore("clip", i, i / fps, Box(300.0 * who, 50, 100, 100), 0.9, person[i]), who + 1)
+    return [
+        FaceScore("clip", i, i / fps, Box(300.0 * who, 50, 100, 100), 0.9, person[i], track=who + 1)
         for i in range(frames)
         for who, person in enumerate(people)
         if i < len(person) and person[i] is not None
     ]
-    return [score for score, _ in rows], [track for _, track in rows]
 
 
 def video(*people, fps=2.0, card=CARD, options=OPTIONS):
-    return judge(*clip(*people, fps=fps), card, options, SourceKind.VIDEO)
+    return judge(clip(*people, fps=fps), card, options, SourceKind.VIDEO)
 
 
 def still(*scores, card=CARD, options=OPTIONS):
-    return judge(*clip(*([score] for score in scores)), card, options, SourceKind.IMAGE)
+    return judge(clip(*([score] for score in scores)), card, options, SourceKind.IMAGE)
 
 
 def spans(findings):
     return [(segment.track, segment.start_s, segment.end_s) for segment in findings.segments]
+
+
+def odds(*each):
+    """The probability whose odds are the mean of these."""
+    mean = sum(each) / len(each)
+    return mean / (1 + mean)
 
 
 def logit(p):
@@ -47,7 +53,7 @@ def logit(p):
 
 class TestVerdictOnClips:
     def test_no_face_is_an_answer_and_no_number(self):
-        findings = judge([], [], CARD, OPTIONS, SourceKind.VIDEO)
+        findings = judge([], CARD, OPTIONS, SourceKind.VIDEO)
         assert findings.verdict.label is Label.NO_FACE
         assert findings.verdict.fake_probability is None
         assert findings.verdict.confidence is None
@@ -82,7 +88,7 @@ class TestVerdictOnClips:
     def test_one_fake_among_five_people_makes_the_clip_fake(self):
         findings = video(*[[0.1] * 12] * 3, [0.9] * 12, [0.1] * 12)
         assert findings.verdict.label is Label.FAKE
-        assert findings.verdict.fake_probability == pytest.approx(0.9)
+        assert findings.verdict.fake_probability == pytest.approx(odds(9, 1 / 9, 1 / 9, 1 / 9, 1 / 9))
         assert findings.verdict.reason == (
             "Track 4, one of 5 people followed, looks synthesised: "
             "12 of 12 sightings above the fake threshold."
@@ -92,7 +98,20 @@ class TestVerdictOnClips:
     def test_all_people_must_be_below_for_real(self):
         assert video([0.1] * 12, [0.2] * 12).verdict.label is Label.REAL
         assert "track 2 comes closest to fake" in video([0.1] * 12, [0.2] * 12).verdict.reason
-        assert video([0.1] * 12, [0.5] * 12).verdict.label is Label.UNCERTAIN
+        assert video([0.1] * 12, [0.6] * 12).verdict.label is Label.UNCERTAIN
+
+    def test_what_convinces_of_one_person_does_not_of_one_among_many(self):
+        alone, among = video([0.8] * 12), video([0.8] * 12, *[[0.3] * 12] * 5)
+        assert (alone.verdict.label, among.verdict.label) == (Label.FAKE, Label.UNCERTAIN)
+        assert "Track 1, one of 6 people followed, looks synthesised taken alone (0.80), but" in (
+            among.verdict.reason
+        )
+        assert among.tracks[0].fake_probability == pytest.approx(0.8)
+
+    def test_who_was_seen_less_weighs_less(self):
+        brief, long = [video([0.2] * 10, [0.9] * seen).verdict for seen in (2, 10)]
+        assert brief.fake_probability == pytest.approx(odds(*[0.25] * 10, 9, 9))
+        assert brief.fake_probability < long.fake_probability == pytest.approx(odds(0.25, 9))
 
     @pytest.mark.parametrize("seen", [4, 10, 100])
     def test_a_lone_outlier_does_not_flip_a_clip(self, seen):
@@ -105,12 +124,36 @@ class TestVerdictOnClips:
         assert video([0.3, 1.0]).verdict == video([0.3, 1 - CLIP_AT]).verdict
         assert video([0.3, 0.0]).verdict == video([0.3, CLIP_AT]).verdict
 
-    def test_detection_confidence_does_not_weigh(self):
-        scores, tracks = clip([0.2, 0.8, 0.9, 0.1])
-        doubtful = [replace(s, confidence=0.5 + s.fake_probability / 2) for s in scores]
-        a = judge(scores, tracks, CARD, OPTIONS, SourceKind.VIDEO)
-        b = judge(doubtful, tracks, CARD, OPTIONS, SourceKind.VIDEO)
-        assert a.verdict == b.verdict
+    def test_poor_sightings_weigh_less(self):
+        scores = clip([0.9, 0.1])
+        blurred = [replace(scores[0], quality=Quality(sharpness=0.5)), scores[1]]
+        mean = (0.5 * logit(0.9) + logit(0.1)) / 1.5
+        verdict = judge(blurred, CARD, OPTIONS, SourceKind.VIDEO).verdict
+        assert logit(verdict.fake_probability) == pytest.approx(mean)
+
+    @pytest.mark.parametrize(
+        ("quality", "why"),
+        [
+            (Quality(sharpness=0.1), "too blurred"),
+            (Quality(size=0.1), "too small"),
+            (Quality(pose=0.3, visible=0.2), "covered, cut off or unclear"),
+            (Quality(pose=0.2, visible=0.3), "turned away too far"),
+        ],
+    )
+    @pytest.mark.parametrize(("score", "looks"), [(0.95, "synthesised"), (0.05, "genuine")])
+    def test_no_verdict_rests_on_poor_faces_alone(self, quality, why, score, looks):
+        poor = [replace(face, quality=quality) for face in clip([score] * 10)]
+        for kind, name in ((SourceKind.VIDEO, "The one person followed"), (SourceKind.IMAGE, "The face")):
+            verdict = judge(poor if kind is SourceKind.VIDEO else poor[:1], CARD, OPTIONS, kind).verdict
+            assert verdict.label is Label.UNCERTAIN
+            assert verdict.reason == (
+                f"{name} looks {looks}, but the picture is too poor for a verdict: the face is {why}."
+            )
+
+    def test_a_poor_face_in_the_background_takes_no_verdict_away(self):
+        scores = clip([0.95] * 10, [0.1] * 10)
+        scores = [replace(s, quality=Quality(sharpness=0.1)) if s.track == 2 else s for s in scores]
+        assert judge(scores, CARD, OPTIONS, SourceKind.VIDEO).verdict.label is Label.FAKE
 
     def test_a_single_sighting_decides_no_clip(self):
         for score, looks in ((0.99, "synthesised"), (0.01, "genuine")):
@@ -125,7 +168,7 @@ class TestVerdictOnClips:
     def test_a_single_sighting_beside_others_neither_makes_nor_hides_a_fake(self):
         passing = video([0.1] * 3, [0.95]).verdict
         assert passing.label is Label.UNCERTAIN
-        assert passing.fake_probability == pytest.approx(0.95)
+        assert passing.fake_probability == pytest.approx(odds(19, 1 / 9, 1 / 9, 1 / 9))
         assert "Track 2" in passing.reason
         sure = video([0.9] * 3, [0.95]).verdict
         assert sure.label is Label.FAKE
@@ -151,9 +194,9 @@ class TestEnsembles:
     def both(self, first, second, *, card=CARD, options=OPTIONS, kind=SourceKind.VIDEO):
         """One person as two members of like weight score them."""
         pairs = list(zip(first, second, strict=True))
-        scores, tracks = clip([combine(pair, (1, 1)) for pair in pairs])
+        scores = clip([combine(pair, (1, 1)) for pair in pairs])
         scores = [replace(score, members=pair) for score, pair in zip(scores, pairs, strict=True)]
-        return judge(scores, tracks, card, options, kind, self.CARDS)
+        return judge(scores, card, options, kind, members=self.CARDS)
 
     def test_each_member_is_judged_by_its_own_card(self):
         members = self.both([0.8] * 5, [0.8] * 5).verdict.members
@@ -185,7 +228,7 @@ class TestEnsembles:
         assert findings.timeline[3].faces[0].members == (1.0, 0.7)
 
     def test_no_face_is_no_answer_of_the_members_either(self):
-        assert judge([], [], CARD, OPTIONS, SourceKind.VIDEO, self.CARDS).verdict.members == ()
+        assert judge([], CARD, OPTIONS, SourceKind.VIDEO, members=self.CARDS).verdict.members == ()
 
 
 class TestTracks:
@@ -197,7 +240,7 @@ class TestTracks:
 
     @pytest.mark.parametrize(("seen", "counted"), [(1, False), (6, False), (7, True)])
     def test_short_tracks_do_not_count(self, seen, counted):
-        findings = video([0.1] * 35, [0.8] * seen)
+        findings = video([0.1] * 35, [0.95] * seen)
         assert findings.tracks[1].counted is counted
         assert findings.verdict.label is (Label.FAKE if counted else Label.REAL)
 
@@ -231,7 +274,7 @@ class TestTracks:
 
 class TestStills:
     def test_no_face(self):
-        findings = judge([], [], CARD, OPTIONS, SourceKind.IMAGE)
+        findings = judge([], CARD, OPTIONS, SourceKind.IMAGE)
         assert findings.verdict.label is Label.NO_FACE
         assert findings.verdict.reason == "No face was found in the picture."
 
@@ -264,9 +307,9 @@ class TestStills:
         )
 
     def test_a_still_has_one_moment_and_no_segments(self):
-        scores, tracks = clip([0.9], [0.2])
+        scores = clip([0.9], [0.2])
         late = [replace(score, time_s=7.0) for score in scores]
-        findings = judge(late, tracks, CARD, OPTIONS, SourceKind.IMAGE)
+        findings = judge(late, CARD, OPTIONS, SourceKind.IMAGE)
         assert [(point.time_s, point.fake_probability) for point in findings.timeline] == [(0.0, 0.9)]
         assert [face.fake_probability for face in findings.timeline[0].faces] == [0.9, 0.2]
         assert {(track.start_s, track.end_s) for track in findings.tracks} == {(0.0, 0.0)}
@@ -311,9 +354,9 @@ class TestTimeline:
         assert [p.fake_probability for p in video([1.0, 0.0]).timeline] == [1.0, 0.0]
 
     def test_it_is_sorted_whatever_order_the_scores_come_in(self):
-        scores, tracks = clip([0.1, 0.2, 0.3, 0.4])
-        findings = judge(scores[::-1], tracks[::-1], CARD, OPTIONS, SourceKind.VIDEO)
-        assert findings == judge(scores, tracks, CARD, OPTIONS, SourceKind.VIDEO)
+        scores = clip([0.1, 0.2, 0.3, 0.4])
+        findings = judge(scores[::-1], CARD, OPTIONS, SourceKind.VIDEO)
+        assert findings == judge(scores, CARD, OPTIONS, SourceKind.VIDEO)
 
 
 class TestSegments:
@@ -378,10 +421,101 @@ class TestRefusals:
         with pytest.raises(ScoringError, match="no number"):
             video([0.1, broken, 0.1])
 
-    def test_every_score_needs_a_track(self):
-        scores, tracks = clip([0.1, 0.2])
-        with pytest.raises(ValueError, match="zip"):
-            judge(scores, tracks[:1], CARD, OPTIONS, SourceKind.VIDEO)
+
+class TestUnjudgedFaces:
+    def seen(self, side, count=3):
+        return [FaceScore("clip", i, i / 2, Box(0, 0, side, side), 0.9, None) for i in range(count)]
+
+    def test_they_are_listed_and_do_not_weigh(self):
+        small = [replace(face, track=2) for face in self.seen(30)]
+        findings = judge([*clip([0.9] * 10), *small], CARD, OPTIONS, SourceKind.VIDEO)
+        assert findings.verdict.label is Label.FAKE
+        assert findings.verdict.fake_probability == video([0.9] * 10).verdict.fake_probability
+        assert findings.verdict.reason.endswith(" 3 faces were too small to be judged.")
+        judged, other = findings.tracks
+        assert (judged.weight, judged.note) == (1.0, "")
+        assert (other.fake_probability, other.counted, other.note) == (None, False, "too small to be judged")
+        assert [face.fake_probability for face in findings.timeline[0].faces] == [0.9, None]
+        assert findings.timeline[0].fake_probability == 0.9
+
+    def test_nothing_but_them_is_no_score(self):
+        for kind in SourceKind:
+            findings = judge(self.seen(30.4), CARD, OPTIONS, kind)
+            assert findings.verdict.label is Label.UNCERTAIN
+            assert findings.verdict.fake_probability is findings.verdict.confidence is None
+            assert findings.verdict.interval is None
+            assert findings.verdict.reason == (
+                "The faces seen are too small to be judged: 30 pixels at the most, and the network needs 48."
+            )
+            assert findings.timeline[0].fake_probability is None
+            assert findings.segments == ()
+
+    def test_a_person_who_comes_nearer_is_judged_by_the_sightings_that_can_be(self):
+        scores = clip([0.9] * 6)
+        far = [replace(face, fake_probability=None) if face.frame_index < 3 else face for face in scores]
+        (track,) = judge(far, CARD, OPTIONS, SourceKind.VIDEO).tracks
+        assert (track.faces, track.fake_probability) == (6, pytest.approx(0.9))
+
+
+class TestPersons:
+    def test_tracks_of_one_person_are_judged_together(self):
+        scores = [replace(face, track=1 + face.frame_index // 5) for face in clip([0.9] * 5 + [0.3] * 5)]
+        joined = judge(scores, CARD, OPTIONS, SourceKind.VIDEO, persons={1: 1, 2: 1})
+        assert joined.verdict.fake_probability == pytest.approx(
+            1 / (1 + math.exp(-(logit(0.9) + logit(0.3)) / 2))
+        )
+        assert [track.person for track in joined.tracks] == [1, 1]
+        assert [track.fake_probability for track in joined.tracks] == pytest.approx([0.9, 0.3])
+        apart = judge(scores, CARD, OPTIONS, SourceKind.VIDEO)
+        assert apart.verdict.fake_probability == pytest.approx(odds(9, 3 / 7))
+        assert [track.person for track in apart.tracks] == [1, 2]
+
+    def test_a_person_seen_once_in_each_of_two_shots_was_seen_twice(self):
+        scores = [replace(face, track=1 + face.frame_index) for face in clip([0.9, 0.9])]
+        assert judge(scores, CARD, OPTIONS, SourceKind.VIDEO).verdict.label is Label.UNCERTAIN
+        joined = judge(scores, CARD, OPTIONS, SourceKind.VIDEO, persons={1: 1, 2: 1}).verdict
+        assert joined.label is Label.FAKE
+        assert joined.reason.startswith("The one person followed looks synthesised")
+
+    def test_all_of_their_tracks_are_named(self):
+        scores = [
+            replace(face, track=2 + face.frame_index // 2) if face.track == 2 else face
+            for face in clip([0.1] * 6, [0.99] * 6)
+        ]
+        joined = judge(scores, CARD, OPTIONS, SourceKind.VIDEO, persons={2: 2, 3: 2, 4: 2}).verdict
+        assert joined.reason.startswith("Tracks 2, 3 and 4, one of 2 people followed, looks synthesised")
+
+
+class TestManyPeople:
+    """Simulated genuine people, whose logits vary as those of interview clips do, and worse."""
+
+    def rate(self, people, *, mean=-1.0, spread=1.5, clips=4000, fakes=0):
+        rng = random.Random(7)
+        called = 0
+        for _ in range(clips):
+            logits = [rng.gauss(mean, spread) for _ in range(people - fakes)]
+            logits += [rng.gauss(2.5, spread) for _ in range(fakes)]
+            scores = [
+                FaceScore("clip", i, i / 2, Box(0, 0, 99, 99), 0.9, 1 / (1 + math.exp(-x)), track=track)
+                for track, x in enumerate(logits)
+                for i in range(2)
+            ]
+            called += judge(scores, self.STRICT, OPTIONS, SourceKind.VIDEO).verdict.label is Label.FAKE
+        return called / clips
+
+    STRICT = replace(CARD, fake_threshold=0.85)
+
+    @pytest.mark.parametrize(("mean", "spread"), [(-1.0, 1.5), (-0.5, 1.0), (-2.0, 2.0)])
+    def test_six_genuine_people_raise_no_more_false_alarms_than_one(self, mean, spread):
+        rates = [self.rate(people, mean=mean, spread=spread) for people in (1, 2, 6)]
+        assert max(rates[1:]) <= rates[0] + 0.005
+        assert rates[0] > 0  # otherwise nothing was compared
+
+    def test_the_highest_of_six_alone_would(self):
+        assert 1 - (1 - self.rate(1)) ** 6 > 3 * self.rate(1) > 3 * self.rate(6) * 0.9
+
+    def test_one_fake_among_six_is_still_found(self):
+        assert self.rate(6, fakes=1, clips=1000) > 10 * self.rate(6, clips=1000)
 
 
 kinds = st.sampled_from(SourceKind)
@@ -412,21 +546,24 @@ def clips(draw):
 @given(clips(), options, kinds)
 @settings(max_examples=150, deadline=None)
 def test_numbers_are_finite_and_within_bounds(scored, options, kind):
-    findings = judge(*scored, CARD, options, kind)
+    findings = judge(scored, CARD, options, kind)
     found = [findings.verdict.fake_probability, findings.verdict.confidence]
     found += [item.fake_probability for item in (*findings.tracks, *findings.timeline, *findings.segments)]
     assert all(0 <= value <= 1 for value in found)
-    assert sum(track.faces for track in findings.tracks) == len(scored[0])
+    assert sum(track.faces for track in findings.tracks) == len(scored)
     assert any(track.counted for track in findings.tracks)
 
 
 @given(clips(), options, kinds)
 @settings(max_examples=150, deadline=None)
 def test_the_label_follows_from_probability_and_thresholds(scored, options, kind):
-    findings = judge(*scored, CARD, options, kind)
+    findings = judge(scored, CARD, options, kind)
     verdict, (fake, real) = findings.verdict, thresholds(CARD, options)
     counted = [track for track in findings.tracks if track.counted]
-    assert verdict.fake_probability == max(track.fake_probability for track in counted)
+    assert sum(track.weight for track in counted) == pytest.approx(1)
+    several = [(t.weight, t.fake_probability) for t in counted]
+    together = sum(weight * p / (1 - p) for weight, p in several)
+    assert verdict.fake_probability == pytest.approx(together / (1 + together), abs=1e-8)
     p = verdict.fake_probability
     by_threshold = Label.FAKE if p >= fake else Label.REAL if p <= real else Label.UNCERTAIN
     seen_twice = [t for t in counted if t.faces > 1 or kind is SourceKind.IMAGE]
@@ -439,13 +576,13 @@ def test_the_label_follows_from_probability_and_thresholds(scored, options, kind
 @given(clips(), options, kinds, st.data())
 @settings(max_examples=150, deadline=None)
 def test_a_higher_score_never_lowers_the_clips(scored, options, kind, data):
-    scores, tracks = scored
+    scores = scored
     which = data.draw(st.integers(0, len(scores) - 1))
     raised = data.draw(st.floats(scores[which].fake_probability, 1))
     changed = [*scores]
     changed[which] = replace(scores[which], fake_probability=raised)
-    before = judge(scores, tracks, CARD, options, kind).verdict
-    after = judge(changed, tracks, CARD, options, kind).verdict
+    before = judge(scores, CARD, options, kind).verdict
+    after = judge(changed, CARD, options, kind).verdict
     assert after.fake_probability >= before.fake_probability
     order = [Label.REAL, Label.UNCERTAIN, Label.FAKE]
     assert order.index(after.label) >= order.index(before.label)
@@ -454,16 +591,16 @@ def test_a_higher_score_never_lowers_the_clips(scored, options, kind, data):
 @given(clips(), options, st.randoms(use_true_random=False))
 @settings(max_examples=100, deadline=None)
 def test_the_order_of_the_scores_does_not_matter(scored, options, shuffle):
-    rows = list(zip(*scored, strict=True))
+    rows = list(scored)
     shuffle.shuffle(rows)
-    shuffled = judge([row[0] for row in rows], [row[1] for row in rows], CARD, options, SourceKind.VIDEO)
-    assert shuffled == judge(*scored, CARD, options, SourceKind.VIDEO)
+    shuffled = judge(rows, CARD, options, SourceKind.VIDEO)
+    assert shuffled == judge(scored, CARD, options, SourceKind.VIDEO)
 
 
 @given(clips(), options)
 @settings(max_examples=150, deadline=None)
 def test_segments_lie_in_their_track_apart_and_in_order(scored, options):
-    findings = judge(*scored, CARD, options, SourceKind.VIDEO)
+    findings = judge(scored, CARD, options, SourceKind.VIDEO)
     fake, _ = thresholds(CARD, options)
     tracks = {track.id: track for track in findings.tracks}
     assert [s.start_s for s in findings.segments] == sorted(s.start_s for s in findings.segments)
@@ -480,8 +617,8 @@ def test_segments_lie_in_their_track_apart_and_in_order(scored, options):
 @given(clips(), options)
 @settings(max_examples=100, deadline=None)
 def test_the_timeline_lists_every_face_once_in_order(scored, options):
-    scores, _ = scored
-    timeline = judge(*scored, CARD, options, SourceKind.VIDEO).timeline
+    scores = scored
+    timeline = judge(scored, CARD, options, SourceKind.VIDEO).timeline
     times = [point.time_s for point in timeline]
     assert times == sorted({score.time_s for score in scores})
     listed = [face.fake_probability for point in timeline for face in point.faces]

@@ -9,9 +9,9 @@ from typing import Self
 import numpy as np
 
 from vidscan.errors import DetectionError
-from vidscan.records import Box, Detection, FaceCrop, Image, ModelCard
+from vidscan.records import FULL_QUALITY, Box, Detection, FaceCrop, Image, ModelCard, Quality
 
-CARD = ModelCard("toy", "none", 16, margin=1.0)
+CARD = ModelCard("toy", "none", 16, margin=1.0, least_face=0)
 
 
 class ToyDetector:
@@ -30,6 +30,13 @@ class ToyDetector:
         self.closed = True
 
     def detect(self, image: Image) -> list[Detection]:
+        return self.far(image)
+
+    def near(self, image: Image) -> list[Detection]:
+        assert not self.closed, "a closed detector was used"
+        return []
+
+    def far(self, image: Image) -> list[Detection]:
         assert not self.closed, "a closed detector was used"
         self.pictures += 1
         if self._breaks(image):
@@ -77,3 +84,8 @@ def toy_crop(number: int, source_id: str = "0", sizes: tuple[int, ...] = (16,)) 
         confidence=0.5 + number / 1000,
         images=tuple(np.full((size, size, 3), number % 256, np.uint8) for size in sizes),
     )
+
+
+def every_face_is_fine(*_: object) -> Quality:
+    """In the place of ``vidscan.quality.assess``."""
+    return FULL_QUALITY

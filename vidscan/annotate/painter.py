@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 
@@ -25,12 +27,14 @@ _PANEL, _PLOT, _FAINT, _TEXT, _DARK = (
     (232, 234, 237),
     (12, 12, 12),
 )
+_UNJUDGED = _COLOURS[Label.NO_FACE]
 _LINES = ((214, 219, 226), (120, 170, 255), (214, 150, 255), (120, 220, 220))
 """The tracks' curves; their sightings are dots in the colour of what the score says."""
 
 _SMALLEST_TEXT, _LARGEST_TEXT = 9, 40
 _TICKS_S = (0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200)
 _SEMIBOLD, _REGULAR = 600, 450
+_SMALL = 0.7
 
 
 def text_size(width: int, height: int) -> int:
@@ -80,8 +84,10 @@ class Painter:
         if self._width(shown) + self._width(self._headline()) + self._text < edge - left:
             self._say(below, shown, edge - self._width(shown), self._text * 3 // 2, _TEXT, _REGULAR)
 
-    def colour(self, score: float) -> Colour:
-        """What a score says, by the thresholds in force."""
+    def colour(self, score: float | None) -> Colour:
+        """What a score says, by the thresholds in force; grey for a face that was not judged."""
+        if score is None:
+            return _UNJUDGED
         if score >= self._fake:
             return _COLOURS[Label.FAKE]
         return _COLOURS[Label.REAL] if score <= self._real else _COLOURS[Label.UNCERTAIN]
@@ -89,7 +95,8 @@ class Painter:
     def _box(self, picture: Image, sighting: Sighting) -> None:
         width, height = self._size
         frame = picture[:height, :width]
-        colour, thick = self.colour(sighting.fake_probability), max(1, self._text // 7)
+        score = sighting.fake_probability
+        colour, thick = self.colour(score), max(1, self._text // (7 if score is not None else 14))
         x, y, w, h = sighting.box
         # Far outside, OpenCV's fixed-point coordinates would overflow.
         left, right = (round(min(max(value, -width), 2 * width)) for value in (x, x + w))
@@ -97,14 +104,17 @@ class Painter:
         for width_of_line, shade in ((thick + 2, _DARK), (thick, colour)):
             cv2.rectangle(frame, (left, top), (right, bottom), shade, width_of_line, cv2.LINE_AA)
         many = len(self._sightings.by_track) > 1
-        score = f"{sighting.fake_probability:.2f}"
-        label = f"{sighting.track}  {score}" if many else score
-        room, rows = self._width(label) + self._text, round(1.5 * self._text)
+        said = "not judged" if score is None else f"{score:.2f}"
+        label = f"{sighting.track}  {said}" if many else said
+        # Of small faces there may be many, whose labels must not hide the picture.
+        scale = 1.0 if score is not None else _SMALL
+        text = self._text * scale
+        room, rows = round(self._width(label) * scale + text), round(1.5 * text)
         # Above the box; where there is no room, inside of it.
         left = min(max(left, 0), max(0, width - room))
         foot = top if top >= rows else min(max(top, 0) + rows, height)
         cv2.rectangle(frame, (left, foot - rows), (left + room, foot), colour, cv2.FILLED)
-        self._say(frame, label, left + self._text // 2, foot - round(0.42 * self._text), _DARK)
+        self._say(frame, label, left + round(text / 2), foot - round(0.42 * text), _DARK, scale=scale)
 
     def _plot(self) -> tuple[int, int, int, int]:
         """Left, right, top and bottom of the plot within the strip."""
@@ -141,8 +151,10 @@ class Painter:
 
     def _headline(self) -> str:
         verdict = self._report.verdict
-        if verdict is None or verdict.fake_probability is None:
+        if verdict is None or verdict.label is Label.NO_FACE:
             return "NO FACE"
+        if verdict.fake_probability is None:
+            return f"{verdict.label.value}  not judged"
         return f"{verdict.label.value}  P(fake) {min(max(verdict.fake_probability, 0.01), 0.99):.2f}"
 
     def _verdict_colour(self) -> Colour:
@@ -168,15 +180,17 @@ class Painter:
             self._say(strip, words, at, bottom + round(1.3 * self._text), _FAINT, _REGULAR, 0.85)
 
     def _curve(self, strip: Image, track: int, line: Colour) -> None:
+        """The scores of a track, in pieces where it was out of sight or not judged."""
         thick, dot = max(1, self._text // 8), max(1, self._text // 6)
-        for stretch in self._sightings.stretches(track):
-            points = [(self._across(each.time_s), self._up(each.fake_probability)) for each in stretch]
+        scored = [piece for stretch in self._sightings.stretches(track) for piece in _scored(stretch)]
+        for piece in scored:
+            points = [(self._across(time_s), self._up(score)) for time_s, score in piece]
             cv2.polylines(strip, [np.array(points, np.int32)], False, line, thick, cv2.LINE_AA)
-            for point, each in zip(points, stretch, strict=True):
-                cv2.circle(strip, point, dot, self.colour(each.fake_probability), cv2.FILLED, cv2.LINE_AA)
-        if len(self._sightings.by_track) > 1:
-            first = self._sightings.by_track[track][0]
-            place = self._across(first.time_s) + dot + 1, self._up(first.fake_probability) - dot - 1
+            for point, (_, score) in zip(points, piece, strict=True):
+                cv2.circle(strip, point, dot, self.colour(score), cv2.FILLED, cv2.LINE_AA)
+        if scored and len(self._sightings.by_track) > 1:
+            time_s, score = scored[0][0]
+            place = self._across(time_s) + dot + 1, self._up(score) - dot - 1
             self._say(strip, str(track), *place, line, _SEMIBOLD, 0.85)
 
     def _threshold(self, strip: Image, score: float, words: str, colour: Colour) -> None:
@@ -202,3 +216,14 @@ class Painter:
 
     def _width(self, words: str) -> int:
         return int(cv2.getTextSize((0, 0), words, (0, 0), self._font, self._text, _SEMIBOLD)[2])
+
+
+def _scored(stretch: Sequence[Sighting]) -> list[list[tuple[float, float]]]:
+    """Times and scores of a stretch, cut where its face was not judged."""
+    pieces: list[list[tuple[float, float]]] = [[]]
+    for each in stretch:
+        if each.fake_probability is not None:
+            pieces[-1].append((each.time_s, each.fake_probability))
+        elif pieces[-1]:
+            pieces.append([])
+    return [piece for piece in pieces if piece]

@@ -17,12 +17,12 @@ _LONGEST_STEP = 1.6
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """A face at one moment."""
+    """A face at one moment; ``fake_probability`` is None where it was not judged."""
 
     track: int
     time_s: float
     box: Box
-    fake_probability: float
+    fake_probability: float | None
 
 
 @dataclass(frozen=True, slots=True)

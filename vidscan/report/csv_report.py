@@ -19,20 +19,25 @@ FACE_COLUMNS = (
     "source",
     "time_s",
     "track",
+    "person",
     "fake_probability",
+    "quality",
     "detection_confidence",
     "box_x",
     "box_y",
     "box_w",
     "box_h",
     "counted",
+    "weight",
+    "note",
     "suspicious",
     "file_label",
     "file_fake_probability",
 )
-"""The header of the faces. ``counted`` is whether the face's track carries the verdict, ``suspicious``
-whether the face lies in a suspicious segment of its track; what begins with ``file_`` repeats the verdict
-on its source. Boxes are in pixels, times in seconds.
+"""The header of the faces. ``fake_probability`` is empty where the face was not judged. ``person``,
+``counted``, ``weight`` and ``note`` are its track's: whom it shows, whether and for how much that person
+counts in the verdict, and why not. ``suspicious`` is whether the face lies in a suspicious segment of its
+track; what begins with ``file_`` repeats the verdict on its source. Boxes are in pixels, times in seconds.
 
 An ensemble's table has ``member_1``, ``member_2``, … besides: P(fake) by each member, in their order.
 """
@@ -51,8 +56,10 @@ FILE_COLUMNS = (
     "people",
     "tracks",
     "faces_scored",
+    "faces_unjudged",
     "frames_sampled",
     "duration_s",
+    "cuts_s",
     "segments",
     "codec",
     "width",
@@ -62,8 +69,8 @@ FILE_COLUMNS = (
     "seconds_total",
     "error",
 )
-"""The header of the sources. ``people`` counts the tracks that carry the verdict, ``tracks`` all; times are
-in seconds. ``fake_probability_low`` and ``…_high`` are the ends of the verdict's interval.
+"""The header of the sources. ``people`` counts those who have a part in the verdict, ``tracks`` every track;
+times are in seconds. ``fake_probability_low`` and ``…_high`` are the ends of the verdict's interval.
 
 An ensemble's table has one more, ``members``: what each member alone would have scored the source.
 """
@@ -109,18 +116,23 @@ def _numbered(document: Document) -> Iterator[tuple[int, Document]]:
 
 def _faces(number: int, result: Document, members: Sequence[str]) -> Iterator[dict[str, Any]]:
     verdict = result["verdict"] or {}
-    counted = {track["id"] for track in result["tracks"] if track["counted"]}
+    tracks = {track["id"]: track for track in result["tracks"]}
     for point in result["timeline"]:
         for face in point["faces"]:
+            track = tracks.get(face["track"], {})
             yield {
                 "file": number,
                 "source": result["source"],
                 "time_s": point["time_s"],
                 "track": face["track"],
+                "person": track.get("person"),
                 "fake_probability": face["fake_probability"],
+                "quality": face["quality"],
                 "detection_confidence": face["detection_confidence"],
                 **dict(zip(("box_x", "box_y", "box_w", "box_h"), face["box"], strict=True)),
-                "counted": face["track"] in counted,
+                "counted": track.get("counted", False),
+                "weight": track.get("weight"),
+                "note": track.get("note"),
                 "suspicious": any(
                     each["track"] == face["track"] and each["start_s"] <= point["time_s"] <= each["end_s"]
                     for each in result["segments"]
@@ -148,11 +160,13 @@ def _file(number: int, result: Document) -> dict[str, Any]:
         "fake_probability_high": high,
         "confidence": verdict.get("confidence"),
         "reason": verdict.get("reason"),
-        "people": sum(track["counted"] for track in result["tracks"]),
+        "people": len({track["person"] or track["id"] for track in result["tracks"] if track["counted"]}),
         "tracks": len(result["tracks"]),
         "faces_scored": stats["faces_scored"],
+        "faces_unjudged": stats["faces_unjudged"],
         "frames_sampled": stats["frames_sampled"],
         "duration_s": stats["duration_s"],
+        "cuts_s": ";".join(map(str, stats["cuts_s"])),
         "segments": ";".join(f"{each['start_s']}-{each['end_s']}" for each in result["segments"]),
         **{name: facts.get(name) for name in ("codec", "width", "height", "bytes", "sha256")},
         "seconds_total": stats["seconds"]["total"],

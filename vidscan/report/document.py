@@ -10,7 +10,6 @@ import json
 import math
 import os
 import re
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime
@@ -29,10 +28,12 @@ from vidscan.records import (
     Report,
     Stats,
     Status,
+    TimelineFace,
     TimelinePoint,
     Track,
     Verdict,
 )
+from vidscan.report.summary import tally
 
 Document = dict[str, Any]
 """A report document of plain JSON values: ``dict``, ``list``, ``str``, ``int``, ``float``, ``bool``, None."""
@@ -48,6 +49,7 @@ _PROBABILITY_DIGITS = 6
 _TIME_DIGITS = 3
 _BOX_DIGITS = 1
 _SLOT_DIGITS = 3
+_SHARE_DIGITS = 3
 _UNDECODED_BYTE = re.compile("[\udc80-\udcff]")
 
 
@@ -82,9 +84,9 @@ def to_document(
 def result_document(report: Report) -> Document:
     r"""What the document says of one source: an entry of its ``results``.
 
-    Probabilities are rounded to 6 decimals, times (seconds) to 3 and boxes (pixels) to 1. Bytes of a
-    path that are not UTF-8 appear as ``\xNN``; the whole path is then in ``source_bytes`` too, since a name
-    may also hold such an escape as it stands.
+    Probabilities are rounded to 6 decimals, times (seconds), qualities and weights to 3, boxes (pixels) to 1.
+    Bytes of a path that are not UTF-8 appear as ``\xNN``; the whole path is then in ``source_bytes`` too,
+    since a name may also hold such an escape as it stands.
 
     Raises:
         ReportError: the report contradicts itself or holds a number that cannot be.
@@ -118,7 +120,7 @@ def assemble(
         "vidscan": version(),
         "model": model_document(card, members),
         "options": plain(options),
-        "summary": _tally((result["verdict"] or {}).get("label") for result in results),
+        "summary": tally((result["verdict"] or {}).get("label") for result in results),
         "results": list(results),
     }
 
@@ -126,34 +128,6 @@ def assemble(
 def evidence_of(reports: Iterable[Report]) -> Evidence:
     """The faces that the scans kept, for writers that show pictures; sources without any are left out."""
     return {valid_text(str(report.source.path)): report.evidence for report in reports if report.evidence}
-
-
-def summarise(reports: Iterable[Report]) -> dict[str, int]:
-    """How many sources there are in ``total``, how many have each verdict, and how many failed."""
-    return _tally(map(_label, reports))
-
-
-def _label(report: Report) -> str | None:
-    """The verdict's label; None for a source that failed."""
-    return None if report.status is Status.FAILED or report.verdict is None else report.verdict.label.value
-
-
-def _tally(labels: Iterable[str | None]) -> dict[str, int]:
-    """A source without a label has failed."""
-    counted = Counter((label or "failed").lower() for label in labels)
-    outcomes = ("fake", "real", "uncertain", "no_face", "failed")
-    return {"total": counted.total(), **{name: counted[name] for name in outcomes}}
-
-
-def most_suspicious_first(reports: Iterable[Report]) -> list[Report]:
-    """The reports in the order in which a person should look at them: by verdict, then by falling score."""
-    order = ("FAKE", "UNCERTAIN", "REAL", "NO_FACE", None)
-
-    def rank(report: Report) -> tuple[int, float]:
-        score = report.verdict.fake_probability if report.verdict else None
-        return order.index(_label(report)), -(score or 0.0)
-
-    return sorted(reports, key=rank)
 
 
 def version() -> str:
@@ -226,11 +200,15 @@ def _verdict(verdict: Verdict) -> Document:
 def _track(track: Track) -> Document:
     return {
         "id": track.id,
+        "person": track.person,
         "start_s": _seconds(track.start_s),
         "end_s": _seconds(track.end_s),
         "faces": track.faces,
-        "fake_probability": _probability(track.fake_probability),
+        "fake_probability": _optional_probability(track.fake_probability),
+        "quality": _share(track.quality),
         "counted": track.counted,
+        "weight": _share(track.weight),
+        "note": track.note,
         **_members(track.members),
     }
 
@@ -243,17 +221,19 @@ def _members(probabilities: Sequence[float]) -> Document:
 def _point(point: TimelinePoint) -> Document:
     return {
         "time_s": _seconds(point.time_s),
-        "fake_probability": _probability(point.fake_probability),
-        "faces": [
-            {
-                "track": face.track,
-                "box": [_rounded(side, _BOX_DIGITS) for side in face.box],
-                "detection_confidence": _probability(face.detection_confidence),
-                "fake_probability": _probability(face.fake_probability),
-                **_members(face.members),
-            }
-            for face in point.faces
-        ],
+        "fake_probability": _optional_probability(point.fake_probability),
+        "faces": [_face(face) for face in point.faces],
+    }
+
+
+def _face(face: TimelineFace) -> Document:
+    return {
+        "track": face.track,
+        "box": [_rounded(side, _BOX_DIGITS) for side in face.box],
+        "detection_confidence": _probability(face.detection_confidence),
+        "quality": _share(face.quality),
+        "fake_probability": _optional_probability(face.fake_probability),
+        **_members(face.members),
     }
 
 
@@ -264,6 +244,8 @@ def _stats(stats: Stats) -> Document:
         "frames_sampled": stats.frames_sampled,
         "faces_scored": stats.faces_scored,
         "faces_reused": stats.faces_reused,
+        "faces_unjudged": stats.faces_unjudged,
+        "cuts_s": [_seconds(cut) for cut in stats.cuts_s],
         "batch_slots": _rounded(stats.batch_slots, _SLOT_DIGITS),
         "seconds": {
             "decode": _seconds(spent.decode),
@@ -290,11 +272,19 @@ def _seconds(value: float) -> float:
 
 
 def _probability(value: float) -> float:
+    return _within_one("probability", value, _PROBABILITY_DIGITS)
+
+
+def _share(value: float) -> float:
+    return _within_one("share", value, _SHARE_DIGITS)
+
+
+def _within_one(what: str, value: float, digits: int) -> float:
     # float32 arithmetic can end a hair outside 0-1; rounding takes that away and nothing larger.
-    probability = _rounded(value, _PROBABILITY_DIGITS)
-    if not 0 <= probability <= 1:
-        raise ValueError(f"the probability {probability}")
-    return probability
+    rounded = _rounded(value, digits)
+    if not 0 <= rounded <= 1:
+        raise ValueError(f"the {what} {rounded}")
+    return rounded
 
 
 def _optional_probability(value: float | None) -> float | None:

@@ -11,9 +11,11 @@ from rich.segment import Segment
 
 from vidscan.errors import escaped
 from vidscan.report.document import valid_text
-from vidscan.report.strip import LEVELS, UNSEEN
+from vidscan.report.strip import CUT, LEVELS, UNSEEN
+from vidscan.report.wording import NOT_JUDGED
 
-_PLAIN = str.maketrans(LEVELS + UNSEEN + "–…×", ".:-=+*#@ -~x")  # for terminals that are not Unicode
+# For terminals that are not Unicode.
+_PLAIN = str.maketrans(LEVELS + UNSEEN + CUT + NOT_JUDGED + "–…×", ".:-=+*#@ |--~x")
 
 _TIMES_APART = 24  # columns of a strip
 

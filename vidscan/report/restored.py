@@ -56,7 +56,7 @@ def report_from(
             tracks=tuple(Track(**each | _scores(each)) for each in result["tracks"]),
             timeline=tuple(_point(point) for point in result["timeline"]),
             segments=tuple(Segment(**segment) for segment in result["segments"]),
-            stats=Stats(**result["stats"] | {"seconds": StageSeconds(**result["stats"]["seconds"])}),
+            stats=_stats(result["stats"]),
             options=options,
             model_card=card,
             error=None if result["error"] is None else ErrorInfo(**result["error"]),
@@ -84,6 +84,11 @@ def _point(document: Document) -> TimelinePoint:
         TimelineFace(**face | {"box": Box(*face["box"])} | _scores(face)) for face in document["faces"]
     )
     return TimelinePoint(**document | {"faces": faces})
+
+
+def _stats(document: Document) -> Stats:
+    times = {"seconds": StageSeconds(**document["seconds"]), "cuts_s": tuple(document["cuts_s"])}
+    return Stats(**document | times)
 
 
 def _scores(document: Document) -> Document:

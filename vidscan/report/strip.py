@@ -1,13 +1,13 @@
 """The timeline of a clip as a row of blocks.
 
 A block's height and colour both say the score (low and green to high and red), so that it reads
-without colour; a dot is where the face was not seen.
+without colour; a dot is where the face was not seen, a question mark where it was seen and not judged.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import fmean
@@ -22,7 +22,14 @@ LEVELS = "▁▂▃▄▅▆▇█"
 UNSEEN = "·"
 """Stands in a strip where the face was not seen."""
 
+UNJUDGED = "?"
+"""Stands in a strip where the face was seen and not judged."""
+
+CUT = "╵"
+"""Points, in the line below a strip, to the block in which a new shot begins."""
+
 _COLOURS = ("#2ea043", "#5fa83a", "#90ad30", "#c2b127", "#d9a421", "#dd7c28", "#da552e", "#d73a33")
+_COLUMNS_A_CUT = 6  # fewer for each cut, and the marks would be a fence
 _STRETCH_MOST = 4  # a short clip's blocks are drawn up to this many columns wide
 
 
@@ -31,7 +38,7 @@ def colour(score: float) -> str:
     return _COLOURS[level(score)]
 
 
-def strip(report: Report, columns: int, track: int | None = None) -> Text:
+def strip(report: Report, columns: int, tracks: Collection[int] | None = None) -> Text:
     """The timeline of one clip in at most ``columns`` characters.
 
     Where several sampled moments share a block, it shows the highest score among them.
@@ -39,22 +46,43 @@ def strip(report: Report, columns: int, track: int | None = None) -> Text:
     Args:
         report: a clip with at least one moment on its timeline.
         columns: 1 or more.
-        track: the track to draw; None draws the most suspicious face of each moment.
+        tracks: those to draw, as one person's; None draws the most suspicious face of each moment.
     """
-    times = [point.time_s for point in report.timeline]
-    scale = Scale.of(times, report.stats.duration_s, report.stats.frames_sampled, columns)
-    highest: dict[int, float] = {}
+    scale = _scale(report, columns)
+    highest: dict[int, float | None] = {}
     for point in report.timeline:
         for face in point.faces:
-            if track in (None, face.track):
+            if tracks is None or face.track in tracks:
                 at = scale.cell(point.time_s)
-                highest[at] = max(highest.get(at, 0.0), face.fake_probability)
+                highest[at] = higher(highest.get(at), face.fake_probability)
     drawn = Text(no_wrap=True)
     for at in range(scale.cells):
         score = highest.get(at)
-        block, style = (UNSEEN, "dim") if score is None else (LEVELS[level(score)], colour(score))
+        if score is not None:
+            block, style = LEVELS[level(score)], colour(score)
+        else:
+            block, style = UNJUDGED if at in highest else UNSEEN, "dim"
         drawn.append(block * scale.stretch, style)
     return drawn
+
+
+def cuts_below(report: Report, columns: int) -> str:
+    """The marks of a clip's cuts, to stand below its strip; "" if there are none or too many."""
+    scale = _scale(report, columns)
+    cells = {scale.cell(cut) for cut in report.stats.cuts_s}
+    if not cells or len(report.stats.cuts_s) > max(1, scale.cells * scale.stretch // _COLUMNS_A_CUT):
+        return ""
+    return "".join((CUT if at in cells else " ").ljust(scale.stretch) for at in range(scale.cells)).rstrip()
+
+
+def higher(one: float | None, other: float | None) -> float | None:
+    """The higher of two scores, either of which may not have been judged."""
+    return other if one is None else one if other is None else max(one, other)
+
+
+def _scale(report: Report, columns: int) -> Scale:
+    times = [point.time_s for point in report.timeline]
+    return Scale.of(times, report.stats.duration_s, report.stats.frames_sampled, columns)
 
 
 def level(score: float) -> int:

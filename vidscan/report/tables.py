@@ -10,8 +10,11 @@ from rich.text import Text
 
 from vidscan.report.legible import shorten
 
+STAGES = ("decode", "detect", "wait", "score", "total")
+"""What the time of a scan is told by."""
+
 GAP = 2  # columns between those of a table: one of padding and rich's own
-_NUMERIC = ("P(fake)", "people", "faces", "length", "decode", "detect", "wait", "score", "total", "detected")
+_NUMERIC = ("person", "P(fake)", "people", "faces", "length", "detected", *STAGES)
 
 
 def named_table(

@@ -14,12 +14,19 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from vidscan.records import Label, Report, SourceKind, Status, Track, Verdict
-from vidscan.report.document import most_suspicious_first, summarise
+from vidscan.records import Label, Report, SourceKind, Status, Verdict
 from vidscan.report.legible import Legible, clock, shorten, times_below, visible
-from vidscan.report.strip import colour, strip
-from vidscan.report.tables import GAP, named_table, plain_table
-from vidscan.report.wording import certainty
+from vidscan.report.strip import colour, cuts_below, strip
+from vidscan.report.summary import (
+    joined,
+    most_suspicious_first,
+    people_among,
+    people_of,
+    ranked_tracks,
+    summarise,
+)
+from vidscan.report.tables import GAP, STAGES, named_table, plain_table
+from vidscan.report.wording import certainty, remark
 from vidscan.report.wording import counted as _counted
 from vidscan.report.wording import score as _score
 
@@ -65,8 +72,7 @@ def print_summary(console: Console, reports: Sequence[Report]) -> None:
 
 def print_timings(console: Console, reports: Sequence[Report]) -> None:
     """Print the seconds that each stage took, by source and in total."""
-    stages = ("decode", "detect", "wait", "score", "total")
-    spent = [[getattr(report.stats.seconds, stage) for stage in stages] for report in reports]
+    spent = [[getattr(report.stats.seconds, stage) for stage in STAGES] for report in reports]
     names = _names(reports)[1]
     if len(reports) > 1:
         names.append("together")
@@ -76,7 +82,7 @@ def print_timings(console: Console, reports: Sequence[Report]) -> None:
     if slots := sum(report.stats.batch_slots for report in reports):
         filled = sum(report.stats.faces_scored for report in reports) / slots
         note.append(f"\nWait is the network's for a full batch. Batch slots filled: {filled:.0%}.")
-    console.print(Legible(Group(named_table(names, stages, rows, console.width), note)))
+    console.print(Legible(Group(named_table(names, STAGES, rows, console.width), note)))
 
 
 def _about(report: Report, verdict: Verdict, width: int) -> Iterator[RenderableType]:
@@ -95,7 +101,7 @@ def _about(report: Report, verdict: Verdict, width: int) -> Iterator[RenderableT
         yield from (Text(), _indented(_member_table(report, verdict)))
         yield _indented(Text("together: the weighted mean of their logits; thresholds alike", "dim"))
     yield Text()
-    yield _indented(_effort(report))
+    yield _indented(_effort(report, width - _INDENT))
 
 
 def _verdict_line(verdict: Verdict, calibrated: bool) -> Text:
@@ -115,14 +121,18 @@ def _certainty(verdict: Verdict) -> str:
 
 
 def _timeline(report: Report, width: int) -> Iterator[RenderableType]:
-    shown = _shown_tracks(report)
-    labels = [f"track {track.id}  " for track in shown] if len(shown) > 1 else [""]
-    room = max(map(len, labels))
+    people = people_of(report)
+    shown = {who: people[who] for who in sorted(list(people)[:_TRACKS_SHOWN])}
+    word = "person" if joined(report) else "track"
+    labels = [f"{word} {who}  " for who in shown] if len(shown) > 1 else [""]
+    room = max(map(len, [*labels, "cuts  " if report.stats.cuts_s else ""]))
     columns = max(1, min(_STRIP_MOST, width - room))
-    strips = [strip(report, columns, track.id) for track in shown] or [strip(report, columns)]
+    strips = [strip(report, columns, tracks) for tracks in shown.values()] or [strip(report, columns)]
     yield Text()
     for label, drawn in zip(labels, strips, strict=True):
         yield _indented(Text.assemble((label.rjust(room), "dim"), drawn))
+    if marks := cuts_below(report, columns):
+        yield _indented(Text("cuts  ".rjust(room) + marks, "dim", no_wrap=True))
     end_s = report.stats.duration_s or report.timeline[-1].time_s
     yield _indented(Text(" " * room + times_below(end_s, len(strips[0])), "dim"))
 
@@ -138,18 +148,15 @@ def _segments(report: Report) -> Iterator[RenderableType]:
     yield from _left_out(len(report.segments) - _SEGMENTS_SHOWN)
 
 
-def _shown_tracks(report: Report) -> list[Track]:
-    """The tracks there is room for: those that count, then the most suspicious; by number."""
-    ranked = sorted(report.tracks, key=lambda track: (not track.counted, -track.fake_probability))
-    return sorted(ranked[:_TRACKS_SHOWN], key=lambda track: track.id)
-
-
 def _track_table(report: Report) -> Table:
-    table = plain_table("track", "P(fake)", "faces", "seen", "")
-    for track in _shown_tracks(report):
+    """The tracks; whom each shows, where any two show the same person."""
+    several = joined(report)
+    table = plain_table("track", *(["person"] if several else []), "P(fake)", "faces", "seen", "")
+    for track in sorted(ranked_tracks(report)[:_TRACKS_SHOWN], key=lambda track: track.id):
         seen = f"{clock(track.start_s)} – {clock(track.end_s)}"
-        note = Text("" if track.counted else "too short to count", "dim")
-        table.add_row(str(track.id), _coloured(track.fake_probability), str(track.faces), seen, note)
+        said = Text(visible(remark(track.note, track.quality)), "dim")
+        who = [str(track.person or track.id)] if several else []
+        table.add_row(str(track.id), *who, _coloured(track.fake_probability), str(track.faces), seen, said)
     return table
 
 
@@ -163,26 +170,39 @@ def _member_table(report: Report, verdict: Verdict) -> Table:
 
 
 def _face_table(report: Report) -> Table:
-    table = plain_table("face", "P(fake)", "at (pixels)", "size", "detected")
+    table = plain_table("face", "P(fake)", "at (pixels)", "size", "detected", "")
+    notes = {track.id: track.note for track in report.tracks}
     for face in (face for point in report.timeline for face in point.faces):
         place = f"{face.box.x:.0f}, {face.box.y:.0f}"
         size = f"{face.box.w:.0f}×{face.box.h:.0f}"
         detected = _score(face.detection_confidence)
-        table.add_row(str(face.track), _coloured(face.fake_probability), place, size, detected)
+        said = Text(visible(remark(notes.get(face.track, ""), face.quality)), "dim")
+        table.add_row(str(face.track), _coloured(face.fake_probability), place, size, detected, said)
     return table
 
 
-def _effort(report: Report) -> Text:
-    """What was looked at, and how long it took."""
+def _effort(report: Report, width: int) -> Text:
+    """What was looked at, and how long it took; broken between its parts where the terminal is narrow."""
     stats = report.stats
     said = [_counted(stats.frames_sampled, "frame"), _counted(stats.faces_scored, "face")]
     if stats.faces_reused:
-        said.append(f"{stats.faces_reused} more by the score of one before")
+        said.append(f"{stats.faces_reused:,} more by the score of one before")
+    if stats.faces_unjudged:
+        said.append(f"{stats.faces_unjudged:,} too small to judge")
     if report.source.kind is SourceKind.IMAGE:
         said = said[1:]
     elif stats.duration_s is not None:
         said.append(f"{clock(stats.duration_s)} long")
-    return Text(" · ".join([*said, f"took {stats.seconds.total:.1f} s"]), "dim")
+    if stats.cuts_s:
+        said.append(_counted(len(stats.cuts_s), "cut"))
+    said.append(f"took {stats.seconds.total:.1f} s")
+    lines: list[str] = []
+    for part in said:
+        if lines and len(lines[-1]) + len(" · ") + len(part) <= width:
+            lines[-1] += f" · {part}"
+        else:
+            lines.append(part)
+    return Text("\n".join(lines), "dim")
 
 
 def _summary_table(reports: Sequence[Report], names: Sequence[str], width: int) -> Table:
@@ -207,8 +227,8 @@ def _summary_row(report: Report, columns: int) -> list[str | Text]:
     drawn = columns and report.timeline and report.source.kind is SourceKind.VIDEO
     return [
         _badge(verdict),
-        "" if verdict.fake_probability is None else _coloured(verdict.fake_probability),
-        str(sum(track.counted for track in report.tracks)),
+        "" if verdict.label is Label.NO_FACE else _coloured(verdict.fake_probability),
+        str(people_among(report)),
         str(report.stats.faces_scored + report.stats.faces_reused),
         "" if duration is None else clock(duration),
         strip(report, columns) if drawn else "",
@@ -259,8 +279,9 @@ def _badge(verdict: Verdict | None) -> Text:
     return Text(f" {verdict.label.value.replace('_', ' ')} ", _LABELS[verdict.label])
 
 
-def _coloured(probability: float) -> Text:
-    return Text(_score(probability), colour(probability), justify="right")
+def _coloured(probability: float | None) -> Text:
+    style = "dim" if probability is None else colour(probability)
+    return Text(_score(probability), style, justify="right")
 
 
 def _left_out(count: int) -> Iterator[RenderableType]:

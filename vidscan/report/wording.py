@@ -6,6 +6,12 @@ from vidscan.records import Label
 
 VERY_SURE, FAIRLY_SURE = 0.95, 0.8
 
+NOT_JUDGED = "—"
+"""Stands where a face was seen and has no score."""
+
+POOR = 0.3
+"""Faces of a quality below this (0-1) are called poor: so much do they count beside a perfect one."""
+
 
 def certainty(label: str, fake_probability: float | None, confidence: float | None) -> str:
     """The confidence of a verdict in plain words, with its percentage.
@@ -26,9 +32,16 @@ def certainty(label: str, fake_probability: float | None, confidence: float | No
     return f"{words} ({min(99, round(sure * 100))}%)"  # never 100%: no detector is that sure
 
 
-def score(probability: float) -> str:
-    """Two decimals, but never the certainty of a bare 0.00 or 1.00."""
+def score(probability: float | None) -> str:
+    """Two decimals, but never the certainty of a bare 0.00 or 1.00; a dash for what was not judged."""
+    if probability is None:
+        return NOT_JUDGED
     return "<0.01" if probability < 0.005 else ">0.99" if probability >= 0.995 else f"{probability:.2f}"
+
+
+def remark(note: str, quality: float) -> str:
+    """What there is to say of a track or a face beside its score: its note, or that its quality is poor."""
+    return note or ("poor quality" if quality < POOR else "")
 
 
 def counted(count: int, noun: str, plural: str | None = None) -> str:

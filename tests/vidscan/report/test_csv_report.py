@@ -17,8 +17,10 @@ from test_report_samples import (
     clip,
     document_of,
     failed,
+    interview,
     no_face,
     still,
+    too_small,
 )
 
 from vidscan.records import ErrorInfo, Report, Segment, SourceFacts, Verdict
@@ -67,8 +69,10 @@ def test_a_clip_is_one_row_of_the_files() -> None:
             "people": "1",
             "tracks": "2",
             "faces_scored": "4",
+            "faces_unjudged": "0",
             "frames_sampled": "3",
             "duration_s": "1.5",
+            "cuts_s": "",
             "segments": "1.5-3.5;4.0-4.25",
             "codec": "h264",
             "width": "640",
@@ -164,6 +168,25 @@ def test_every_face_is_a_row_of_the_faces() -> None:
     } == {("2", "clips/interview.mp4", "FAKE", "0.98")}
 
 
+def test_faces_tell_whose_they_are_how_well_they_are_seen_and_whether_they_were_judged() -> None:
+    told = ("time_s", "track", "person", "fake_probability", "quality", "counted", "weight", "note")
+    read = [tuple(row[name] for name in told) for row in faces(interview())]
+    assert read[4:6] == [
+        ("2.0", "2", "2", "0.1", "0.2", "True", "0.25", ""),
+        ("2.0", "3", "3", "", "0.05", "False", "0.0", "too small to judge"),
+    ]
+    assert read[-2][:3] == ("5.5", "4", "1")
+    assert {row["file_fake_probability"] for row in faces(too_small())} == {""}
+
+
+def test_a_file_tells_its_people_cuts_and_faces_not_judged() -> None:
+    report, small = rows(interview(), too_small())
+    told = ("people", "tracks", "faces_scored", "faces_unjudged", "cuts_s")
+    assert [report[name] for name in told] == ["2", "5", "13", "4", "2.0;4.0"]
+    assert [small[name] for name in told] == ["0", "1", "0", "4", ""]
+    assert (small["label"], small["fake_probability"], small["confidence"]) == ("UNCERTAIN", "", "")
+
+
 def test_an_ensembles_faces_have_a_column_for_each_member() -> None:
     row, *_ = faces(by_members(clip()))
     assert list(row) == [*csv_report.FACE_COLUMNS, "member_1", "member_2"]
@@ -183,16 +206,21 @@ def test_no_row_of_faces_is_lost_or_a_formula(reports: list[Report]) -> None:
 
 def test_pandas_takes_both_tables_as_they_stand_and_joins_them() -> None:
     reports = [clip(HOSTILE), no_face(), failed(), still(), clip('a,b "c".mp4'), clip('a,b "c".mp4')]
+    reports.append(interview())
     by_face = pd.read_csv(io.StringIO(table_of_faces(*reports)))
     by_file = pd.read_csv(io.StringIO(table_of_files(*reports)))
-    assert len(by_file) == 6 and list(by_file["file"]) == [1, 2, 3, 4, 5, 6]
-    assert len(by_face) == 9 + 2 + 9 + 9
-    for name in ("time_s", "fake_probability", "detection_confidence", "box_x", "file_fake_probability"):
+    assert len(by_file) == 7 and list(by_file["file"]) == [1, 2, 3, 4, 5, 6, 7]
+    assert len(by_face) == 9 + 2 + 9 + 9 + 17
+    assert by_face["fake_probability"].isna().sum() == 4
+    for name in (
+        *("time_s", "fake_probability", "detection_confidence", "box_x", "file_fake_probability"),
+        *("quality", "weight"),
+    ):
         assert by_face[name].dtype == float
     assert by_face["counted"].dtype == by_face["suspicious"].dtype == bool
-    assert by_face["track"].dtype == by_face["file"].dtype == int
+    assert by_face["track"].dtype == by_face["file"].dtype == by_face["person"].dtype == int
     assert by_file["fake_probability"].dtype == float and by_file["people"].dtype == int
-    assert by_file["fake_probability"].isna().tolist() == [False, True, True, False, False, False]
+    assert by_file["fake_probability"].isna().tolist() == [False, True, True, False, False, False, False]
     joined = by_face.merge(by_file, on="file", validate="many_to_one")
     assert (joined["source_x"] == joined["source_y"]).all()
     assert (joined["file_fake_probability"] == joined["fake_probability_y"]).all()

@@ -27,14 +27,17 @@ from test_report_samples import (
     document_of,
     face_crops,
     failed,
+    interview,
     no_face,
     still,
+    too_small,
 )
 
 from vidscan.errors import ReportError
 from vidscan.options import ScanOptions
 from vidscan.records import Box, Label, Report, SourceFacts, SourceKind, Status, Verdict
-from vidscan.report.document import Document, evidence_of, schema, summarise, to_document, valid_text
+from vidscan.report.document import Document, evidence_of, schema, to_document, valid_text
+from vidscan.report.summary import summarise
 
 VALIDATOR = Draft202012Validator(schema(), format_checker=Draft202012Validator.FORMAT_CHECKER)
 
@@ -88,7 +91,7 @@ def test_a_clip_in_full() -> None:
         "no_face": 0,
         "failed": 0,
     }
-    face = {"track": 1, "box": [10.0, 20.0, 64.0, 80.0], "detection_confidence": 0.9}
+    face = {"track": 1, "box": [10.0, 20.0, 64.0, 80.0], "detection_confidence": 0.9, "quality": 1.0}
     assert document["results"] == [
         {
             "source": "clips/interview.mp4",
@@ -109,13 +112,26 @@ def test_a_clip_in_full() -> None:
             ],
             "segments": [],
             "tracks": [
-                {"id": 1, "start_s": 0.0, "end_s": 0.5, "faces": 2, "fake_probability": 0.75, "counted": True}
+                {
+                    "id": 1,
+                    "person": 0,
+                    "start_s": 0.0,
+                    "end_s": 0.5,
+                    "faces": 2,
+                    "fake_probability": 0.75,
+                    "quality": 1.0,
+                    "counted": True,
+                    "weight": 1.0,
+                    "note": "",
+                }
             ],
             "stats": {
                 "duration_s": 1.0,
                 "frames_sampled": 2,
                 "faces_scored": 2,
                 "faces_reused": 0,
+                "faces_unjudged": 0,
+                "cuts_s": [],
                 "batch_slots": 0.0,
                 "seconds": {"decode": 0.4, "detect": 1.25, "wait": 0.0, "score": 3.0, "total": 3.6},
             },
@@ -123,12 +139,61 @@ def test_a_clip_in_full() -> None:
     ]
 
 
+def test_people_cuts_and_faces_that_were_not_judged_are_in_their_places() -> None:
+    document = document_of(interview(), too_small(), too_small("s.jpg", SourceKind.IMAGE))
+    VALIDATOR.validate(document)
+    result, small, still_result = document["results"]
+    told = ("id", "person", "fake_probability", "counted", "weight", "quality", "note")
+    assert [tuple(track[name] for name in told) for track in result["tracks"][:3]] == [
+        (1, 1, 0.8, True, 0.75, 0.8, ""),
+        (2, 2, 0.14, True, 0.25, 0.2, ""),
+        (3, 3, None, False, 0.0, 0.05, "too small to judge"),
+    ]
+    assert result["tracks"][3]["person"] == 1
+    (moment,) = (point for point in result["timeline"] if point["time_s"] == 2.0)
+    assert [(face["fake_probability"], face["quality"]) for face in moment["faces"]] == [
+        (0.1, 0.2),
+        (None, 0.05),
+    ]
+    assert (result["stats"]["faces_unjudged"], result["stats"]["cuts_s"]) == (4, [2.0, 4.0])
+    assert small["timeline"][0]["fake_probability"] is None
+    for each in (small, still_result):
+        verdict = each["verdict"]
+        assert verdict["label"] == "UNCERTAIN"
+        assert verdict["fake_probability"] is verdict["confidence"] is verdict["interval"] is None
+
+
+def test_an_ensemble_says_nothing_of_faces_that_were_not_judged() -> None:
+    document = document_of(by_members(interview()), by_members(too_small()))
+    VALIDATOR.validate(document)
+    tracks = document["results"][0]["tracks"]
+    assert [track["id"] for track in tracks if "members" not in track] == [3]
+    assert "members" not in json.dumps(document["results"][1])
+
+
+@pytest.mark.parametrize("change", [{"quality": 1.2}, {"weight": -0.1}, {"quality": math.nan}])
+def test_an_impossible_quality_or_weight_is_refused(change: dict[str, float]) -> None:
+    report = clip()
+    with pytest.raises(ReportError, match=r"interview\.mp4.*fault in vidscan"):
+        document_of(replace(report, tracks=(replace(report.tracks[0], **change),)))
+
+
+def test_quality_and_weight_have_three_decimals() -> None:
+    report = clip(scores=[[0.5]], segments=())
+    track = replace(report.tracks[0], quality=np.float32(0.12345), weight=1 / 3)
+    (face,) = report.timeline[0].faces
+    point = replace(report.timeline[0], faces=(replace(face, quality=np.float32(1.0000001)),))
+    (result,) = document_of(replace(report, tracks=(track,), timeline=(point,)))["results"]
+    assert (result["tracks"][0]["quality"], result["tracks"][0]["weight"]) == (0.123, 0.333)
+    assert result["timeline"][0]["faces"][0]["quality"] == 1.0
+
+
 def test_one_model_has_no_members_anywhere_and_the_card_of_old() -> None:
     document = document_of(clip(), still(), no_face(), failed())
     assert "members" not in json.dumps(document)
     assert list(document["model"]) == [
         *("name", "backbone", "input_size", "margin", "positive_class", "fake_threshold", "real_threshold"),
-        *("calibration", "sha256", "terms", "data", "split", "metrics", "limits"),
+        *("calibration", "sha256", "terms", "data", "split", "metrics", "limits", "level", "least_face"),
     ]
 
 
@@ -305,6 +370,15 @@ BREAKS: dict[str, Callable[[Document], Any]] = {
     "probability above 1": _result(lambda r: r["verdict"].update(fake_probability=1.1)),
     "probability below 0": _result(lambda r: r["verdict"].update(confidence=-0.1)),
     "FAKE without a score": _result(lambda r: r["verdict"].update(fake_probability=None)),
+    "REAL without a score": _result(
+        lambda r: r["verdict"].update(label="REAL", fake_probability=None, confidence=None, interval=None)
+    ),
+    "UNCERTAIN with confidence in no score": _result(
+        lambda r: r["verdict"].update(label="UNCERTAIN", fake_probability=None, interval=None)
+    ),
+    "UNCERTAIN with a score of no confidence": _result(
+        lambda r: r["verdict"].update(label="UNCERTAIN", confidence=None)
+    ),
     "NO_FACE with a score": _result(lambda r: r["verdict"].update(label="NO_FACE")),
     "moment without faces": _result(lambda r: r["timeline"][0].update(faces=[])),
     "time before the start": _result(lambda r: r["timeline"][0].update(time_s=-1)),
@@ -314,6 +388,22 @@ BREAKS: dict[str, Callable[[Document], Any]] = {
     "unknown face key": _result(lambda r: r["timeline"][0]["faces"][0].update(name="Ann")),
     "segment without track": _result(lambda r: r["segments"][0].pop("track")),
     "track of no faces": _result(lambda r: r["tracks"][0].update(faces=0)),
+    "face without quality": _result(lambda r: r["timeline"][0]["faces"][0].pop("quality")),
+    "face of too good a quality": _result(lambda r: r["timeline"][0]["faces"][0].update(quality=1.1)),
+    "face scored in words": _result(lambda r: r["timeline"][0]["faces"][0].update(fake_probability="-")),
+    "moment scored above 1": _result(lambda r: r["timeline"][0].update(fake_probability=1.1)),
+    "segment without a score": _result(lambda r: r["segments"][0].update(fake_probability=None)),
+    "track without a person": _result(lambda r: r["tracks"][0].pop("person")),
+    "person below 0": _result(lambda r: r["tracks"][0].update(person=-1)),
+    "track that weighs too much": _result(lambda r: r["tracks"][0].update(weight=1.1)),
+    "track without quality": _result(lambda r: r["tracks"][0].pop("quality")),
+    "note that is none": _result(lambda r: r["tracks"][0].update(note=None)),
+    "cut before the start": _result(lambda r: r["stats"].update(cuts_s=[-1.0])),
+    "cuts as a number": _result(lambda r: r["stats"].update(cuts_s=1)),
+    "faces unjudged left out": _result(lambda r: r["stats"].pop("faces_unjudged")),
+    "card that is level by half": lambda d: d["model"].update(level=0.5),
+    "card of less than no face": lambda d: d["model"].update(least_face=-1),
+    "card without its least face": lambda d: d["model"].pop("least_face"),
     "track without counted": _result(lambda r: r["tracks"][0].pop("counted")),
     "half a frame": _result(lambda r: r["stats"].update(frames_sampled=1.5)),
     "unknown stage": _result(lambda r: r["stats"]["seconds"].update(explain=1)),
@@ -335,6 +425,7 @@ ENSEMBLE_BREAKS: dict[str, Callable[[Document], Any]] = {
     "member without a weight": _members(lambda m: m[0].pop("ensemble_weight"), "model"),
     "member of weight 0": _members(lambda m: m[0].update(ensemble_weight=0), "model"),
     "member with a short hash": _members(lambda m: m[0].update(sha256="abc"), "model"),
+    "member without level": _members(lambda m: m[0].pop("level"), "model"),
     "unknown member key": _members(lambda m: m[0].update(colour="red"), "model"),
     "member that sees no face": _members(lambda m: m[0].update(label="NO_FACE"), "results", 0, "verdict"),
     "score of one member": _members(list.pop, "results", 0, "tracks", 0),

@@ -27,16 +27,18 @@ from test_report_samples import (
     document_of,
     face_crops,
     failed,
+    interview,
     no_face,
     still,
+    too_small,
 )
 
 from vidscan.options import VerdictOptions
-from vidscan.records import Label, ModelCard, Report, Segment, SourceFacts
+from vidscan.records import Label, ModelCard, Report, Segment, SourceFacts, SourceKind
 from vidscan.report import html
 from vidscan.report.document import evidence_of, to_document
 from vidscan.report.html import pictures
-from vidscan.report.html.chart import chart_of, strip_of
+from vidscan.report.html.chart import UNJUDGED, chart_of, strip_of
 from vidscan.report.html.view import (
     MOMENTS_SHOWN,
     file_views,
@@ -162,6 +164,115 @@ def test_a_folder_without_results_says_so() -> None:
     assert "Nothing was finished" in page_of().text
 
 
+def table_rows(text: str, caption: str) -> list[list[str]]:
+    """The cells of a table's lines below its heads, as texts."""
+    (table,) = (part for part in re.findall(r"<table.*?</table>", text, re.S) if caption in part)
+    lines = re.findall(r"<tr>(.*?)</tr>", table, re.S)[1:]
+    return [
+        [Page(cell).text for cell in re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", line, re.S)] for line in lines
+    ]
+
+
+def test_tracks_name_their_person_share_quality_and_note() -> None:
+    assert [cells[:7] for cells in table_rows(written(interview()), "Tracks: people")] == [
+        ["1", "1", "0.80", "75%", "4", "0.80", "0:00.0 – 0:01.5"],
+        ["2", "2", "0.14", "25%", "4", "0.20", "0:02.0 – 0:03.5 poor quality"],
+        ["3", "3", "—", "—", "4", "0.05", "0:02.0 – 0:03.5 too small to judge"],
+        ["4", "1", "0.88", "75%", "4", "0.80", "0:04.0 – 0:05.5"],
+        ["5", "5", "0.40", "—", "1", "0.80", "0:05.5 – 0:05.5 seen too briefly"],
+    ]
+    assert "bear the same number under “person”" in page_of(interview()).text
+    assert "person”" not in page_of(clip()).text
+    assert len(table_rows(written(clip()), "Tracks: people")[0]) == 7, "without a person"
+
+
+def test_what_a_joined_person_rests_on() -> None:
+    said = page_of(interview()).text
+    for words in (
+        "13 faces scored, 4 too small to judge; somebody was seen in 12 of 13 frames looked at.",
+        "2 people followed in 3 tracks, each judged alone; person 1 is the most suspicious; "
+        "1 track too small to judge; 1 track seen too briefly.",
+        "Of 8 sightings of person 1, 7 point to fake, 1 to real and none to neither.",
+        "13 frames, 13 faces and 4 too small to judge, in 2.9 s",
+        "Shots 3",
+        "thin vertical lines are cuts; hollow squares at the foot are faces too small to judge",
+    ):
+        assert words in said, words
+    plain = page_of(clip()).text
+    assert "cuts" not in plain and "hollow squares" not in plain and "Shots" not in plain
+
+
+def test_the_most_suspicious_person_is_so_over_all_of_their_tracks() -> None:
+    first, other, _, last, _ = interview().tracks
+    tracks = (
+        replace(first, faces=1, fake_probability=0.95),
+        replace(other, fake_probability=0.6, quality=0.8),
+        replace(last, faces=9, fake_probability=0.1),
+    )
+    said = page_of(replace(interview(), tracks=tracks)).text
+    assert "2 people followed in 3 tracks, each judged alone; track 2 is the most suspicious." in said
+    assert "4 sightings of track 2 point to real" in said
+    well_seen = replace(tracks[0], faces=9), tracks[1], replace(tracks[2], quality=0.05)
+    assert "person 1 is the most suspicious." in page_of(replace(interview(), tracks=well_seen)).text
+
+
+def test_a_clip_of_faces_too_small_to_judge_says_so_and_shows_no_score() -> None:
+    page = page_of(too_small())
+    for words in (
+        "UNCERTAIN Every face is too small to judge.",
+        "0 faces scored, 4 too small to judge; somebody was seen in every one of 4 frames looked at.",
+        "Nobody has a part in the verdict; 1 track too small to judge.",
+    ):
+        assert words in page.text, words
+    assert not [each for each in page.named("svg") if each.get("class") == "gauge"]
+    assert "point to" not in page.text.replace("to point to", "")
+    assert [each["aria-label"] for each in page.named("svg")] == ["Faces were seen, and none was judged"] * 2
+    assert "too small to judge" in page_of(too_small("s.jpg", SourceKind.IMAGE)).text
+
+
+def test_moments_tell_faces_that_were_not_judged() -> None:
+    rows = table_rows(written(interview()), "Every face and its score")
+    assert rows[4] == ["0:02.0", "2", "0.10", "200, 40", "96 × 110", "0.90", "0.20"]
+    assert rows[5] == ["0:02.0", "3", "not judged", "400, 60", "22 × 26", "0.90", "0.05"]
+
+
+def test_a_file_without_a_score_stands_behind_those_that_have_one() -> None:
+    mild = clip("clips/b.mp4", [[0.0]], label=Label.UNCERTAIN, segments=())
+    page = page_of(failed(), no_face(), too_small(), mild)
+    names = [each["data-name"] for each in page.named("tr") if "data-name" in each]
+    assert names == ["b.mp4", "crowd.mp4", "landscape.mp4", "broken.mp4"]
+    (row,) = (
+        row for row in re.findall(r"<tr.*?</tr>", written(no_face(), too_small()), re.S) if "crowd" in row
+    )
+    assert re.findall(r'data-key="([^"]*)">([^<]*)<', row)[2:6] == [
+        ("-1", "—"),
+        ("0", "0"),
+        ("0", "0"),
+        ("2.0", "0:02.0"),
+    ]
+
+
+def test_pictures_of_poor_quality_and_of_joined_people_say_so() -> None:
+    crops = (*face_crops(1, [0.3, 0.7]), *(replace(each, time_s=2.0) for each in face_crops(2, [0.1])))
+    text = written(replace(interview(), evidence=crops))
+    captions = re.findall(r"<figcaption>(.*?)</figcaption>", text)
+    assert [Page(each).text for each in captions] == [
+        "0.70 0:00.5",
+        "0.30 0:00.0",
+        "0.10 0:02.0 poor quality",
+    ]
+    assert "Track 1 (person 1)" in text and "Track 2 (person 2)" in text
+    assert "(person" not in page_of(replace(clip(), evidence=face_crops(1, [0.5]))).text
+
+
+def test_a_card_says_how_faces_are_cut_out_and_from_what_size_on() -> None:
+    said = page_of(interview(card=replace(CARD, level=True, least_face=48))).text
+    assert "crops 1.4 × the face, turned so that the eyes lie level" in said
+    assert "Smallest face 48 pixels; smaller ones are not judged" in said
+    plain = page_of(interview(card=replace(CARD, level=False, least_face=0))).text
+    assert "Smallest face" not in plain and "eyes" not in plain
+
+
 def test_faces_are_shown_from_the_highest_to_the_lowest_score() -> None:
     report = replace(clip(), evidence=face_crops(1, [0.1, 0.9, 0.5, 0.7]))
     page = page_of(report)
@@ -251,6 +362,27 @@ def test_a_charts_lines_break_where_nobody_was_seen() -> None:
     assert chart["tracks"][1]["scores"] == [None, 0.5, None, None, None]
     assert chart["seen"] == [0, 1, 3, 4]
     assert chart["segments"] == [[1.5, 3.5, 1]]
+
+
+def test_a_chart_holds_no_number_for_what_was_not_judged() -> None:
+    (result,) = document_of(interview())["results"]
+    chart = json.loads(json.dumps(chart_of(result, "c", 0.6, 0.4, ()), allow_nan=False))
+    assert chart["cuts"] == [2.0, 4.0]
+    assert [track["person"] for track in chart["tracks"]] == [1, 2, 3, 1, 5]
+    small = chart["tracks"][2]
+    assert set(small["scores"]) == {None}
+    assert [chart["times"][row] for row in small["unjudged"]] == [2.0, 2.5, 3.0, 3.5]
+    assert all(track["unjudged"] == [] for track in chart["tracks"] if track["id"] != 3)
+    (alone,) = document_of(too_small())["results"]
+    assert chart_of(alone, "c", 0.6, 0.4, ())["seen"] == [0, 1, 2, 3]
+
+
+def test_a_strip_tells_faces_not_judged_from_gaps() -> None:
+    (result,) = document_of(interview())["results"]
+    strip = strip_of(result, 13, 3)
+    assert [bar.level for bar in strip.bars] == [*[0] * 4, *[UNJUDGED] * 4, *[0] * 5]
+    assert strip_of(result, 13).words == "Scores over time: highest 0.97, at 0:04.5"
+    assert written(interview()).count('<rect class="unjudged"') == 4
 
 
 def test_a_strip_is_that_of_the_terminal() -> None:

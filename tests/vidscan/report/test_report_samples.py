@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from hypothesis import given, settings
@@ -41,6 +42,8 @@ CARD = ModelCard("sample", "lite2", 260, calibration=Calibration(1.1, -0.2, "hel
 HOSTILE = "[red]bad[/red]\n=\x1b[31m\x1b]0;owned\x07\u202egpj.\udcff\udc80.mp4"
 
 
+_Scored = TypeVar("_Scored", Verdict | None, Track, TimelineFace)
+
 MEMBERS = (
     replace(CARD, name="lite2", sha256="a1" * 32, ensemble_weight=2.0),
     ModelCard("b4", "b4", 380, margin=1.3, sha256="b2" * 32),
@@ -74,13 +77,16 @@ def by_members(
         MemberVerdict(card.name, label, score)
         for card, label, score in zip(members, labels, scores, strict=True)
     )
-    seen = report.verdict is not None and report.verdict.label is not Label.NO_FACE
+
+    def said(item: _Scored, what: tuple[float, ...] | tuple[MemberVerdict, ...]) -> _Scored:
+        return item if item is None or item.fake_probability is None else replace(item, members=what)
+
     return replace(
         report,
-        verdict=replace(report.verdict, members=alone) if seen else report.verdict,
-        tracks=tuple(replace(track, members=scores) for track in report.tracks),
+        verdict=said(report.verdict, alone),
+        tracks=tuple(said(track, scores) for track in report.tracks),
         timeline=tuple(
-            replace(point, faces=tuple(replace(face, members=scores) for face in point.faces))
+            replace(point, faces=tuple(said(face, scores) for face in point.faces))
             for point in report.timeline
         ),
         members=members,
@@ -153,6 +159,82 @@ def still(path: str = "stills/group.jpg", scores: Sequence[float] = (0.04, 0.93)
     )
 
 
+def interview(path: str = "clips/interview-cut.mp4", *, far: int = 4, card: ModelCard = CARD) -> Report:
+    """Two people over two cuts, the first of whom comes back; behind the second, a face too small to judge.
+
+    Shots begin at 0, 2 and 4 s; looked at every half second. Person 1 is tracks 1 and 4, person 2 is track 2;
+    track 3 is the small face, seen ``far`` times; track 5 was seen once.
+    """
+    seen = {
+        1: dict(enumerate((0.3, 0.7, 0.9, 0.95))),
+        2: dict(enumerate((0.1, 0.15, 0.12, 0.2), start=4)),
+        3: dict.fromkeys(range(4, 4 + far)),
+        4: dict(enumerate((0.92, 0.97, 0.6, 0.9), start=8)),
+        5: {11: 0.4},
+    }
+    sides = {3: Box(400.0, 60.0, 22.0, 26.0)}
+    points = []
+    for index in range(13):
+        faces = tuple(
+            TimelineFace(
+                track,
+                sides.get(track, Box(100.0 * track, 40.0, 96.0, 110.0)),
+                0.9,
+                row[index],
+                quality=0.05 if track == 3 else 0.2 if track == 2 else 0.8,
+            )
+            for track, row in seen.items()
+            if index in row
+        )
+        scores = [face.fake_probability for face in faces if face.fake_probability is not None]
+        if faces:
+            points.append(TimelinePoint(index / 2, max(scores, default=None), faces))
+    return Report(
+        source=Source(path, Path(path), SourceKind.VIDEO),
+        status=Status.OK,
+        verdict=Verdict(Label.FAKE, 0.86, 0.86, "Person 1 looks made", interval=Interval(0.7, 0.93)),
+        tracks=(
+            Track(1, 0.0, 1.5, 4, 0.8, person=1, weight=0.75, quality=0.8),
+            Track(2, 2.0, 3.5, 4, 0.14, person=2, weight=0.25, quality=0.2),
+            Track(3, 2.0, 2.0 + (far - 1) / 2, far, None, False, (), 3, 0.0, 0.05, "too small to judge"),
+            Track(4, 4.0, 5.5, 4, 0.88, person=1, weight=0.75, quality=0.8),
+            Track(5, 5.5, 5.5, 1, 0.4, False, (), 5, 0.0, 0.8, "seen too briefly"),
+        ),
+        timeline=tuple(points),
+        segments=(Segment(0.5, 1.5, 0.88, 1), Segment(4.0, 5.5, 0.88, 4)),
+        stats=Stats(
+            6.5,
+            13,
+            13,
+            StageSeconds(0.4, 1.2, 2.0, 2.9),
+            faces_unjudged=far,
+            cuts_s=(2.0, 4.0),
+            batch_slots=13.0,
+        ),
+        options={},
+        model_card=card,
+    )
+
+
+def too_small(path: str = "clips/crowd.mp4", kind: SourceKind = SourceKind.VIDEO) -> Report:
+    """A clip (or a still) in which every face is too small to judge."""
+    moments = 4 if kind is SourceKind.VIDEO else 1
+    faces = (TimelineFace(1, Box(5.0, 6.0, 20.0, 24.0), 0.7, None, quality=0.02),)
+    note = "too small to judge"
+    end_s = (moments - 1) / 2
+    return replace(
+        interview(path),
+        source=Source(path, Path(path), kind),
+        verdict=Verdict(Label.UNCERTAIN, None, None, "Every face is too small to judge."),
+        tracks=(Track(1, 0.0, end_s, moments, None, False, (), 1, 0.0, 0.02, note),),
+        timeline=tuple(TimelinePoint(index / 2, None, faces) for index in range(moments)),
+        segments=(),
+        stats=Stats(
+            moments / 2 if moments > 1 else None, moments, 0, StageSeconds(0.1, 0.2), faces_unjudged=moments
+        ),
+    )
+
+
 def no_face(path: str = "clips/landscape.mp4") -> Report:
     verdict = Verdict(Label.NO_FACE, None, None, "no face was found in 12 frames")
     stats = Stats(6.0, 12, 0, StageSeconds(0.2, 0.3, 0.0, 0.4))
@@ -192,11 +274,12 @@ _paths = st.one_of(
 _boxes = st.builds(
     Box, st.floats(-1e4, 1e4), st.floats(-1e4, 1e4), st.floats(0, 1e4, width=32), st.floats(0, 1e4)
 )
-_faces = st.builds(TimelineFace, st.integers(1, 9), _boxes, _chances, _chances)
+_scores = st.none() | _chances
+_faces = st.builds(TimelineFace, st.integers(1, 9), _boxes, _chances, _scores, st.just(()), _chances)
 _points = st.builds(
     TimelinePoint,
     _times,
-    _chances,
+    _scores,
     st.lists(_faces, min_size=1, max_size=3, unique_by=lambda f: f.track).map(tuple),
 )
 _verdicts = st.one_of(
@@ -209,7 +292,7 @@ _verdicts = st.one_of(
         st.just(()),
         st.builds(Interval, _chances, _chances),
     ),
-    st.builds(Verdict, st.just(Label.NO_FACE), st.none(), st.none(), _text),
+    st.builds(Verdict, st.sampled_from([Label.NO_FACE, Label.UNCERTAIN]), st.none(), st.none(), _text),
 )
 _analysed = st.builds(
     Report,
@@ -217,16 +300,24 @@ _analysed = st.builds(
     status=st.just(Status.OK),
     verdict=_verdicts,
     tracks=st.lists(
-        st.builds(Track, st.integers(1, 9), _times, _times, st.integers(1, 99), _chances, st.booleans()),
+        st.builds(
+            Track,
+            *(st.integers(1, 9), _times, _times, st.integers(1, 99), _scores, st.booleans(), st.just(())),
+            *(st.integers(0, 3), _chances, _chances, st.sampled_from(["", "seen too briefly"]) | _text),
+        ),
         max_size=3,
     ).map(tuple),
     timeline=st.lists(_points, max_size=5).map(lambda points: tuple(sorted(points, key=lambda p: p.time_s))),
     segments=st.lists(st.builds(Segment, _times, _times, _chances, st.integers(1, 9)), max_size=3).map(tuple),
     stats=st.builds(
-        Stats, st.none() | _times, _counts, _counts, st.builds(StageSeconds, _times, _times, _times, _times)
+        Stats,
+        *(st.none() | _times, _counts, _counts),
+        st.builds(StageSeconds, _times, _times, _times, _times),
+        faces_unjudged=_counts,
+        cuts_s=st.lists(_times, max_size=9).map(lambda times: tuple(sorted(times))),
     ),
     options=st.just({}),
-    model_card=st.sampled_from([CARD, ModelCard("mine", "unknown", 380)]),
+    model_card=st.sampled_from([CARD, ModelCard("mine", "unknown", 380, level=True, least_face=40)]),
     facts=st.sampled_from([None, SourceFacts(7, "cd" * 32), SourceFacts(7, "cd" * 32, "h264", 640, 360)]),
 )
 _broken = st.builds(
@@ -248,6 +339,17 @@ ENSEMBLE_REPORTS = st.builds(
 def test_made_reports_keep_what_the_records_promise(report: Report) -> None:
     assert (report.status is Status.FAILED) == (report.error is not None) == (report.verdict is None)
     assert list(report.timeline) == sorted(report.timeline, key=lambda point: point.time_s)
+
+
+def test_the_interview_and_the_clip_of_small_faces_are_what_a_scan_could_have_made() -> None:
+    for report in (interview(), too_small(), too_small("s.jpg", SourceKind.IMAGE)):
+        faces = [face for point in report.timeline for face in point.faces]
+        assert report.stats.faces_scored == sum(face.fake_probability is not None for face in faces)
+        assert report.stats.faces_unjudged == sum(face.fake_probability is None for face in faces)
+        for track in report.tracks:
+            seen = [p.time_s for p in report.timeline if track.id in {face.track for face in p.faces}]
+            assert (len(seen), seen[0], seen[-1]) == (track.faces, track.start_s, track.end_s)
+            assert not any(track.start_s < cut <= track.end_s for cut in report.stats.cuts_s)
 
 
 def test_the_sample_clip_is_a_clip_with_a_gap() -> None:

@@ -5,7 +5,18 @@ from typing import Any
 
 import pytest
 from hypothesis import given, settings
-from test_report_samples import ENSEMBLE_REPORTS, HOSTILE, REPORTS, by_members, clip, failed, no_face, still
+from test_report_samples import (
+    ENSEMBLE_REPORTS,
+    HOSTILE,
+    REPORTS,
+    by_members,
+    clip,
+    failed,
+    interview,
+    no_face,
+    still,
+    too_small,
+)
 
 from vidscan.errors import ReportError
 from vidscan.records import Report
@@ -23,13 +34,26 @@ def restored(report: Report, entry: dict[str, Any] | None = None) -> Report:
     )
 
 
-@pytest.mark.parametrize("report", [clip(), still(), no_face(), failed(), by_members(clip()), clip(HOSTILE)])
+@pytest.mark.parametrize(
+    "report",
+    [
+        *(clip(), still(), no_face(), failed(), by_members(clip()), clip(HOSTILE)),
+        *(interview(), by_members(interview()), too_small()),
+    ],
+)
 def test_a_report_comes_back_whole(report: Report) -> None:
     back = restored(report)
     assert back.verdict is None or type(back.verdict.interval) is type(report.verdict.interval)
     assert result_document(back) == result_document(report)
     assert (back.source, back.options, back.members) == (report.source, report.options, report.members)
     assert {each.name for each in fields(Report)} == {each.name for each in fields(back)}
+
+
+def test_people_cuts_and_unjudged_faces_come_back_as_they_were() -> None:
+    report = interview()
+    back = restored(report)
+    assert (back.tracks, back.timeline, back.stats) == (report.tracks, report.timeline, report.stats)
+    assert restored(too_small()).verdict == too_small().verdict
 
 
 @settings(max_examples=100, deadline=None)
@@ -50,6 +74,7 @@ def test_what_comes_back_is_written_the_same(report: Report) -> None:
         {"tracks": [{"id": 1}]},
         {"segments": [[]]},
         {"stats": {}},
+        {"stats": {"seconds": {}, "cuts_s": None}},
         {"error": {"type": "E"}},
     ],
 )

@@ -6,10 +6,10 @@ from dataclasses import replace
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from test_report_samples import clip
+from test_report_samples import clip, interview, too_small
 
 from vidscan.records import Report
-from vidscan.report.strip import LEVELS, UNSEEN, colour, strip
+from vidscan.report.strip import LEVELS, UNJUDGED, UNSEEN, colour, cuts_below, strip
 
 SEEN = st.floats(0, 1)
 
@@ -51,9 +51,29 @@ def test_each_block_has_the_colour_of_its_score() -> None:
 
 def test_a_track_shows_its_own_scores_and_gaps() -> None:
     report = clip(scores=[[0.9, 0.9, None, 0.9], [None, 0.1, 0.1, 0.1]])
-    assert strip(report, 4, track=1).plain == "██·█"
-    assert strip(report, 4, track=2).plain == "·▁▁▁"
-    assert strip(report, 4).plain == "██▁█"
+    assert strip(report, 4, {1}).plain == "██·█"
+    assert strip(report, 4, {2}).plain == "·▁▁▁"
+    assert strip(report, 4, {1, 2}).plain == strip(report, 4).plain == "██▁█"
+
+
+def test_a_face_that_was_not_judged_is_neither_a_score_nor_a_gap() -> None:
+    report = interview()
+    assert strip(report, 13, {1, 4}).plain == "▃▆██····██▅█·"
+    assert strip(report, 13, {3}).plain == "····????·····"
+    assert strip(report, 13).plain == "▃▆██▁▂▁▂██▅█·", "a score stands before none"
+    assert set(strip(too_small(), 4).plain) == {UNJUDGED}
+
+
+def test_cuts_stand_below_the_block_that_begins_a_shot() -> None:
+    assert cuts_below(interview(), 13) == "    ╵   ╵"
+    assert cuts_below(interview(), 26) == "        ╵       ╵"
+    assert cuts_below(clip(), 30) == ""
+
+
+def test_cuts_too_many_to_be_told_apart_are_left_out() -> None:
+    report = interview()
+    crowded = replace(report, stats=replace(report.stats, cuts_s=tuple(at / 2 for at in range(1, 13))))
+    assert cuts_below(crowded, 13) == ""
 
 
 def test_one_short_peak_in_a_long_clip_is_not_averaged_away() -> None:

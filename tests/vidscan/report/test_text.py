@@ -18,11 +18,13 @@ from test_report_samples import (
     by_members,
     clip,
     failed,
+    interview,
     no_face,
     still,
+    too_small,
 )
 
-from vidscan.records import Label, ModelCard, Report, Segment, Verdict
+from vidscan.records import Label, ModelCard, Report, Segment, SourceKind, Verdict
 from vidscan.report.text import print_report, print_summary, print_timings
 
 
@@ -88,10 +90,76 @@ def test_a_folder_shows_each_members_score_by_file() -> None:
 
 def test_several_people_have_a_row_and_a_line_each() -> None:
     report = clip(scores=[[0.9] * 8, [None, None, 0.1, 0.1, *[None] * 4]], uncounted=frozenset({2}))
+    brief = replace(report.tracks[1], note="seen too briefly")
+    report = replace(report, tracks=(report.tracks[0], brief))
     text = shown(print_report, report)
     assert re.search(r"^  track 1  █+$", text, re.M)
     assert re.search(r"^  track 2  ·+▁+·+$", text, re.M)
-    assert re.search(r"^ +2 +0\.10 +2 +0:01\.0 – 0:01\.5 +too short to count *$", text, re.M)
+    assert re.search(r"^ +2 +0\.10 +2 +0:01\.0 – 0:01\.5 +seen too briefly *$", text, re.M)
+    assert "person" not in text, "nobody was joined"
+
+
+def test_a_person_joined_over_cuts_is_one_line_and_several_rows() -> None:
+    lines = [line.rstrip() for line in shown(print_report, interview()).splitlines()]
+    assert lines[4:10] == [
+        "  person 1  ▃▃▃▃▆▆▆▆████████················████████▅▅▅▅████····",
+        "  person 2  ················▁▁▁▁▂▂▂▂▁▁▁▁▂▂▂▂····················",
+        "  person 3  ················????????????????····················",
+        "  person 5  ············································▄▄▄▄····",
+        "      cuts                  ╵               ╵",
+        "            0:00.0                    0:03.2              0:06.5",
+    ]
+    start = next(at for at, line in enumerate(lines) if line.startswith("  track  person"))
+    assert lines[start].split() == ["track", "person", "P(fake)", "faces", "seen"]
+    assert [line.split(maxsplit=7) for line in lines[start + 2 : start + 7]] == [
+        ["1", "1", "0.80", "4", "0:00.0", "–", "0:01.5"],
+        ["2", "2", "0.14", "4", "0:02.0", "–", "0:03.5", "poor quality"],
+        ["3", "3", "—", "4", "0:02.0", "–", "0:03.5", "too small to judge"],
+        ["4", "1", "0.88", "4", "0:04.0", "–", "0:05.5"],
+        ["5", "5", "0.40", "1", "0:05.5", "–", "0:05.5", "seen too briefly"],
+    ]
+    assert lines[-1] == ("  13 frames · 13 faces · 4 too small to judge · 0:06.5 long · 2 cuts · took 2.9 s")
+
+
+def test_the_last_line_breaks_between_its_parts() -> None:
+    lines = [line.rstrip() for line in shown(print_report, interview(), 80).splitlines()]
+    assert lines[-2:] == [
+        "  13 frames · 13 faces · 4 too small to judge · 0:06.5 long · 2 cuts",
+        "  took 2.9 s",
+    ]
+
+
+def test_a_clip_of_faces_too_small_to_judge_has_no_score_to_show() -> None:
+    lines = [line.rstrip() for line in shown(print_report, too_small()).splitlines()]
+    assert lines[1:3] == ["   UNCERTAIN", "  Every face is too small to judge."]
+    assert set(lines[4].strip()) == {"?"}
+    assert "4 frames · 0 faces · 4 too small to judge" in lines[-1]
+    still_text = shown(print_report, too_small("s.jpg", SourceKind.IMAGE))
+    assert "0 faces · 1 too small to judge" in still_text
+    assert "P(fake)" not in still_text
+
+
+def test_a_still_says_which_of_its_faces_was_not_judged() -> None:
+    report = still()
+    first, second = report.timeline[0].faces
+    faces = (replace(first, fake_probability=None, quality=0.01), replace(second, quality=0.1))
+    unjudged = replace(report.tracks[0], fake_probability=None, note="too small to judge")
+    report = replace(
+        report,
+        timeline=(replace(report.timeline[0], faces=faces),),
+        tracks=(unjudged, report.tracks[1]),
+    )
+    text = shown(print_report, report)
+    assert re.search(r"^ +1 +— +120, 80 +96×110 +0\.88 +too small to judge *$", text, re.M)
+    assert re.search(r"^ +2 +0\.93 +240, 80 +96×110 +0\.88 +poor quality *$", text, re.M)
+
+
+def test_a_folder_counts_people_and_shows_where_there_is_no_score() -> None:
+    lines = shown(print_summary, [too_small("in/s.mp4"), no_face("in/n.mp4"), interview("in/i.mp4")])
+    rows = [line.split() for line in lines.splitlines()]
+    assert ["i.mp4", "FAKE", "0.86", "2", "13", "0:06.5"] in [row[:6] for row in rows]
+    assert ["s.mp4", "UNCERTAIN", "—", "0", "0", "0:02.0"] in [row[:6] for row in rows]
+    assert ["n.mp4", "NO", "FACE", "0", "0", "0:06.0"] in rows
 
 
 def test_a_crowd_shows_those_that_matter_and_says_how_many_more() -> None:
@@ -221,9 +289,11 @@ def test_the_most_suspicious_files_come_first() -> None:
         judged("e.mp4", Label.FAKE, 0.8),
         judged("f.mp4", Label.REAL, 0.2),
         judged("g.mp4", Label.FAKE, 0.9),
+        too_small("h.mp4"),
+        judged("i.mp4", Label.UNCERTAIN, 0.0),
     ]
     rows = re.findall(r"^(\w\.mp4)", shown(print_summary, reports), re.M)
-    assert rows == ["g.mp4", "e.mp4", "d.mp4", "f.mp4", "c.mp4", "b.mp4", "a.mp4"]
+    assert rows == ["g.mp4", "e.mp4", "d.mp4", "i.mp4", "h.mp4", "f.mp4", "c.mp4", "b.mp4", "a.mp4"]
 
 
 def test_a_wide_strip_has_times_between_its_ends() -> None:
@@ -313,8 +383,10 @@ def test_a_terminal_without_unicode_is_served() -> None:
     raw = io.BytesIO()
     console = Console(file=io.TextIOWrapper(raw, encoding="latin-1", write_through=True), width=80)
     print_report(console, clip("é.mp4", scores=[[0.1, 0.9], [0.2, None]]))
+    print_report(console, interview())
     print_summary(console, [clip("日本.mp4"), failed()])
     assert raw.getvalue().isascii()
+    assert b"\\u" not in raw.getvalue().replace(b"\\u65e5\\u672c", b""), "every mark has its letter"
     assert b"@" in raw.getvalue()
 
 

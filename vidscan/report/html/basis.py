@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from vidscan.report.document import Document
 from vidscan.report.html.facts import Fact
 from vidscan.report.wording import counted, score
 
+_LEAST = 1e-3  # of a weight, and of the distance of a score from 0 and 1
+
 
 def basis(document: Document, result: Document, fake: float, real: float) -> tuple[Fact, ...]:
-    """The faces seen, how far they agree, and what a score is worth; empty where there is no score.
+    """The faces seen, how far they agree, and what a score is worth; empty where no face was seen.
 
     Args:
         document: the whole, for its model and options.
@@ -21,9 +26,12 @@ def basis(document: Document, result: Document, fake: float, real: float) -> tup
     if result["verdict"] is None or not result["tracks"]:
         return ()
     found = [Fact("Faces", _faces(result))]
+    decisive = _Decisive.of(result["tracks"])
     if result["kind"] == "video":
-        found.append(Fact("People", _people(result["tracks"])))
-    found.append(Fact("Agreement", _agreement(result, fake, real)))
+        found.append(Fact("People", _people(result["tracks"], decisive)))
+    if result["verdict"]["fake_probability"] is None:
+        return tuple(found)
+    found.append(Fact("Agreement", _agreement(result, decisive, fake, real)))
     if interval := result["verdict"]["interval"]:
         found.append(Fact("Range", _range(interval)))
     if members := result["verdict"].get("members"):
@@ -37,47 +45,80 @@ def basis(document: Document, result: Document, fake: float, real: float) -> tup
     return tuple(found)
 
 
+@dataclass(frozen=True, slots=True)
+class _Decisive:
+    """The most suspicious of those who count: what they are called, and all of their tracks."""
+
+    name: str
+    tracks: frozenset[int]
+
+    @classmethod
+    def of(cls, tracks: Sequence[Document]) -> _Decisive:
+        people: dict[int, list[Document]] = {}
+        for track in tracks:
+            people.setdefault(track["person"] or track["id"], []).append(track)
+        number, shown = max(people.items(), key=lambda each: (*_evidence(each[1]), -each[0]))
+        name = f"person {number}" if len(shown) > 1 else f"track {shown[0]['id']}"
+        return cls(name, frozenset(track["id"] for track in shown))
+
+
+def _evidence(tracks: Sequence[Document]) -> tuple[bool, float, int]:
+    """Whether the person of these tracks counts, the mean logit of the judged sightings, and their number."""
+    judged = [track for track in tracks if track["fake_probability"] is not None]
+    weights = [track["faces"] * max(track["quality"], _LEAST) for track in judged]
+    logits = [_logit(track["fake_probability"]) for track in judged]
+    total = sum(weight * logit for weight, logit in zip(weights, logits, strict=True))
+    mean = total / sum(weights) if judged else -math.inf
+    return any(track["counted"] for track in tracks), mean, sum(track["faces"] for track in judged)
+
+
+def _logit(probability: float) -> float:
+    inside = min(max(probability, _LEAST), 1 - _LEAST)
+    return math.log(inside / (1 - inside))
+
+
 def _faces(result: Document) -> str:
     stats = result["stats"]
     faces = counted(stats["faces_scored"], "face")
+    small = f", {stats['faces_unjudged']:,} too small to judge" if stats["faces_unjudged"] else ""
     if result["kind"] != "video":
-        return f"{faces} found and scored."
+        return f"{faces} found and scored{small}."
     frames, seen = stats["frames_sampled"], len(result["timeline"])
     where = "every one" if seen == frames else str(seen)
-    return f"{faces} scored; somebody was seen in {where} of {counted(frames, 'frame')} looked at."
+    return f"{faces} scored{small}; somebody was seen in {where} of {counted(frames, 'frame')} looked at."
 
 
-def _people(tracks: Sequence[Document]) -> str:
-    count = sum(track["counted"] for track in tracks)
-    said = f"{counted(count, 'person', 'people')} followed"
+def _people(tracks: Sequence[Document], decisive: _Decisive) -> str:
+    counting = [track for track in tracks if track["counted"]]
+    count = len({track["person"] or track["id"] for track in counting})
+    said = f"{counted(count, 'person', 'people')} followed" if count else "Nobody has a part in the verdict"
+    if count < len(counting):
+        said += f" in {counted(len(counting), 'track')}"
     if count > 1:
-        said += (
-            f", each judged alone; the most suspicious, track {_decisive(tracks)['id']}, carries the verdict"
-        )
-    brief = len(tracks) - count
-    return f"{said}; {counted(brief, 'track')} too short to count." if brief else f"{said}."
+        said += f", each judged alone; {decisive.name} is the most suspicious"
+    left_out = Counter(track["note"] or "not counted" for track in tracks if not track["counted"])
+    return "; ".join([said, *(f"{counted(some, 'track')} {why}" for why, some in left_out.items())]) + "."
 
 
-def _agreement(result: Document, fake: float, real: float) -> str:
-    """How the sightings of the track that carries the verdict fall on either side of the thresholds."""
-    track = _decisive(result["tracks"])
+def _agreement(result: Document, decisive: _Decisive, fake: float, real: float) -> str:
+    """How the sightings of the most suspicious person fall on either side of the thresholds."""
     scores = [
         face["fake_probability"]
         for point in result["timeline"]
         for face in point["faces"]
-        if face["track"] == track["id"]
+        if face["track"] in decisive.tracks and face["fake_probability"] is not None
     ]
     high = sum(each >= fake for each in scores)
     low = sum(each <= real and each < fake for each in scores)
     kind = "sighting" if result["kind"] == "video" else "face"
-    whose = f"Of {counted(len(scores), kind)} of track {track['id']}"
+    whose = f"Of {counted(len(scores), kind)} of {decisive.name}"
     if kind == "face":
-        whose = f"Of face {track['id']}, the most suspicious"
+        whose = f"Of {decisive.name.replace('track', 'face')}, the most suspicious"
         return f"{whose}, the one score is {score(scores[0])}." if scores else f"{whose}, none is listed."
     between = len(scores) - high - low
     for count, where in ((high, "to fake"), (low, "to real"), (between, "to neither")):
         if count == len(scores) > 1:
-            return f"All {counted(count, 'sighting')} of track {track['id']} point {where}."
+            return f"All {counted(count, 'sighting')} of {decisive.name} point {where}."
     told = f"{high or 'none'} point to fake, {low or 'none'} to real and {between or 'none'} to neither"
     return f"{whose}, {told}."
 
@@ -97,9 +138,3 @@ def _calibration(model: Document) -> str:
             "mean a chance of 90%."
         )
     return f"Fitted on {model['calibration']['fitted_on']}: a score is meant as a probability."
-
-
-def _decisive(tracks: Sequence[Document]) -> Document:
-    return max(
-        tracks, key=lambda each: (each["counted"], each["fake_probability"], each["faces"], -each["id"])
-    )

@@ -3,6 +3,7 @@
   "use strict";
   const TRACK_COLOURS = 8;
   const DASHES = [[], [8, 4], [2, 4]];
+  const LEAST_APART = 5; // pixels between cuts, on average: closer, their lines would grey the chart
   const charts = [];
 
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -33,14 +34,26 @@
       this.readout = place.querySelector(".readout");
       this.zoomOut = place.querySelector("[data-zoom]");
       this.showing = -1;
+      this.people = [...new Set(spec.tracks.map((track) => track.person))];
+      this.joined = this.people.length < spec.tracks.length;
       this.plot = new uPlot(this.options(), [spec.times, ...spec.tracks.map((track) => track.scores)], this.plotPlace);
       for (const hidden of [this.slider.parentElement, this.readout, place.querySelector(".tools")]) hidden.hidden = false;
-      if (spec.tracks.length > 1) this.addChoices();
+      if (this.people.length > 1) this.addChoices();
       this.slider.addEventListener("input", () => this.point(Number(this.slider.value)));
       this.slider.addEventListener("focus", () => this.point(Number(this.slider.value)));
       this.zoomOut.addEventListener("click", () => this.plot.setScale("x", this.whole()));
       new ResizeObserver(() => this.fit()).observe(this.plotPlace);
       this.show(this.mostSuspicious());
+    }
+
+    // One colour a person, over all cuts.
+    personAt(at) {
+      return this.people.indexOf(this.spec.tracks[at].person);
+    }
+
+    name(at) {
+      const { id, person } = this.spec.tracks[at];
+      return this.joined ? `track ${id} (person ${person})` : `track ${id}`;
     }
 
     whole() {
@@ -72,16 +85,16 @@
           { ...axis, values: (plot, splits) => splits.map((value) => value.toFixed(2).replace(/0$/, "")), size: 44 },
         ],
         series: [{}, ...this.spec.tracks.map((track, at) => ({
-          label: `track ${track.id}`,
-          stroke: () => colour(`--${trackColour(at)}`),
+          label: this.name(at),
+          stroke: () => colour(`--${trackColour(this.personAt(at))}`),
           width: 2,
-          dash: DASHES[Math.floor(at / TRACK_COLOURS) % DASHES.length],
+          dash: DASHES[Math.floor(this.personAt(at) / TRACK_COLOURS) % DASHES.length],
           points: { size: 5 },
         }))],
         hooks: {
           drawClear: [(plot) => this.shade(plot)],
-          drawAxes: [(plot) => this.mark(plot)], // before the lines, which nothing may cover
-          draw: [(plot) => this.ring(plot)],
+          drawAxes: [(plot) => this.cut(plot), (plot) => this.mark(plot)], // before the lines, which nothing may cover
+          draw: [(plot) => this.square(plot), (plot) => this.ring(plot)],
           setCursor: [(plot) => this.follow(plot)],
           setScale: [(plot) => this.offerZoomOut(plot)],
         },
@@ -100,6 +113,37 @@
         const width = Math.max(4 * uPlot.pxRatio, plot.valToPos(end, "x", true) - left);
         ctx.fillRect(left, bbox.top, width, bbox.height);
       }
+      ctx.restore();
+    }
+
+    // A thin line where a new shot begins; in a clip of many, where a closer look gives them room.
+    cut(plot) {
+      const { ctx, bbox } = plot;
+      const { min, max } = plot.scales.x;
+      const cuts = this.spec.cuts.filter((time) => time >= min && time <= max);
+      if (cuts.length * LEAST_APART * uPlot.pxRatio > bbox.width) return;
+      const width = Math.max(1, Math.round(uPlot.pxRatio)); // of whole pixels: a thin line must not blur
+      ctx.save();
+      ctx.fillStyle = colour("--soft");
+      for (const time of cuts) ctx.fillRect(Math.round(plot.valToPos(time, "x", true)), bbox.top, width, bbox.height);
+      ctx.restore();
+    }
+
+    // Faces that were not judged: a hollow square at the chart's foot, where no score is.
+    square(plot) {
+      const { ctx, bbox } = plot;
+      const { min, max } = plot.scales.x;
+      const side = 6 * uPlot.pxRatio;
+      ctx.save();
+      ctx.lineWidth = 1.5 * uPlot.pxRatio;
+      this.spec.tracks.forEach(({ unjudged }, at) => {
+        if (!plot.series[at + 1].show) return;
+        ctx.strokeStyle = colour(`--${trackColour(this.personAt(at))}`);
+        for (const time of unjudged.map((row) => this.spec.times[row])) {
+          if (time < min || time > max) continue;
+          ctx.strokeRect(plot.valToPos(time, "x", true) - side / 2, bbox.top + bbox.height - 1.7 * side, side, side);
+        }
+      });
       ctx.restore();
     }
 
@@ -161,13 +205,15 @@
       const { times, seen } = this.spec;
       const row = seen[moment];
       this.show(moment);
-      const highest = Math.max(...this.visible(row).map(({ value }) => value), 0);
+      const highest = Math.max(...this.visible(row).map(({ value }) => value ?? 0), 0);
       this.plot.setCursor({ left: this.plot.valToPos(times[row], "x"), top: this.plot.valToPos(highest, "y") }, false);
     }
 
+    // The faces of a moment by falling score, then those without one.
     visible(row) {
       const found = this.spec.tracks.map((track, at) => ({ track: track.id, at, value: track.scores[row] }));
-      return found.filter(({ at, value }) => typeof value === "number" && this.plot.series[at + 1].show).sort((a, b) => b.value - a.value);
+      const seen = ({ at, value }) => typeof value === "number" || this.spec.tracks[at].unjudged.includes(row);
+      return found.filter((face) => seen(face) && this.plot.series[face.at + 1].show).sort((a, b) => (b.value ?? -1) - (a.value ?? -1));
     }
 
     mostSuspicious() {
@@ -176,6 +222,7 @@
     }
 
     words(value) {
+      if (value === null) return "too small to judge";
       return value >= this.spec.fake ? "points to fake" : value <= this.spec.real ? "points to real" : "between the thresholds";
     }
 
@@ -185,13 +232,13 @@
       const row = this.spec.seen[moment];
       const time = this.spec.times[row];
       const faces = this.visible(row);
-      const said = faces.map(({ track, value }) => `track ${track}: ${score(value)}, ${this.words(value)}`);
+      const said = faces.map(({ at, value }) => `${this.name(at)}: ${value === null ? "" : `${score(value)}, `}${this.words(value)}`);
       this.slider.value = String(moment);
       this.slider.setAttribute("aria-valuetext", [clock(time), ...said].join("; "));
       const list = element("ul");
-      for (const { track, at, value } of faces) {
+      for (const { at, value } of faces) {
         const line = element("li");
-        line.append(element("span", `swatch ${trackColour(at)}`), element("span", "", `track ${track}`), element("span", "score", score(value)), element("span", "verdictword", this.words(value)));
+        line.append(element("span", `swatch ${trackColour(this.personAt(at))}`), element("span", "", this.name(at)), element("span", "score", value === null ? "—" : score(value)), element("span", "verdictword", this.words(value)));
         list.append(line);
       }
       this.readout.replaceChildren(element("p", "when", clock(time)), list, ...this.pictureFor(faces[0], time));
@@ -214,18 +261,20 @@
 
     addChoices() {
       const tools = this.place.querySelector(".tools");
-      this.spec.tracks.forEach((track, at) => {
+      this.people.forEach((person, place) => {
         const label = element("label", "choice");
         const box = element("input");
         box.type = "checkbox";
         box.checked = true;
         box.addEventListener("change", () => {
-          this.plot.setSeries(at + 1, { show: box.checked });
+          this.spec.tracks.forEach((track, at) => {
+            if (track.person === person) this.plot.setSeries(at + 1, { show: box.checked });
+          });
           const moment = this.showing;
           this.showing = -1;
           this.show(moment);
         });
-        label.append(box, element("span", `swatch ${trackColour(at)}`), document.createTextNode(`track ${track.id}`));
+        label.append(box, element("span", `swatch ${trackColour(place)}`), document.createTextNode(`${this.joined ? "person" : "track"} ${person}`));
         tools.insertBefore(label, this.zoomOut);
       });
     }

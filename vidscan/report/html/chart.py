@@ -10,7 +10,8 @@ from typing import Any
 from vidscan.report.document import Document
 from vidscan.report.html.pictures import Picture
 from vidscan.report.legible import clock
-from vidscan.report.strip import LEVELS, Scale, level
+from vidscan.report.strip import LEVELS, Scale, higher, level
+from vidscan.report.summary import suspicion
 from vidscan.report.wording import score
 
 _GAP = 1.7  # faces this many sampling steps apart were not seen in between
@@ -19,10 +20,17 @@ _DIGITS = 4  # of a score: finer than a pixel
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One block of a strip: its place from the left, and its level 1-8, or 0 where nothing was seen."""
+    """One block of a strip: its place from the left, and its level 1-8.
+
+    0 is where nothing was seen, ``UNJUDGED`` where a face was seen and not judged.
+    """
 
     at: int
     level: int
+
+
+UNJUDGED = -1
+"""Level of a block without a score."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +58,25 @@ def strip_of(result: Document, columns: int, track: int | None = None) -> Strip 
     if result["kind"] != "video" or not moments:
         return None
     scale = _scale(result, columns)
-    levels: dict[int, int] = {}
+    scores: dict[int, float | None] = {}
     for time_s, probability in moments:
         at = scale.cell(time_s)
-        levels[at] = max(levels.get(at, 0), level(probability) + 1)
-    when, highest = max(moments, key=lambda moment: (moment[1], -moment[0]))
+        scores[at] = higher(scores.get(at), probability)
     return Strip(
-        tuple(Bar(at, levels.get(at, 0)) for at in range(scale.cells)),
-        f"Scores over time: highest {score(highest)}, at {clock(when)}",
+        tuple(Bar(at, _bar_level(scores[at]) if at in scores else 0) for at in range(scale.cells)),
+        _strip_words(moments),
     )
+
+
+def _bar_level(probability: float | None) -> int:
+    return UNJUDGED if probability is None else level(probability) + 1
+
+
+def _strip_words(moments: Sequence[tuple[float, float | None]]) -> str:
+    when, highest = max(moments, key=lambda moment: (suspicion(moment[1]), -moment[0]))
+    if highest is None:
+        return "Faces were seen, and none was judged"
+    return f"Scores over time: highest {score(highest)}, at {clock(when)}"
 
 
 def _scale(result: Document, columns: int) -> Scale:
@@ -72,8 +90,9 @@ def chart_of(
 ) -> dict[str, Any] | None:
     """What the interactive chart needs, as JSON values; None for what has no course in time.
 
-    ``times`` and each track's ``scores`` are columns of one table. Where nobody was seen for a while, a
-    row without scores interrupts the lines; ``seen`` counts out the other rows.
+    ``times`` and each track's ``scores`` are columns of one table, in which a track's ``unjudged`` names the
+    rows where it was seen and not judged. Where nobody was seen for a while, a row without scores interrupts
+    the lines; ``seen`` counts out the other rows. ``cuts`` are the times at which a new shot begins.
 
     Args:
         result: of the document.
@@ -93,9 +112,19 @@ def chart_of(
         "times": [time_s for time_s, _ in rows],
         "seen": [place for place, (_, faces) in enumerate(rows) if faces],
         "tracks": [
-            {"id": track["id"], "scores": [faces.get(track["id"]) for _, faces in rows]}
+            {
+                "id": track["id"],
+                "person": track["person"] or track["id"],
+                "scores": [faces.get(track["id"]) for _, faces in rows],
+                "unjudged": [
+                    place
+                    for place, (_, faces) in enumerate(rows)
+                    if track["id"] in faces and faces[track["id"]] is None
+                ],
+            }
             for track in result["tracks"]
         ],
+        "cuts": result["stats"]["cuts_s"],
         "segments": [[each["start_s"], each["end_s"], each["track"]] for each in result["segments"]],
         "pictures": [
             [each.name, each.track, round(each.time_s, 3), round(each.fake_probability, _DIGITS)]
@@ -104,11 +133,15 @@ def chart_of(
     }
 
 
-def _rows(timeline: Sequence[Document], step_s: float) -> Iterator[tuple[float, dict[int, float]]]:
+def _rows(timeline: Sequence[Document], step_s: float) -> Iterator[tuple[float, dict[int, float | None]]]:
     """Moments with the score of each track that was seen, and between distant ones a moment with none."""
     for point, following in pairwise([*timeline, None]):
         time_s = point["time_s"] if point else 0.0
         faces = point["faces"] if point else ()
-        yield time_s, {face["track"]: round(face["fake_probability"], _DIGITS) for face in faces}
+        yield time_s, {face["track"]: _rounded(face["fake_probability"]) for face in faces}
         if following and following["time_s"] - time_s > _GAP * step_s:
             yield (time_s + following["time_s"]) / 2, {}
+
+
+def _rounded(probability: float | None) -> float | None:
+    return None if probability is None else round(probability, _DIGITS)

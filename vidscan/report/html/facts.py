@@ -46,19 +46,28 @@ def about_file(result: Document) -> tuple[Fact, ...]:
         found.append(Fact("SHA-256", facts["sha256"], code=True))
     if stats["frames_sampled"]:
         seen = f"{counted(stats['frames_sampled'], 'frame')}, {counted(stats['faces_scored'], 'face')}"
+        if stats["faces_unjudged"]:
+            seen += f" and {stats['faces_unjudged']:,} too small to judge"
         found.append(Fact("Looked at", f"{seen}, in {stats['seconds']['total']:.1f} s"))
+    if stats["cuts_s"]:
+        found.append(Fact("Shots", f"{len(stats['cuts_s']) + 1:,}"))
     return tuple(found)
 
 
 def about_model(card: Mapping[str, Any]) -> ModelFacts:
     """A card of the document, with those of an ensemble's members."""
     calibration = card["calibration"]
+    crops = f"crops {card['margin']:g} × the face"
+    if card["level"]:
+        crops += ", turned so that the eyes lie level"
     facts = [
-        Fact("Network", f"{card['backbone']}, {card['input_size']} px, crops {card['margin']:g} × the face"),
+        Fact("Network", f"{card['backbone']}, {card['input_size']} px, {crops}"),
         Fact("Calibration", f"on {calibration['fitted_on']}" if calibration else "none"),
         Fact("Trained on", card["data"]),
         Fact("Terms", card["terms"]),
     ]
+    if card["least_face"]:
+        facts.append(Fact("Smallest face", f"{card['least_face']} pixels; smaller ones are not judged"))
     if "ensemble_weight" in card:
         facts.append(Fact("Weight in the ensemble", f"{card['ensemble_weight']:g}"))
     if card["sha256"]:

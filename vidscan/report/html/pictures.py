@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +12,8 @@ from markupsafe import Markup
 from vidscan.records import EvidenceCrop, Heat, Image
 from vidscan.report.document import Document
 from vidscan.report.legible import clock
-from vidscan.report.wording import score
+from vidscan.report.summary import suspicion
+from vidscan.report.wording import POOR, score
 
 CROP_SIDE = 192
 """Pixels of a crop's side in the page: more than it is shown at, for sharp screens."""
@@ -30,7 +31,10 @@ _HEAT_OPACITY = 0.75
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """One face as data URIs: the crop, and its heat map, which is laid over it, where there is one."""
+    """One face as data URIs: the crop, and its heat map, which is laid over it, where there is one.
+
+    ``poor``: whether its quality is.
+    """
 
     name: str
     track: int
@@ -38,6 +42,7 @@ class Picture:
     fake_probability: float
     crop: Markup
     heat: Markup | None
+    poor: bool = False
 
     @property
     def when(self) -> str:
@@ -87,7 +92,13 @@ def budget_of_each(files: int) -> int:
     return min(PAGE_BUDGET, FOLDER_BUDGET // max(1, files))
 
 
-def gallery(crops: Sequence[EvidenceCrop], tracks: Sequence[Document], prefix: str, budget: int) -> Gallery:
+def gallery(
+    crops: Sequence[EvidenceCrop],
+    tracks: Sequence[Document],
+    prefix: str,
+    budget: int,
+    poor: Collection[tuple[int, float]] = (),
+) -> Gallery:
     """The faces kept of one file, the people that matter most first.
 
     Args:
@@ -95,8 +106,9 @@ def gallery(crops: Sequence[EvidenceCrop], tracks: Sequence[Document], prefix: s
         tracks: of the result, as the document has them; a face of no known track comes last.
         prefix: what the pictures' names begin with, unique within the page.
         budget: bytes that they may take. Each track's extremes come before what lies between.
+        poor: track and time, as the document has it, of faces of poor quality.
     """
-    ranked = sorted(tracks, key=lambda track: (not track["counted"], -track["fake_probability"]))
+    ranked = sorted(tracks, key=lambda track: (not track["counted"], -suspicion(track["fake_probability"])))
     order = {track["id"]: place for place, track in enumerate(ranked)}
     by_track: dict[int, list[EvidenceCrop]] = {}
     for crop in sorted(crops, key=lambda each: (-each.fake_probability, each.time_s)):
@@ -106,12 +118,22 @@ def gallery(crops: Sequence[EvidenceCrop], tracks: Sequence[Document], prefix: s
     for number, crop in enumerate(
         _extremes_first(by_track, sorted(by_track, key=lambda i: order.get(i, 1e9)))
     ):
-        if left_out == 0 and (picture := _picture(crop, f"{prefix}-{number}")).size <= budget:
+        if left_out == 0 and (picture := _picture(crop, f"{prefix}-{number}", poor)).size <= budget:
             budget -= picture.size
             chosen.setdefault(crop.track, []).append(picture)
         else:
             left_out += 1
     return Gallery(tuple(_filmstrip(track, kept) for track, kept in chosen.items()), left_out)
+
+
+def poor_faces(timeline: Sequence[Document]) -> set[tuple[int, float]]:
+    """Track and time of every face of poor quality on the timeline of a result."""
+    return {
+        (face["track"], point["time_s"])
+        for point in timeline
+        for face in point["faces"]
+        if face["quality"] < POOR
+    }
 
 
 def _extremes_first(by_track: dict[int, list[EvidenceCrop]], order: Sequence[int]) -> Iterator[EvidenceCrop]:
@@ -130,9 +152,16 @@ def _filmstrip(track: int, pictures: Sequence[Picture]) -> Filmstrip:
     return Filmstrip(track, falling[:half], falling[half:])
 
 
-def _picture(crop: EvidenceCrop, name: str) -> Picture:
-    heat = None if crop.heat is None else _heat_uri(crop.heat)
-    return Picture(name, crop.track, crop.time_s, crop.fake_probability, _crop_uri(crop.image), heat)
+def _picture(crop: EvidenceCrop, name: str, poor: Collection[tuple[int, float]]) -> Picture:
+    return Picture(
+        name,
+        crop.track,
+        crop.time_s,
+        crop.fake_probability,
+        _crop_uri(crop.image),
+        None if crop.heat is None else _heat_uri(crop.heat),
+        (crop.track, round(crop.time_s, 3)) in poor,
+    )
 
 
 def _crop_uri(image: Image) -> Markup:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import PurePath
@@ -13,9 +13,10 @@ from vidscan.report.document import NO_EVIDENCE, Document, Evidence
 from vidscan.report.html.basis import basis
 from vidscan.report.html.chart import Strip, chart_of, strip_of
 from vidscan.report.html.facts import Fact, about_file
-from vidscan.report.html.pictures import Gallery, budget_of_each, gallery
+from vidscan.report.html.pictures import Gallery, budget_of_each, gallery, poor_faces
 from vidscan.report.legible import clock
-from vidscan.report.wording import certainty, score
+from vidscan.report.summary import suspicion
+from vidscan.report.wording import NOT_JUDGED, certainty, remark, score
 
 _OVERVIEW_COLUMNS = 24
 _TRACK_COLUMNS = 60
@@ -28,19 +29,33 @@ _FEWEST_MOMENTS = 20
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A line of a table; ``counted`` False where it has no part in the verdict."""
+    """A line of a table."""
 
     cells: tuple[str, ...]
-    counted: bool = True
-    strip: Strip | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TrackRow:
+    """A track in words; ``share`` is its person's in the verdict, ``note`` why there is none."""
+
+    id: str
+    person: str
+    score: str
+    share: str
+    faces: str
+    quality: str
+    seen: str
+    note: str
+    strip: Strip | None
 
 
 @dataclass(frozen=True, slots=True)
 class FileView:
     """All that the page says of one source. ``label`` is FAILED where there is no verdict.
 
-    ``probability`` is P(fake) and ``interval`` its range, None where there is no score; ``chart`` is as
-    ``chart_of`` gives it.
+    ``probability`` is P(fake) and ``interval`` its range, None where there is no score; ``persons`` is
+    whom each track shows, where any person is shown by several; ``unjudged`` whether any face has no score;
+    ``chart`` is as ``chart_of`` gives it.
     """
 
     anchor: str
@@ -60,7 +75,9 @@ class FileView:
     strip: Strip | None
     basis: tuple[Fact, ...]
     facts: tuple[Fact, ...]
-    tracks: tuple[Row, ...]
+    tracks: tuple[TrackRow, ...]
+    persons: Mapping[int, int]
+    unjudged: bool
     segments: tuple[Row, ...]
     moments: tuple[Row, ...]
     moments_left_out: int
@@ -82,7 +99,11 @@ def file_views(
         _file_view(document, result, name, number, _gallery(result, evidence, number, budget), moments)
         for number, (result, name) in enumerate(zip(document["results"], names, strict=True), start=1)
     ]
-    return tuple(sorted(views, key=lambda view: (view.label == "FAILED", -_rank(view.probability))))
+
+    def rank(view: FileView) -> tuple[bool, float, bool]:
+        return view.label == "FAILED", -suspicion(view.probability), view.label == "NO_FACE"
+
+    return tuple(sorted(views, key=rank))
 
 
 def moments_of_each(files: int) -> int:
@@ -90,12 +111,9 @@ def moments_of_each(files: int) -> int:
     return min(MOMENTS_SHOWN, max(_FEWEST_MOMENTS, _MOMENTS_OF_A_PAGE // max(1, files)))
 
 
-def _rank(probability: float | None) -> float:
-    return -1.0 if probability is None else probability
-
-
 def _gallery(result: Document, evidence: Evidence, number: int, budget: int) -> Gallery:
-    return gallery(evidence.get(result["source"], ()), result["tracks"], f"face-{number}", budget)
+    crops = evidence.get(result["source"], ())
+    return gallery(crops, result["tracks"], f"face-{number}", budget, poor_faces(result["timeline"]))
 
 
 def folder_and_names(paths: Sequence[str]) -> tuple[str, list[str]]:
@@ -130,6 +148,7 @@ def _file_view(
     verdict = result["verdict"] or {"label": "FAILED", "fake_probability": None, "confidence": None}
     probability, duration = verdict["fake_probability"], result["stats"]["duration_s"]
     interval = verdict.get("interval")
+    persons = {track["id"]: track["person"] or track["id"] for track in result["tracks"]}
     shown = replace(shown, strips=tuple(sorted(shown.strips, key=lambda strip: strip.track)))
     return FileView(
         anchor=anchor,
@@ -137,19 +156,21 @@ def _file_view(
         kind=result["kind"],
         label=verdict["label"],
         probability=probability,
-        score="" if probability is None else score(probability),
+        score="" if verdict["label"] in ("NO_FACE", "FAILED") else score(probability),
         interval=(interval[0], interval[1]) if interval else None,
         range=f"{score(interval[0])} to {score(interval[1])}" if interval else "",
         certainty=_certainty(document, verdict),
         reason=verdict["reason"] if result["verdict"] else result["error"]["message"],
-        people=sum(track["counted"] for track in result["tracks"]),
+        people=len({persons[track["id"]] for track in result["tracks"] if track["counted"]}),
         faces=result["stats"]["faces_scored"],
         duration_s=duration,
         duration="" if duration is None else clock(duration),
         strip=strip_of(result, _OVERVIEW_COLUMNS),
         basis=basis(document, result, fake, real),
         facts=about_file(result),
-        tracks=_tracks(result),
+        tracks=tuple(_track(result, track) for track in result["tracks"]),
+        persons=persons if len(set(persons.values())) < len(persons) else {},
+        unjudged=result["stats"]["faces_unjudged"] > 0,
         segments=_segments(result),
         moments=_moments(result, moments),
         moments_left_out=max(0, sum(len(point["faces"]) for point in result["timeline"]) - moments),
@@ -166,20 +187,17 @@ def _certainty(document: Document, verdict: Document) -> str:
     return certainty(verdict["label"], verdict["fake_probability"], verdict["confidence"])
 
 
-def _tracks(result: Document) -> tuple[Row, ...]:
-    """Track, score, faces, and when it was seen."""
-    return tuple(
-        Row(
-            (
-                str(track["id"]),
-                score(track["fake_probability"]),
-                str(track["faces"]),
-                f"{clock(track['start_s'])} – {clock(track['end_s'])}",
-            ),
-            track["counted"],
-            strip_of(result, _TRACK_COLUMNS, track["id"]),
-        )
-        for track in result["tracks"]
+def _track(result: Document, track: Document) -> TrackRow:
+    return TrackRow(
+        id=str(track["id"]),
+        person=str(track["person"] or track["id"]),
+        score=score(track["fake_probability"]),
+        share=f"{track['weight']:.0%}" if track["counted"] else NOT_JUDGED,
+        faces=str(track["faces"]),
+        quality=f"{track['quality']:.2f}",
+        seen=f"{clock(track['start_s'])} – {clock(track['end_s'])}",
+        note=remark(track["note"], track["quality"]),
+        strip=strip_of(result, _TRACK_COLUMNS, track["id"]),
     )
 
 
@@ -199,13 +217,14 @@ def _segments(result: Document) -> tuple[Row, ...]:
 
 
 def _moments(result: Document, count: int) -> tuple[Row, ...]:
-    """Time, track, score, the face's place and size, and the detector's confidence."""
+    """Time, track, score, the face's place and size, the detector's confidence and the quality."""
     faces = ((point["time_s"], face) for point in result["timeline"] for face in point["faces"])
     return tuple(Row(_moment(time_s, face)) for time_s, face in islice(faces, count))
 
 
 def _moment(time_s: float, face: Document) -> tuple[str, ...]:
     x, y, width, height = face["box"]
+    judged = "not judged" if face["fake_probability"] is None else score(face["fake_probability"])
     place, size = f"{x:.0f}, {y:.0f}", f"{width:.0f} × {height:.0f}"
-    detected = score(face["detection_confidence"])
-    return (clock(time_s), str(face["track"]), score(face["fake_probability"]), place, size, detected)
+    detected, quality = score(face["detection_confidence"]), f"{face['quality']:.2f}"
+    return (clock(time_s), str(face["track"]), judged, place, size, detected, quality)

@@ -1,0 +1,116 @@
+"""Pure geometry: the overlapping tiles in which faces are sought that a search of the whole picture misses.
+
+The detector samples whatever it is given down to 192 pixels, so the size of the faces it finds goes with
+the side of the tile. Measured on portraits of FFHQ pasted into a photograph: of faces whose longer side is
+a ninth of the tile's, at least 9 in 10 are found, of an eighth nearly all, of a twelfth about 3 in 4.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+from itertools import pairwise
+from typing import NamedTuple
+
+SURE_SHARE = 9
+"""A search finds faces reliably from this part of its side on; the next finer level must find the others."""
+
+LEAST_SIDE = 192
+"""Pixels a side of the smallest tiles: the full-range network's own input. Smaller ones show no more."""
+
+_STEP = 1.3  # between the sides of tiles that are tried for a level
+_COARSER = 1.1
+
+
+class Tile(NamedTuple):
+    """A part of a picture in whole pixels; (x, y) is its upper left corner."""
+
+    x: int
+    y: int
+    w: int
+    h: int
+
+    @property
+    def side(self) -> int:
+        """The longer side, by which the detector scales it."""
+        return max(self.w, self.h)
+
+
+class Level(NamedTuple):
+    """Tiles of one size that cover a picture.
+
+    ``overlap``: every face whose longer side has no more pixels than this lies wholly within one of them.
+    """
+
+    overlap: int
+    tiles: tuple[Tile, ...]
+
+
+def pyramid(width: int, height: int, *, finest: int, most: int) -> tuple[Level, ...]:
+    """Levels of tiles, coarsest first, that together find what a search of the whole picture misses.
+
+    Sizes are chosen for the smallest number of tiles such that every level holds whole all faces that the
+    coarser one does not find reliably.
+
+    Args:
+        width: of the picture in pixels.
+        height: of the picture in pixels.
+        finest: wanted side of the finest tiles in pixels; none are made where the whole is no larger.
+        most: the finest tiles are made larger until there are no more tiles than this in all.
+
+    Returns:
+        The levels; empty where the search of the whole suffices.
+    """
+    side = float(max(finest, LEAST_SIDE))
+    while side < max(width, height):
+        levels = _cheapest(width, height, max(width, height), math.ceil(side))
+        if sum(len(level.tiles) for level in levels) <= most:
+            return levels
+        side *= _COARSER
+    return ()
+
+
+def _cheapest(width: int, height: int, coarser: int, finest: int) -> tuple[Level, ...]:
+    """The levels below one of side ``coarser``, down to ``finest``, with the fewest tiles in all."""
+    sides = {finest, min(width, height)}
+    sides |= {round(finest * _STEP**power) for power in range(1, 40) if finest * _STEP**power < coarser}
+
+    @cache
+    def below(above: int) -> tuple[int, tuple[int, ...]]:
+        """The number of tiles below a level, and the sides of the levels."""
+        overlap = _overlap(above)
+        choices = []
+        for side in sorted(side for side in sides if finest <= side < above and overlap <= side / 2):
+            tiles = len(_starts(width, side, overlap)) * len(_starts(height, side, overlap))
+            more, finer = (0, ()) if side == finest else below(side)
+            if side == finest or finer:
+                choices.append((tiles + more, (side, *finer)))
+        return min(choices, default=(0, ()))
+
+    steps = pairwise((coarser, *below(coarser)[1]))
+    return tuple(Level(_overlap(above), cover(width, height, side, _overlap(above))) for above, side in steps)
+
+
+def _overlap(above: int) -> int:
+    """What tiles must share below a level of this side: the smallest face that it shows reliably."""
+    return math.ceil(above / SURE_SHARE)
+
+
+def cover(width: int, height: int, side: int, overlap: int) -> tuple[Tile, ...]:
+    """The fewest evenly spread tiles of this side that share at least ``overlap`` pixels with the next.
+
+    Args:
+        width: of the picture in pixels.
+        height: of the picture in pixels.
+        side: of the tiles; along an axis where the picture has no more, one tile takes it all.
+        overlap: below ``side``.
+    """
+    across, down = _starts(width, side, overlap), _starts(height, side, overlap)
+    return tuple(Tile(x, y, min(side, width), min(side, height)) for y in down for x in across)
+
+
+def _starts(length: int, side: int, overlap: int) -> list[int]:
+    if length <= side:
+        return [0]
+    steps = math.ceil((length - side) / (side - overlap))
+    return [number * (length - side) // steps for number in range(steps + 1)]

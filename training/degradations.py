@@ -118,6 +118,11 @@ def _size(picture: Image, share: float, origin: Origin) -> Image:
     return resize(picture, width=side, height=side) if side < picture.shape[0] else picture
 
 
+def _pixels(picture: Image, side: float, origin: Origin) -> Image:
+    """Reduces to so many pixels, wherever the face comes from; a smaller one loses nothing."""
+    return resize(picture, width=int(side), height=int(side)) if side < picture.shape[0] else picture
+
+
 def _blur(picture: Image, sigma: float, origin: Origin) -> Image:
     return np.asarray(cv2.GaussianBlur(picture, (0, 0), sigma), np.uint8)
 
@@ -150,6 +155,10 @@ DEGRADATIONS: Mapping[str, Degradation] = {
     "jpeg": Degradation("JPEG quality", (90, 70, 50, 30), _one_by_one(_jpeg)),
     "h264": Degradation("H.264 CRF", (23, 30, 35, 40), _h264),
     "size": Degradation("Size, times the native side", (1, 0.75, 0.5, 0.35, 0.25), _one_by_one(_size)),
+    # 67 pixels at a margin of 1.4 are a face of 48.
+    "pixels": Degradation(
+        "Crop, pixels of video a side", (180, 128, 90, 67, 56, 45, 34), _one_by_one(_pixels)
+    ),
     "blur": Degradation("Blur, sigma in pixels", (0.5, 1, 2, 3), _one_by_one(_blur)),
     "noise": Degradation("Noise, sigma in grey levels", (3, 6, 12, 20), _one_by_one(_noise)),
     "brightness": Degradation("Brightness, times", (0.6, 0.8, 1.25, 1.6), _one_by_one(_brightness), False),

@@ -18,7 +18,7 @@ from vidscan.records import Box, Detection, Image, Quality
 FULL_SIZE = 128.0
 """Longer side of the box in pixels from which size takes nothing away. Between here and 48 pixels the bundled
 network ranks interview clips as well as before, but calls all of them less and less genuine; below 48 it
-ranks them worse (``vidscan-train evaluate --robustness --degradations face``)."""
+ranks them worse (``vidscan-train evaluate --robustness --degradations pixels``)."""
 
 SHARP, BLURRED = 0.30, 0.06
 """Relative sharpness (see :func:`_sharpness`) from which nothing is missing, and at which nothing is left: of

@@ -93,7 +93,7 @@ def any_of(probabilities: Sequence[float], weights: Sequence[float]) -> float:
         return probabilities[0]
     pairs = zip(probabilities, weights, strict=True)
     powers = math.fsum(weight * (p / (1.0 - p)) ** TAIL for p, weight in pairs) / math.fsum(weights)
-    odds = powers ** (1.0 / TAIL)
+    odds = math.pow(powers, 1.0 / TAIL)
     return round(odds / (1.0 + odds), 9)
 
 

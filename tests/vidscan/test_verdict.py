@@ -487,7 +487,7 @@ class TestPersons:
 
 
 class TestManyPeople:
-    """Simulated genuine people, whose logits vary as those of validation clips and portraits do, and worse."""
+    """Simulated genuine people, whose logits vary as those of validation clips and portraits do."""
 
     def rate(self, people, *, mean=-1.4, spread=1.25, clips=6000, fakes=0):
         rng = random.Random(7)

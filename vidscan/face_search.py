@@ -39,7 +39,7 @@ MOST_TILES = 130
 MOST_STILL_CALLS = 200
 MOST_STILL_TILES = 150
 
-BOX_JITTER = 0.9
+BOX_JITTER = 0.85
 """A face as large as the smallest wanted one, whose box differs a little from frame to frame, stays one."""
 
 CHECKED_CONFIDENCE = 0.75

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vidscan.cards import ensemble_card
-from vidscan.evidence import CLIP_AT, average, clipped, combine, interval
+from vidscan.evidence import CLIP_AT, any_of, average, clipped, combine, interval
 from vidscan.records import ModelCard
 
 probabilities = st.floats(0, 1)
@@ -103,3 +103,43 @@ def test_sightings_that_follow_each_other_closely_count_for_less():
 def test_the_interval_holds_the_average(scores: list[float], spread: float):
     low, high = interval(scores, spread)
     assert 0 <= low <= average(scores) <= high <= 1
+
+
+people = st.lists(st.tuples(st.floats(0.005, 0.995), st.floats(1e-3, 1e3)), min_size=1, max_size=6)
+
+
+def test_one_person_is_the_clip():
+    assert any_of([0.123456789], [7.0]) == 0.123456789
+
+
+def test_people_who_all_look_alike_make_the_clip_look_like_each_of_them():
+    assert any_of([0.3] * 6, [1, 2, 3, 4, 5, 6]) == pytest.approx(0.3)
+
+
+def test_one_clear_forgery_among_many_is_found_and_one_doubtful_one_is_not():
+    assert any_of([0.99] + [0.1] * 5, [1] * 6) > 0.95
+    assert any_of([0.85] + [0.1] * 5, [1] * 6) < 0.75
+
+
+@given(people)
+def test_the_clip_lies_between_its_people_and_only_ratios_of_weights_matter(said):
+    probabilities, weights = zip(*said, strict=True)
+    together = any_of(probabilities, weights)
+    assert min(probabilities) - 1e-6 <= together <= max(probabilities) + 1e-6
+    assert any_of(probabilities, [3 * weight for weight in weights]) == pytest.approx(together, abs=1e-6)
+
+
+@given(people, st.integers(0, 5), st.floats(0, 1))
+def test_a_more_suspicious_person_never_clears_the_clip(said, which, share):
+    probabilities, weights = map(list, zip(*said, strict=True))
+    before = any_of(probabilities, weights)
+    place = which % len(probabilities)
+    probabilities[place] += share * (0.995 - probabilities[place])
+    assert any_of(probabilities, weights) >= before - 1e-9
+
+
+def test_poor_sightings_widen_the_interval_of_good_ones():
+    scores = [0.2, 0.4, 0.3, 0.5, 0.3, 0.4]
+    even, uneven = interval(scores), interval(scores, weights=[1.0, 0.05, 1.0, 0.05, 1.0, 0.05])
+    assert uneven.high - uneven.low > even.high - even.low
+    assert interval(scores, weights=[0.5] * 6) == even

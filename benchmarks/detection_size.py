@@ -55,12 +55,12 @@ def compare(whole: Sequence[Box], reduced: Sequence[Box], into: Measured) -> Non
         if best is None or intersection_over_union(box, best) < 0.5:
             continue
         left.remove(best)
-        side = max(box.w, box.h)
+        side = box.longer_side
         into.found += 1
         into.overlaps.append(intersection_over_union(box, best))
         moved = (best.x + best.w / 2 - box.x - box.w / 2, best.y + best.h / 2 - box.y - box.h / 2)
         into.shifts.append((moved[0] / side, moved[1] / side))
-        into.sizes.append(max(best.w, best.h) / side)
+        into.sizes.append(best.longer_side / side)
     into.more += len(left)
 
 

@@ -44,7 +44,7 @@ def describe(image: Image, box: Box) -> Appearance:
         ``float32[APPEARANCE]``, of length between 0 and 1.6.
     """
     # Of a large face only every n-th pixel is looked at, for speed.
-    step = max(1, int(max(box.w, box.h) * _MARGIN / (2 * _SIDE)))
+    step = max(1, int(box.longer_side * _MARGIN / (2 * _SIDE)))
     thinned = Box(box.x / step, box.y / step, box.w / step, box.h / step)
     around = square_crop(image[::step, ::step], thinned, margin=_MARGIN, size=_SIDE)
     lab = cv2.cvtColor(around, cv2.COLOR_RGB2LAB)

@@ -83,7 +83,7 @@ def close_ups(
 
 
 def _may_be(seen: Detection, face: KnownFace) -> bool:
-    ratio = max(seen.box.w, seen.box.h) / max(face.side, 1.0)
+    ratio = seen.box.longer_side / max(face.side, 1.0)
     return (
         seen.confidence >= KNOWN_CONFIDENCE
         and 1 / _MOST_RATIO <= ratio <= _MOST_RATIO

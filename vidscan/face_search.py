@@ -20,7 +20,7 @@ from vidscan.faces import (
     holds_centre,
     merge_detections,
 )
-from vidscan.known_faces import KnownFaces, longer_side, missing
+from vidscan.known_faces import KnownFaces, missing
 from vidscan.look import Look
 from vidscan.options import DetectionOptions
 from vidscan.records import Box, Detection, Image
@@ -191,16 +191,16 @@ class FaceSearch:
 
     def _has_enough(self, look: Look) -> bool:
         """Whether as many faces as are wanted are larger than any that tiles may show."""
-        sides = sorted((longer_side(each.box) for each in look.found), reverse=True)
+        sides = sorted((each.box.longer_side for each in look.found), reverse=True)
         wanted = self._options.faces
         return wanted is not None and len(sides) >= wanted and sides[wanted - 1] * SURE_SHARE >= look.side
 
     def _wanted(self, found: Sequence[Detection]) -> list[Detection]:
         options = self._options
-        kept = [each for each in found if longer_side(each.box) >= BOX_JITTER * options.min_face]
+        kept = [each for each in found if each.box.longer_side >= BOX_JITTER * options.min_face]
         if options.region is not None:
             kept = [each for each in kept if holds_centre(Box(*options.region), each.box)]
-        kept.sort(key=lambda each: -longer_side(each.box))
+        kept.sort(key=lambda each: -each.box.longer_side)
         return sorted(kept[: options.faces], key=lambda each: -each.confidence)
 
 
@@ -221,4 +221,4 @@ def _common_turn(found: Sequence[Detection], before: int) -> int:
     turns = {nearest_quarter(each.roll) for each in found}
     if not turns or before in turns:
         return before
-    return 0 if 0 in turns else nearest_quarter(max(found, key=lambda each: longer_side(each.box)).roll)
+    return 0 if 0 in turns else nearest_quarter(max(found, key=lambda each: each.box.longer_side).roll)

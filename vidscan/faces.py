@@ -1,8 +1,8 @@
-"""Frame -> FaceCrop. The only module that knows MediaPipe, which is imported when a detector starts."""
+"""Finds faces in one picture. The only module that knows MediaPipe, imported when a detector starts."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from importlib import resources
 from types import TracebackType
@@ -13,7 +13,7 @@ import numpy as np
 from vidscan.errors import DetectionError
 from vidscan.image import intersection_over_union, resize, square_crop
 from vidscan.options import DetectionOptions
-from vidscan.records import Box, Detection, FaceCrop, Frame, Geometry, Image
+from vidscan.records import Box, Detection, Image
 from vidscan.startup import import_quietly, noise_dropped
 from vidscan.turns import roll_of, turned
 
@@ -126,7 +126,7 @@ class MediaPipeFaceDetector:
     def detect(self, image: Image) -> list[Detection]:
         """All faces in an RGB ``uint8[height, width, 3]`` picture, surest first."""
         found = self._reduced(image, self._search)
-        return [each for each in found if max(each.box.w, each.box.h) >= self._options.min_face]
+        return [each for each in found if each.box.longer_side >= self._options.min_face]
 
     def far(self, image: Image) -> list[Detection]:
         """What the full-range network alone claims, unchecked and of any size, surest first.
@@ -268,30 +268,3 @@ def _detections(result: Any, width: int, height: int) -> list[Detection]:
         ).reshape(-1, 2)
         found.append(Detection(box, float(detection.categories[0].score), keypoints, roll_of(keypoints)))
     return found
-
-
-def crop_faces(
-    frame: Frame, detections: Iterable[Detection], geometries: Sequence[Geometry]
-) -> Iterator[FaceCrop]:
-    """Cuts every detected face out of its frame, once for each geometry that checkpoints' cards give.
-
-    Args:
-        frame: the sampled picture.
-        detections: the faces found in it.
-        geometries: how to cut; a crop's ``images`` come in this order.
-
-    Yields:
-        One crop a detection, in the given order.
-    """
-    for detection in detections:
-        yield FaceCrop(
-            source_id=frame.source_id,
-            frame_index=frame.index,
-            time_s=frame.time_s,
-            box=detection.box,
-            confidence=detection.confidence,
-            images=tuple(
-                square_crop(frame.image, detection.box, margin=each.margin, size=each.input_size)
-                for each in geometries
-            ),
-        )

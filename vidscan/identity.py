@@ -23,7 +23,6 @@ _LEAST_WEIGHT = 1e-3
 class _Look:
     """What the sightings of one track look like on average, by their quality, and when it was in sight."""
 
-    shot: int
     first: int
     last: int
     weight: float = 0.0
@@ -49,7 +48,7 @@ class Acquaintances:
     def add(self, seen: Sighting, track: int) -> None:
         """Looks at the next sighting of a track."""
         frame = seen.frame_index
-        self._looks.setdefault(track, _Look(seen.shot, frame, frame)).add(seen)
+        self._looks.setdefault(track, _Look(frame, frame)).add(seen)
 
     def persons(self) -> dict[int, int]:
         """The person of every track: the lowest number among the tracks that show the same one."""

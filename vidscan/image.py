@@ -25,7 +25,7 @@ def crop_square(box: Box, margin: float) -> tuple[int, int, int]:
         ``(left, top, side)``; the square shares the centre of the box to within a pixel and may
         reach over the edge of the picture. ``side`` is at least 1.
     """
-    side = max(1, round(max(box.w, box.h) * margin))
+    side = max(1, round(box.longer_side * margin))
     left = round(box.x + box.w / 2 - side / 2)
     top = round(box.y + box.h / 2 - side / 2)
     return left, top, side
@@ -128,11 +128,14 @@ def resize(image: Image, *, width: int, height: int) -> Image:
     return np.asarray(cv2.resize(image, (width, height), interpolation=method), dtype=np.uint8)
 
 
-def intersection_over_union(a: Box, b: Box) -> float:
-    """Jaccard overlap of two boxes, 0-1."""
+def shared_area(a: Box, b: Box) -> float:
+    """The area that two boxes share, in square pixels."""
     width = min(a.x + a.w, b.x + b.w) - max(a.x, b.x)
     height = min(a.y + a.h, b.y + b.h) - max(a.y, b.y)
-    if width <= 0 or height <= 0:
-        return 0.0
-    shared = width * height
-    return shared / (a.w * a.h + b.w * b.h - shared)
+    return width * height if width > 0 and height > 0 else 0.0
+
+
+def intersection_over_union(a: Box, b: Box) -> float:
+    """Jaccard overlap of two boxes, 0-1."""
+    shared = shared_area(a, b)
+    return shared / (a.w * a.h + b.w * b.h - shared) if shared else 0.0

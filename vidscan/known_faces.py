@@ -32,7 +32,7 @@ class KnownFace:
     @property
     def side(self) -> float:
         """The longer side of the box in pixels."""
-        return longer_side(self.box)
+        return self.box.longer_side
 
     def moved(self) -> KnownFace:
         """The face one frame later, should it keep its course."""
@@ -101,14 +101,9 @@ def missing(known: Sequence[KnownFace], found: Sequence[Detection]) -> list[Know
     return [face for place, face in enumerate(known) if place not in seen]
 
 
-def longer_side(box: Box) -> float:
-    """The size of a face in pixels."""
-    return max(box.w, box.h)
-
-
 def _distance(face: KnownFace, box: Box) -> float | None:
     """Between centres, in sides of the face; None where it cannot be the same one."""
-    side = longer_side(box)
+    side = box.longer_side
     if not 1 / _MOST_RATIO <= side / max(face.side, 1.0) <= _MOST_RATIO:
         return None
     x, y = _step(face.box, box)

@@ -171,8 +171,9 @@ def _crops_by_frame(
             observer.frame_sampled(source, frame.time_s, entry.duration_s)
         started = time.perf_counter()
         seen = watcher.look(frame)
-        large = [(each, track) for each, track in seen if max(each.box.w, each.box.h) >= least_face]
-        entry.unjudged += [_unjudged(source, *each) for each in seen if each not in large]
+        large = [(face, track) for face, track in seen if face.box.longer_side >= least_face]
+        small = [(face, track) for face, track in seen if face.box.longer_side < least_face]
+        entry.unjudged += [_unjudged(source, face, track) for face, track in small]
         crops = list(crop_faces(frame, large, geometries))
         if finder is not None:
             crops, repeats = finder.split(crops)

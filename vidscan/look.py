@@ -15,7 +15,7 @@ from vidscan.faces import (
     shows_face,
 )
 from vidscan.image import intersection_over_union, resize
-from vidscan.known_faces import KnownFace, longer_side, missing, paired
+from vidscan.known_faces import KnownFace, missing, paired
 from vidscan.records import Box, Detection, Image
 from vidscan.tiles import SURE_SHARE, Tile
 from vidscan.turns import nearest_quarter, scaled, turned, turned_back
@@ -123,7 +123,7 @@ class Look:
 
     def _is_small(self, face: Detection) -> bool:
         """Whether the whole frame shows it with too few pixels for its box to be exact."""
-        return longer_side(face.box) * SURE_SHARE < self.side
+        return face.box.longer_side * SURE_SHARE < self.side
 
     def follow(self) -> None:
         """Close-ups of the known faces that were not found, and of those that the whole shows too small."""

@@ -24,7 +24,7 @@ _LONG = 4  # beside a person seen this often, one that was seen once does not co
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """One person with all sightings that were judged, in order of time: times, clipped scores and weights.
+    """One person with all sightings that were judged, in order of time: clipped scores and weights.
 
     ``number`` is that of the first track; ``weights`` are the sightings' qualities, ``weight`` the person's
     share in the verdict, 0-1. ``lacking`` names the factor of quality that the sightings lack most.
@@ -32,7 +32,6 @@ class Person:
 
     number: int
     tracks: tuple[Track, ...]
-    times: tuple[float, ...]
     scores: tuple[float, ...]
     weights: tuple[float, ...]
     fake_probability: float
@@ -51,9 +50,9 @@ class Person:
 
     @property
     def name(self) -> str:
-        """As a sentence begins: ``Track 3``, or ``Tracks 3 and 5``."""
-        ids = [str(track.id) for track in self.tracks]
-        return f"Track {ids[0]}" if len(ids) == 1 else f"Tracks {', '.join(ids[:-1])} and {ids[-1]}"
+        """As a sentence begins: ``Track 3``, or ``Person 3 (tracks 3 and 5)``."""
+        *others, last = (str(track.id) for track in self.tracks)
+        return f"Person {self.number} (tracks {', '.join(others)} and {last})" if others else f"Track {last}"
 
 
 def highest(people: Sequence[Person]) -> Person:
@@ -86,7 +85,7 @@ def gather(
         for track, faces in sorted(by_track.items())
     ]
     people = [
-        _person([track for track in tracks if track.person == number], faces, still=still)
+        _person([track for track in tracks if track.person == number], faces)
         for number, faces in judged.items()
         if faces
     ]
@@ -140,12 +139,11 @@ def _track(track: int, faces: Sequence[FaceScore], *, person: int, weight: float
     )
 
 
-def _person(tracks: Sequence[Track], judged: Sequence[FaceScore], *, still: bool) -> Person:
+def _person(tracks: Sequence[Track], judged: Sequence[FaceScore]) -> Person:
     faces = sorted(judged, key=lambda face: face.time_s)
     return Person(
         number=tracks[0].person,
         tracks=tuple(tracks),
-        times=tuple(0.0 if still else face.time_s for face in faces),
         scores=tuple(clipped(face.fake_probability) for face in faces if face.fake_probability is not None),
         weights=tuple(_weight(face) for face in faces),
         fake_probability=_mean(faces),

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from vidscan.image import square_crop
+from vidscan.image import shared_area, square_crop
 from vidscan.records import Box, Detection, Image, Quality
 
 FULL_SIZE = 128.0
@@ -47,7 +47,7 @@ def assess(image: Image, detection: Detection, others: Sequence[Box]) -> Quality
     """
     box = detection.box
     return Quality(
-        size=min(max(box.w, box.h) / FULL_SIZE, 1.0),
+        size=min(box.longer_side / FULL_SIZE, 1.0),
         sharpness=_ramp(_sharpness(image, box), BLURRED, SHARP, _LEAST),
         pose=_ramp(-_asymmetry(detection), -PROFILE, -FRONTAL, _LEAST_POSE),
         visible=_inside(box, image)
@@ -92,17 +92,10 @@ def _asymmetry(detection: Detection) -> float:
 def _inside(box: Box, image: Image) -> float:
     """The share of the box that lies within the picture, 0-1."""
     height, width = image.shape[:2]
-    return _shared(box, Box(0, 0, width, height)) / (box.w * box.h)
+    return shared_area(box, Box(0, 0, width, height)) / (box.w * box.h)
 
 
 def _covered(box: Box, others: Sequence[Box]) -> float:
     """The largest share of the box that another, larger face may stand before, 0-1."""
     nearer = [other for other in others if other.w * other.h > box.w * box.h]
-    return max((_shared(box, other) / (box.w * box.h) for other in nearer), default=0.0)
-
-
-def _shared(a: Box, b: Box) -> float:
-    """The area that two boxes share, in square pixels."""
-    width = min(a.x + a.w, b.x + b.w) - max(a.x, b.x)
-    height = min(a.y + a.h, b.y + b.h) - max(a.y, b.y)
-    return width * height if width > 0 and height > 0 else 0.0
+    return max((shared_area(box, other) / (box.w * box.h) for other in nearer), default=0.0)

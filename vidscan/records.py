@@ -51,6 +51,11 @@ class Box(NamedTuple):
     w: float
     h: float
 
+    @property
+    def longer_side(self) -> float:
+        """The size of the face in pixels, as options and cards count it."""
+        return max(self.w, self.h)
+
 
 @dataclass(frozen=True, slots=True)
 class Source:
@@ -318,7 +323,8 @@ class Verdict:
     judged. ``confidence`` is the
     probability of the label given; for UNCERTAIN, that of the likelier side. ``interval`` is where
     ``fake_probability`` would lie, 19 times in 20, had other moments of the same person been looked at: the
-    wider, the fewer faces were seen and the less they agree.
+    wider, the fewer faces were seen and the less they agree. ``tracks`` are those of the person whom the
+    verdict rests on.
     """
 
     label: Label
@@ -327,6 +333,7 @@ class Verdict:
     reason: str
     members: tuple[MemberVerdict, ...] = ()
     interval: Interval | None = None
+    tracks: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

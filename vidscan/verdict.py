@@ -89,6 +89,7 @@ def judge(
         reason=reason + disagreement(alone),
         members=alone,
         interval=likely,
+        tracks=tuple(track.id for track in decision.person.tracks),
     )
     return Findings(verdict, tuple(tracks), timeline, stretches)
 
@@ -98,7 +99,7 @@ def _without_scores(scores: Sequence[FaceScore], card: ModelCard, still: bool) -
     if not scores:
         where = "in the picture" if still else "in the frames looked at"
         return Verdict(Label.NO_FACE, None, None, f"No face was found {where}.")
-    largest = max(max(face.box.w, face.box.h) for face in scores)
+    largest = max(face.box.longer_side for face in scores)
     return Verdict(Label.UNCERTAIN, None, None, unjudged_sentence(largest, card.least_face))
 
 

@@ -10,7 +10,7 @@ from functools import partial
 
 from scenes.following import NewWatcher, as_frame
 from scenes.pasted import BELOW_MIN_FACE, SIZES
-from scenes.truth import Face, Scene, longer_side, match
+from scenes.truth import Face, Scene, match
 from vidscan.cuts import CutFinder
 from vidscan.face_search import FaceSearch
 from vidscan.faces import FaceDetector
@@ -36,10 +36,10 @@ class Counted:
         self.there.update(face.size for face in faces if face.counted)
         for box, face in zip(boxes, match(boxes, faces), strict=True):
             if face is None:
-                self.wrong[nearest_size(longer_side(box))] += 1
+                self.wrong[nearest_size(box.longer_side)] += 1
             elif face.counted:
                 self.found[face.size] += 1
-                self.right[nearest_size(longer_side(box))] += 1
+                self.right[nearest_size(box.longer_side)] += 1
 
     def recall(self, size: int | None = None) -> float | None:
         """Share of the faces (of a size) that were found; None where there were none."""

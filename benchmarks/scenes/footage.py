@@ -18,7 +18,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from scenes.truth import SHOWN, Face, Scene, SceneFrame, longer_side, share_within
+from scenes.truth import SHOWN, Face, Scene, SceneFrame, share_within
 from vidscan.faces import FaceDetector
 from vidscan.ffmpeg import stream_frames
 from vidscan.image import resize
@@ -101,7 +101,8 @@ class Library:
             height, width = image.shape[:2]
             factor = min(1.0, _MOST_WIDE / width)
             shown = resize(image, width=round(width * factor), height=round(height * factor))
-            found = sorted((each.box for each in self._detector.detect(shown)), key=longer_side, reverse=True)
+            boxes = (each.box for each in self._detector.detect(shown))
+            found = sorted(boxes, key=lambda box: -box.longer_side)
             faces = (Face("" if row else clip.target, box, row == 0) for row, box in enumerate(found))
             yield Shown(shown, tuple(faces))
 

@@ -12,7 +12,6 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from scenes.truth import longer_side
 from vidscan.faces import FaceDetector
 from vidscan.image import resize
 from vidscan.records import Box, Image
@@ -71,7 +70,7 @@ def cast(people: Iterator[Portrait], count: int) -> list[Portrait]:
 
 def _cut_out(person: str, image: Image, box: Box) -> Portrait:
     """The portrait without what lies far from the face."""
-    reach = CUT_OUT / 2 * longer_side(box)
+    reach = CUT_OUT / 2 * box.longer_side
     x, y = box.x + box.w / 2, box.y + box.h / 2
     left, top = max(0, round(x - reach)), max(0, round(y - reach))
     cut = image[top : round(y + reach), left : round(x + reach)]
@@ -142,7 +141,7 @@ class Canvas:
 
     def paste(self, portrait: Portrait, pose: Pose) -> Box:
         """Pastes a portrait over what is there and gives its face's box."""
-        factor = pose.side / longer_side(portrait.box)
+        factor = pose.side / portrait.box.longer_side
         height, width = (max(4, round(side * factor)) for side in portrait.image.shape[:2])
         across, down = width / portrait.image.shape[1], height / portrait.image.shape[0]
         box = portrait.box

@@ -60,11 +60,6 @@ class Scene:
         return replace(self, frames=shortened)
 
 
-def longer_side(box: Box) -> float:
-    """What ``--min-face`` measures, in pixels."""
-    return max(box.w, box.h)
-
-
 def share_within(box: Box, width: float, height: float) -> float:
     """How much of a box lies within a picture, 0-1."""
     w = min(box.x + box.w, width) - max(box.x, 0.0)

@@ -15,7 +15,7 @@ from scenes.identities import kept
 from scenes.pasted import HEIGHT, SIZES, WIDTH, crowds
 from scenes.portraits import Canvas, Portrait, Pose, cast
 from scenes.tiled import LENGTH_S, Gathering, Stretch, Writer, gatherings
-from scenes.truth import Face, Scene, SceneFrame, longer_side, match
+from scenes.truth import Face, Scene, SceneFrame, match
 from scenes.verdicts import wilson
 from scenes.walks import ENCOUNTERS, walks
 
@@ -70,7 +70,7 @@ def test_overlap_must_be_large_enough():
 def test_truth_of_a_pasted_face_is_where_its_pixels_are(side, heads):
     canvas = Canvas(GREY, feather=0.05, heads=heads)
     box = canvas.paste(person("a"), Pose(300.4, 170.7, side))
-    assert longer_side(box) == pytest.approx(side, abs=side / 50 + 0.5)
+    assert box.longer_side == pytest.approx(side, abs=side / 50 + 0.5)
     assert (box.x + box.w / 2, box.y + box.h / 2) == pytest.approx((300.4, 170.7), abs=1.0)
     assert intersection_over_union(box_of(red(canvas.image)), box) > (0.75 if side < 50 else 0.9)
     assert canvas.visible() == [1.0]
@@ -113,7 +113,7 @@ def test_crowds_keep_apart_in_the_picture_and_are_made_again_alike():
                 assert face.box.x >= 0 and face.box.x + face.box.w <= WIDTH
                 assert face.box.y >= 0 and face.box.y + face.box.h <= HEIGHT
                 assert face.counted == (face.size != 24)
-                assert 0.97 * face.size - 1 <= longer_side(face.box) <= 1.15 * face.size + 1
+                assert 0.97 * face.size - 1 <= face.box.longer_side <= 1.15 * face.size + 1
                 rest = frame.faces[row + 1 :]
                 assert all(intersection_over_union(face.box, each.box) == 0 for each in rest)
         names = {face.person for face in frames[0].faces}

@@ -50,7 +50,7 @@ def clip_with_faces(name: str = "clip.mp4", *, heat: bool = False) -> Report:
     return Report(
         source=Source(name, Path(name), SourceKind.VIDEO),
         status=Status.OK,
-        verdict=Verdict(Label.FAKE, 0.98, 0.98, "Track 1 looks synthesised."),
+        verdict=Verdict(Label.FAKE, 0.98, 0.98, "Track 1 looks synthesised.", tracks=(1,)),
         tracks=(Track(1, 0.0, 4.5, 10, 0.98), Track(2, 0.0, 1.5, 4, 0.31, counted=False)),
         timeline=tuple(points),
         segments=(Segment(1.5, 3.5, 0.97, 1),),
@@ -95,7 +95,9 @@ def clip_with_cuts(name: str = "interview.mp4") -> Report:
         points.append(TimelinePoint(index / 2, max(judged, default=None), faces))
     return replace(
         clip_with_faces(name),
-        verdict=Verdict(Label.FAKE, 0.86, 0.86, "Person 1 looks synthesised.", interval=Interval(0.7, 0.93)),
+        verdict=Verdict(
+            Label.FAKE, 0.86, 0.86, "Person 1 looks synthesised.", interval=Interval(0.7, 0.93), tracks=(1, 4)
+        ),
         tracks=(
             Track(1, 0.0, 1.5, 4, 0.8, person=1, weight=0.75, quality=0.8),
             Track(2, 2.0, 3.5, 4, 0.14, person=2, weight=0.25, quality=0.2),
@@ -134,14 +136,14 @@ def folder() -> list[Report]:
     fake = clip_with_faces("folder/b10.mp4", heat=True)
     real = replace(
         clip_with_faces("folder/b9.mp4"),
-        verdict=Verdict(Label.REAL, 0.61, 0.39, "Nobody looks synthesised."),
+        verdict=Verdict(Label.REAL, 0.61, 0.39, "Nobody looks synthesised.", tracks=(1,)),
         stats=Stats(4.0, 10, 14),
         evidence=(),
     )
     still = replace(
         fake,
         source=Source("s", Path("folder/still.jpg"), SourceKind.IMAGE),
-        verdict=Verdict(Label.UNCERTAIN, 0.5, 0.5, "The face looks like neither."),
+        verdict=Verdict(Label.UNCERTAIN, 0.5, 0.5, "The face looks like neither.", tracks=(1,)),
         tracks=(Track(1, 0.0, 0.0, 1, 0.5),),
         timeline=(TimelinePoint(0.0, 0.5, (TimelineFace(1, Box(1, 2, 64, 80), 0.9, 0.5),)),),
         segments=(),

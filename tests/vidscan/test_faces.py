@@ -1,4 +1,4 @@
-"""Finding faces and cutting them out: the real detector on known pictures, the rest on made-up boxes."""
+"""Finding faces: the real detector on known pictures, the rest on made-up boxes."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from skimage import data
 
 from vidscan import faces
 from vidscan.errors import DetectionError
-from vidscan.faces import SAME_FACE_OVERLAP, MediaPipeFaceDetector, crop_faces, merge_detections
-from vidscan.image import intersection_over_union, square_crop
+from vidscan.faces import SAME_FACE_OVERLAP, MediaPipeFaceDetector, merge_detections
+from vidscan.image import intersection_over_union
 from vidscan.options import DetectionOptions, SamplingOptions
-from vidscan.records import Box, Detection, Frame, Geometry, Source, SourceKind
+from vidscan.records import Box, Detection, Source, SourceKind
 from vidscan.sampling import sample_frames
 
 ASTRONAUT = Box(178, 75, 92, 95)
@@ -181,36 +181,6 @@ def test_merged_faces_lie_apart_and_none_is_lost(found: list[Detection]):
     assert kept[:1] == found[:1]
     for dropped in found:
         assert any(dropped is one for one in kept) or any(faces.same_face(dropped.box, k.box) for k in kept)
-
-
-# Cropping
-
-
-def test_crops_have_the_geometry_that_training_uses():
-    image = np.random.default_rng(0).integers(0, 256, (100, 120, 3), np.uint8)
-    frame = Frame("4", 7, 3.5, image)
-    found = [detection(20, 30, 40, 0.8), detection(-10, 60, 30, 0.7)]
-    crops = list(crop_faces(frame, found, [Geometry(32, 1.4)]))
-    assert [crop.box for crop in crops] == [one.box for one in found]
-    assert [crop.confidence for crop in crops] == [0.8, 0.7]
-    assert {(crop.source_id, crop.frame_index, crop.time_s) for crop in crops} == {("4", 7, 3.5)}
-    for crop in crops:
-        (cut,) = crop.images
-        assert np.array_equal(cut, square_crop(image, crop.box, margin=1.4, size=32))
-
-
-def test_a_face_is_cut_out_once_for_each_geometry():
-    image = np.random.default_rng(0).integers(0, 256, (100, 120, 3), np.uint8)
-    geometries = [Geometry(32, 1.4), Geometry(48, 1.0)]
-    (crop,) = crop_faces(Frame("4", 7, 3.5, image), [detection(20, 30, 40, 0.8)], geometries)
-    assert [cut.shape for cut in crop.images] == [(32, 32, 3), (48, 48, 3)]
-    for cut, (size, margin, _) in zip(crop.images, geometries, strict=True):
-        assert np.array_equal(cut, square_crop(image, crop.box, margin=margin, size=size))
-
-
-def test_no_detection_gives_no_crop():
-    frame = Frame("4", 0, 0.0, np.zeros((9, 9, 3), np.uint8))
-    assert list(crop_faces(frame, [], [Geometry(32, 1.4)])) == []
 
 
 @pytest.mark.data

@@ -188,6 +188,7 @@ def _verdict(verdict: Verdict) -> Document:
         "fake_probability": _optional_probability(verdict.fake_probability),
         "confidence": _optional_probability(verdict.confidence),
         "reason": verdict.reason,
+        "tracks": verdict.tracks,
         "interval": None if verdict.interval is None else [_probability(end) for end in verdict.interval],
     }
     members = [

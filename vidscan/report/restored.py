@@ -75,8 +75,13 @@ def _verdict(document: Document) -> Verdict:
         for each in document.get("members", ())
     )
     interval = document.get("interval")
-    whole = {"members": alone, "interval": None if interval is None else Interval(*interval)}
-    return Verdict(**document | {"label": Label(document["label"])} | whole)
+    whole = {
+        "label": Label(document["label"]),
+        "members": alone,
+        "tracks": tuple(document["tracks"]),
+        "interval": None if interval is None else Interval(*interval),
+    }
+    return Verdict(**document | whole)
 
 
 def _point(document: Document) -> TimelinePoint:

@@ -9,7 +9,7 @@ VERY_SURE, FAIRLY_SURE = 0.95, 0.8
 NOT_JUDGED = "—"
 """Stands where a face was seen and has no score."""
 
-POOR = 0.3
+REMARKABLY_POOR = 0.3
 """Faces of a quality below this (0-1) are called poor: so much do they count beside a perfect one."""
 
 
@@ -41,7 +41,7 @@ def score(probability: float | None) -> str:
 
 def remark(note: str, quality: float) -> str:
     """What there is to say of a track or a face beside its score: its note, or that its quality is poor."""
-    return note or ("poor quality" if quality < POOR else "")
+    return note or ("poor quality" if quality < REMARKABLY_POOR else "")
 
 
 def counted(count: int, noun: str, plural: str | None = None) -> str:

@@ -104,6 +104,7 @@ def test_a_clip_in_full() -> None:
                 "fake_probability": 0.75,
                 "confidence": 0.75,
                 "reason": "5 of 10 faces look made",
+                "tracks": [1],
                 "interval": [0.7, 0.79],
             },
             "timeline": [

@@ -129,6 +129,7 @@ def clip(
             max(probability, 1 - probability),
             "5 of 10 faces look made",
             interval=around(probability),
+            tracks=(max(tracks, key=lambda track: (track.counted, track.fake_probability)).id,),
         ),
         tracks=tuple(tracks),
         timeline=tuple(points),
@@ -148,7 +149,12 @@ def still(path: str = "stills/group.jpg", scores: Sequence[float] = (0.04, 0.93)
         source=Source(path, Path(path), SourceKind.IMAGE),
         status=Status.OK,
         verdict=Verdict(
-            Label.FAKE, max(scores), max(scores), "1 of 2 faces looks made", interval=around(max(scores))
+            Label.FAKE,
+            max(scores),
+            max(scores),
+            "1 of 2 faces looks made",
+            interval=around(max(scores)),
+            tracks=(1 + scores.index(max(scores)),),
         ),
         tracks=tuple(Track(face.track, 0.0, 0.0, 1, face.fake_probability) for face in faces),
         timeline=(TimelinePoint(0.0, max(scores), faces),),
@@ -192,7 +198,9 @@ def interview(path: str = "clips/interview-cut.mp4", *, far: int = 4, card: Mode
     return Report(
         source=Source(path, Path(path), SourceKind.VIDEO),
         status=Status.OK,
-        verdict=Verdict(Label.FAKE, 0.86, 0.86, "Person 1 looks made", interval=Interval(0.7, 0.93)),
+        verdict=Verdict(
+            Label.FAKE, 0.86, 0.86, "Person 1 looks made", interval=Interval(0.7, 0.93), tracks=(1, 4)
+        ),
         tracks=(
             Track(1, 0.0, 1.5, 4, 0.8, person=1, weight=0.75, quality=0.8),
             Track(2, 2.0, 3.5, 4, 0.14, person=2, weight=0.25, quality=0.2),

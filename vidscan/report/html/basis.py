@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,8 +9,6 @@ from dataclasses import dataclass
 from vidscan.report.document import Document
 from vidscan.report.html.facts import Fact
 from vidscan.report.wording import counted, score
-
-_LEAST = 1e-3  # of a weight, and of the distance of a score from 0 and 1
 
 
 def basis(document: Document, result: Document, fake: float, real: float) -> tuple[Fact, ...]:
@@ -26,7 +23,7 @@ def basis(document: Document, result: Document, fake: float, real: float) -> tup
     if result["verdict"] is None or not result["tracks"]:
         return ()
     found = [Fact("Faces", _faces(result))]
-    decisive = _Decisive.of(result["tracks"])
+    decisive = _Decisive.of(result)
     if result["kind"] == "video":
         found.append(Fact("People", _people(result["tracks"], decisive)))
     if result["verdict"]["fake_probability"] is None:
@@ -47,34 +44,18 @@ def basis(document: Document, result: Document, fake: float, real: float) -> tup
 
 @dataclass(frozen=True, slots=True)
 class _Decisive:
-    """The most suspicious of those who count: what they are called, and all of their tracks."""
+    """The person whom the verdict rests on: what they are called, and all of their tracks."""
 
     name: str
     tracks: frozenset[int]
 
     @classmethod
-    def of(cls, tracks: Sequence[Document]) -> _Decisive:
-        people: dict[int, list[Document]] = {}
-        for track in tracks:
-            people.setdefault(track["person"] or track["id"], []).append(track)
-        number, shown = max(people.items(), key=lambda each: (*_evidence(each[1]), -each[0]))
-        name = f"person {number}" if len(shown) > 1 else f"track {shown[0]['id']}"
-        return cls(name, frozenset(track["id"] for track in shown))
-
-
-def _evidence(tracks: Sequence[Document]) -> tuple[bool, float, int]:
-    """Whether the person of these tracks counts, the mean logit of the judged sightings, and their number."""
-    judged = [track for track in tracks if track["fake_probability"] is not None]
-    weights = [track["faces"] * max(track["quality"], _LEAST) for track in judged]
-    logits = [_logit(track["fake_probability"]) for track in judged]
-    total = sum(weight * logit for weight, logit in zip(weights, logits, strict=True))
-    mean = total / sum(weights) if judged else -math.inf
-    return any(track["counted"] for track in tracks), mean, sum(track["faces"] for track in judged)
-
-
-def _logit(probability: float) -> float:
-    inside = min(max(probability, _LEAST), 1 - _LEAST)
-    return math.log(inside / (1 - inside))
+    def of(cls, result: Document) -> _Decisive:
+        tracks = result["verdict"]["tracks"]
+        if len(tracks) < 2:
+            return cls(f"track {tracks[0]}" if tracks else "nobody", frozenset(tracks))
+        person = next(track["person"] for track in result["tracks"] if track["id"] in tracks)
+        return cls(f"person {person}", frozenset(tracks))
 
 
 def _faces(result: Document) -> str:
@@ -95,13 +76,13 @@ def _people(tracks: Sequence[Document], decisive: _Decisive) -> str:
     if count < len(counting):
         said += f" in {counted(len(counting), 'track')}"
     if count > 1:
-        said += f", each judged alone; {decisive.name} is the most suspicious"
+        said += f"; the verdict rests on {decisive.name}"
     left_out = Counter(track["note"] or "not counted" for track in tracks if not track["counted"])
     return "; ".join([said, *(f"{counted(some, 'track')} {why}" for why, some in left_out.items())]) + "."
 
 
 def _agreement(result: Document, decisive: _Decisive, fake: float, real: float) -> str:
-    """How the sightings of the most suspicious person fall on either side of the thresholds."""
+    """How the sightings of the person whom the verdict rests on fall on either side of the thresholds."""
     scores = [
         face["fake_probability"]
         for point in result["timeline"]
@@ -113,7 +94,7 @@ def _agreement(result: Document, decisive: _Decisive, fake: float, real: float) 
     kind = "sighting" if result["kind"] == "video" else "face"
     whose = f"Of {counted(len(scores), kind)} of {decisive.name}"
     if kind == "face":
-        whose = f"Of {decisive.name.replace('track', 'face')}, the most suspicious"
+        whose = f"Of {decisive.name.replace('track', 'face')}, which the verdict rests on"
         return f"{whose}, the one score is {score(scores[0])}." if scores else f"{whose}, none is listed."
     between = len(scores) - high - low
     for count, where in ((high, "to fake"), (low, "to real"), (between, "to neither")):

@@ -13,7 +13,7 @@ from vidscan.records import EvidenceCrop, Heat, Image
 from vidscan.report.document import Document
 from vidscan.report.legible import clock
 from vidscan.report.summary import suspicion
-from vidscan.report.wording import POOR, score
+from vidscan.report.wording import REMARKABLY_POOR, score
 
 CROP_SIDE = 192
 """Pixels of a crop's side in the page: more than it is shown at, for sharp screens."""
@@ -132,7 +132,7 @@ def poor_faces(timeline: Sequence[Document]) -> set[tuple[int, float]]:
         (face["track"], point["time_s"])
         for point in timeline
         for face in point["faces"]
-        if face["quality"] < POOR
+        if face["quality"] < REMARKABLY_POOR
     }
 
 

@@ -1,0 +1,68 @@
+"""What must be known about a checkpoint to use it rightly."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from vidscan.records.stages import Geometry
+
+TYPICAL_SPREAD = 1.0
+"""Standard deviation of the logits of one person's sightings where nobody has measured it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """Platt scaling of the network's logit of P(fake): ``slope * logit + intercept``.
+
+    Source: J. Platt, "Probabilistic outputs for support vector machines", 1999. ``spread`` is the
+    standard deviation of the scaled logits within a clip, above 0.
+    """
+
+    slope: float
+    intercept: float
+    fitted_on: str
+    spread: float = TYPICAL_SPREAD
+
+
+LEAST_FACE = 48
+"""``least_face`` of a network that nobody has asked: at a margin of 1.4, 67 pixels of video in its crop."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCard:
+    """What must be known about a checkpoint to use it rightly; JSON beside the file.
+
+    ``input_size`` is the side of the square input in pixels; ``margin`` the side of the crop as a
+    multiple of the longer side of the detected box. ``positive_class`` names the class whose
+    probability the network puts out. A clip is FAKE at or above ``fake_threshold``, REAL at or
+    below ``real_threshold``, UNCERTAIN between them (both on the calibrated P(fake)).
+    ``calibration`` is None where nobody fitted one: scores are then only scores. ``ensemble_weight``
+    is the checkpoint's say among others: one of 2 counts twice as much as one of 1. ``level``: crops are
+    turned so that the eyes lie level. ``least_face``: the longer side of a box, in pixels, from which the
+    network's score was found to say anything; smaller faces are not judged.
+    """
+
+    name: str
+    backbone: str
+    input_size: int
+    margin: float = 1.4
+    positive_class: str = "real"
+    fake_threshold: float = 0.6
+    real_threshold: float = 0.4
+    calibration: Calibration | None = None
+    sha256: str | None = None
+    terms: str = "unknown"
+    data: str = "unknown"
+    split: Mapping[str, Any] = field(default_factory=dict)
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    limits: str = ""
+    ensemble_weight: float = 1.0
+    level: bool = False
+    least_face: int = LEAST_FACE
+
+    @property
+    def geometry(self) -> Geometry:
+        """The crops that the network wants."""
+        return Geometry(self.input_size, self.margin, self.level)

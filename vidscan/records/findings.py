@@ -1,0 +1,238 @@
+"""What is said of a source: verdict, tracks, timeline, evidence and how it came about."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from vidscan.records.card import ModelCard
+from vidscan.records.stages import Box, Image, Source
+
+
+class Label(StrEnum):
+    """What a verdict says."""
+
+    FAKE = "FAKE"
+    REAL = "REAL"
+    UNCERTAIN = "UNCERTAIN"
+    NO_FACE = "NO_FACE"
+
+
+class Status(StrEnum):
+    """Whether a source was analysed to its end."""
+
+    OK = "ok"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class TimelineFace:
+    """One face at one moment, as the report lists it; ``fake_probability`` is None where it was not judged.
+
+    ``quality`` is :attr:`Quality.overall`.
+    """
+
+    track: int
+    box: Box
+    detection_confidence: float
+    fake_probability: float | None
+    members: tuple[float, ...] = ()
+    quality: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class TimelinePoint:
+    """One sampled moment at which a face was seen; its score is that of its most suspicious face.
+
+    None where no face of the moment was judged.
+    """
+
+    time_s: float
+    fake_probability: float | None
+    faces: tuple[TimelineFace, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """One person followed through one shot: ``faces`` sightings between ``start_s`` and ``end_s``.
+
+    ``person`` is the lowest ``id`` of the tracks that show the same person in other shots, 0 where nobody
+    looked. ``fake_probability`` is None where no sighting could be judged. ``counted`` is False where the
+    person has no part in the verdict, and ``note`` then says why. ``weight``: the person's share in the
+    verdict, 0-1; ``quality``: the mean of the sightings'.
+    """
+
+    id: int
+    start_s: float
+    end_s: float
+    faces: int
+    fake_probability: float | None
+    counted: bool = True
+    members: tuple[float, ...] = ()
+    person: int = 0
+    weight: float = 1.0
+    quality: float = 1.0
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A suspicious stretch of one track."""
+
+    start_s: float
+    end_s: float
+    fake_probability: float
+    track: int
+
+
+@dataclass(frozen=True, slots=True)
+class MemberVerdict:
+    """What a scan with this member of an ensemble alone would have said, by its own card."""
+
+    name: str
+    label: Label
+    fake_probability: float
+
+
+class Interval(NamedTuple):
+    """A range of probabilities, 0-1."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The answer for one source.
+
+    ``fake_probability`` and ``confidence`` are 0-1, and None for NO_FACE and where no face was fit to be
+    judged. ``confidence`` is the
+    probability of the label given; for UNCERTAIN, that of the likelier side. ``interval`` is where
+    ``fake_probability`` would lie, 19 times in 20, had other moments of the same person been looked at: the
+    wider, the fewer faces were seen and the less they agree. ``tracks`` are those of the person whom the
+    verdict rests on.
+    """
+
+    label: Label
+    fake_probability: float | None
+    confidence: float | None
+    reason: str
+    members: tuple[MemberVerdict, ...] = ()
+    interval: Interval | None = None
+    tracks: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What the scores of one source amount to."""
+
+    verdict: Verdict
+    tracks: tuple[Track, ...] = ()
+    timeline: tuple[TimelinePoint, ...] = ()
+    segments: tuple[Segment, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StageSeconds:
+    """Where the time went.
+
+    Reading (``decode``, ``detect``) and scoring (``wait`` for a batch, ``score``) go on at the same time,
+    so together they may exceed ``total``. What a batch took is shared out among the faces in it.
+    """
+
+    decode: float = 0.0
+    detect: float = 0.0
+    score: float = 0.0
+    total: float = 0.0
+    wait: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """Counts and times of one source. ``duration_s`` is None for stills and where unknown.
+
+    ``faces_reused`` are sightings that took the score of an earlier one that looks the same,
+    ``faces_unjudged`` those too small to be scored. ``cuts_s``: when a new shot begins, in seconds.
+    ``batch_slots``: rows of batches that were computed for the faces scored, with their share of padding.
+    """
+
+    duration_s: float | None = None
+    frames_sampled: int = 0
+    faces_scored: int = 0
+    seconds: StageSeconds = field(default_factory=StageSeconds)
+    faces_reused: int = 0
+    batch_slots: float = 0.0
+    faces_unjudged: int = 0
+    cuts_s: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFacts:
+    """What tells a source from others: its size in bytes and SHA-256, and how its pictures are stored.
+
+    ``width`` and ``height`` are those of the upright frames, in which boxes are given, in pixels. What
+    could not be found out is None: no frame was decoded, or a still has no codec.
+    """
+
+    bytes: int
+    sha256: str
+    codec: str | None = None
+    width: int | None = None
+    height: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorInfo:
+    """Why a source failed: the error's class name and its one-line message."""
+
+    type: str
+    message: str
+
+
+Heat = npt.NDArray[np.float32]
+"""How much each part of a crop speaks for a forgery, ``float32[cells, cells]``, 0-1."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EvidenceCrop:
+    """A scored face that is kept to be looked at.
+
+    ``image`` is the crop as the network saw it, RGB ``uint8[size, size, 3]``; ``heat`` its Grad-CAM map,
+    None where none was asked for.
+    """
+
+    track: int
+    frame_index: int
+    time_s: float
+    fake_probability: float
+    image: Image
+    heat: Heat | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Everything said about one source. ``options`` echoes what the scan was asked to do.
+
+    ``members`` are the cards of an ensemble's members, whose whole ``model_card`` describes; empty for
+    one model. ``evidence`` holds faces to look at, where they were asked for. ``facts`` is None where the
+    source could not be read.
+    """
+
+    source: Source
+    status: Status
+    verdict: Verdict | None
+    tracks: tuple[Track, ...]
+    timeline: tuple[TimelinePoint, ...]
+    segments: tuple[Segment, ...]
+    stats: Stats
+    options: Mapping[str, Any]
+    model_card: ModelCard
+    error: ErrorInfo | None = None
+    members: tuple[ModelCard, ...] = ()
+    evidence: tuple[EvidenceCrop, ...] = ()
+    facts: SourceFacts | None = None

@@ -1,0 +1,216 @@
+"""What flows from stage to stage, from the source to the score of a face, in that order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+Image = npt.NDArray[np.uint8]
+"""RGB picture, ``uint8[height, width, 3]``, 0-255."""
+
+
+class SourceKind(StrEnum):
+    """What a source is: a clip with a time line, or one still."""
+
+    VIDEO = "video"
+    IMAGE = "image"
+
+
+class Box(NamedTuple):
+    """A face's rectangle in pixels; (x, y) is the upper left corner. It may reach over the edge."""
+
+    x: float
+    y: float
+    w: float
+    h: float
+
+    @property
+    def longer_side(self) -> float:
+        """The size of the face in pixels, as options and cards count it."""
+        return max(self.w, self.h)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One clip or still. ``id`` is unique within one scan; ``path`` is what the user named."""
+
+    id: str
+    path: Path
+    kind: SourceKind
+
+
+class FileStamp(NamedTuple):
+    """What tells a file from a later state of it: size in bytes, time of change in ns, device and inode."""
+
+    size: int
+    modified_ns: int
+    device: int
+    inode: int
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One sampled picture, rotation already applied.
+
+    ``index`` counts the sampled frames of its source from 0; ``time_s`` comes from the stream's clock.
+    """
+
+    source_id: str
+    index: int
+    time_s: float
+    image: Image
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """A face found in a frame. ``confidence`` is the detector's, 0-1.
+
+    ``keypoints`` is ``float32[n, 2]`` in pixels (x, y), in MediaPipe's order: right eye, left eye,
+    nose tip, mouth centre, right ear, left ear (right and left of the person). ``roll``: by how many degrees,
+    clockwise as one looks at the picture, the face is turned from upright, above -180 and up to 180.
+    """
+
+    box: Box
+    confidence: float
+    keypoints: npt.NDArray[np.float32]
+    roll: float = 0.0
+
+
+class Quality(NamedTuple):
+    """How well a face can be judged: four factors from 0 (not at all) to 1 (nothing is missing).
+
+    ``size`` of the face in pixels, ``sharpness`` of its picture, ``pose`` (1 for one that faces the camera),
+    ``visible``: how much of it lies within the frame, uncovered and surely a face.
+    """
+
+    size: float = 1.0
+    sharpness: float = 1.0
+    pose: float = 1.0
+    visible: float = 1.0
+
+    @property
+    def overall(self) -> float:
+        """The product, 0-1: the weight of the face's score beside others of the same person."""
+        return self.size * self.sharpness * self.pose * self.visible
+
+
+FULL_QUALITY = Quality()
+
+APPEARANCE = 88
+"""Numbers that describe what a face and its surroundings look like."""
+
+Appearance = npt.NDArray[np.float32]
+"""``float32[APPEARANCE]``; compared by Euclidean distance."""
+
+
+def no_appearance() -> Appearance:
+    """The description of a face that nobody described: all zeros."""
+    return np.zeros(APPEARANCE, np.float32)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sighting:
+    """A face seen in a frame, whose score nobody knows yet.
+
+    ``roll`` is as in :class:`Detection`; ``shot`` counts the stretches between cuts from 0; ``appearance``
+    is what the face and its surroundings look like (see ``vidscan.appearance``).
+    """
+
+    frame_index: int
+    time_s: float
+    box: Box
+    confidence: float
+    roll: float = 0.0
+    shot: int = 0
+    quality: Quality = FULL_QUALITY
+    appearance: Appearance = field(default_factory=no_appearance)
+
+
+class Geometry(NamedTuple):
+    """How a face is cut out: the crop's side in pixels and in lengths of the box's longer side.
+
+    ``level``: whether the crop is turned so that the eyes lie level; otherwise by quarter turns alone, so
+    that no face stands on its head.
+    """
+
+    input_size: int
+    margin: float
+    level: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FaceCrop:
+    """Square pictures of one face, ``uint8[size, size, 3]`` RGB: one for each geometry asked for.
+
+    ``track`` is the number of the track that the face belongs to.
+    """
+
+    source_id: str
+    frame_index: int
+    time_s: float
+    box: Box
+    confidence: float
+    images: tuple[Image, ...]
+    track: int = 0
+    quality: Quality = FULL_QUALITY
+
+
+@dataclass(frozen=True, slots=True)
+class CropBatch:
+    """``batch_size`` crops as columns; rows where ``mask`` is False are padding.
+
+    ``source_id``: ``str`` objects ``[n]``; ``frame_index``: ``int64[n]``; ``time_s``: ``float64[n]``;
+    ``box``: ``float32[n, 4]`` as x, y, w, h; ``confidence``: ``float32[n]``;
+    ``images``: for each geometry ``uint8[n, size, size, 3]`` RGB; ``mask``: ``bool[n]``;
+    ``track``: ``int64[n]``; ``quality``: ``float64[n, 4]`` in the order of ``Quality``.
+    """
+
+    source_id: npt.NDArray[np.object_]
+    frame_index: npt.NDArray[np.int64]
+    time_s: npt.NDArray[np.float64]
+    box: npt.NDArray[np.float32]
+    confidence: npt.NDArray[np.float32]
+    images: tuple[Image, ...]
+    mask: npt.NDArray[np.bool_]
+    track: npt.NDArray[np.int64]
+    quality: npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredBatch:
+    """A batch with its scores: ``fake_probability`` is ``float32[n, members]``, NaN-free, 0-1.
+
+    Padding rows hold 0. ``seconds`` is what scoring the batch took, ``waited`` how long the network had
+    nothing to do before, ``computed`` the number of rows that were computed, padding included.
+    """
+
+    batch: CropBatch
+    fake_probability: npt.NDArray[np.float32]
+    seconds: float
+    waited: float = 0.0
+    computed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class FaceScore:
+    """One face without its pixels; ``fake_probability`` is calibrated where the card allows.
+
+    It is None for a face that was seen but is too small to be judged.
+
+    ``members``, here and below: what each member of an ensemble says, in order; empty for one model.
+    """
+
+    source_id: str
+    frame_index: int
+    time_s: float
+    box: Box
+    confidence: float
+    fake_probability: float | None
+    members: tuple[float, ...] = ()
+    track: int = 0
+    quality: Quality = FULL_QUALITY

@@ -6,9 +6,18 @@ import os
 import sys
 from pathlib import Path
 
+LIMIT = "VIDSCAN_CORES"
+"""The environment variable that allows a process fewer cores than there are, as where several share them."""
+
+_NO_LIMIT = 1 << 16
+
 
 def cores() -> int:
     """The cores that this process may use, also where a container was given a few of the machine's."""
+    return max(1, min(_offered(), int(os.environ.get(LIMIT, _NO_LIMIT))))
+
+
+def _offered() -> int:
     if sys.platform != "linux":
         return os.cpu_count() or 1
     allowed = os.sched_getaffinity(0)
@@ -30,4 +39,4 @@ def _quota() -> int:
         limit, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
         return -(-int(limit) // int(period))
     except (OSError, ValueError):  # another control group version, or "max"
-        return 1 << 16
+        return _NO_LIMIT

@@ -11,6 +11,7 @@
     │   └── CardError     the card beside a checkpoint is malformed
     ├── ScoringError      the network could not score a batch
     ├── WorkerError       the process that does the work died, or cannot start
+    ├── ClusterError      a cluster cannot be reached, has no room, or is another than the scan needs
     └── ReportError       a report cannot be written where it was asked for
         └── JournalError  the journal beside it cannot be written, or not be gone on with
 
@@ -62,6 +63,10 @@ class ScoringError(VidscanError):
 
 class WorkerError(VidscanError):
     """The process that does the work died over a source, hung, or cannot be started."""
+
+
+class ClusterError(VidscanError):
+    """A cluster cannot be reached, has no room, or runs something else than the machine that asks."""
 
 
 class ReportError(VidscanError):

@@ -186,6 +186,32 @@ MOST_CROPS = 2000
 
 
 @dataclass(frozen=True, slots=True)
+class RayOptions:
+    """Where a scan on a Ray cluster runs, and in how many parts; no part of what it finds.
+
+    ``address``: None takes the cluster that Ray finds by itself, else one of this machine alone; ``"auto"``
+    only the former. ``workers``: None takes as many as there is room for. ``cpus`` and ``gpus`` are what
+    each worker is given; a fraction of a GPU is shared with others. ``gpus`` None: one where there are any.
+    """
+
+    address: str | None = None
+    workers: int | None = None
+    cpus: int = 2
+    gpus: float | None = None
+
+    def __post_init__(self) -> None:
+        _require(
+            self.workers is None or self.workers >= 1,
+            f"--ray-workers {self.workers} cannot work: give 1 or more",
+        )
+        _require(self.cpus >= 1, f"--ray-cpus {self.cpus} cannot work: give 1 or more")
+        _require(
+            self.gpus is None or 0 <= self.gpus <= 1 or self.gpus == int(self.gpus),
+            f"--ray-gpus {self.gpus} cannot work: give a part of one, such as 0.5, or a whole number",
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class ScanOptions:
     """All that a scan can be asked."""
 

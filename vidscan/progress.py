@@ -10,17 +10,50 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
     SpinnerColumn,
+    Task,
     TaskID,
     TextColumn,
     TimeRemainingColumn,
 )
+from rich.text import Text
 
-from vidscan.records import Report, Source
+from vidscan.records import Report, Source, Status
 from vidscan.report.legible import shorten, visible
 
 NAME_WIDTH = 36
 """Characters of a file's name shown beside the bar."""
+
+RATE_WINDOW_S = 300.0
+"""Over so long the rate is taken: a file may need minutes, and a cluster's come in bursts."""
+
+
+class RateColumn(ProgressColumn):
+    """Files finished per second, minute or hour, whichever gives a number above one."""
+
+    def render(self, task: Task) -> Text:
+        """What is shown; nothing before there is a rate."""
+        per_second = task.finished_speed or task.speed
+        return Text(rate(per_second), "dim") if per_second else Text()
+
+
+def rate(per_second: float) -> str:
+    """A rate of files as a person reads it, such as ``14 files/min``."""
+    for unit, seconds in (("s", 1), ("min", 60), ("h", 3600)):
+        if per_second * seconds >= 1 or unit == "h":
+            number = per_second * seconds
+            break
+    return f"{number:.1f} files/{unit}" if number < 10 else f"{number:,.0f} files/{unit}"
+
+
+class FailuresColumn(ProgressColumn):
+    """How many files have failed; nothing while none has."""
+
+    def render(self, task: Task) -> Text:
+        """What is shown."""
+        failed = task.fields["failed"]
+        return Text(f"{failed:,} failed", "bold red") if failed else Text()
 
 
 class FileProgress:
@@ -61,27 +94,33 @@ class FileProgress:
 
 
 class ScanProgress:
-    """A bar over the clip's time for one source, over files for several; both with an ETA.
+    """A bar over the clip's time for one source; over files, with their rate and failures, for several.
 
+    Both have an ETA.
     Use as a context manager. The methods may be called from any thread.
     """
 
     def __init__(self, console: Console, sources: int, *, shown: bool) -> None:
         several = sources > 1
         self._by_files = several
-        counted = MofNCompleteColumn() if several else TextColumn("{task.percentage:>3.0f}%")
+        percentage = TextColumn("{task.percentage:>3.0f}%")
+        counted = (MofNCompleteColumn(), RateColumn(), FailuresColumn()) if several else (percentage,)
         self._progress = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}", markup=False),
             BarColumn(),
-            counted,
+            *counted,
             TextColumn("[dim]ETA"),
             TimeRemainingColumn(compact=True),
             console=console,
             transient=True,
+            speed_estimate_period=RATE_WINDOW_S,
             disable=not (shown and console.is_terminal),
         )
-        self._task: TaskID = self._progress.add_task("starting", total=float(sources) if several else None)
+        self._task: TaskID = self._progress.add_task(
+            "starting", total=float(sources) if several else None, failed=0
+        )
+        self._failed = 0
         self._current: str | None = None
 
     def __enter__(self) -> Self:
@@ -105,6 +144,11 @@ class ScanProgress:
             self._progress.update(self._task, total=duration_s, completed=min(time_s, duration_s))
 
     def reported(self, report: Report) -> None:
-        """Counts a finished source."""
+        """Counts a finished source, which an engine elsewhere names here alone."""
+        self._failed += report.status is Status.FAILED
         if self._by_files:
-            self._progress.advance(self._task)
+            self._progress.update(self._task, advance=1, failed=self._failed)
+            if self._current is None:
+                self._progress.update(
+                    self._task, description=shorten(visible(report.source.path.name), NAME_WIDTH)
+                )

@@ -5,10 +5,19 @@ from __future__ import annotations
 import os
 import sys
 
-from vidscan.cores import cores
+import pytest
+
+from vidscan.cores import LIMIT, cores
 
 
 def test_cores_are_no_more_than_those_at_hand():
     assert 1 <= cores() <= (os.cpu_count() or 1)
     if sys.platform == "linux":
         assert 1 <= cores() <= len(os.sched_getaffinity(0))
+
+
+def test_a_process_can_be_allowed_fewer(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv(LIMIT, "1")
+    assert cores() == 1
+    monkeypatch.setenv(LIMIT, "100000")
+    assert cores() <= (os.cpu_count() or 1)

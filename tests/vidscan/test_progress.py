@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import io
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
 from rich.console import Console
 
-from vidscan.progress import ScanProgress
-from vidscan.records import Source, SourceKind
+from vidscan.progress import ScanProgress, rate
+from vidscan.records import Source, SourceKind, Status
 
 HOSTILE = Source("0", Path("folder/[bold]odd\x1b]0;title\x07.mp4"), SourceKind.VIDEO)
-REPORT = SimpleNamespace()
+REPORT = SimpleNamespace(source=HOSTILE, status=Status.OK)
 
 
 def drawn(sources: int, *, terminal: bool = True, shown: bool = True) -> str:
@@ -36,6 +37,27 @@ def test_several_files_are_counted():
     text = drawn(3)
     assert "0/3" in text and "1/3" in text
     assert "%" not in text
+
+
+def test_failures_and_the_rate_are_shown():
+    stream = io.StringIO()
+    console = Console(file=stream, force_terminal=True, width=120, color_system=None)
+    with ScanProgress(console, 5000, shown=True) as progress:
+        for number in range(3):
+            time.sleep(0.01)
+            progress.reported(SimpleNamespace(source=HOSTILE, status=Status.FAILED if number else Status.OK))
+        progress._progress.refresh()
+    assert "3/5000" in stream.getvalue() and "2 failed" in stream.getvalue()
+    assert "files/s" in stream.getvalue()
+    assert "[bold]odd" in stream.getvalue(), "an engine that tells of no frame is shown by its reports"
+
+
+def test_rate_is_given_in_a_unit_that_suits_it():
+    assert rate(250.0) == "250 files/s"
+    assert rate(1.25) == "1.2 files/s"
+    assert rate(0.25) == "15 files/min"
+    assert rate(0.001) == "3.6 files/h"
+    assert rate(0.0001) == "0.4 files/h"
 
 
 def test_name_cannot_act_on_the_terminal():

@@ -20,13 +20,14 @@ from typing import Any
 
 from vidscan import errors
 from vidscan.child_process import Child, Stalled
+from vidscan.engines.failure import blamed, unread
 from vidscan.engines.wire import WireError, field_types, from_plain, length_of, unpack
 from vidscan.engines.worker import TOLD, Job
-from vidscan.errors import VidscanError, WorkerError, escaped
+from vidscan.errors import VidscanError, WorkerError
 from vidscan.ledger import Observer
 from vidscan.model import LoadedModel
 from vidscan.options import ScanOptions
-from vidscan.records import ErrorInfo, ModelCard, Report, Source, Stats, Status
+from vidscan.records import ModelCard, Report, Source
 
 # -P: a file named like one of Python's modules in the current folder, perhaps the evidence's, is not run.
 WORKER = (sys.executable, "-P", "-m", "vidscan.engines.worker")
@@ -172,23 +173,8 @@ class _Run:
         if not self._in_flight or self._in_flight[0].id != name or set(told) != set(TOLD):
             raise WireError("a report of no source in hand")
         kinds = field_types(Report)
-        known = self._failed(self._in_flight[0], None)
+        known = unread(self._in_flight[0], None, self._options, self._card, self._members)
         return replace(known, **{field: from_plain(kinds[field], told[field]) for field in TOLD})
-
-    def _failed(self, source: Source, error: ErrorInfo | None) -> Report:
-        return Report(
-            source=source,
-            status=Status.FAILED,
-            verdict=None,
-            tracks=(),
-            timeline=(),
-            segments=(),
-            stats=Stats(),
-            options=self._options.echo(),
-            model_card=self._card,
-            error=error,
-            members=self._members,
-        )
 
     def _finish(self) -> Source:
         """Strikes the oldest source in flight off the list."""
@@ -203,9 +189,7 @@ class _Run:
         if not self._in_flight:
             return
         if len(self._in_flight) == 1:
-            source = self._finish()
-            message = f"{escaped(str(source.path))}: {cause} while it was analysed: leave the file out"
-            yield self._failed(source, ErrorInfo(WorkerError.__name__, message))
+            yield blamed(self._finish(), cause, self._options, self._card, self._members)
             return
         group, suspects = self.groups.popleft(), list(self._in_flight)
         rest = list(group.sources)[len(suspects) :]

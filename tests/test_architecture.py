@@ -131,7 +131,7 @@ def test_program_does_not_know_its_tests():
         ("ffmpeg", {"vidscan.ffmpeg_command", "vidscan.ffmpeg_encode"}),
         ("imageio_ffmpeg", {"vidscan.ffmpeg_program"}),
         ("subprocess", {"vidscan.child_process"}),
-        ("ray", {"vidscan.engines.ray_engine"}),
+        ("ray", {"vidscan.engines.ray_connection"}),
         ("argparse", {"vidscan.arguments", "vidscan.cli", "vidscan.scan_command"}),
     ],
 )

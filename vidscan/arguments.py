@@ -14,6 +14,7 @@ from vidscan.options import (
     DetectionOptions,
     EvidenceOptions,
     ModelOptions,
+    RayOptions,
     SamplingOptions,
     ScanOptions,
     VerdictOptions,
@@ -50,6 +51,7 @@ def build_parser() -> argparse.ArgumentParser:
     folder.add_argument("folder", type=Path, metavar="FOLDER")
     folder.add_argument("--recursive", action="store_true", help="look into subfolders too")
     _add_resume_flags(folder)
+    _add_engine_flags(folder)
     _add_scan_flags(folder, video=True)
 
     image = _add_command(commands, "image", "scan stills")
@@ -75,7 +77,7 @@ def _add_command(
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     # ``started`` turns True with the work: an error before it is wrong usage, one after it a failure.
-    parser.set_defaults(command=name, started=False)
+    parser.set_defaults(command=name, started=False, engine="local")
     return parser
 
 
@@ -197,6 +199,29 @@ def _add_resume_flags(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_engine_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--engine", choices=["local", "ray"], default="local", help="scan here (default), or on a Ray cluster"
+    )
+    parser.add_argument(
+        "--ray-address",
+        metavar="A",
+        help="auto, HOST:PORT or ray://HOST:PORT (default: the cluster at hand, else one of this machine)",
+    )
+    parser.add_argument(
+        "--ray-workers", type=int, metavar="N", help="workers (default: as many as there is room for)"
+    )
+    parser.add_argument(
+        "--ray-cpus", type=int, default=2, metavar="N", help="CPUs that each worker takes (default 2)"
+    )
+    parser.add_argument(
+        "--ray-gpus",
+        type=float,
+        metavar="N",
+        help="GPUs that each takes, or a part of one, such as 0.5 (default: one where there are any)",
+    )
+
+
 def _add_judgement_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--min-confidence", type=float, default=0.5, metavar="P", help="least sure detection taken (0.5)"
@@ -241,6 +266,11 @@ def scan_options(flags: argparse.Namespace) -> ScanOptions:
         verdict=VerdictOptions(flags.fake_threshold, flags.real_threshold),
         evidence=_evidence_options(flags),
     )
+
+
+def ray_options(flags: argparse.Namespace) -> RayOptions:
+    """Where ``--engine ray`` shall scan; raises UsageError where an option cannot work."""
+    return RayOptions(flags.ray_address, flags.ray_workers, flags.ray_cpus, flags.ray_gpus)
 
 
 def _sampling_options(flags: argparse.Namespace) -> SamplingOptions:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from vidscan.cards import ensemble_card, sha256_of
 from vidscan.journal import Journal, terms_of
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Harvest:
-    """The finished sources of one scan. Use as a context manager, which closes the journal.
+    """The finished sources of one scan.
 
     ``left`` are the sources still to be scanned; ``remembered`` is how many the journal answers for, and
     ``outdated`` how many it knew otherwise (their file has changed or is gone, or failures are retried).
@@ -53,13 +53,6 @@ class Harvest:
         self.left = [source for source in sources if source.id not in self._reports]
         self.remembered = len(self._reports)
         self.outdated = journal.known - self.remembered if journal is not None else 0
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._journal is not None:
-            self._journal.close()
 
     def to_scan(self) -> Iterator[Source]:
         """What is left, for the engine to read."""

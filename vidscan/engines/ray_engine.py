@@ -1,4 +1,4 @@
-"""Runs the pipeline on a Ray cluster. The only module that imports Ray, and only when it is used.
+"""Runs the pipeline on a Ray cluster.
 
 Each worker is a Ray actor that loads the checkpoints once and takes in a stream of sources
 (:mod:`vidscan.engines.ray_worker`). Ray places actors, starts them and tells when one has died. What is
@@ -10,10 +10,7 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 import pickle
-import signal
-import socket
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -22,8 +19,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 from vidscan.engines.dispatch import Dispatch
 from vidscan.engines.failure import blamed
+from vidscan.engines.ray_connection import connect, import_ray
 from vidscan.engines.ray_worker import Job, Loaded, Worker, installed, loaded, require_same
-from vidscan.errors import ClusterError, UsageError, VidscanError, quoted
+from vidscan.errors import ClusterError, VidscanError, quoted
 from vidscan.options import RayOptions, ScanOptions
 from vidscan.records import Report, Source
 
@@ -40,9 +38,6 @@ SILENCE_LIMIT_S = 600.0
 
 PATIENCE_S = 30.0
 """After so long without a worker, what is waited for is said."""
-
-CONNECT_LIMIT_S = 10.0
-"""How long a head node may take to accept a connection."""
 
 FRUITLESS_STARTS = 3
 """So many workers in a row that die before they are ready are a fault of the installation."""
@@ -83,7 +78,7 @@ class Cluster:
         """
         from vidscan.scoring import Ensemble
 
-        self._ray = _import_ray()
+        self._ray = import_ray()
         self._asked, self._options = asked, options
         ensemble = Ensemble(tuple(models))
         self._cards = (ensemble.card, ensemble.member_cards)
@@ -104,7 +99,7 @@ class Cluster:
                 or another checkpoint.
             VidscanError: what loading the checkpoint on a node raised.
         """
-        self.dashboard = _connect(self._ray, self._asked.address)
+        self.dashboard = connect(self._ray, self._asked.address)
         try:
             self._gpus = self._gpus_each()
             for _ in range(self._asked.workers or self._room()):
@@ -286,7 +281,7 @@ class Cluster:
                 except _DeathError:
                     left.append(member.held.pop(other))
             self._replace(member)
-            log.info("a worker on the Ray cluster died (%s): %d sources are tried again", death, len(left))
+            log.warning("a worker on the Ray cluster died (%s): %d files are tried again", death, len(left))
             for source in dispatch.lost(left):
                 yield blamed(
                     source, f"worker after worker died, the last so: {death},", self._options, *self._cards
@@ -322,59 +317,6 @@ class Cluster:
 
 class _DeathError(Exception):
     """A worker is gone, and with it what it had in hand; the message says how."""
-
-
-def _import_ray() -> Any:
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is told to anybody outside
-    try:
-        import ray
-    except ImportError as error:
-        raise UsageError("--engine ray needs Ray: pip install 'vidscan[ray]'") from error
-    return ray
-
-
-def _connect(ray: Any, address: str | None) -> str:
-    """Connects to a cluster; returns its dashboard's address, "" where it has none."""
-    _keep_words_off_stdout()
-    _require_listener(address or os.environ.get("RAY_ADDRESS", ""))
-    handlers = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        context = ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-    except (ConnectionError, RuntimeError, ValueError, OSError) as error:
-        raise ClusterError(
-            f"no Ray cluster at {address or 'hand'} ({quoted(str(error))}): check --ray-address, and that "
-            "`ray status` there shows it"
-        ) from error
-    finally:
-        for each, handler in handlers.items():  # Ray sets one of its own, which knows nothing of journals
-            signal.signal(each, handler)
-    page = getattr(context, "dashboard_url", None)
-    return f"http://{page}" if page else ""
-
-
-def _require_listener(address: str) -> None:
-    """Raises ClusterError where nobody listens: Ray itself would try for minutes."""
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    if not host or not port.isdigit():
-        return
-    try:
-        socket.create_connection((host, int(port)), timeout=CONNECT_LIMIT_S).close()
-    except OSError as error:
-        raise ClusterError(
-            f"no Ray cluster at {address} ({error.strerror or error}): check --ray-address, and that the "
-            "head node is up"
-        ) from error
-
-
-def _keep_words_off_stdout() -> None:
-    """Ray prints the last words of nodes to standard output, where the report may go: they are logged."""
-    from ray._private import worker
-
-    def to_log(data: dict[str, Any], ignore_prefix: bool = False) -> None:
-        for line in data["lines"]:
-            log.debug("%s", line)
-
-    worker.print_to_stdstream = to_log
 
 
 def _as_named(report: Report, source: Source) -> Report:

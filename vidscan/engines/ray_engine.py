@@ -39,8 +39,12 @@ SILENCE_LIMIT_S = 600.0
 PATIENCE_S = 30.0
 """After so long without a worker, what is waited for is said."""
 
-FRUITLESS_STARTS = 3
-"""So many workers in a row that die before they are ready are a fault of the installation."""
+FRUITLESS_S = 30.0
+"""Where for so long workers die before they are ready, and none gets ready, the installation is at fault. A
+node that has just died may still be given workers for some seconds."""
+
+PAUSE_S = 1.0
+"""Before another is started in the place of such a worker."""
 
 CALLS_AT_ONCE = 100
 """Calls that an actor takes in beside each other: all that it may have in hand, and questions."""
@@ -86,7 +90,7 @@ class Cluster:
         paths = tuple(path.absolute() for path in options.model.paths)
         self._job = pickle.dumps(Job(options, paths, asked.cpus))
         self._crew: list[_Member] = []
-        self._fruitless = 0
+        self._fruitless_since: float | None = None
         self._gpus = 0.0
         self.dashboard = ""
         self.runtimes: tuple[str, ...] = ()
@@ -194,18 +198,24 @@ class Cluster:
         try:
             there, loaded_there = self._value(member.greeting)
         except _DeathError as death:
-            self._fruitless += 1
-            if self._fruitless >= FRUITLESS_STARTS:
-                raise ClusterError(
-                    f"workers on the Ray cluster die before they are ready ({death}): check that every node "
-                    "has the same vidscan, and memory enough"
-                ) from death
-            self._replace(member)
+            self._start_another(member, death)
             return
         require_same(self._here[0], there)
         self._compare_loaded(loaded_there)
-        self._fruitless = 0
+        self._fruitless_since = None
         member.ready = True
+
+    def _start_another(self, member: _Member, death: _DeathError) -> None:
+        """In the place of a worker that died before it was ready."""
+        now = time.monotonic()
+        self._fruitless_since = self._fruitless_since or now
+        if now - self._fruitless_since > FRUITLESS_S:
+            raise ClusterError(
+                f"workers on the Ray cluster die before they are ready ({death}): check that every node has "
+                "the same vidscan, and memory enough"
+            ) from death
+        time.sleep(PAUSE_S)
+        self._replace(member)
 
     def _compare_loaded(self, there: Loaded) -> None:
         if there.checkpoints != self._here[1].checkpoints:

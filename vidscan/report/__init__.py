@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TextIO
 
-from vidscan.report import csv_report, html, json_report
+from vidscan.report import csv_report, html, json_report, jsonl_report
 from vidscan.report.document import Document, Evidence
 
 Writer = Callable[[Document, TextIO, Evidence], None]
@@ -19,6 +19,7 @@ Writer = Callable[[Document, TextIO, Evidence], None]
 
 WRITERS: Mapping[str, Writer] = {
     ".json": json_report.write,
+    ".jsonl": jsonl_report.write,
     ".csv": csv_report.write,
     ".html": html.write,
 }

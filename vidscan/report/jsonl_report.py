@@ -1,0 +1,23 @@
+"""The document as JSON Lines: UTF-8, a line a source, each of which can be read without the others."""
+
+from __future__ import annotations
+
+import json
+from typing import TextIO
+
+from vidscan.report.document import NO_EVIDENCE, Document, Evidence
+
+
+def write(document: Document, stream: TextIO, evidence: Evidence = NO_EVIDENCE) -> None:
+    """Write a line for each result: what it rests on, then the result as the JSON report has it.
+
+    Args:
+        document: the results of a scan.
+        stream: a text stream opened with ``newline=""``.
+        evidence: is for the eyes and left out.
+    """
+    model = {name: document["model"][name] for name in ("name", "sha256")}
+    rests_on = {name: document[name] for name in ("schema", "vidscan", "created")} | {"model": model}
+    for result in document["results"]:
+        json.dump(rests_on | result, stream, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        stream.write("\n")

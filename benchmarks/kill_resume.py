@@ -85,7 +85,7 @@ def finished_in(journal: Path) -> list[str]:
     """The paths of a journal's whole lines, in order."""
     with suppress(FileNotFoundError):
         lines = journal.read_bytes().split(b"\n")[1:-1]
-        return [json.loads(line)["path"] for line in lines]
+        return [json.loads(line)["source"] for line in lines]
     return []
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import signal
 import subprocess
@@ -153,3 +154,56 @@ def research_clips() -> Path:
     if not (folder / "ffpp").is_dir():
         pytest.skip("no research clips here: VIDSCAN_DATA names their folder")
     return folder / "ffpp"
+
+
+class S3Server:
+    """An S3 server on this machine, and a client to put things there."""
+
+    def __init__(self, endpoint: str) -> None:
+        import boto3
+
+        self.endpoint = endpoint
+        self.client = boto3.client("s3")
+
+    def put(self, bucket: str, name: str, content: bytes | Path) -> str:
+        """Makes the bucket if it is missing, and puts a file there; returns its URL."""
+        if bucket not in {each["Name"] for each in self.client.list_buckets()["Buckets"]}:
+            self.client.create_bucket(Bucket=bucket)
+        body = content.read_bytes() if isinstance(content, Path) else content
+        self.client.put_object(Bucket=bucket, Key=name, Body=body)
+        return f"s3://{bucket}/{name}"
+
+    def content(self, bucket: str, name: str) -> bytes:
+        return self.client.get_object(Bucket=bucket, Key=name)["Body"].read()
+
+    def names(self, bucket: str) -> list[str]:
+        return [each["Key"] for each in self.client.list_objects_v2(Bucket=bucket).get("Contents", [])]
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[str]:
+    """The address of an S3 server on the loopback interface."""
+    moto = pytest.importorskip("moto.server", reason="the S3 server for tests is not installed (moto)")
+    pytest.importorskip("s3fs", reason="s3fs is not installed: pip install 'vidscan[remote]'")
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def s3(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Server]:
+    """That server, empty; this process and those that it starts take it for S3."""
+    import fsspec
+    import requests
+
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", s3_server)
+    requests.post(f"{s3_server}/moto-api/reset", timeout=10)
+    fsspec.get_filesystem_class("s3").clear_instance_cache()
+    yield S3Server(s3_server)
+    fsspec.get_filesystem_class("s3").clear_instance_cache()

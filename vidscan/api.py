@@ -99,7 +99,8 @@ def scan(
     """Analyses one clip or still.
 
     Args:
-        path: a local file; its suffix tells a still from a clip.
+        path: a file, or the URL of one such as ``s3://bucket/clip.mp4``; its suffix tells a still from a
+            clip.
         fps: frames looked at per second of video.
         frames: this many frames instead, spread evenly over the clip and reached by seeking.
         keyframes: only keyframes are decoded and looked at, at most ``fps`` of them per second.
@@ -167,7 +168,7 @@ def scan_many(
     from vidscan.engines import isolated, local
 
     given = _listed(model)
-    sources = from_paths(Path(path) for path in paths)
+    sources = from_paths(os.fsdecode(path) for path in paths)
     shown = EvidenceOptions(kept=evidence or explain, explained=explain)
     options = ScanOptions(
         sampling=SamplingOptions(fps, frames, keyframes, hwaccel),

@@ -17,8 +17,10 @@ from vidscan.options import (
     RayOptions,
     SamplingOptions,
     ScanOptions,
+    StorageOptions,
     VerdictOptions,
 )
+from vidscan.storage import is_remote, local_path
 
 EXIT_OK, EXIT_SOME_FAILED, EXIT_USAGE, EXIT_FAKE, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -44,18 +46,31 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
     run = _add_command(commands, "run", "scan clips")
-    run.add_argument("paths", nargs="+", type=Path, metavar="CLIP")
+    run.add_argument("paths", nargs="+", type=place, metavar="CLIP", help="a path, or a URL such as s3://…")
     _add_scan_flags(run, video=True)
 
     folder = _add_command(commands, "dir", "scan all clips and stills in a folder")
-    folder.add_argument("folder", type=Path, metavar="FOLDER")
+    folder.add_argument(
+        "folder",
+        nargs="?",
+        type=place,
+        metavar="FOLDER",
+        help="a folder, or a URL such as s3://bucket/prefix",
+    )
+    folder.add_argument(
+        "--from-list",
+        metavar="FILE",
+        help="instead of a folder, the paths and URLs in a text, CSV or Parquet file",
+    )
     folder.add_argument("--recursive", action="store_true", help="look into subfolders too")
     _add_resume_flags(folder)
     _add_engine_flags(folder)
     _add_scan_flags(folder, video=True)
 
     image = _add_command(commands, "image", "scan stills")
-    image.add_argument("paths", nargs="+", type=Path, metavar="STILL")
+    image.add_argument(
+        "paths", nargs="+", type=place, metavar="STILL", help="a path, or a URL such as s3://…"
+    )
     _add_scan_flags(image, video=False)
 
     _add_export(commands)
@@ -108,6 +123,7 @@ def _add_scan_flags(parser: argparse.ArgumentParser, *, video: bool) -> None:
     _add_output_flags(parser)
     _add_evidence_flags(parser, video=video)
     _add_judgement_flags(parser)
+    _add_storage_flags(parser)
     parser.add_argument(
         "--isolate",
         action="store_true",
@@ -167,7 +183,8 @@ def _add_output_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--report",
         metavar="OUT",
-        help="write the report to OUT.html, OUT.json or OUT.csv; - for JSON on stdout",
+        help="write the report to OUT.html, OUT.json, OUT.jsonl, OUT.csv or OUT.parquet, a path or a URL; "
+        "- for JSON on stdout",
     )
     parser.add_argument("--fail-on", choices=["fake"], help="exit with 3 when something is FAKE")
 
@@ -196,6 +213,20 @@ def _add_resume_flags(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--retry-failed", action="store_true", help="with --resume, take up again what failed before"
+    )
+
+
+def place(text: str) -> Path | str:
+    """A path, or a URL as it stands: a path would take its double slash for one."""
+    return text if is_remote(text) else local_path(text)
+
+
+def _add_storage_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--scratch", type=Path, metavar="DIR", help="where copies of remote clips lie while they are read"
+    )
+    parser.add_argument(
+        "--scratch-gb", type=float, default=8.0, metavar="N", help="room for them, in GB (default 8)"
     )
 
 
@@ -265,6 +296,7 @@ def scan_options(flags: argparse.Namespace) -> ScanOptions:
         model=ModelOptions(tuple(flags.model), flags.runtime),
         verdict=VerdictOptions(flags.fake_threshold, flags.real_threshold),
         evidence=_evidence_options(flags),
+        storage=StorageOptions(flags.scratch, flags.scratch_gb),
     )
 
 

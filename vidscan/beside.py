@@ -39,6 +39,8 @@ class Beside:
             check_folder(self.heat_maps, "--explain-dir")
         if self.annotated is None:
             return
+        if any(source.remote is not None for source in sources):
+            raise UsageError("--annotate needs clips on this machine's disk: fetch them first")
         if self.in_folder:
             check_folder(self.annotated, "--annotate")
             return

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 from vidscan import sources
 from vidscan.arguments import EXIT_INTERRUPTED, EXIT_OK, EXIT_SOME_FAILED, EXIT_USAGE, build_parser
-from vidscan.errors import VidscanError
-from vidscan.records import SourceKind
+from vidscan.errors import UsageError, VidscanError
+from vidscan.records import Source, SourceKind
 from vidscan.scan_command import scan
+from vidscan.source_lists import from_list
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -53,7 +54,16 @@ def run_stills(flags: Namespace) -> int:
 
 def run_folder(flags: Namespace) -> int:
     """``vidscan dir``."""
-    return scan(flags, lambda: sources.from_folder(flags.folder, recursive=flags.recursive))
+    return scan(flags, lambda: _in_folder(flags))
+
+
+def _in_folder(flags: Namespace) -> list[Source]:
+    """What ``vidscan dir`` shall scan."""
+    if (flags.folder is None) == (flags.from_list is None):
+        raise UsageError("name either a folder or a list with --from-list")
+    if flags.from_list is not None:
+        return from_list(flags.from_list)
+    return sources.from_folder(flags.folder, recursive=flags.recursive)
 
 
 def run_doctor(flags: Namespace) -> int:

@@ -185,13 +185,14 @@ def _runtime(path: Path | None) -> str:
 
 
 def _cache() -> str:
+    from vidscan import user_folder
     from vidscan.runtimes import cache
 
     try:
-        folder = cache.trusted_folder()
-    except cache.UntrustedFolderError as error:
+        folder = user_folder.trusted_folder()
+    except user_folder.UntrustedFolderError as error:
         raise VidscanError(
-            f"{cache.cache_folder()}: {error}, and is not used; make it yours alone (chmod go-w), or name "
-            "another with VIDSCAN_CACHE"
+            f"{user_folder.cache_folder()}: {error}, and is not used; make it yours alone (chmod go-w), or "
+            "name another with VIDSCAN_CACHE"
         ) from error
     return f"{folder}: {cache.size_of(folder) >> 20} MiB, yours alone"

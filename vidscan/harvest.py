@@ -13,6 +13,7 @@ from vidscan.options import ScanOptions
 from vidscan.records import Report, Source, Status
 from vidscan.report.document import Document, assemble, model_document, result_document
 from vidscan.report.restored import report_from
+from vidscan.report.summary import summarise
 
 if TYPE_CHECKING:
     from vidscan.model import LoadedModel
@@ -69,6 +70,11 @@ class Harvest:
         self._reports[report.source.id] = report
 
     @property
+    def summary(self) -> dict[str, int]:
+        """How many sources there are of each outcome."""
+        return summarise(self._reports.values())
+
+    @property
     def reports(self) -> list[Report]:
         """The finished sources' reports, in the order of the sources."""
         return [self._reports[source.id] for source in self._sources if source.id in self._reports]
@@ -115,7 +121,12 @@ def open_journal(path: Path, options: ScanOptions, models: Sequence[LoadedModel]
         JournalError: it holds an unfinished scan and ``resume`` is False, or belongs to a scan on other
             terms, or cannot be used.
     """
+    terms = scan_terms(options, models)
+    return Journal.resume(path, terms) if resume else Journal.begin(path, terms)
+
+
+def scan_terms(options: ScanOptions, models: Sequence[LoadedModel]) -> Document:
+    """What the results of a scan with these options and models rest on."""
     cards = [model.card for model in models]
     hashes = [model.card.sha256 or sha256_of(model.path) for model in models]
-    terms = terms_of(options.echo(), model_document(ensemble_card(cards), cards), hashes)
-    return Journal.resume(path, terms) if resume else Journal.begin(path, terms)
+    return terms_of(options.echo(), model_document(ensemble_card(cards), cards), hashes)

@@ -76,7 +76,7 @@ def _coloured(values: Heat) -> Image:
 def file_stem(source: Source) -> str:
     """A source's name as any file system takes it, told from others of the same name by its path's hash."""
     plain = re.sub(r"[^A-Za-z0-9._-]+", "_", source.path.stem)[:60].strip("._-") or "file"
-    return f"{plain}-{hashlib.sha256(os.fsencode(source.path)).hexdigest()[:6]}"
+    return f"{plain}-{hashlib.sha256(os.fsencode(source.name)).hexdigest()[:6]}"
 
 
 def check_folder(folder: Path, flag: str) -> None:

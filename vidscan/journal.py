@@ -1,7 +1,7 @@
 """What a scan of a folder has finished, line by line beside its report, so that none of it is done twice.
 
-The first line says what the results rest on; every further one is a finished source: its path, the size
-and time that its file had, and its entry in the report. A line is on the disk before the next source is
+The first line says what the results rest on; every further one is a finished source: its name, the state
+that its file had, and its entry in the report. A line is on the disk before the next source is
 reported. Only the last one can be torn, and is dropped then.
 
 The text is ASCII, in which JSON keeps every path: bytes that are no UTF-8 as lone surrogates.
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import hashlib
 import json
 import os
 import secrets
@@ -19,22 +20,39 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, Self
 
+from vidscan import storage
 from vidscan.errors import JournalError
-from vidscan.records import FileStamp, Source, Status
+from vidscan.records import Source, Status
 from vidscan.report.document import SCHEMA as REPORT_SCHEMA
 from vidscan.report.document import Document, plain, version
-from vidscan.sources import stamp_of
+from vidscan.sources import state_of
+from vidscan.user_folder import cache_folder, trusted_folder
 
-SCHEMA = "vidscan.journal/1"
+SCHEMA = "vidscan.journal/2"
 
 _COMPLETE = {"complete": True}
 _DIFFERENCES_SHOWN = 3
 _VALUE_SHOWN = 80
 
 
-def journal_path(report: Path) -> Path:
-    """Where the journal of ``report`` lies: ``out.json.journal`` beside ``out.json``."""
-    return report.with_name(report.name + ".journal")
+def journal_path(report: Path | str) -> Path:
+    """Where the journal of a report lies: beside it; of one at a URL, in the user's folder.
+
+    Raises:
+        JournalError: the user's folder cannot be used.
+    """
+    if isinstance(report, Path):
+        return report.with_name(report.name + ".journal")
+    try:
+        folder = trusted_folder() / "journals"
+        folder.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise JournalError(
+            f"{cache_folder()}: no journal can be kept there ({error}): make it yours alone, or name another "
+            "folder with VIDSCAN_CACHE"
+        ) from error
+    told_apart = hashlib.sha256(report.encode("utf-8", "surrogateescape")).hexdigest()[:12]
+    return folder / f"{storage.file_name(report)[:100]}-{told_apart}.journal"
 
 
 def terms_of(options: Mapping[str, Any], model: Document, checkpoints: Sequence[str]) -> Document:
@@ -58,7 +76,10 @@ def terms_of(options: Mapping[str, Any], model: Document, checkpoints: Sequence[
 
 
 class Journal:
-    """An open journal. ``results`` holds the entry of every finished source by the source's id.
+    """An open journal.
+
+    By the source's id, ``results`` holds the entry of every finished source, and ``states`` what tells its
+    file from a later state of it.
 
     It is locked against a second vidscan until :meth:`close`.
     """
@@ -67,8 +88,9 @@ class Journal:
         """Opens a journal that is there; see :meth:`begin` and :meth:`resume`."""
         self.path = path
         self.results: dict[str, Document] = {}
+        self.states: dict[str, str | None] = {}
         self._finished: dict[str, Document] = {}
-        self._stamps: dict[str, FileStamp | None] = {}
+        self._begun: dict[str, str | None] = {}
         self._file = _opened(path)
 
     @classmethod
@@ -103,27 +125,27 @@ class Journal:
             journal = cls(path)
             try:
                 before, lines = _read(path)
-                _compare(path, before, terms)
+                compare_terms(str(path), before, terms)
                 journal._rewind(1 + len(lines))
             except BaseException:
                 journal.close()
                 raise
-            journal._finished = {line["path"]: line for line in lines if line != _COMPLETE}
+            journal._finished = {line["source"]: line for line in lines if line != _COMPLETE}
             return journal
 
     def recall(self, sources: Iterable[Source], *, retry_failed: bool) -> None:
         """Takes into ``results`` what was finished of these sources and still holds.
 
         Args:
-            sources: those found now. One whose file's size or time differs is to be scanned again.
+            sources: those found now. One whose file has changed is to be scanned again.
             retry_failed: leaves out those that failed.
         """
         for source in sources:
-            line = self._finished.get(str(source.path))
-            if line is None or line["stamp"] != _listed(stamp_of(source.path)):
+            line = self._finished.get(source.name)
+            if line is None or has_changed(source, line["state"]):
                 continue
             if not (retry_failed and line["result"]["status"] == Status.FAILED):
-                self.results[source.id] = line["result"]
+                self.results[source.id], self.states[source.id] = line["result"], line["state"]
 
     @property
     def known(self) -> int:
@@ -131,9 +153,9 @@ class Journal:
         return len(self._finished)
 
     def stamping(self, sources: Iterable[Source]) -> Iterator[Source]:
-        """Passes the sources on, and notes each one's size and time before it is read."""
+        """Passes the sources on, and notes the state of each one's file before it is read."""
         for source in sources:
-            self._stamps[source.id] = stamp_of(source.path)
+            self._begun[source.id] = state_of(source)
             yield source
 
     def add(self, source: Source, result: Document) -> None:
@@ -146,9 +168,17 @@ class Journal:
         Raises:
             JournalError: the system refused, e.g. as the disk is full.
         """
-        stamp = _listed(self._stamps.pop(source.id))
-        self._append({"path": str(source.path), "stamp": stamp, "result": result})
-        self.results[source.id] = result
+        state = self._begun.pop(source.id)
+        self._append({"source": source.name, "state": state, "result": result})
+        self.results[source.id], self.states[source.id] = result, state
+
+    def empty(self) -> None:
+        """To be called once all results are kept elsewhere."""
+        with _refused(self.path, "cannot be written", "make room and go on with --resume"):
+            self._rewind(1)
+        self.results.clear()
+        self.states.clear()
+        self._finished.clear()
 
     def complete(self, *, keep: bool) -> None:
         """To be called once the report is written and lacks nothing.
@@ -236,9 +266,10 @@ def _encoded(line: Document) -> bytes:
     return json.dumps(line, allow_nan=False, separators=(",", ":")).encode("ascii") + b"\n"
 
 
-def _listed(stamp: FileStamp | None) -> list[int] | None:
-    """What is kept of a stamp. Device and inode may change where nothing else does, as on network drives."""
-    return None if stamp is None else [stamp.size, stamp.modified_ns]
+def has_changed(source: Source, before: str | None) -> bool:
+    """Whether a source's file is known to be another than it was; a listed URL may be of no known state."""
+    now = state_of(source)
+    return now != before and not (source.remote is not None and now is None)
 
 
 def _read(path: Path) -> tuple[Any, list[Document]]:
@@ -278,14 +309,14 @@ def _is_entry(line: Any) -> bool:
         return True
     return (
         isinstance(line, dict)
-        and set(line) == {"path", "stamp", "result"}
-        and isinstance(line["path"], str)
+        and set(line) == {"source", "state", "result"}
+        and isinstance(line["source"], str)
         and isinstance(line["result"], dict)
         and "status" in line["result"]
     )
 
 
-def _compare(path: Path, then: Any, now: Document) -> None:
+def compare_terms(place: str, then: Any, now: Document) -> None:
     """Raises JournalError where a scan on the terms ``now`` cannot go on with one on those ``then``."""
     before, after = dict(_leaves(then)), dict(_leaves(now))
     differing = [name for name in {**before, **after} if before.get(name) != after.get(name)]
@@ -297,7 +328,7 @@ def _compare(path: Path, then: Any, now: Document) -> None:
     ]
     more = len(differing) - len(shown)
     raise JournalError(
-        f"{path}: belongs to a scan on other terms ({'; '.join(shown)}{f'; {more} more' if more else ''}): "
+        f"{place}: belongs to a scan on other terms ({'; '.join(shown)}{f'; {more} more' if more else ''}): "
         "go on with those, or delete it to start anew"
     )
 

@@ -11,6 +11,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -35,6 +36,7 @@ from vidscan.records import (
 )
 from vidscan.repeats import Repeat, RepeatFinder
 from vidscan.sampling import require_content, sample_frames, still_remark
+from vidscan.scratch import Scratch
 from vidscan.sources import stamp_of
 from vidscan.watching import Watcher
 
@@ -108,6 +110,7 @@ def read_crops(
     ledger: Ledger,
     observer: Observer | None,
     stop: threading.Event,
+    scratch: Scratch | None = None,
 ) -> Iterator[FaceCrop]:
     """Reads source after source and yields the faces in them; failures go into the ledger.
 
@@ -120,23 +123,26 @@ def read_crops(
         ledger: receives one entry a source, after its last crop.
         observer: is told of every frame.
         stop: ends the reading at the next frame when set; the source under way then gets no entry.
+        scratch: has the copies of remote sources; None where there are none.
 
     Yields:
         Crops in the order of sources and of time.
     """
     for source in sources:
         entry = SourceEntry(source)
-        before = stamp_of(source.path)
         try:
-            for crops in _crops_by_frame(entry, options, geometries, least_face, detector, observer):
-                if stop.is_set():
-                    return
-                entry.crops += len(crops)
-                yield from crops
+            with nullcontext(source) if scratch is None else scratch.local_copy(source) as entry.source:
+                before = stamp_of(entry.source.path)
+                for crops in _crops_by_frame(entry, options, geometries, least_face, detector, observer):
+                    if stop.is_set():
+                        return
+                    entry.crops += len(crops)
+                    yield from crops
+                if stamp_of(entry.source.path) != before:
+                    raise _changed(entry.source)
         except SOURCE_FAILURES as error:
-            entry.error = describe_failure(source, error)
-        if entry.error is None and stamp_of(source.path) != before:
-            entry.error = describe_failure(source, _changed(source))
+            entry.error = describe_failure(entry.source, error)
+        entry.source = source
         ledger.close(entry)
 
 
@@ -213,8 +219,10 @@ def _timed_frames(entry: SourceEntry, options: ScanOptions) -> Iterator[Frame]:
 
 def describe_failure(source: Source, error: BaseException) -> ErrorInfo:
     """One line for a person; vidscan's own errors already are one."""
-    if isinstance(error, VidscanError):
-        return ErrorInfo(type(error).__name__, str(error))
     cause = quoted(str(error)) or type(error).__name__
     message = f"{escaped(str(source.path))}: could not be analysed ({cause}): check the file"
+    if isinstance(error, VidscanError):
+        message = str(error)
+    if source.remote is not None and source.path.is_absolute():  # a copy, which is gone by now
+        message = message.replace(escaped(str(source.path)), escaped(source.name))
     return ErrorInfo(type(error).__name__, message)

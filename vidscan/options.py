@@ -186,6 +186,24 @@ MOST_CROPS = 2000
 
 
 @dataclass(frozen=True, slots=True)
+class StorageOptions:
+    """Where copies of remote sources lie while they are read, and how much room they may take together.
+
+    ``scratch``: a folder; None is the system's for temporary files. ``scratch_gb``: 10^9 bytes. Nothing that
+    is found depends on it, so reports have no word of it.
+    """
+
+    scratch: Path | None = None
+    scratch_gb: float = 8.0
+
+    def __post_init__(self) -> None:
+        _require(
+            math.isfinite(self.scratch_gb) and self.scratch_gb > 0,
+            f"--scratch-gb {self.scratch_gb:g} cannot work: give a number above 0, such as 8",
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class RayOptions:
     """Where a scan on a Ray cluster runs, and in how many parts; no part of what it finds.
 
@@ -221,6 +239,7 @@ class ScanOptions:
     model: ModelOptions = field(default_factory=ModelOptions)
     verdict: VerdictOptions = field(default_factory=VerdictOptions)
     evidence: EvidenceOptions = field(default_factory=EvidenceOptions)
+    storage: StorageOptions = field(default_factory=StorageOptions)
 
     def __post_init__(self) -> None:
         # Crops are kept under the tracks of the faces that were scored, which are not all then.
@@ -234,6 +253,7 @@ class ScanOptions:
         echoed, paths = asdict(self), [str(path) for path in self.model.paths]
         echoed["model"] = {"paths": paths} if len(paths) > 1 else {"path": paths[0] if paths else None}
         echoed["model"] |= {"runtime": self.model.runtime, "runtimes_used": list(self.model.runtimes_used)}
+        del echoed["storage"]
         if self.sampling.frames is not None:
             echoed["sampling"]["fps"] = None  # it was not looked at
         return echoed

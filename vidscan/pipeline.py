@@ -32,6 +32,7 @@ from vidscan.records import (
 )
 from vidscan.repeats import with_repeats
 from vidscan.scoring import Ensemble, Scorer, score_batches
+from vidscan.scratch import Scratch
 
 
 def scan(
@@ -62,8 +63,9 @@ def scan(
         ScoringError: a network itself fails.
     """
     ledger, stop, ensemble = Ledger(), threading.Event(), Ensemble(tuple(scorers))
+    scratch = Scratch(options.storage)
     crops = read_crops(
-        sources,
+        scratch.ahead(sources),
         options=options,
         geometries=ensemble.geometries,
         least_face=ensemble.least_face,
@@ -71,11 +73,12 @@ def scan(
         ledger=ledger,
         observer=observer,
         stop=stop,
+        scratch=scratch,
     )
     sizes = [geometry.input_size for geometry in ensemble.geometries]
     batches = batch_crops(crops, sizes=sizes, options=options.batching, stop=stop)
     # Closed before the caller closes the detector, which the reading thread may be using.
-    with closing(batches):
+    with scratch, closing(batches):
         scored = score_batches(batches, ensemble)
         yield from collect(scored, ledger, options=options, ensemble=ensemble, explainer=explainer)
 

@@ -2,46 +2,31 @@
 
 from __future__ import annotations
 
-import logging
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vidscan.arguments import EXIT_FAKE, EXIT_OK, EXIT_SOME_FAILED, ray_options, scan_options
-from vidscan.beside import Beside, say_annotated
-from vidscan.errors import UsageError
+from vidscan.arguments import EXIT_FAKE, EXIT_OK, EXIT_SOME_FAILED, ray_options
+from vidscan.beside import say_annotated
 from vidscan.options import ScanOptions
-from vidscan.records import Label, Report, Source, SourceKind, Status
+from vidscan.records import Report, Source
+from vidscan.scan_plan import Plan, plan_of
+from vidscan.storage import remote
 
 if TYPE_CHECKING:
     from argparse import Namespace
 
     from rich.console import Console
 
+    from vidscan.archive import Archive
     from vidscan.engines.ray_engine import Cluster
     from vidscan.harvest import Harvest
     from vidscan.interrupts import Interrupts
     from vidscan.ledger import Observer
-    from vidscan.model import LoadedModel
     from vidscan.report.destination import Destination
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """All that a scan needs, found out before any work is done. ``journal``: None where none is kept."""
-
-    flags: Namespace
-    options: ScanOptions
-    destination: Destination | None
-    beside: Beside
-    journal: Path | None
-    found: Sequence[Source]
-    models: Sequence[LoadedModel]
-    console: Console
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +50,7 @@ def scan(flags: Namespace, find: Callable[[], list[Source]]) -> int:
     from vidscan.child_process import end_all
     from vidscan.interrupts import Interrupts
 
-    plan = _plan(flags, find)
+    plan = plan_of(flags, find)
     with Interrupts(end_all) as interrupts, _opened(plan) as (engine, harvest):
         if harvest.remembered or harvest.outdated:
             plan.console.print(_resumed(harvest), style="dim", markup=False)
@@ -86,64 +71,28 @@ def scan(flags: Namespace, find: Callable[[], list[Source]]) -> int:
         print("vidscan: interrupted", file=sys.stderr)
         return interrupts.exit_code
     whole = _annotate(plan, harvest)
-    return exit_code(harvest.reports, fail_on_fake=flags.fail_on == "fake", all_written=whole)
-
-
-def _plan(flags: Namespace, find: Callable[[], list[Source]]) -> Plan:
-    """Looks everything up that the scan needs, what may be wrong at no cost first."""
-    from rich.console import Console
-
-    from vidscan.api import load_models, with_runtimes
-    from vidscan.ffmpeg import find_program
-    from vidscan.report.destination import Destination
-
-    options = scan_options(flags)
-    _check_engine(flags)
-    destination = Destination.parse(flags.report) if flags.report else None
-    beside = _beside(flags)
-    if destination is not None:
-        destination.check()
-    journal = _journal_place(flags, destination)
-    found = find()
-    if any(source.kind is SourceKind.VIDEO for source in found):
-        find_program()
-    beside.check(found)
-    options = replace(options, evidence=options.evidence.shared_by(len(found)))
-    if sys.stderr.isatty() and not flags.quiet:
-        _tell_what_takes_long()
-    models = load_models(options.model.paths or None, runtime=options.model.runtime)
-    options = with_runtimes(options, models)
-    # Standard output belongs to the data where the data go there.
-    to_stdout = destination is not None and destination.path is None
-    console = Console(stderr=to_stdout, quiet=flags.quiet, highlight=False)
-    return Plan(flags, options, destination, beside, journal, found, models, console)
-
-
-def _check_engine(flags: Namespace) -> None:
-    if flags.engine == "ray":
-        from vidscan.engines.ray_connection import import_ray
-
-        ray_options(flags)
-        import_ray()
-        if flags.isolate:
-            raise UsageError("--isolate goes with --engine local: on a cluster, a worker may die anyway")
-    elif any(getattr(flags, f"ray_{name}", None) is not None for name in ("address", "workers", "gpus")):
-        raise UsageError("--ray-address, --ray-workers and --ray-gpus go with --engine ray: add it")
+    return exit_code(harvest.summary, fail_on_fake=flags.fail_on == "fake", all_written=whole)
 
 
 @contextmanager
-def _opened(plan: Plan) -> Iterator[tuple[Engine, Harvest]]:
+def _opened(plan: Plan) -> Iterator[tuple[Engine, Harvest | Archive]]:
     """What scans, and what keeps the outcome; both are closed at the end."""
+    from vidscan.archive import Archive, open_dataset
     from vidscan.harvest import Harvest, open_journal
 
     with ExitStack() as opened:
-        journal = None
+        journal = dataset = None
+        if plan.dataset is not None:
+            dataset = open_dataset(plan.dataset, plan.options, plan.models, resume=plan.flags.resume)
         if plan.journal is not None:
             journal = open_journal(plan.journal, plan.options, plan.models, resume=plan.flags.resume)
             opened.callback(journal.close)
         engine = opened.enter_context(_engine(plan))
         retry_failed = journal is not None and plan.flags.retry_failed
-        yield engine, Harvest(plan.found, engine.options, plan.models, journal, retry_failed=retry_failed)
+        if dataset is not None and journal is not None:
+            yield engine, Archive(plan.found, plan.models, dataset, journal, retry_failed=retry_failed)
+        else:
+            yield engine, Harvest(plan.found, engine.options, plan.models, journal, retry_failed=retry_failed)
 
 
 @contextmanager
@@ -173,40 +122,15 @@ def _about_cluster(cluster: Cluster) -> str:
     return f"on a Ray cluster, with {cluster.workers} worker{'s' if cluster.workers > 1 else ''}{page}"
 
 
-def _beside(flags: Namespace) -> Beside:
-    single = flags.command == "run" and len(flags.paths) == 1
-    return Beside(flags.explain_dir, getattr(flags, "annotate", None), in_folder=not single)
-
-
-def _journal_place(flags: Namespace, destination: Destination | None) -> Path | None:
-    """Where the journal of this scan belongs; None where it has none."""
-    from vidscan.journal import journal_path
-
-    if flags.command != "dir":
-        return None
-    report = None if destination is None else destination.path
-    if flags.resume and report is None:
-        raise UsageError("--resume needs the --report FILE of the scan that was broken off: name it too")
-    if flags.retry_failed and not flags.resume:
-        raise UsageError("--retry-failed goes with --resume: add it, or leave both out to start anew")
-    return None if report is None else journal_path(report)
-
-
-def _tell_what_takes_long() -> None:
-    """Shows what the library notes beside its warnings: that a checkpoint is converted, before it scores."""
-    log = logging.getLogger("vidscan")
-    log.setLevel(logging.INFO)
-    if not log.handlers:
-        log.addHandler(logging.StreamHandler())
-
-
-def _resumed(harvest: Harvest) -> str:
+def _resumed(harvest: Harvest | Archive) -> str:
     said = f"resumed: {harvest.remembered} files were finished before, {len(harvest.left)} are left"
     again = f" ({harvest.outdated} of the journal's are left out or scanned again)"
     return said + (again if harvest.outdated else "")
 
 
-def _reports(harvest: Harvest, interrupts: Interrupts, engine: Engine, flags: Namespace) -> Iterator[Report]:
+def _reports(
+    harvest: Harvest | Archive, interrupts: Interrupts, engine: Engine, flags: Namespace
+) -> Iterator[Report]:
     """The reports as they are finished, under a progress display on stderr."""
     from rich.console import Console
 
@@ -234,10 +158,18 @@ def _show(report: Report, flags: Namespace, console: Console) -> None:
         console.print()
 
 
-def _conclude(harvest: Harvest, plan: Plan) -> None:
+def _conclude(harvest: Harvest | Archive, plan: Plan) -> None:
     """Shows and writes what there is of all files together."""
+    from vidscan.archive import Archive
     from vidscan.report import text
+    from vidscan.report.legible import visible
 
+    if isinstance(harvest, Archive):
+        harvest.finish()
+        shown = visible(remote(plan.dataset or "").shown)
+        text.print_totals(plan.console, harvest.summary)
+        plan.console.print(f"results written to {shown}", style="dim", markup=False)
+        return
     if plan.flags.command == "dir" and harvest.reports:
         text.print_summary(plan.console, harvest.reports)
     if plan.flags.verbose and harvest.reports:
@@ -253,19 +185,23 @@ def _write(destination: Destination, harvest: Harvest, console: Console) -> None
 
     destination.write(harvest.document(datetime.now(UTC)), evidence_of(harvest.reports))
     kept = harvest.reported()
-    if destination.path is None:
+    if destination.to_stdout:
         return
-    places = " and ".join(visible(str(path)) for path in destination.paths)
+    places = " and ".join(map(visible, destination.places))
     console.print(f"report written to {places}", style="dim", markup=False)
     if kept is not None:
         remedy = "--resume --retry-failed takes up what failed" if harvest.complete else "--resume goes on"
         console.print(f"journal kept in {visible(str(kept))}: {remedy}", style="dim", markup=False)
 
 
-def _annotate(plan: Plan, harvest: Harvest) -> bool:
+def _annotate(plan: Plan, harvest: Harvest | Archive) -> bool:
     """Writes the annotated videos that were asked for; False where one could not be written."""
     from rich.console import Console
 
+    from vidscan.archive import Archive
+
+    if isinstance(harvest, Archive):
+        return True
     written = plan.beside.write_annotated(
         harvest.reports, plan.options.verdict, Console(stderr=True, quiet=plan.flags.quiet)
     )
@@ -276,10 +212,8 @@ def _annotate(plan: Plan, harvest: Harvest) -> bool:
     )
 
 
-def exit_code(reports: Sequence[Report], *, fail_on_fake: bool, all_written: bool = True) -> int:
+def exit_code(summary: Mapping[str, int], *, fail_on_fake: bool, all_written: bool = True) -> int:
     """The exit code that the outcome calls for; a FAKE that was asked about outranks a failure."""
-    labels = {report.verdict.label for report in reports if report.verdict is not None}
-    if fail_on_fake and Label.FAKE in labels:
+    if fail_on_fake and summary["fake"]:
         return EXIT_FAKE
-    failed = not all_written or any(report.status is Status.FAILED for report in reports)
-    return EXIT_SOME_FAILED if failed else EXIT_OK
+    return EXIT_SOME_FAILED if summary["failed"] or not all_written else EXIT_OK

@@ -1,13 +1,15 @@
-"""Paths and folders -> Source. Nothing is opened here but folders."""
+"""Paths, folders and URLs -> Source. Nothing is opened here but folders."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
+from vidscan import storage
 from vidscan.errors import SourceError
-from vidscan.records import FileStamp, Source, SourceKind
+from vidscan.records import FileStamp, Remote, Source, SourceKind
 
 VIDEO_SUFFIXES = frozenset(
     """.3gp .asf .avi .flv .gif .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg
@@ -28,21 +30,40 @@ def kind_of(path: Path) -> SourceKind | None:
     return None
 
 
-def from_paths(paths: Iterable[Path], kind: SourceKind | None = None) -> list[Source]:
-    """Names each path a source, in the given order.
+def from_paths(places: Iterable[Path | str], kind: SourceKind | None = None) -> list[Source]:
+    """Names each file a source, in the given order.
 
     Args:
-        paths: files.
+        places: paths, or URLs of what lies elsewhere.
         kind: what they are; None goes by the suffix and takes an unknown one for a clip.
 
     Raises:
-        SourceError: a path is missing, cannot be looked up, or is no ordinary file.
+        SourceError: a file is missing, cannot be looked up, or is no ordinary file.
     """
     sources = []
-    for number, path in enumerate(paths):
-        _require_file(path)
-        sources.append(Source(str(number), path, kind or kind_of(path) or SourceKind.VIDEO))
+    for number, place in enumerate(places):
+        if storage.is_remote(str(place)):
+            found = from_remote(str(number), storage.looked_up(str(place)))
+        else:
+            path = storage.local_path(place) if isinstance(place, str) else place
+            _require_file(path)
+            found = Source(str(number), path, kind_of(path) or SourceKind.VIDEO)
+        sources.append(found if kind is None else replace(found, kind=kind))
     return sources
+
+
+def source_at(name: str, place: str) -> Source:
+    """The source of this id at a path or URL, which need not be there; an unknown suffix is a clip's."""
+    if storage.is_remote(place):
+        return from_remote(name, storage.remote(place))
+    path = storage.local_path(place)
+    return Source(name, path, kind_of(path) or SourceKind.VIDEO)
+
+
+def from_remote(name: str, remote: Remote) -> Source:
+    """The source of this id at a remote place; what it is goes by the suffix."""
+    path = Path(storage.file_name(remote.url))
+    return Source(name, path, kind_of(path) or SourceKind.VIDEO, remote)
 
 
 def _require_file(path: Path) -> None:
@@ -67,8 +88,19 @@ def stamp_of(path: Path) -> FileStamp | None:
     return FileStamp(found.st_size, found.st_mtime_ns, found.st_dev, found.st_ino)
 
 
-def from_folder(folder: Path, *, recursive: bool = False) -> list[Source]:
-    """All clips and stills in a folder, sorted by path; hidden files are left out.
+def state_of(source: Source) -> str | None:
+    """What tells the source's file from a later state of it, in a word; None where that cannot be told.
+
+    Device and inode are no part of it: they may change where nothing else does, as on network drives.
+    """
+    if source.remote is not None:
+        return source.remote.version or None
+    stamp = stamp_of(source.path)
+    return None if stamp is None else f"{stamp.size}-{stamp.modified_ns}"
+
+
+def from_folder(folder: Path | str, *, recursive: bool = False) -> list[Source]:
+    """All clips and stills in a folder or below a URL, sorted by path; hidden files are left out.
 
     A link that leads nowhere is taken for the clip or still that its name promises, so that the report
     says that it could not be read.
@@ -76,6 +108,15 @@ def from_folder(folder: Path, *, recursive: bool = False) -> list[Source]:
     Raises:
         SourceError: the folder is missing, is a file, it or one below it cannot be read, or holds no medium.
     """
+    hint = "" if recursive else "; --recursive looks into subfolders too"
+    if storage.is_remote(str(folder)):
+        found = storage.listed(str(folder), recursive=recursive)
+        media = [each for each in found if kind_of(Path(storage.file_name(each.url))) is not None]
+        if not media:
+            shown = storage.remote(str(folder)).shown
+            raise SourceError(f"{shown}: holds no clip or still that vidscan knows{hint}")
+        return [from_remote(str(number), each) for number, each in enumerate(media)]
+    folder = storage.local_path(folder) if isinstance(folder, str) else folder
     try:
         if not folder.exists():
             raise SourceError(f"{folder}: no such folder: check the path")
@@ -86,7 +127,6 @@ def from_folder(folder: Path, *, recursive: bool = False) -> list[Source]:
         where = folder if error.filename is None else Path(os.fsdecode(error.filename))
         raise SourceError(f"{where}: cannot be read ({error.strerror}): check its permissions") from error
     if not paths:
-        hint = "" if recursive else "; --recursive looks into subfolders too"
         raise SourceError(f"{folder}: holds no clip or still that vidscan knows{hint}")
     return [
         Source(str(number), path, kind)

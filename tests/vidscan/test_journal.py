@@ -194,7 +194,7 @@ def test_a_last_line_of_garbage_is_dropped_and_one_in_the_middle_refused(path, s
     path.write_bytes(whole + b"\0" * 50 + b"\n")
     assert set(recalled(path, sources)) == {"0", "1"}
     lines = whole.splitlines(keepends=True)
-    for garbage in (b"{}\n", b"\xff\n", b"[" * 5000 + b"\n", b'{"path": 1, "stamp": null, "result": {}}\n'):
+    for garbage in (b"{}\n", b"\xff\n", b"[" * 5000 + b"\n", b'{"source": 1, "state": null, "result": {}}\n'):
         path.write_bytes(lines[0] + lines[1] + garbage + lines[2])
         with pytest.raises(JournalError, match="line 3 is damaged: delete it"):
             recalled(path, sources)
@@ -306,9 +306,9 @@ def test_a_link_laid_at_its_place_is_not_written_through(tmp_path, path):
 def test_entries_are_plain_json(path, sources):
     write(path, sources, OK)
     head, entry = (json.loads(line) for line in path.read_text("ascii").splitlines())
-    assert head["journal"] == "vidscan.journal/1"
-    assert entry["path"] == str(sources[0].path)
-    assert entry["stamp"] == [5, sources[0].path.stat().st_mtime_ns]
+    assert head["journal"] == "vidscan.journal/2"
+    assert entry["source"] == str(sources[0].path)
+    assert entry["state"] == f"5-{sources[0].path.stat().st_mtime_ns}"
     with pytest.raises(ValueError, match="JSON"), closing(Journal.resume(path, terms())) as journal:
         (source,) = journal.stamping(sources[:1])
         journal.add(source, {"status": float("nan")})

@@ -21,7 +21,7 @@ def blamed(
         card: of the model that scores, or of the ensemble.
         members: the cards of the ensemble's members; empty for one model.
     """
-    message = f"{escaped(str(source.path))}: {cause} while it was analysed: leave the file out"
+    message = f"{escaped(source.name)}: {cause} while it was analysed: leave the file out"
     return unread(source, ErrorInfo(WorkerError.__name__, message), options, card, members)
 
 

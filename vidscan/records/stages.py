@@ -36,12 +36,35 @@ class Box(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Remote:
+    """Where a source lies that is on no disk of this machine.
+
+    ``url`` may hold secrets, ``shown`` is the same without them. ``version`` tells the file from a later
+    state of it, as its place lists it; "" where nobody asked.
+    """
+
+    url: str
+    shown: str
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Source:
-    """One clip or still. ``id`` is unique within one scan; ``path`` is what the user named."""
+    """One clip or still. ``id`` is unique within one scan.
+
+    ``path`` is what the user named; for a ``remote`` source, the file's name alone, and the whole path of the
+    copy while there is one.
+    """
 
     id: str
     path: Path
     kind: SourceKind
+    remote: Remote | None = None
+
+    @property
+    def name(self) -> str:
+        """What the source is called in reports, journals and messages."""
+        return str(self.path) if self.remote is None else self.remote.shown
 
 
 class FileStamp(NamedTuple):

@@ -1,4 +1,4 @@
-"""Where ``--report`` goes: files that are replaced as a whole, or standard output."""
+"""Where ``--report`` goes: files that are replaced as a whole, here or elsewhere, or standard output."""
 
 from __future__ import annotations
 
@@ -10,38 +10,68 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TextIO
 
 from vidscan.errors import ReportError
 from vidscan.report import BESIDE, WRITERS, Writer
 from vidscan.report.document import NO_EVIDENCE, Document, Evidence
+from vidscan.storage import is_remote, local_path, put, remote, require_writable
 
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """A place and a format. ``path`` is None for standard output; ``beside`` are further files."""
+    """A place and a format: a file's ``path``, a ``url``, or standard output where both are None.
+
+    ``beside`` are further files, by the endings that take the place of the name's.
+    """
 
     path: Path | None
     writer: Writer
-    beside: tuple[tuple[Path, Writer], ...] = ()
+    beside: tuple[tuple[str, Writer], ...] = ()
+    url: str | None = None
+
+    @property
+    def to_stdout(self) -> bool:
+        """Whether standard output is the place."""
+        return self.path is None and self.url is None
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """What is written, as people are shown it; nothing for standard output."""
+        return tuple(remote(url).shown for url in self._urls) or tuple(map(str, self.paths))
+
+    @property
+    def _urls(self) -> tuple[str, ...]:
+        if self.url is None:
+            return ()
+        stem = self.url[: -len(PurePosixPath(self.url).suffix)]
+        return (self.url, *(stem + ending for ending, _ in self.beside))
+
+    @property
+    def _writers(self) -> tuple[Writer, ...]:
+        return (self.writer, *(writer for _, writer in self.beside))
 
     @property
     def paths(self) -> tuple[Path, ...]:
-        """The files that :meth:`write` makes, the one that was named first; none for standard output."""
-        return () if self.path is None else (self.path, *(path for path, _ in self.beside))
+        """The files here that :meth:`write` makes, the one that was named first."""
+        if self.path is None:
+            return ()
+        return (self.path, *(self.path.with_suffix(ending) for ending, _ in self.beside))
 
     @classmethod
     def parse(cls, text: str) -> Destination:
-        """The destination that a user named: ``-`` is JSON on standard output, else a file.
+        """The destination that a user named: ``-`` is JSON on standard output, else a file or a URL.
 
         Raises:
             ReportError: the file's suffix (in either case) is none that :data:`WRITERS` knows.
         """
         if text == "-":
             return cls(None, WRITERS[".json"])
-        path = Path(text)
-        writer = WRITERS.get(path.suffix.lower())
+        elsewhere = is_remote(text)
+        path = Path(text) if elsewhere else local_path(text)
+        suffix = path.suffix.lower()
+        writer = WRITERS.get(suffix)
         if writer is None:
             *others, last = WRITERS
             known = f"{', '.join(others)} or {last}"
@@ -49,15 +79,18 @@ class Destination:
                 f"--report {text!r}: its ending names no format: "
                 f"use a name that ends in {known}, or - for JSON on standard output"
             )
-        beside = BESIDE.get(path.suffix.lower(), {})
-        return cls(path, writer, tuple((path.with_suffix(ending), each) for ending, each in beside.items()))
+        beside = tuple(BESIDE.get(suffix, {}).items())
+        return cls(None, writer, beside, text) if elsewhere else cls(path, writer, beside)
 
     def check(self) -> None:
         """Find out, before any work, whether :meth:`write` can succeed; nothing is written.
 
         Raises:
             ReportError: a path is a folder or no ordinary file, or it or its folder cannot be written.
+            SourceError: a URL's place cannot be reached, or is closed to us.
         """
+        if self.url is not None:
+            require_writable(self.url)
         for path in self.paths:
             try:
                 obstacle = _obstacle(path)
@@ -77,17 +110,29 @@ class Destination:
 
         Raises:
             ReportError: the system refused, e.g. as the disk is full; ``__cause__`` is its ``OSError``.
+            SourceError: a URL cannot be written to.
         """
         try:
-            if self.path is None:
+            if self.url is not None:
+                self._upload(document, evidence)
+            elif self.path is None:
                 self._write_stdout(document)
             else:
-                writers = (self.writer, *(writer for _, writer in self.beside))
                 with _replacing(self.paths) as streams:
-                    for writer, stream in zip(writers, streams, strict=True):
+                    for writer, stream in zip(self._writers, streams, strict=True):
                         writer(document, stream, evidence)
         except OSError as error:
             raise _unwritable(self.path, error) from error
+
+    def _upload(self, document: Document, evidence: Evidence) -> None:
+        """Writes all files before the first is sent; the one that was named comes last."""
+        made = []
+        for writer in self._writers:
+            whole = io.StringIO(newline="")
+            writer(document, whole, evidence)
+            made.append(whole.getvalue().encode("utf-8"))
+        for url, content in reversed(list(zip(self._urls, made, strict=True))):
+            put(url, content)
 
     def _write_stdout(self, document: Document) -> None:
         whole = io.StringIO(newline="")

@@ -127,7 +127,7 @@ def assemble(
 
 def evidence_of(reports: Iterable[Report]) -> Evidence:
     """The faces that the scans kept, for writers that show pictures; sources without any are left out."""
-    return {valid_text(str(report.source.path)): report.evidence for report in reports if report.evidence}
+    return {valid_text(report.source.name): report.evidence for report in reports if report.evidence}
 
 
 def version() -> str:
@@ -153,7 +153,7 @@ def model_document(card: ModelCard, members: Sequence[ModelCard]) -> Document:
 
 def _result(report: Report) -> Document:
     failed = report.status is Status.FAILED
-    path = str(report.source.path)
+    path = report.source.name
     if (report.error is None) == failed or (report.verdict is None and not failed):
         raise ReportError(f"{path!r}: its result is {report.status} and says otherwise: a fault in vidscan")
     try:

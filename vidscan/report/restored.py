@@ -65,7 +65,7 @@ def report_from(
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ReportError(
-            f"{str(source.path)!r}: its entry in the journal is damaged ({error!r}): delete it and start anew"
+            f"{source.name!r}: its entry in the journal is damaged ({error!r}): delete it and start anew"
         ) from error
 
 

@@ -7,7 +7,8 @@ none of it is markup.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import PurePath
 
 from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
@@ -47,7 +48,7 @@ def print_report(console: Console, report: Report) -> None:
     """Print everything about one clip or still; a failed source takes one line."""
     verdict = _verdict_of(report)
     if verdict is None:
-        _print_failure(console, str(report.source.path), report)
+        _print_failure(console, report.source.name, report)
     else:
         console.print(Legible(Group(*_about(report, verdict, console.width))))
 
@@ -67,7 +68,12 @@ def print_summary(console: Console, reports: Sequence[Report]) -> None:
     for name, report in zip(names, reports, strict=True):
         if _verdict_of(report) is None:
             _print_failure(console, name, report)
-    console.print(Legible(Group(Text(), _totals(reports))))
+    console.print(Legible(Group(Text(), _totals(summarise(reports)))))
+
+
+def print_totals(console: Console, found: Mapping[str, int]) -> None:
+    """Print how many sources there are of each outcome, where there are too many to be named."""
+    console.print(Legible(_totals(found)))
 
 
 def print_timings(console: Console, reports: Sequence[Report]) -> None:
@@ -86,7 +92,7 @@ def print_timings(console: Console, reports: Sequence[Report]) -> None:
 
 
 def _about(report: Report, verdict: Verdict, width: int) -> Iterator[RenderableType]:
-    yield Text(shorten(str(report.source.path), width), "bold")
+    yield Text(shorten(report.source.name, width), "bold")
     yield _indented(_verdict_line(verdict, report.model_card.calibration is not None))
     yield _indented(Text(visible(verdict.reason)))
     if report.timeline and report.source.kind is SourceKind.VIDEO:
@@ -241,8 +247,7 @@ def _said_by_members(report: Report) -> Text:
     return Text(" ").join(said)
 
 
-def _totals(reports: Sequence[Report]) -> Text:
-    found = summarise(reports)
+def _totals(found: Mapping[str, int]) -> Text:
     named = {"no_face": "without a face"}
     said = [f"{found[key]} {named.get(key, key)}" for key in found if key != "total" and found[key]]
     return Text(f"{_counted(found['total'], 'file')}: {', '.join(said) or 'nothing to show'}", "bold")
@@ -250,7 +255,9 @@ def _totals(reports: Sequence[Report]) -> Text:
 
 def _names(reports: Sequence[Report]) -> tuple[str, list[str]]:
     """The folder that holds several sources ("" if there is none to name), and their paths in it."""
-    paths = [report.source.path for report in reports]
+    paths = [PurePath(report.source.name) for report in reports]
+    if any(report.source.remote for report in reports):
+        return "", [report.source.name for report in reports]
     if len(paths) == 1:
         return "", [str(paths[0])]
     try:
@@ -264,7 +271,7 @@ def _print_failure(console: Console, name: str, report: Report) -> None:
     """One line, however long, so that other programs can search it; the name only where it lacks it."""
     message = visible(report.error.message) if report.error else "no reason was given"
     line = Text.assemble(_badge(None), " ")
-    if visible(str(report.source.path)) not in message:
+    if visible(report.source.name) not in message:
         line.append(f"{visible(name)}: ", "bold")
     console.print(Legible(line.append(message)), soft_wrap=True)
 

@@ -1,8 +1,8 @@
-"""The user's cache of converted networks: where it lies, whether it can be trusted, and what is in it.
+"""The cache of converted networks in the user's folder: what is in it, and how it gets there.
 
 An entry is a folder named by what it was made from, with the converted file and a manifest that holds
 the file's SHA-256. It appears whole, by one rename, so that processes which start at once can't mix
-their halves. What is read from it will be run: a folder that others can write to is not read at all.
+their halves. What is read from it will be run.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ import hashlib
 import json
 import os
 import shutil
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from vidscan.user_folder import objection_to
+
 NETWORK, MANIFEST = "network.onnx", "manifest.json"
 _MAX_MANIFEST_BYTES = 64 << 10
-_WRITABLE_BY_OTHERS = 0o022
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,56 +31,6 @@ class Manifest:
     converter: str
     sha256: str
     max_difference: float
-
-
-class UntrustedFolderError(OSError):
-    """The cache folder cannot be used; the message says why, without its name."""
-
-
-def cache_folder() -> Path:
-    """``VIDSCAN_CACHE``, or ``vidscan`` in the place that the system has for caches."""
-    if own := os.environ.get("VIDSCAN_CACHE"):
-        return Path(own).expanduser().absolute()
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "vidscan"
-    xdg = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    # The XDG specification has relative paths ignored.
-    return (xdg if xdg.is_absolute() else Path.home() / ".cache") / "vidscan"
-
-
-def trusted_folder() -> Path:
-    """The cache folder, made if it is missing.
-
-    Raises:
-        UntrustedFolderError: it belongs to somebody else, others can write to it, or it can't be made.
-    """
-    folder = cache_folder()
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise UntrustedFolderError(f"cannot be made ({error.strerror})") from error
-    if (objection := objection_to(folder)) is not None:
-        raise UntrustedFolderError(objection)
-    return folder
-
-
-def objection_to(folder: Path) -> str | None:
-    """Why nothing may be read from ``folder``; None where nothing speaks against it.
-
-    Owner and mode are looked at on POSIX systems alone.
-    """
-    try:
-        status = folder.stat()
-    except OSError as error:
-        return f"cannot be looked at ({error.strerror})"
-    if not folder.is_dir():
-        return "is no folder"
-    if os.name == "posix":
-        if status.st_uid != os.geteuid():
-            return "belongs to another user"
-        if status.st_mode & _WRITABLE_BY_OTHERS:
-            return "can be written to by others"
-    return None if os.access(folder, os.W_OK | os.X_OK) else "is not writable"
 
 
 def read_entry(folder: Path, key: str, checkpoint_sha256: str) -> bytes | None:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from vidscan import user_folder
 from vidscan.cards import sha256_of
 from vidscan.child_process import Child, Stalled
 from vidscan.errors import ModelError
@@ -51,12 +52,12 @@ def converted_network(checkpoint: Path) -> bytes:
     sha256 = sha256_of(checkpoint)
     key = f"{sha256}-{CONVERTER}"
     try:
-        folder = cache.trusted_folder()
-    except cache.UntrustedFolderError as error:
+        folder = user_folder.trusted_folder()
+    except user_folder.UntrustedFolderError as error:
         _log.warning(
             "vidscan: the cache folder %s %s: not used, and the network is converted anew each time; "
             "make it yours alone (chmod go-w), or name another with VIDSCAN_CACHE",
-            cache.cache_folder(),
+            user_folder.cache_folder(),
             error,
         )
         return convert(checkpoint, sha256).network

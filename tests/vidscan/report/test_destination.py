@@ -43,7 +43,7 @@ def test_parse_knows_stdout_and_the_suffixes() -> None:
     assert Destination.parse("-") == Destination(None, json_report.write)
     assert Destination.parse("a/b.json") == Destination(Path("a/b.json"), json_report.write)
     assert Destination.parse("B.html") == Destination(Path("B.html"), html.write)
-    beside = ((Path("a/B.files.csv"), csv_report.write_files),)
+    beside = ((".files.csv", csv_report.write_files),)
     assert Destination.parse("a/B.CSV") == Destination(Path("a/B.CSV"), csv_report.write, beside)
     assert Destination.parse("a/B.CSV").paths == (Path("a/B.CSV"), Path("a/B.files.csv"))
     assert Destination.parse("-").paths == ()
@@ -199,7 +199,7 @@ def test_of_two_files_none_is_replaced_before_both_are_written(tmp_path: Path) -
         raise OSError(errno.ENOSPC, "full")
 
     with pytest.raises(ReportError, match="full"):
-        Destination(path, csv_report.write, ((beside, full),)).write(DOCUMENT)
+        Destination(path, csv_report.write, ((".files.csv", full),)).write(DOCUMENT)
     assert sorted(each.name for each in tmp_path.iterdir()) == ["out.csv", "out.files.csv"]
     assert path.read_text() == beside.read_text() == OLD
     Destination.parse(str(path)).write(DOCUMENT)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from vidscan import user_folder
 from vidscan.runtimes import cache, conversion
 from vidscan.runtimes.protocol import RuntimeUnavailableError
 
@@ -19,7 +20,7 @@ MANIFEST = cache.Manifest(CHECKPOINT_SHA, "onnx-1", cache.sha256_of_bytes(NETWOR
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("VIDSCAN_CACHE", str(tmp_path / "cache"))
-    return cache.trusted_folder()
+    return user_folder.trusted_folder()
 
 
 @pytest.fixture
@@ -47,13 +48,13 @@ def test_place_follows_the_system(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setattr(sys, "platform", "linux")
     monkeypatch.setenv("XDG_CACHE_HOME", "relative")
-    assert cache.cache_folder() == tmp_path / ".cache" / "vidscan"
+    assert user_folder.cache_folder() == tmp_path / ".cache" / "vidscan"
     monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere")
-    assert cache.cache_folder() == Path("/somewhere/vidscan")
+    assert user_folder.cache_folder() == Path("/somewhere/vidscan")
     monkeypatch.setattr(sys, "platform", "darwin")
-    assert cache.cache_folder() == tmp_path / "Library" / "Caches" / "vidscan"
+    assert user_folder.cache_folder() == tmp_path / "Library" / "Caches" / "vidscan"
     monkeypatch.setenv("VIDSCAN_CACHE", "~/mine")
-    assert cache.cache_folder() == tmp_path / "mine"
+    assert user_folder.cache_folder() == tmp_path / "mine"
 
 
 def test_entry_comes_back_and_nothing_else_is_left(folder: Path):
@@ -141,6 +142,7 @@ def test_processes_that_start_at_once_convert_once(folder: Path, checkpoint: Pat
     code = f"""
 import sys, time
 from pathlib import Path
+from vidscan import user_folder
 from vidscan.runtimes import cache, conversion
 
 def convert(path, sha256):

@@ -1,0 +1,232 @@
+"""Object stores and web servers, as far as fsspec reaches them. The only module that knows fsspec.
+
+fsspec is an extra and imported when a remote place is named; what each kind of place needs beside it
+(s3fs, gcsfs, …) is its own. Whatever these raise becomes one line.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from vidscan.errors import SourceError, UsageError, VidscanError, quoted
+from vidscan.records import Remote
+
+TRIES = 3
+"""A file is asked for so often where its place answers badly; what is missing or forbidden stays so."""
+
+PAUSE_S = 1.0
+"""Before the second try; twice that before the third."""
+
+SILENCE_LIMIT_S = 60.0
+"""A web server may be silent for so long, however long the whole file takes."""
+
+_REMOTE = re.compile(r"(?!file:)[a-z][a-z0-9+.-]+://", re.IGNORECASE)
+_SECRET = re.compile(r"sig|token|credential|key|secret|password", re.IGNORECASE)
+_FINAL = (FileNotFoundError, PermissionError, IsADirectoryError, ImportError, ValueError)
+
+
+def is_remote(place: str) -> bool:
+    """Whether a place is a URL of something that is not on this machine's disks, such as ``s3://…``."""
+    return _REMOTE.match(place) is not None
+
+
+def local_path(place: str) -> Path:
+    """The path that a place on this machine's disks names, which may be a ``file:`` URL."""
+    from urllib.request import url2pathname
+
+    return Path(url2pathname(urlsplit(place).path) if place.startswith("file://") else place)
+
+
+def remote(url: str, version: str = "") -> Remote:
+    """A URL with what people are shown of it: no password, and no query that signs it."""
+    if "@" not in url and "?" not in url:
+        return Remote(url, url, version)
+    if "@" not in url and "?" not in url:
+        return Remote(url, url, version)
+    parts = urlsplit(url)
+    shown = url
+    if "@" in parts.netloc:
+        shown = shown.replace(f"{parts.netloc.rpartition('@')[0]}@", "", 1)
+    if any(_SECRET.search(name) for name, _ in parse_qsl(parts.query, keep_blank_values=True)):
+        shown = shown.partition("?")[0]
+    return Remote(url, shown, version)
+
+
+def file_name(url: str) -> str:
+    """The name of the file at the end of a URL."""
+    return PurePosixPath(urlsplit(url).path).name or "file"
+
+
+def listed(url: str, *, recursive: bool) -> list[Remote]:
+    """All files below a URL, in the order of their names; hidden ones are left out.
+
+    Raises:
+        SourceError: it cannot be listed, or what listing takes is not installed.
+    """
+    with _refused(remote(url).shown, "cannot be listed"):
+        filesystem, root = _filesystem(url)
+        found = filesystem.find(root, maxdepth=None if recursive else 1, detail=True)
+        visible = [path for path in found if "/." not in f"/{path[len(root) :]}"]
+        return [remote(filesystem.unstrip_protocol(path), _version(found[path])) for path in sorted(visible)]
+
+
+def looked_up(url: str) -> Remote:
+    """One file that was named.
+
+    Raises:
+        SourceError: there is none, or it cannot be looked up.
+    """
+    with _refused(remote(url).shown, "cannot be looked up"):
+        filesystem, path = _filesystem(url)
+        return remote(url, _version(filesystem.info(path)))
+
+
+def fetch(place: Remote, target: Path, *, limit_bytes: int) -> None:
+    """Copies a remote file to this machine.
+
+    Args:
+        place: the file.
+        target: where to write; what is there is written over, and removed where the copy fails.
+        limit_bytes: a larger file is refused, as soon as its size is known.
+
+    Raises:
+        SourceError: the file is missing, forbidden or too large, or its place does not answer.
+    """
+    with _refused(place.shown, "cannot be fetched"):
+        for attempt in range(TRIES):
+            try:
+                filesystem, path = _filesystem(place.url)
+                filesystem.get_file(path, str(target), callback=_limited(place.shown, limit_bytes))
+                return
+            except Exception as error:
+                target.unlink(missing_ok=True)
+                if isinstance(error, (*_FINAL, VidscanError)) or attempt + 1 == TRIES:
+                    raise
+                time.sleep(PAUSE_S * 2**attempt)
+
+
+def content_of(url: str) -> bytes:
+    """A whole remote file, such as a list of sources.
+
+    Raises:
+        SourceError: it cannot be read.
+    """
+    with _refused(remote(url).shown, "cannot be read"):
+        filesystem, path = _filesystem(url)
+        return bytes(filesystem.cat_file(path))
+
+
+def require_writable(url: str) -> None:
+    """Finds out, as far as that can be told beforehand, whether something can be written at a URL.
+
+    Raises:
+        SourceError: what it takes is not installed, or the bucket or server is missing, or closed to us.
+    """
+    with _refused(remote(url).shown, "cannot be written to"):
+        filesystem, path = _filesystem(url)
+        bucket = path.strip("/").partition("/")[0]
+        if hasattr(filesystem, "bucket_exists") or "s3" in filesystem.protocol or "gs" in filesystem.protocol:
+            filesystem.ls(bucket + "/", refresh=True)
+
+
+def put(url: str, content: bytes) -> None:
+    """Writes a whole file; object stores show all of it or nothing.
+
+    Raises:
+        SourceError: it cannot be written.
+    """
+    with _refused(remote(url).shown, "cannot be written"):
+        filesystem, path = _filesystem(url)
+        filesystem.pipe_file(path, content)
+
+
+def opened(url: str) -> tuple[Any, str]:
+    """The file system that a URL lies in, as fsspec has it, and the path there.
+
+    Raises:
+        SourceError: what it takes is not installed.
+    """
+    with _refused(remote(url).shown, "cannot be opened"):
+        return _filesystem(url)
+
+
+def _filesystem(url: str) -> tuple[Any, str]:
+    try:
+        import fsspec.core
+    except ImportError as error:
+        raise UsageError(
+            f"{remote(url).shown}: remote places need fsspec: pip install 'vidscan[remote]'"
+        ) from error
+    options: dict[str, Any] = {"use_listings_cache": False}  # a bucket may change between two looks
+    if urlsplit(url).scheme.lower() in ("http", "https"):
+        import aiohttp
+
+        limits = aiohttp.ClientTimeout(total=None, sock_connect=SILENCE_LIMIT_S, sock_read=SILENCE_LIMIT_S)
+        options["client_kwargs"] = {"timeout": limits}
+    filesystem, path = fsspec.core.url_to_fs(url, **options)
+    return filesystem, path
+
+
+def _version(info: dict[str, Any]) -> str:
+    """What a listing says that changes with the file: its size, and its ETag or the time of its change."""
+    state = next(
+        (info[key] for key in ("ETag", "etag", "md5Hash", "LastModified", "mtime") if info.get(key)), ""
+    )
+    return f"{info.get('size')}-{state}"
+
+
+def _limited(shown: str, limit_bytes: int) -> Any:
+    """What counts the bytes of a copy, and stops one that grows too large."""
+    from fsspec.callbacks import Callback
+
+    def check(size: int | None) -> None:
+        if size is not None and size > limit_bytes:
+            raise SourceError(
+                f"{shown}: takes more than the {limit_bytes / 1e9:g} GB of scratch space: raise --scratch-gb"
+            )
+
+    class Limited(Callback):  # type: ignore[misc]
+        def set_size(self, size: int | None) -> None:
+            check(size)
+
+        def absolute_update(self, value: int) -> None:
+            check(value)
+
+        def relative_update(self, inc: int = 1) -> None:
+            self.value += inc
+            check(self.value)
+
+    return Limited()
+
+
+@contextmanager
+def _refused(shown: str, what: str) -> Iterator[None]:
+    """Turns whatever a plug-in of fsspec raises into a SourceError of one line."""
+    try:
+        yield
+    except VidscanError:
+        raise
+    except ImportError as error:
+        missing = "vidscan[remote]" if "s3fs" in str(error) else _package_in(str(error))
+        raise SourceError(f"{shown}: {what} ({quoted(str(error))}): pip install '{missing}'") from error
+    except FileNotFoundError as error:
+        raise SourceError(f"{shown}: {what} (there is no such file or bucket): check the URL") from error
+    except PermissionError as error:
+        raise SourceError(f"{shown}: {what} (access denied): check the credentials and rights") from error
+    except Exception as error:
+        cause = quoted(str(error)) or type(error).__name__
+        raise SourceError(
+            f"{shown}: {what} ({cause}): check the URL, the network and the credentials"
+        ) from error
+
+
+def _package_in(text: str) -> str:
+    """The package that fsspec asks for, as in "Please install gcsfs to …"."""
+    found = re.search(r"install ['\"]?([\w-]+)", text)
+    return found[1] if found else "vidscan[remote]"

@@ -243,7 +243,7 @@ def folder_of(count: int, folder: Path) -> Path:
     return folder
 
 
-def scan_of(clips: Path, nodes: Nodes, report: str | Path) -> list[str]:
+def scan_of(clips: Path | str, nodes: Nodes, report: str | Path) -> list[str]:
     """The command that scans a folder on the nodes."""
     where = ("--engine", "ray", "--ray-address", nodes.address, "--ray-cpus", "1")
     return [sys.executable, "-m", "vidscan", "dir", str(clips), *where, "--report", str(report)]
@@ -330,3 +330,40 @@ def test_without_ray_the_line_says_how_to_get_it(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "ray", None)
     assert main(["dir", str(SAMPLES), "--engine", "ray"]) == EXIT_USAGE
     assert capsys.readouterr().err == "vidscan: --engine ray needs Ray: pip install 'vidscan[ray]'\n"
+
+
+def test_a_hundred_clips_from_a_bucket_into_parquet_while_a_node_dies(nodes: Nodes, here, s3, tmp_path):
+    duckdb = pytest.importorskip("duckdb")
+    names = sorted(here)
+    for number in range(100):
+        name = names[number % len(names)]
+        s3.put("clips", f"in/{number:03}-{name}", SAMPLES / name)
+    out = tmp_path / "out.parquet"
+    nodes.add(2)
+    scan = subprocess.Popen(
+        scan_of("s3://clips/in", nodes, out), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    journal = tmp_path / "out.parquet.journal"
+    while not (journal.exists() and len(journal.read_bytes().splitlines()) > 25):
+        assert scan.poll() is None
+        time.sleep(0.05)
+    nodes.kill()
+    said, errors = scan.communicate(timeout=200)
+    assert scan.returncode == EXIT_OK, errors
+    assert "a worker on the Ray cluster died" in errors
+    assert "100 files: " in said
+
+    files = f"read_parquet('{out}/sources/**/*.parquet', hive_partitioning = true)"
+    found = duckdb.execute(
+        f"select source, label, verdict.fake_probability, facts.sha256, stats.faces_scored from {files}"
+    ).fetchall()
+    assert len(found) == len({row[0] for row in found}) == 100
+    for source, label, probability, sha256, faces in found:
+        expected = here[source.partition("-")[2]]
+        assert source.startswith("s3://clips/in/")
+        assert label == expected.verdict.label
+        assert probability == pytest.approx(expected.verdict.fake_probability, abs=1.5e-6)  # it is rounded
+        assert sha256 == expected.facts.sha256 and faces == expected.stats.faces_scored
+    moments = f"read_parquet('{out}/timeline/**/*.parquet', hive_partitioning = true)"
+    (count,) = duckdb.execute(f"select count(*) from {moments}").fetchone()
+    assert count == sum(len(here[row[0].partition("-")[2]].timeline) for row in found)

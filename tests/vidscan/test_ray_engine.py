@@ -183,6 +183,19 @@ def test_a_file_that_kills_its_worker_is_given_up_and_the_others_are_done(nodes:
     assert DEATHS_ALLOWED == 2
 
 
+def test_a_worker_that_hangs_is_ended(nodes: Nodes, tmp_path, monkeypatch):
+    monkeypatch.setattr("vidscan.engines.ray_engine.CHECK_S", 0.5)
+    monkeypatch.setattr("vidscan.engines.ray_engine.SILENCE_LIMIT_S", 12.0)  # it must load TensorFlow in it
+    monkeypatch.setattr("vidscan.engines.dispatch.DEATHS_ALLOWED", 1)
+    nodes.add(1, PYTHONPATH=str(HARM))
+    for name in ("hangs.jpg", "no-face.jpg"):
+        shutil.copy(SAMPLES / "no-face.jpg", tmp_path / name)
+    with opened(nodes) as cluster:
+        reports = {report.source.path.name: report for report in cluster.scan_sources(from_folder(tmp_path))}
+    assert "it gave no sign of life for 1" in reports["hangs.jpg"].error.message
+    assert reports["no-face.jpg"].status is Status.OK
+
+
 def test_bad_file_is_a_failed_report_under_the_name_it_was_given(nodes: Nodes, tmp_path, monkeypatch):
     nodes.add(1)
     monkeypatch.chdir(tmp_path)

@@ -42,7 +42,7 @@ def connect(ray: Any, address: str | None) -> str:
     in_main = threading.current_thread() is threading.main_thread()
     handlers = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM) if in_main}
     try:
-        context = ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+        context = ray.init(address=address, log_to_driver=False, configure_logging=False)
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
         raise ClusterError(
             f"no Ray cluster at {address or 'hand'} ({quoted(str(error))}): check --ray-address, and that "

@@ -52,7 +52,10 @@ CALLS_AT_ONCE = 100
 
 @dataclass(slots=True, eq=False)
 class _Member:
-    """A worker as the driver knows it; ``greeting`` is due until it is ready."""
+    """A worker as the driver knows it.
+
+    ``greeting`` is due until it is ready; ``ended_for``: why the driver ended it.
+    """
 
     handle: Any
     greeting: Any
@@ -60,6 +63,7 @@ class _Member:
     held: dict[Any, Source] = field(default_factory=dict)
     question: Any = None
     asked_at: float = 0.0
+    ended_for: str = ""
 
     @property
     def awaited(self) -> list[Any]:
@@ -256,7 +260,7 @@ class Cluster:
             else:
                 silent_s = now - member.asked_at
             if silent_s > SILENCE_LIMIT_S:
-                log.warning("a worker gave no sign of life for %.0f s and is ended", silent_s)
+                member.ended_for = f"it gave no sign of life for {silent_s:.0f} s"
                 self._ray.kill(member.handle)
 
     # Sources go out and reports come in.
@@ -291,11 +295,13 @@ class Cluster:
                 except _DeathError:
                     left.append(member.held.pop(other))
             self._replace(member)
-            log.warning("a worker on the Ray cluster died (%s): %d files are tried again", death, len(left))
+            how = member.ended_for or str(death)
+            log.warning(
+                "a worker on the Ray cluster died (%s) with %d files, to be tried again", how, len(left)
+            )
             for source in dispatch.lost(left):
-                yield blamed(
-                    source, f"worker after worker died, the last so: {death},", self._options, *self._cards
-                )
+                cause = f"worker after worker died ({how})"
+                yield blamed(source, cause, self._options, *self._cards)
 
     def _take(self, member: _Member, reference: Any, dispatch: Dispatch) -> Report:
         report: Report = self._value(reference)

@@ -305,3 +305,19 @@ def test_without_pyarrow_the_line_says_how_to_get_it(tmp_path, monkeypatch) -> N
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(ReportError, match=r"pip install 'vidscan\[parquet\]'"):
         ParquetDataset.begin(filesystem, str(tmp_path / "o"), TERMS, shown="o")
+
+
+def test_documentation_has_every_column() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "archives.md").read_text("utf-8")
+    for table, columns in COLUMNS.items():
+        for column in columns:
+            assert f"| {table} | `{column.name}` | `{column.type}` | {column.meaning} |\n" in text
+
+
+def test_what_the_documentation_asks_duckdb_can_be_asked(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[3] / "docs" / "archives.md").read_text("utf-8")
+    (query,) = (line.split('"')[1] for line in text.splitlines() if line.startswith("duckdb -c"))
+    folder = tmp_path / "out.parquet"
+    add(begun(folder), clip(), no_face())
+    found = duckdb.execute(query.replace("OUT.parquet", str(folder))).fetchall()
+    assert found == [("clips/interview.mp4", 0.98)]

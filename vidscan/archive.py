@@ -60,6 +60,7 @@ class Archive:
         card = ensemble_card([model.card for model in models])
         self._scan = Scan(version(), card.name, card.sha256)
         self._dataset, self._journal = dataset, journal
+        self._wanted = len(sources)
         self._labels: Counter[str] = Counter()
         self._written_at = time.monotonic()
         done, outdated = self._recall(sources, retry_failed=retry_failed)
@@ -102,6 +103,11 @@ class Archive:
         self._labels[label_of(result)] += 1
         if len(self._journal.results) >= PART_RESULTS or time.monotonic() - self._written_at > PART_S:
             self.write_part()
+
+    @property
+    def complete(self) -> bool:
+        """Whether no source is missing."""
+        return self._labels.total() == self._wanted
 
     @property
     def summary(self) -> dict[str, int]:

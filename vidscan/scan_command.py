@@ -168,7 +168,8 @@ def _conclude(harvest: Harvest | Archive, plan: Plan) -> None:
         harvest.finish()
         shown = visible(remote(plan.dataset or "").shown)
         text.print_totals(plan.console, harvest.summary)
-        plan.console.print(f"results written to {shown}", style="dim", markup=False)
+        left = "" if harvest.complete else "; --resume goes on"
+        plan.console.print(f"results written to {shown}{left}", style="dim", markup=False)
         return
     if plan.flags.command == "dir" and harvest.reports:
         text.print_summary(plan.console, harvest.reports)

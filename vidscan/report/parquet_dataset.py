@@ -190,13 +190,14 @@ class ParquetDataset:
     # What is there.
 
     def _require_nothing(self) -> None:
-        if self._is_there(ABOUT):
+        """Raises ReportError where results, or anything of somebody else's, lie in the place."""
+        there = [self._relative(path) for path in self._listed("")]
+        if ABOUT in there and any(name.endswith(".parquet") for name in there):
             raise ReportError(
                 f"{self._shown}: holds results already: add --resume to go on, or name another place"
             )
-        kind = self._filesystem.get_file_info(self._folder).type
-        types = self._arrow.fs.FileType
-        if kind == types.File or (kind == types.Directory and self._listed("")):
+        is_file = self._filesystem.get_file_info(self._folder).type == self._arrow.fs.FileType.File
+        if is_file or set(there) - {ABOUT}:
             raise ReportError(f"{self._shown}: is there already and is no dataset of vidscan's: name another")
 
     def _is_there(self, name: str) -> bool:

@@ -10,7 +10,7 @@ portraits, people and clips of ``test`` are others. The sections:
 - ``cost``: processor time of both on the same frames.
 - ``grid``: clips side by side.
 - ``cuts``: clips one after the other.
-- ``walks``: people who pass each other, leave and come back.
+- ``walks``: people who pass each other, leave and come back; ``--repeats 12`` for figures to go by.
 - ``turned``: clips turned by 30 to 270 degrees.
 - ``clips``: whole scans with one fake among 1 to 6 people; ``--scenes 30`` for figures to go by.
 
@@ -132,8 +132,7 @@ def encounters(bench: Bench) -> None:
     def rows() -> Iterable[Sequence[str]]:
         for fps in (1.0, 2.0, 5.0) if bench.quick else (1.0, 2.0, 5.0, 10.0, 30.0):
             people = portraits(bench.data, bench.detector, bench.split, bench.seed + 2)
-            repeats = 1 if bench.quick else 2
-            scenes = walks(people, bench.backgrounds, fps=fps, repeats=repeats, seed=bench.seed)
+            scenes = walks(people, bench.backgrounds, fps=fps, repeats=bench.repeats, seed=bench.seed)
             total = Kept()
             for kind, group in by_kind(scenes):
                 one = bench.follow(group)
@@ -207,6 +206,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--only", default=",".join(SECTIONS), help="sections, with commas between (all)")
     parser.add_argument("--split", choices=["val", "test"], default="val")
     parser.add_argument("--scenes", type=int, help="whole scans of a kind (10; 3 with --quick)")
+    parser.add_argument("--repeats", type=int, help="encounters of a kind (2; 1 with --quick), 12 at most")
     parser.add_argument("--fps", type=float, default=2.0, help="frames a second, where not said (2)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--quick", action="store_true", help="fewer scenes, for a first look")
@@ -220,9 +220,18 @@ def main(argv: Sequence[str] | None = None) -> None:
         if not (flags.data / needed).exists():
             parser.error(f"{flags.data} holds no {needed}: name the folder of research data")
     scenes = flags.scenes or (3 if flags.quick else 10)
+    repeats = flags.repeats or (1 if flags.quick else 2)
     with MediaPipeFaceDetector(DetectionOptions()) as detector:
         bench = Bench(
-            flags.data, flags.split, flags.seed, flags.quick, flags.plain, scenes, flags.fps, detector
+            flags.data,
+            flags.split,
+            flags.seed,
+            flags.quick,
+            flags.plain,
+            scenes,
+            repeats,
+            flags.fps,
+            detector,
         )
         for name in wanted:
             SECTIONS[name](bench)

@@ -6,12 +6,14 @@ is looked for near its place in the frame before: a new shot is one in which mos
 found. A studio screen that changes behind a speaker, half the picture at times, is no cut by this measure;
 a histogram of the whole frame would say so.
 
-On 32 interview clips (frames 0.4 s apart: at most 5 in 1,000 pairs pass the bar, and several of those are
-the clips' own cuts; 1 s apart: 14) against frames of different clips (all of 1,000 pass) and against
-mirrored close-ups of the same clip, as another camera would give them (998 in 1,000).
+On 26 interview clips (``benchmarks/likeness.py``): of frames 0.4 s apart 3 pairs in 1,000 pass the bar, of
+frames 1 s apart 11, and several of those are the clips' own cuts; of frames of different clips all do, and of
+frames and later ones mirrored and closer, as another camera would give them, 989.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -31,43 +33,58 @@ LOST_SHARE = 0.5
 
 ALIKE_AT_ONCE = 20.0
 """Mean difference (levels of 0-255) below which two frames are of one shot without a closer look. Frames of
-different shots differ by 33 at the least, frames 0.5 s apart by less than 13 in nine cases of ten."""
+different clips differ by 39 at the least, and by 31 where one is the other mirrored and closer; frames 0.5 s
+apart by less than 13.5 in nine cases of ten (``benchmarks/likeness.py``)."""
 
 _FOUND = 0.8  # normalised cross-correlation from which a block is found again
 _TEXTURED = 3.0  # standard deviation (levels) below which a block has nothing to correlate
 _SAME_COLOUR = 8.0  # levels by which a flat block may change
 _FLAT_WEIGHT = 0.5  # a flat block found again says less: any white wall is like another
 
-_Reduced = npt.NDArray[np.float32]
+Lab = npt.NDArray[np.float32]
 """A reduced frame in CIE L*a*b*, ``float32[HEIGHT, WIDTH, 3]``, 0-255 each."""
+
+
+class Reduced(NamedTuple):
+    """A frame reduced, as RGB ``uint8[HEIGHT, WIDTH, 3]`` and in CIE L*a*b*."""
+
+    rgb: Image
+    lab: Lab
 
 
 class CutFinder:
     """Goes through the sampled frames of one clip in order; remembers the last one, reduced."""
 
     def __init__(self) -> None:
-        self._last: tuple[Image, _Reduced] | None = None
+        self._last: Reduced | None = None
 
     def is_cut(self, image: Image) -> bool:
         """Whether ``image`` (RGB ``uint8[height, width, 3]``) begins a new shot; never True of the first."""
-        small = _reduced(image)
-        reduced = cv2.cvtColor(small, cv2.COLOR_RGB2LAB).astype(np.float32)
-        before, self._last = self._last, (small, reduced)
-        if before is None:
-            return False
-        if np.abs(small.astype(np.int16) - before[0]).mean() < ALIKE_AT_ONCE:
-            return False
-        # Either way round: what came into sight and what went out of it.
-        return max(lost_share(before[1], reduced), lost_share(reduced, before[1])) > LOST_SHARE
+        before, self._last = self._last, reduced(image)
+        return before is not None and are_apart(before, self._last)
 
 
-def _reduced(image: Image) -> Image:
-    """``uint8[HEIGHT, WIDTH, 3]``; of a large picture only every n-th pixel is averaged, for speed."""
+def reduced(image: Image) -> Reduced:
+    """A frame as it is compared; of a large picture only every n-th pixel is averaged, for speed."""
     step = max(1, min(image.shape[0] // (2 * HEIGHT), image.shape[1] // (2 * WIDTH)))
-    return resize(image[::step, ::step], width=WIDTH, height=HEIGHT)
+    small = resize(image[::step, ::step], width=WIDTH, height=HEIGHT)
+    return Reduced(small, cv2.cvtColor(small, cv2.COLOR_RGB2LAB).astype(np.float32))
 
 
-def lost_share(before: _Reduced, after: _Reduced) -> float:
+def are_apart(before: Reduced, after: Reduced) -> bool:
+    """Whether two frames belong to different shots."""
+    if difference(before, after) < ALIKE_AT_ONCE:
+        return False
+    # Either way round: what came into sight and what went out of it.
+    return max(lost_share(before.lab, after.lab), lost_share(after.lab, before.lab)) > LOST_SHARE
+
+
+def difference(before: Reduced, after: Reduced) -> float:
+    """Mean absolute difference of two frames, in levels of 0-255."""
+    return float(np.abs(after.rgb.astype(np.int16) - before.rgb).mean())
+
+
+def lost_share(before: Lab, after: Lab) -> float:
     """The share of ``after`` that is nowhere to be found near its place in ``before``, 0-1."""
     wider = cv2.copyMakeBorder(before, REACH, REACH, REACH, REACH, cv2.BORDER_REPLICATE)
     total = lost = 0.0
@@ -82,11 +99,11 @@ def lost_share(before: _Reduced, after: _Reduced) -> float:
     return lost / total
 
 
-def _recurs(block: _Reduced, around: _Reduced) -> bool:
+def _recurs(block: Lab, around: Lab) -> bool:
     lightness, searched = np.ascontiguousarray(block[..., 0]), np.ascontiguousarray(around[..., 0])
     return float(cv2.matchTemplate(searched, lightness, cv2.TM_CCOEFF_NORMED).max()) >= _FOUND
 
 
-def _stays(block: _Reduced, around: _Reduced) -> bool:
+def _stays(block: Lab, around: Lab) -> bool:
     there = around[REACH : REACH + BLOCK, REACH : REACH + BLOCK]
     return float(np.abs(block.mean((0, 1)) - there.mean((0, 1))).max()) <= _SAME_COLOUR

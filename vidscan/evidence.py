@@ -20,8 +20,8 @@ one member an ensemble."""
 
 TAIL = 2.0
 """How fast high odds become rare among genuine people, as an exponent. Of 227 genuine people in validation
-clips and portraits, 9.3% have odds above 2.7 (a logit of 1.0), 2.6% above 5.6 (1.73, where FAKE begins) and
-none above 11 (2.4): exponents of 1.8 and at least 3."""
+clips and portraits, 9.3% have odds above 2.7 (a logit of 1.0), 2.6% above 5.6 (1.72, where FAKE begins) and
+none above 11 (2.4): exponents of 1.7 and at least 2.7 (``benchmarks/genuine_tail.py``)."""
 
 _PRIOR_SIGHTINGS = 4
 """How many sightings the typical spread is worth beside the person's own."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -82,11 +83,15 @@ class KnownFaces:
 
 def paired(known: Sequence[KnownFace], found: Sequence[Detection]) -> dict[int, int]:
     """Which detection shows which known face, nearest pairs first: position in ``found`` -> in ``known``."""
+    expected = [_spot(face.box) for face in known]
+    spots = [_spot(each.box) for each in found]
     distances = sorted(
         (distance, place, number)
-        for place, face in enumerate(known)
-        for number, each in enumerate(found)
-        if (distance := _distance(face, each.box)) is not None
+        for place, (x, y, side) in enumerate(expected)
+        for number, (now_x, now_y, now_side) in enumerate(spots)
+        if side <= _MOST_RATIO * now_side
+        and now_side <= _MOST_RATIO * side
+        and (distance := math.hypot(now_x - x, now_y - y) / side) <= _REACH
     )
     pairs: dict[int, int] = {}
     for _, place, number in distances:
@@ -101,14 +106,10 @@ def missing(known: Sequence[KnownFace], found: Sequence[Detection]) -> list[Know
     return [face for place, face in enumerate(known) if place not in seen]
 
 
-def _distance(face: KnownFace, box: Box) -> float | None:
-    """Between centres, in sides of the face; None where it cannot be the same one."""
-    side = box.longer_side
-    if not 1 / _MOST_RATIO <= side / max(face.side, 1.0) <= _MOST_RATIO:
-        return None
-    x, y = _step(face.box, box)
-    distance = float((x * x + y * y) ** 0.5) / max(face.side, 1.0)
-    return distance if distance <= _REACH else None
+def _spot(box: Box) -> tuple[float, float, float]:
+    """The centre and the longer side of a box, at least 1."""
+    x, y, w, h = box
+    return x + w / 2, y + h / 2, max(w, h, 1.0)
 
 
 def _step(before: Box, now: Box) -> tuple[float, float]:

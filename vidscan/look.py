@@ -15,7 +15,7 @@ from vidscan.faces import (
     shows_face,
 )
 from vidscan.image import intersection_over_union, resize
-from vidscan.known_faces import KnownFace, missing, paired
+from vidscan.known_faces import KnownFace, paired
 from vidscan.records import Box, Detection, Image
 from vidscan.tiles import SURE_SHARE, Tile
 from vidscan.turns import nearest_quarter, scaled, turned, turned_back
@@ -86,7 +86,7 @@ class Look:
         # A small face within a large one that was refused is another claim: only boxes alike are refused.
         if any(intersection_over_union(claim.box, box) > SAME_FACE_OVERLAP for box in self.refused):
             return
-        if any(same_face(claim.box, each.box) for each in self.found):
+        if self._is_found(claim.box):
             return
         if self._is_known(claim, quarters):
             if claim.confidence >= DOUBTFUL_CONFIDENCE:
@@ -115,6 +115,10 @@ class Look:
             return None
         return claim if trusted and tilt(seen, quarters) < TILTED else seen
 
+    def _is_found(self, box: Box) -> bool:
+        """Whether a face there is one of those found already."""
+        return any(_touch(box, each.box) and same_face(box, each.box) for each in self.found)
+
     def _is_known(self, claim: Detection, quarters: int) -> bool:
         place = paired(self.known, [claim]).get(0)
         if place is None or self.known[place].quarters != quarters or tilt(claim, quarters) >= TILTED:
@@ -127,8 +131,8 @@ class Look:
 
     def follow(self) -> None:
         """Close-ups of the known faces that were not found, and of those that the whole shows too small."""
-        lost = missing(self.known, self.found)
         pairs = paired(self.known, self.found)
+        lost = [face for place, face in enumerate(self.known) if place not in pairs.values()]
         small = {
             number: replace(self.known[place], box=self.found[number].box)
             for number, place in pairs.items()
@@ -139,7 +143,7 @@ class Look:
             place = next((number for number, each in small.items() if each is face), None)
             if place is not None:
                 self.found[place] = seen
-            elif not any(same_face(seen.box, each.box) for each in self.found):
+            elif not self._is_found(seen.box):
                 self.found.append(seen)
 
 
@@ -152,6 +156,11 @@ def _claims(network: Callable[[Image], Sequence[Detection]], image: Image, quart
     rows, columns = small.shape[:2]
     found = network(turned(small, quarters))
     return [scaled(turned_back(each, quarters, columns, rows), factor) for each in found]
+
+
+def _touch(a: Box, b: Box) -> bool:
+    """Whether two boxes share a point: quick to tell, and few of a crowd do."""
+    return a.x <= b.x + b.w and b.x <= a.x + a.w and a.y <= b.y + b.h and b.y <= a.y + a.h
 
 
 def _is_cut(box: Box, tile: Tile, width: int, height: int) -> bool:

@@ -12,8 +12,8 @@ from vidscan.records import Box, Detection, Image
 from vidscan.turns import scaled, turned, turned_back
 
 CELLS = 4
-CELL_SIDE = 96
-"""Close-ups a mosaic, two by two, and pixels a side of each.
+CELL_SIDE = 64
+"""Close-ups a mosaic, two by two, and pixels a side of each: a mosaic is what the network sees, 128 by 128.
 
 The short-range network found as many faces (97 to 100 in 100) in cells of 64, 96 and 128 pixels, with the
 face taking a half or a third of the side, and whether it had 24, 32, 64 or 128 pixels in the frame.
@@ -44,9 +44,19 @@ def mosaic(image: Image, close_ups: Sequence[CloseUp]) -> Image:
     picture = np.zeros((2 * CELL_SIDE, 2 * CELL_SIDE, 3), np.uint8)
     for number, (box, margin, quarters) in enumerate(close_ups):
         left, top = _corner(number)
-        cut = square_crop(image, box, margin=margin, size=CELL_SIDE)
+        cut = _cut(image, box, margin)
         picture[top : top + CELL_SIDE, left : left + CELL_SIDE] = turned(cut, quarters)
     return picture
+
+
+def _cut(image: Image, box: Box, margin: float) -> Image:
+    """A close-up, ``uint8[CELL_SIDE, CELL_SIDE, 3]``; of a large one only every n-th pixel, for speed.
+
+    Bilinear samples alone would be faster still, but fewer faces of 48 and 64 pixels are followed by them.
+    """
+    step = max(1, int(box.longer_side * margin / (2 * CELL_SIDE)))
+    thinned = Box(box.x / step, box.y / step, box.w / step, box.h / step)
+    return square_crop(image[::step, ::step], thinned, margin=margin, size=CELL_SIDE)
 
 
 def seen_in(found: Iterable[Detection], close_ups: Sequence[CloseUp]) -> tuple[tuple[Detection, ...], ...]:

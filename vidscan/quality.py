@@ -21,15 +21,16 @@ network ranks interview clips as well as before, but calls all of them less and 
 ranks them worse (``vidscan-train evaluate --robustness --degradations pixels``)."""
 
 SHARP, BLURRED = 0.30, 0.06
-"""Relative sharpness (see :func:`_sharpness`) from which nothing is missing, and at which nothing is left: of
-faces in interview clips 19 in 20 have more than 0.35; blurred by a Gaussian of 1 pixel in 64 they have
-0.21 on average, of 3 pixels 0.07."""
+"""Relative sharpness (see :func:`sharpness`) from which nothing is missing, and at which nothing is left: of
+faces in interview clips 19 in 20 have more than 0.36; blurred by a Gaussian of 1 pixel in 64 they have
+0.24 at the median, of 3 pixels 0.10 (``benchmarks/likeness.py``)."""
 
 FRONTAL, PROFILE = 0.45, 1.0
 """Asymmetry of the ears around the nose up to which a face counts as frontal, and that of a full profile."""
 
 SURE, DOUBTFUL = 0.75, 0.5
-"""The detector's confidence from which a face is surely one (95 in 100 in interview clips), and the least."""
+"""The detector's confidence from which a face is surely one (99 in 100 in interview clips, by
+``benchmarks/likeness.py``), and the least."""
 
 _LEAST = 0.05  # of sharpness: what is left even of the worst blur, so that a weight never vanishes
 _LEAST_POSE, _LEAST_SURE = 0.3, 0.3
@@ -48,7 +49,7 @@ def assess(image: Image, detection: Detection, others: Sequence[Box]) -> Quality
     box = detection.box
     return Quality(
         size=min(box.longer_side / FULL_SIZE, 1.0),
-        sharpness=_ramp(_sharpness(image, box), BLURRED, SHARP, _LEAST),
+        sharpness=_ramp(sharpness(image, box), BLURRED, SHARP, _LEAST),
         pose=_ramp(-_asymmetry(detection), -PROFILE, -FRONTAL, _LEAST_POSE),
         visible=_inside(box, image)
         * (1.0 - _covered(box, others))
@@ -62,7 +63,7 @@ def _ramp(value: float, low: float, high: float, least: float) -> float:
     return least + (1.0 - least) * share
 
 
-def _sharpness(image: Image, box: Box) -> float:
+def sharpness(image: Image, box: Box) -> float:
     """Standard deviation of the Laplacian over that of the picture itself, of the face at 64 pixels a side.
 
     The variance of the Laplacian is the usual measure of focus (J. L. Pech-Pacheco et al., "Diatom

@@ -69,6 +69,7 @@ class Sweep:
 
     def __init__(self, levels: Sequence[Level], step: int) -> None:
         self._tiles = [tile for level in levels for tile in level.tiles]
+        self._parts = {tile: _part(tile, step) for tile in self._tiles}
         self._step = step
         self._seen: dict[Tile, tuple[int, Sketch]] = {}
         self._searches = 0
@@ -85,17 +86,21 @@ class Sweep:
     def searched(self, tile: Tile, sketch: Sketch) -> None:
         """Notes that a tile was searched when the frame looked like ``sketch``."""
         self._searches += 1
-        self._seen[tile] = (self._searches, self._part(sketch, tile).copy())
+        self._seen[tile] = (self._searches, sketch[self._parts[tile]].copy())
 
     def _changed(self, tile: Tile, sketch: Sketch) -> bool:
-        before, now = self._seen[tile][1], self._part(sketch, tile)
-        differs = (cv2.absdiff(before, now) > _CHANGE) & (before > 0) & (now > 0)
+        before, now = self._seen[tile][1], sketch[self._parts[tile]]
         smallest = tile.side / _SMALLEST_SHARE / self._step
-        return int(np.count_nonzero(differs)) >= max(1.0, _CHANGED_SHARE * smallest**2)
+        least = max(1.0, _CHANGED_SHARE * smallest**2)
+        differs = cv2.absdiff(before, now) > _CHANGE
+        if np.count_nonzero(differs) < least:  # the usual case
+            return False
+        return int(np.count_nonzero(differs & (before > 0) & (now > 0))) >= least
 
-    def _part(self, sketch: Sketch, tile: Tile) -> Sketch:
-        step = self._step
-        return sketch[tile.y // step : (tile.y + tile.h) // step, tile.x // step : (tile.x + tile.w) // step]
+
+def _part(tile: Tile, step: int) -> tuple[slice, slice]:
+    """The rows and columns of a sketch that show a tile."""
+    return np.s_[tile.y // step : (tile.y + tile.h) // step, tile.x // step : (tile.x + tile.w) // step]
 
 
 def sketch_step(smallest: int) -> int:

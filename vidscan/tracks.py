@@ -30,7 +30,8 @@ LOST_SAMPLES = 3
 
 # How far (in face sides) a face may be from where it was last seen or is expected: jitter and a jerk,
 # plus movement in proportion to time. At 2 fps this is 1.25 sides, more than twice what a lively talking
-# head moves; from 1 fps down, the price of a new track is the bound instead, at about 2 sides.
+# head moves; from 1 fps down, where nobody knows what faces look like, the price of a new track is the bound
+# instead, at about 2 sides.
 _REACH_AT_ONCE = 0.5
 _REACH_PER_S = 1.5
 # A face that doubles or halves its side between two sightings is taken for another face.
@@ -46,13 +47,16 @@ _COURSE_S = 1.5
 _STAYED_WEIGHT = 0.25
 _OVERLAP_WEIGHT = 0.5
 # What appearance adds to the cost for each unit of distance beyond, and takes off below, what is neither here
-# nor there: a person's own sightings are 0.2 apart, those of two people 1.4. Of a trail that was out of sight
-# the place says less, and appearance more.
+# nor there: a person's own sightings are 0.25 apart, those of two people 1.5. Of a trail that was out of
+# sight the place says less, and appearance more.
 _APPEARANCE_WEIGHT = 2.0
 _STALE_APPEARANCE_WEIGHT = 3.0
 _APPEARANCE_NEUTRAL = 0.3
 # A trail's appearance is the average over about this long: somebody who passes by shows in it, too.
-_APPEARANCE_MEMORY_S = 1.5
+_APPEARANCE_MEMORY_S = 2.0
+# Who was not seen for longer than this may be farther off in proportion, at the same cost, where appearance
+# can tell: at 1 fps somebody who walks is two sides away.
+_UNHURRIED_S = 0.7
 _STALE_COST = 0.3  # for a trail that the previous frame did not show
 # The price of a new track: above any single plausible link, below two implausible ones, so that a
 # newcomer does not push the people beside it one place on.
@@ -194,7 +198,10 @@ def _link_cost(trail: _Trail, face: Sighting) -> float | None:
     stale = _STALE_COST if face.frame_index - trail.frame_index > 1 else 0.0
     apart = 1.0 - intersection_over_union(expected, face.box)
     near, far = (min(moved, stayed), max(moved, stayed)) if stale else (moved, stayed)
-    cost = near + _STAYED_WEIGHT * far + _OVERLAP_WEIGHT * apart + log_ratio + stale
+    away = near + _STAYED_WEIGHT * far
+    if looks is not None:
+        away /= max(1.0, elapsed / _UNHURRIED_S)
+    cost = away + _OVERLAP_WEIGHT * apart + log_ratio + stale
     if looks is not None:
         weight = _STALE_APPEARANCE_WEIGHT if stale else _APPEARANCE_WEIGHT
         cost += weight * (looks - _APPEARANCE_NEUTRAL)

@@ -27,6 +27,7 @@ class Bench:
     quick: bool
     plain: bool
     scenes: int
+    repeats: int
     fps: float
     detector: MediaPipeFaceDetector
 

@@ -23,8 +23,8 @@ def test_a_description_has_its_length_and_type():
     described = describe(data.astronaut(), FACE)
     assert described.shape == (APPEARANCE,)
     assert described.dtype == np.float32
-    # Two histograms of colour, of length 1 at most, and two of lightness at half the weight.
-    assert 1 < np.linalg.norm(described) <= np.sqrt(2 + 2 * 0.25) + 1e-6
+    # Histograms of colour and, at 0.7 of the weight, of lightness; those of the chest at half of it.
+    assert 1 < np.linalg.norm(described) <= np.sqrt((2 + 0.25) * (1 + 0.49)) + 1e-6
 
 
 def test_the_same_picture_is_at_no_distance_and_a_shift_or_another_size_is_near():
@@ -46,6 +46,21 @@ def test_other_clothes_and_light_are_far():
     turned = np.ascontiguousarray(picture[..., ::-1])  # red and blue changed: green skin, an orange suit blue
     apart = distance(describe(picture, FACE), describe(turned, FACE))
     assert apart is not None and apart > CLEARLY_ANOTHER
+
+
+def test_another_room_behind_the_same_head_is_near():
+    """Somebody who walks through a room stays the same; only between head and shoulders the room shows."""
+    picture = data.astronaut()
+    row, column = np.mgrid[:512, :512]
+    centre = (FACE.x + FACE.w / 2, FACE.y + FACE.h / 2)
+    head = ((column - centre[0]) / 65) ** 2 + ((row - centre[1] + 12) / 82) ** 2 <= 1
+    person = head | (row > centre[1] + 75)
+    rooms = [
+        np.where(person[..., None], picture, colour).astype(np.uint8) for colour in (40, 200, [30, 160, 40])
+    ]
+    looks = [describe(room, FACE) for room in rooms]
+    apart = [distance(looks[0], other) for other in looks[1:]]
+    assert all(each is not None and each < SURELY_THE_SAME / 2 for each in apart)
 
 
 def test_who_was_not_described_is_near_to_nobody():

@@ -66,7 +66,7 @@ class PaintedFaces:
 
     def near(self, image: Image) -> list[Detection]:
         self.nears += 1
-        return [] if self.far_alone else self._seen(image, 6)
+        return [] if self.far_alone else self._seen(image, 7)
 
     def _seen(self, image: Image, share: int) -> list[Detection]:
         if self.blind:
@@ -278,6 +278,22 @@ def test_large_known_face_that_the_full_range_network_misses_is_sought_by_the_ot
     search.find(image)
     detector.far = lambda image: []  # type: ignore[method-assign]
     assert at(search.find(image), box)
+
+
+@pytest.mark.parametrize("hidden", [False, True])
+def test_doubtful_claim_of_a_small_known_face_is_left_to_its_close_up(hidden: bool):
+    """It is neither proved nor refused like a stranger's: the shared close-up says whether it is there."""
+    image, detector = wall(), PaintedFaces()
+    box = painted(image, 700, 500, 60)
+    search = FaceSearch(detector, ALL)
+    search.find(image)
+    doubtful = Detection(box, 0.6, np.zeros((6, 2), np.float32))
+    detector.far = lambda picture: [doubtful] if picture.shape[1] == 1920 else []  # type: ignore[method-assign]
+    detector.sure, detector.blind = 0.7, hidden
+    before = detector.nears
+    found = search.find(image)
+    assert bool(at(found, box)) is not hidden
+    assert detector.nears == before + 1
 
 
 def test_unseen_face_is_remembered_for_a_few_frames():

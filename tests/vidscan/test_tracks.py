@@ -258,6 +258,12 @@ def test_looks_alone_do_not_hold_a_track_together():
     assert link(scores) == [1] * 4 + [2] * 4
 
 
+def test_one_who_walks_on_unseen_is_known_by_looks_alone():
+    scores = [face(0, 300, fps=1), face(2, 580, fps=1)]
+    assert link(scores) == [1, 2]
+    assert link([looking_like(each, 0) for each in scores]) == [1, 1]
+
+
 def test_degenerate_boxes_and_times_do_no_harm():
     point = Sighting(0, 0.0, Box(10, 10, 0, 0), 0.9)
     assert link([point, replace(point, frame_index=1), replace(point, frame_index=2)]) == [1, 1, 1]

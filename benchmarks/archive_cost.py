@@ -10,7 +10,9 @@ them.
 from __future__ import annotations
 
 import argparse
+import copy
 import json
+import random
 import tempfile
 import time
 from collections.abc import Sequence
@@ -24,7 +26,7 @@ from vidscan.archive import open_dataset
 from vidscan.engines import local
 from vidscan.options import SamplingOptions, ScanOptions
 from vidscan.records import Report, Source
-from vidscan.report.document import result_document
+from vidscan.report.document import Document, result_document
 from vidscan.report.parquet_dataset import Scan, Stamped
 from vidscan.sources import from_paths
 
@@ -45,10 +47,23 @@ def scanned(
     return (time.perf_counter() - started) / len(sources), reports
 
 
+def varied(result: Document, rng: random.Random) -> Document:
+    """A result whose scores and boxes are no other's, as copies would be pressed to nothing."""
+    other = copy.deepcopy(result)
+    for face in (face for point in other["timeline"] for face in point["faces"]):
+        face["box"] = [round(side + rng.uniform(-9, 9), 1) for side in face["box"]]
+        face |= {name: round(rng.random(), 6) for name in ("fake_probability", "detection_confidence")}
+        face["quality"] = round(rng.random(), 3)
+    for point in other["timeline"]:
+        point["fake_probability"] = max(face["fake_probability"] for face in point["faces"])
+    return other
+
+
 def bytes_a_clip(reports: Sequence[Report], folder: Path) -> tuple[float, float]:
     """What a clip takes as JSON, and in a part of a Parquet dataset of a thousand."""
     results = [result_document(report) for report in reports]
-    repeated = (results * (1000 // len(results) + 1))[:1000]
+    rng = random.Random(1)
+    repeated = [varied(results[number % len(results)], rng) for number in range(1000)]
     dataset = open_dataset(str(folder / "out.parquet"), ScanOptions(), load_models(None), resume=False)
     dataset.append([Stamped(each, "1-2") for each in repeated], Scan("0", "m", None), datetime.now(UTC))
     taken = sum(path.stat().st_size for path in folder.rglob("*.parquet") if path.is_file())

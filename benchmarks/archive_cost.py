@@ -81,9 +81,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             looped(NAMES[number % len(NAMES)], 60, folder / f"{number}.mp4") for number in range(flags.clips)
         ]
         sources = from_paths(paths)
-        print(
-            "| network | looked at | faces | core-seconds a clip | of it scoring | core-hours a million |"
-        )
+        print("| network | looked at | faces | core-seconds a clip | of it scoring | core-hours a million |")
         print("|---|---|---|---|---|---|")
         for name, model, sampling in (
             ("lite2", None, SamplingOptions(2)),

@@ -140,3 +140,4 @@ def test_a_checkpoint_that_a_node_lacks_is_named():
 def cores_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker sets how many cores its process may use; here that is the tests' own."""
     monkeypatch.setenv("VIDSCAN_CORES", "64")
+    monkeypatch.setenv("TF_FORCE_GPU_ALLOW_GROWTH", "false")

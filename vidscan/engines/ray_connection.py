@@ -6,7 +6,9 @@ import logging
 import os
 import signal
 import socket
+import sys
 import threading
+from pathlib import Path
 from typing import Any
 
 from vidscan.errors import ClusterError, UsageError, quoted
@@ -20,11 +22,21 @@ CONNECT_LIMIT_S = 10.0
 def import_ray() -> Any:
     """The package; raises UsageError where it is not installed."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is told to anybody outside
+    # Ray reads this as it is imported. `ray start` asks for a token wherever the user has one; a driver
+    # presents it only where told to, and a cluster that asks for none takes it all the same.
+    if "ray" not in sys.modules and _has_token():
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
     try:
         import ray
     except ImportError as error:
         raise UsageError("--engine ray needs Ray: pip install 'vidscan[ray]'") from error
     return ray
+
+
+def _has_token() -> bool:
+    """Whether there is a token in one of the places where Ray looks."""
+    named = os.environ.get("RAY_AUTH_TOKEN") or os.environ.get("RAY_AUTH_TOKEN_PATH")
+    return bool(named) or (Path.home() / ".ray" / "auth_token").exists()
 
 
 def connect(ray: Any, address: str | None) -> str:

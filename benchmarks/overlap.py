@@ -46,6 +46,7 @@ def batches_of(paths: Sequence[Path], options: ScanOptions, scorer: Scorer) -> l
             from_paths(paths),
             options=options,
             geometries=geometries,
+            least_face=scorer.card.least_face,
             detector=detector,
             ledger=Ledger(),
             observer=None,

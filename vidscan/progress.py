@@ -26,16 +26,15 @@ NAME_WIDTH = 36
 """Characters of a file's name shown beside the bar."""
 
 RATE_WINDOW_S = 300.0
-"""Over so long the rate is taken: a file may need minutes, and a cluster's come in bursts."""
+"""Over so long the pace is taken for the ETA: a file may need minutes, and a cluster's come in bursts."""
 
 
 class RateColumn(ProgressColumn):
-    """Files finished per second, minute or hour, whichever gives a number above one."""
+    """Files finished so far per second, minute or hour, whichever gives a number above one."""
 
     def render(self, task: Task) -> Text:
-        """What is shown; nothing before there is a rate."""
-        per_second = task.finished_speed or task.speed
-        return Text(rate(per_second), "dim") if per_second else Text()
+        """What is shown; nothing before the first file is finished."""
+        return Text(rate(task.completed / task.elapsed), "dim") if task.completed and task.elapsed else Text()
 
 
 def rate(per_second: float) -> str:

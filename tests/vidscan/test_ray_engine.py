@@ -57,12 +57,12 @@ class Nodes:
     def address(self) -> str:
         return self._cluster.address
 
-    def add(self, count: int, **environment: str) -> None:
+    def add(self, count: int, cpus: int = 1, gpus: int = 0, **environment: str) -> None:
         """Starts nodes; the variables are set for them and for the workers on them."""
         with pytest.MonkeyPatch.context() as patch:
             for name, value in environment.items():
                 patch.setenv(name, value)
-            self._nodes += [self._cluster.add_node(num_cpus=1) for _ in range(count)]
+            self._nodes += [self._cluster.add_node(num_cpus=cpus, num_gpus=gpus) for _ in range(count)]
         self._cluster.wait_for_nodes(60)
 
     def kill(self, which: int = 0) -> None:
@@ -239,6 +239,22 @@ def test_other_checkpoint_under_the_same_name(nodes: Nodes, tiny_checkpoint, con
     shutil.copy(contrary_checkpoint, path)
     with pytest.raises(ClusterError, match="another checkpoint"):
         cluster.__enter__()
+
+
+def test_workers_share_gpus(nodes: Nodes, here):
+    """Ray deals out what a node says it has: there need be no GPU for this."""
+    from vidscan.engines.ray_engine import Cluster
+
+    nodes.add(1, cpus=4, gpus=1)
+    models = load_models(None)
+    with Cluster(OPTIONS, models, RayOptions(nodes.address, cpus=1)) as cluster:
+        assert cluster.workers == 1, "each takes a GPU where there are any"
+    with Cluster(OPTIONS, models, RayOptions(nodes.address, cpus=1, gpus=0)) as cluster:
+        assert cluster.workers == 4
+    with Cluster(OPTIONS, models, RayOptions(nodes.address, cpus=1, gpus=0.5)) as cluster:
+        assert cluster.workers == 2
+        reports = list(cluster.scan_sources(copies(1)))
+    assert_equal_to_local(reports, here)
 
 
 def test_no_room_for_a_worker(nodes: Nodes):

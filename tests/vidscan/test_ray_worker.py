@@ -6,7 +6,8 @@ import asyncio
 import pickle
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Coroutine, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,6 +27,12 @@ from vidscan.sources import from_paths
 
 CARD = ModelCard("toy", "none", 16)
 SAMPLES = Path(__file__).parents[2] / "samples"
+
+
+def run(coroutine: Coroutine):
+    """In a thread of its own: another test may have left a loop that runs in this one."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, coroutine).result(timeout=120)
 
 
 def clips(count: int) -> list[Source]:
@@ -111,13 +118,13 @@ def test_silence_counts_only_while_something_is_to_be_done():
 def test_a_worker_loads_only_beside_the_same_installation():
     job = pickle.dumps(Job(ScanOptions(), (), cores=1))
     other = (*installed()[:1], "0123", *installed()[2:])
-    found, nothing = asyncio.run(Worker().prepare(other, b"not to be unpickled"))
+    found, nothing = run(Worker().prepare(other, b"not to be unpickled"))
     assert found == installed() and nothing is None
     with pytest.raises(ClusterError, match=r"code .* there, 0123 here"):
         require_same(other, found)
 
     worker = Worker()
-    found, scored_with = asyncio.run(worker.prepare(installed(), job))
+    found, scored_with = run(worker.prepare(installed(), job))
     require_same(installed(), found)
     from vidscan.api import load_models
 
@@ -126,17 +133,18 @@ def test_a_worker_loads_only_beside_the_same_installation():
     async def scanned() -> Report:
         return await worker.scan(from_paths([SAMPLES / "astronaut.jpg"])[0])
 
-    assert asyncio.run(scanned()).stats.faces_scored == 1
+    assert run(scanned()).stats.faces_scored == 1
 
 
 def test_a_checkpoint_that_a_node_lacks_is_named():
     options = replace(ScanOptions(), model=ModelOptions((Path("nowhere.keras"),)))
     job = pickle.dumps(Job(options, (Path("/nowhere.keras"),), cores=1))
     with pytest.raises(ModelError, match=r"/nowhere\.keras"):
-        asyncio.run(Worker().prepare(installed(), job))
+        run(Worker().prepare(installed(), job))
 
 
 @pytest.fixture(autouse=True)
 def cores_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker sets how many cores its process may use; here that is the tests' own."""
     monkeypatch.setenv("VIDSCAN_CORES", "64")
+    monkeypatch.setenv("TF_FORCE_GPU_ALLOW_GROWTH", "false")

@@ -37,13 +37,14 @@ def connect(ray: Any, address: str | None) -> str:
     Raises:
         ClusterError: there is none, or it runs another Ray or Python.
     """
+    logging.getLogger("ray").setLevel(logging.ERROR)
     _keep_words_off_stdout()
     _require_listener(address or os.environ.get("RAY_ADDRESS", ""))
     in_main = threading.current_thread() is threading.main_thread()
     handlers = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM) if in_main}
     try:
         context = ray.init(address=address, log_to_driver=False, configure_logging=False)
-    except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+    except (ray.exceptions.RayError, ConnectionError, RuntimeError, ValueError, OSError) as error:
         raise ClusterError(
             f"no Ray cluster at {address or 'hand'} ({quoted(str(error))}): check --ray-address, and that "
             "`ray status` there shows it"

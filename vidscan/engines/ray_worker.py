@@ -109,6 +109,8 @@ class Worker:
 
     def _load(self, job: Job) -> Loaded:
         os.environ[LIMIT] = str(job.cores)
+        # TensorFlow takes a GPU's whole memory else, and another worker may have a part of the same.
+        os.environ["TF_FORCE_GPU_ALLOW_GROWTH"] = "true"
         from vidscan.api import load_models
 
         models = load_models(job.models or None, runtime=job.options.model.runtime)

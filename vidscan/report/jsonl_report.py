@@ -7,6 +7,9 @@ from typing import TextIO
 
 from vidscan.report.document import NO_EVIDENCE, Document, Evidence
 
+# JSON takes them as they stand, but much that reads lines (str.splitlines, editors) ends one there.
+_LINE_ENDS = {ord(each): f"\\u{ord(each):04x}" for each in "\x85\u2028\u2029"}
+
 
 def write(document: Document, stream: TextIO, evidence: Evidence = NO_EVIDENCE) -> None:
     """Write a line for each result: what it rests on, then the result as the JSON report has it.
@@ -19,5 +22,5 @@ def write(document: Document, stream: TextIO, evidence: Evidence = NO_EVIDENCE) 
     model = {name: document["model"][name] for name in ("name", "sha256")}
     rests_on = {name: document[name] for name in ("schema", "vidscan", "created")} | {"model": model}
     for result in document["results"]:
-        json.dump(rests_on | result, stream, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-        stream.write("\n")
+        line = json.dumps(rests_on | result, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        stream.write(line.translate(_LINE_ENDS) + "\n")

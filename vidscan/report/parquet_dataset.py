@@ -2,24 +2,28 @@
 
 ``OUT/sources/label=FAKE/part-….parquet`` has a row a source, ``OUT/timeline/label=FAKE/part-….parquet`` a row
 a sampled moment; the folders name the partition as Hive does, so that DuckDB, pandas and Spark read both as
-they stand. ``OUT/_vidscan.json`` says what the results rest on. A file appears as a whole, and a source's row
-is written last, so a source that has one lacks nothing.
+they stand. ``OUT/_vidscan.json`` says what the results rest on.
+
+A source's row is written after its moments and removed before them, and :meth:`ParquetDataset.resume` removes
+moments without a source's row, so whatever is broken off, a source that has a row lacks nothing, and nothing
+is there twice.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from vidscan.errors import ReportError, VidscanError, quoted
+from vidscan.report.dataset_files import UNFINISHED, DatasetFiles
 from vidscan.report.document import Document
 from vidscan.report.parquet_schema import (
     SOURCES,
@@ -36,8 +40,11 @@ SCHEMA = "vidscan.dataset/1"
 ABOUT = "_vidscan.json"
 """Readers of Parquet leave names that begin so alone."""
 
-ROW_GROUP = 16384
-"""Rows read at once at least: large enough to be compressed well, small enough for little memory."""
+REMOVAL = "_removal.json"
+"""Lists the parts that :meth:`ParquetDataset.forget` changes, as long as it does."""
+
+_PART = re.compile(r"label=[A-Z_]+/part-[0-9]+-[0-9a-f]+\.parquet")
+_NAMING = ("source", "source_bytes")
 
 
 class Finished(NamedTuple):
@@ -68,17 +75,17 @@ class ParquetDataset:
     """An open dataset; see :meth:`begin` and :meth:`resume`."""
 
     def __init__(self, filesystem: Any, folder: str, shown: str) -> None:
-        """Of a folder that is there.
+        """Of a folder that need not be there yet.
 
         Args:
-            filesystem: a ``pyarrow.fs.FileSystem``.
+            filesystem: a ``pyarrow.fs.LocalFileSystem``, or a ``PyFileSystem`` of an ``FSSpecHandler``.
             folder: as that names it.
             shown: as the user named it.
         """
         self._arrow = import_pyarrow()
-        self._filesystem, self._folder, self._shown = filesystem, folder.rstrip("/"), shown
+        self._files, self._shown = DatasetFiles(filesystem, folder), shown
         self._schemas = {table: arrow_schema(table) for table in (SOURCES, TIMELINE)}
-        self._parts = 0
+        self._number = 0
 
     @classmethod
     def begin(cls, filesystem: Any, folder: str, terms: Document, *, shown: str) -> ParquetDataset:
@@ -90,7 +97,7 @@ class ParquetDataset:
         dataset = cls(filesystem, folder, shown)
         with dataset._refused("cannot be written"):
             dataset._require_nothing()
-            dataset._write(ABOUT, json.dumps({"schema": SCHEMA, "terms": terms}, indent=2).encode())
+            dataset._files.write(ABOUT, json.dumps({"schema": SCHEMA, "terms": terms}, indent=2).encode())
         return dataset
 
     @classmethod
@@ -118,10 +125,10 @@ class ParquetDataset:
         """
         dataset = cls(filesystem, folder, shown)
         with dataset._refused("cannot be read and written"):
-            if not dataset._is_there(ABOUT):
+            if not dataset._files.is_file(ABOUT):
                 return cls.begin(filesystem, folder, terms, shown=shown)
             compare(dataset._terms(), terms)
-            dataset._remove_halves()
+            dataset._tidy()
         return dataset
 
     def finished(self) -> Iterator[Finished]:
@@ -131,22 +138,22 @@ class ParquetDataset:
             ReportError: a file is damaged or cannot be read.
         """
         with self._refused("cannot be read"):
-            for path in self._files(SOURCES):
-                columns = self._read(path, ["source", "source_bytes", "stamp"]).to_pylist()
-                for row in columns:
-                    yield Finished(_name(row), row["stamp"], _label(path))
+            for part, rows in self._tables(*_NAMING, "stamp"):
+                for name, stamp in zip(_names(rows), rows["stamp"].to_pylist(), strict=True):
+                    yield Finished(name, stamp, _label(part))
 
     def append(self, results: Sequence[Stamped], scan: Scan, scanned: datetime) -> None:
         """Adds results; every file appears whole, a source's row after all that belongs to it.
 
         Raises:
-            ReportError: a file cannot be written; what is there before stays.
+            ReportError: a file cannot be written; what was there before stays. Some of the results may be
+                there then: go on with :meth:`resume`, and :meth:`finished` says which.
         """
         by_label: dict[str, list[Stamped]] = defaultdict(list)
         for each in results:
             by_label[label_of(each.result)].append(each)
-        self._parts += 1
-        part = f"part-{self._parts:06}-{secrets.token_hex(4)}.parquet"
+        self._number += 1
+        part = f"part-{self._number:06}-{secrets.token_hex(4)}.parquet"
         model = {"name": scan.model_name, "sha256": scan.model_sha256}
         with self._refused("cannot be written"):
             for label, members in by_label.items():
@@ -160,8 +167,8 @@ class ParquetDataset:
     def forget(self, names: Collection[str]) -> None:
         """Takes out sources that will be scanned again.
 
-        Should it be broken off, those whose rows are left have them in ``sources``, so that they are
-        forgotten anew by whoever resumes.
+        Should it be broken off, some of them are left as they were, and :meth:`resume` removes what is left
+        of the others.
 
         Raises:
             ReportError: a file cannot be read or written.
@@ -169,99 +176,87 @@ class ParquetDataset:
         if not names:
             return
         with self._refused("cannot be written"):
-            for path in self._files(SOURCES):
-                rows = self._read(path)
-                if any(_name(row) in names for row in _named(rows)):
-                    twin = path.replace(f"/{SOURCES}/", f"/{TIMELINE}/")
-                    if self._is_there(self._relative(twin)):
-                        self._keep(twin, TIMELINE, names)
-                    self._keep(path, SOURCES, names)
+            self._go_on_removing()
+            parts = [
+                part for part, rows in self._tables(*_NAMING) if any(name in names for name in _names(rows))
+            ]
+            if parts:
+                self._files.write(REMOVAL, json.dumps(parts).encode())
+                for part in parts:
+                    self._keep(f"{SOURCES}/{part}", lambda name: name not in names)
+                self._finish_removal(parts)
 
-    def _keep(self, path: str, table: str, without: Collection[str]) -> None:
-        """Writes a file anew without some sources, or removes it where nothing is left."""
-        rows = self._read(path)
-        mask = self._arrow.array([_name(row) not in without for row in _named(rows)])
-        rest = rows.filter(mask)
-        if len(rest):
-            self._write(self._relative(path), self._encoded(rest))
-        else:
-            self._filesystem.delete_file(path)
+    def _go_on_removing(self) -> None:
+        """Finishes what was broken off."""
+        if self._files.is_file(REMOVAL):
+            self._finish_removal(json.loads(self._files.read(REMOVAL)))
 
-    # What is there.
+    def _finish_removal(self, parts: Collection[str]) -> None:
+        """Takes from these parts the moments of sources that have no row."""
+        there = set(self._parts(SOURCES))
+        for part in self._parts(TIMELINE):
+            if part in parts:
+                rows = self._files.table(f"{SOURCES}/{part}", _NAMING) if part in there else None
+                left = set() if rows is None else set(_names(rows))
+                self._keep(f"{TIMELINE}/{part}", left.__contains__)
+        self._files.remove(REMOVAL)
+
+    def _keep(self, file: str, wanted: Callable[[str], bool]) -> None:
+        """Writes a table anew with the rows of some sources, or removes it where none is left."""
+        rows = self._files.table(file)
+        rest = rows.filter(self._arrow.array([wanted(name) for name in _names(rows)], self._arrow.bool_()))
+        if not len(rest):
+            self._files.remove(file)
+        elif len(rest) < len(rows):
+            self._files.write_table(file, rest)
 
     def _require_nothing(self) -> None:
         """Raises ReportError where results, or anything of somebody else's, lie in the place."""
-        there = [self._relative(path) for path in self._listed("")]
+        foreign = f"{self._shown}: is there already and is no dataset of vidscan's: name another"
+        if self._files.is_file():
+            raise ReportError(foreign)
+        there = {name for name in self._files.names() if not name.endswith(UNFINISHED)}
         if ABOUT in there and any(name.endswith(".parquet") for name in there):
             raise ReportError(
                 f"{self._shown}: holds results already: add --resume to go on, or name another place"
             )
-        is_file = self._filesystem.get_file_info(self._folder).type == self._arrow.fs.FileType.File
-        if is_file or set(there) - {ABOUT}:
-            raise ReportError(f"{self._shown}: is there already and is no dataset of vidscan's: name another")
-
-    def _is_there(self, name: str) -> bool:
-        info = self._filesystem.get_file_info(f"{self._folder}/{name}")
-        return bool(info.type == self._arrow.fs.FileType.File)
+        if there - {ABOUT}:
+            raise ReportError(foreign)
 
     def _terms(self) -> Any:
-        with self._filesystem.open_input_stream(f"{self._folder}/{ABOUT}") as stream:
-            text = stream.read()
         try:
-            about = json.loads(text)
+            about = json.loads(self._files.read(ABOUT))
             if about["schema"] == SCHEMA:
                 return about["terms"]
         except (ValueError, KeyError, TypeError):
             pass
         raise ReportError(f"{self._shown}: is no dataset that this vidscan can add to: name another place")
 
-    def _remove_halves(self) -> None:
-        """Timelines whose sources were never written, and files that were never finished."""
-        whole = {path.replace(f"/{SOURCES}/", f"/{TIMELINE}/") for path in self._files(SOURCES)}
-        for path in self._files(TIMELINE):
-            if path not in whole:
-                self._filesystem.delete_file(path)
-        for path in self._listed(""):
-            if path.endswith(_UNFINISHED):
-                self._filesystem.delete_file(path)
-        self._parts = max((int(Path(path).name.split("-")[1]) for path in whole), default=0)
+    def _tidy(self) -> None:
+        """Removes what was left half done, and goes on with the numbers of the parts."""
+        for name in self._files.names():
+            if name.endswith(UNFINISHED):
+                self._files.remove(name)
+        self._go_on_removing()
+        whole = self._parts(SOURCES)
+        for part in set(self._parts(TIMELINE)) - set(whole):
+            self._files.remove(f"{TIMELINE}/{part}")
+        self._number = max((_number(part) for part in whole), default=0)
 
-    def _files(self, table: str) -> list[str]:
-        return sorted(path for path in self._listed(table) if path.endswith(".parquet"))
+    def _parts(self, table: str) -> list[str]:
+        """The files of a table, by their names in its folder; others that lie there are not ours."""
+        return [name for name in self._files.names(table) if _PART.fullmatch(name)]
 
-    def _listed(self, name: str) -> list[str]:
-        """Files below a folder, which need not be there."""
-        below = f"{self._folder}/{name}".rstrip("/")
-        selector = self._arrow.fs.FileSelector(below, allow_not_found=True, recursive=True)
-        found = self._filesystem.get_file_info(selector)
-        return [each.path for each in found if each.type == self._arrow.fs.FileType.File]
-
-    def _relative(self, path: str) -> str:
-        return path[path.rindex(self._folder) + len(self._folder) + 1 :]
-
-    # Reading and writing of files.
-
-    def _read(self, path: str, columns: Sequence[str] | None = None) -> Any:
-        with self._filesystem.open_input_file(path) as file:
-            return self._arrow.parquet.ParquetFile(file).read(columns)
+    def _tables(self, *columns: str) -> Iterator[tuple[str, Any]]:
+        """Columns of sources, part by part."""
+        parts = self._parts(SOURCES)
+        read = self._files.tables([f"{SOURCES}/{part}" for part in parts], columns)
+        for part, (_, rows) in zip(parts, read, strict=True):
+            yield part, rows
 
     def _write_rows(self, table: str, name: str, rows: Sequence[Document]) -> None:
         made = self._arrow.Table.from_pylist(rows, schema=self._schemas[table])
-        self._write(f"{table}/{name}", self._encoded(made))
-
-    def _encoded(self, rows: Any) -> bytes:
-        sink = self._arrow.BufferOutputStream()
-        self._arrow.parquet.write_table(rows, sink, compression="zstd", row_group_size=ROW_GROUP)
-        return bytes(sink.getvalue())
-
-    def _write(self, name: str, content: bytes) -> None:
-        """A file appears whole: an object by one PUT, a local one by a rename."""
-        path = f"{self._folder}/{name}"
-        if isinstance(self._filesystem, self._arrow.fs.LocalFileSystem):
-            _write_local(Path(path), content)
-            return
-        with self._filesystem.open_output_stream(path) as stream:
-            stream.write(content)
+        self._files.write_table(f"{table}/{name}", made)
 
     @contextmanager
     def _refused(self, what: str) -> Iterator[None]:
@@ -277,34 +272,16 @@ class ParquetDataset:
             ) from error
 
 
-_UNFINISHED = ".tmp"
+def _names(rows: Any) -> Iterator[str]:
+    """The sources of rows, named as the scan names them: bytes that are no UTF-8 and all."""
+    columns = (rows[column].to_pylist() for column in _NAMING)
+    for text, kept in zip(*columns, strict=True):
+        yield text if kept is None else os.fsdecode(bytes.fromhex(kept))
 
 
-def _write_local(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(f".{secrets.token_hex(8)}{_UNFINISHED}")
-    try:
-        with fresh.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(path)
-    except BaseException:
-        fresh.unlink(missing_ok=True)
-        raise
+def _label(part: str) -> str:
+    return part.partition("/")[0].removeprefix("label=")
 
 
-def _named(rows: Any) -> list[Document]:
-    """The columns that name a row's source."""
-    named: list[Document] = rows.select(["source", "source_bytes"]).to_pylist()
-    return named
-
-
-def _name(row: Document) -> str:
-    """A source's name as the scan has it, bytes that are no UTF-8 and all."""
-    kept = row["source_bytes"]
-    return str(row["source"]) if kept is None else os.fsdecode(bytes.fromhex(kept))
-
-
-def _label(path: str) -> str:
-    return Path(path).parent.name.removeprefix("label=")
+def _number(part: str) -> int:
+    return int(part.rpartition("/")[2].split("-")[1])

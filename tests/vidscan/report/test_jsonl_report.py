@@ -41,6 +41,12 @@ def test_whatever_a_report_holds_its_line_is_one(reports: list[Report]) -> None:
     ]
 
 
+def test_a_line_is_one_for_whoever_ends_lines_as_unicode_does() -> None:
+    name = "a\x85b\u2028c\u2029d日.mp4"
+    (line,) = text_of(clip(name)).splitlines()
+    assert json.loads(line)["source"] == name and "日" in line
+
+
 def test_pandas_and_duckdb_take_it_as_it_stands(tmp_path: Path) -> None:
     import duckdb
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -29,8 +31,9 @@ from test_report_samples import (
 
 from vidscan.errors import ReportError
 from vidscan.records import Report
-from vidscan.report.document import result_document
-from vidscan.report.parquet_dataset import ABOUT, Finished, ParquetDataset, Scan, Stamped
+from vidscan.report.dataset_files import DatasetFiles
+from vidscan.report.document import Document, result_document
+from vidscan.report.parquet_dataset import ABOUT, REMOVAL, Finished, ParquetDataset, Scan, Stamped
 from vidscan.report.parquet_schema import COLUMNS, SOURCES, TIMELINE, arrow_schema
 
 pytest.importorskip("pyarrow", reason="pyarrow is not installed: pip install 'vidscan[parquet]'")
@@ -68,10 +71,42 @@ def names(dataset: ParquetDataset) -> list[str]:
     return sorted(each.name for each in dataset.finished())
 
 
+def rows_of(folder: Path, table: str) -> list[dict[str, Any]]:
+    import pyarrow.parquet
+
+    paths = sorted((folder / table).rglob("*.parquet"))
+    return [row for path in paths for row in pyarrow.parquet.ParquetFile(path).read().to_pylist()]
+
+
 def moments(folder: Path) -> list[str]:
     """The sources of all rows of the timeline."""
-    paths = sorted((folder / TIMELINE).rglob("*.parquet"))
-    return sorted(name for path in paths for name in pd.read_parquet(path, columns=["source"])["source"])
+    return sorted(row["source"] for row in rows_of(folder, TIMELINE))
+
+
+class Killed(BaseException):
+    pass
+
+
+@contextmanager
+def killed_after(changes: int) -> Iterator[None]:
+    """A process that ends instead of changing one more file; without an error where it changes fewer."""
+    left = iter(range(changes))
+
+    def until_killed(change: Callable[..., None]) -> Callable[..., None]:
+        def changing(*arguments: Any) -> None:
+            if next(left, None) is None:
+                raise Killed
+            change(*arguments)
+
+        return changing
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("write", "remove"):
+            patch.setattr(DatasetFiles, name, until_killed(getattr(DatasetFiles, name)))
+        try:
+            yield
+        except Killed:
+            return
 
 
 def ask(query: str, folder: Path) -> list[tuple]:
@@ -116,38 +151,59 @@ def test_pandas_and_arrow_read_the_folder(tmp_path: Path) -> None:
     assert set(table.column("label").to_pylist()) == {"FAKE"}
 
 
-@settings(max_examples=40, deadline=None)
-@given(st.lists(st.one_of(REPORTS, ENSEMBLE_REPORTS), min_size=1, max_size=3))
-def test_rows_hold_what_the_json_report_holds(reports: list[Report]) -> None:
+def results_in(folder: Path) -> list[Document]:
+    """The results that the rows of both tables tell of, as the JSON report has them."""
+    timelines: dict[tuple[str, str | None], list[Document]] = {}
+    for row in rows_of(folder, TIMELINE):
+        timelines.setdefault((row.pop("source"), row.pop("source_bytes")), []).append(row)
+    labels = {Path(path).parent.name.removeprefix("label="): path for path in folder.rglob("part-*")}
+    assert set(labels) <= {"FAKE", "REAL", "UNCERTAIN", "NO_FACE", "FAILED"}
+    results = []
+    for label in labels:
+        for row in rows_of(folder, f"{SOURCES}/label={label}"):
+            assert row.pop("scanned") == SCANNED and row.pop("vidscan") == "1.0" and row.pop("stamp") == "1-2"
+            assert row.pop("model") == {"name": "toy", "sha256": "ab" * 32}
+            verdict = row["verdict"]
+            assert (verdict is None) == (label == "FAILED")
+            if verdict is not None:
+                interval = verdict["interval"]
+                row["verdict"] = verdict | {"label": label, "interval": interval and list(interval.values())}
+            timeline = timelines.get((row["source"], row["source_bytes"]), [])
+            for face in (face for point in timeline for face in point["faces"]):
+                face["box"] = list(face["box"].values())
+            results.append(without_absent(row | {"timeline": timeline}))
+    return results
+
+
+def without_absent(value: Any) -> Any:
+    """Nested values without the two names that a JSON report leaves out where there is nothing to say."""
+    if isinstance(value, dict):
+        return {
+            name: without_absent(each)
+            for name, each in value.items()
+            if each is not None or name not in ("members", "source_bytes")
+        }
+    return [without_absent(each) for each in value] if isinstance(value, list) else value
+
+
+def by_source(results: list[Document]) -> list[Document]:
+    return sorted(results, key=lambda result: (result["source"], result.get("source_bytes", "")))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.one_of(REPORTS, ENSEMBLE_REPORTS),
+        min_size=1,
+        max_size=3,
+        unique_by=lambda report: report.source.path,
+    )
+)
+def test_rows_hold_all_that_the_json_report_holds(reports: list[Report]) -> None:
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made) / "out.parquet"
-        dataset = begun(folder)
-        add(dataset, *reports)
-        rows = [row for path in dataset._files(SOURCES) for row in dataset._read(path).to_pylist()]
-        points = [row for path in dataset._files(TIMELINE) for row in dataset._read(path).to_pylist()]
-    wanted = [result_document(report) for report in reports]
-    assert sorted(row["source"] for row in rows) == sorted(result["source"] for result in wanted)
-    assert all(any(same_result(row, result) for row in rows) for result in wanted)
-    assert sorted((point["source"], point["time_s"]) for point in points) == sorted(
-        (result["source"], point["time_s"]) for result in wanted for point in result["timeline"]
-    )
-
-
-def same_result(row: dict, result: dict) -> bool:
-    """Whether a row is this result, as far as anything in it was not nested."""
-    verdict = result["verdict"] or {}
-    found = row["verdict"] or {}
-    tracks = [(track["id"], track["fake_probability"], track["note"]) for track in result["tracks"]]
-    return (
-        row["source"] == result["source"]
-        and row["status"] == result["status"]
-        and found.get("fake_probability") == verdict.get("fake_probability")
-        and [(track["id"], track["fake_probability"], track["note"]) for track in row["tracks"]] == tracks
-        and row["stats"] == result["stats"]
-        and row["segments"] == result["segments"]
-        and row["facts"] == result["facts"]
-        and row["error"] == result["error"]
-    )
+        add(begun(folder), *reports)
+        assert by_source(results_in(folder)) == by_source([result_document(report) for report in reports])
 
 
 def test_members_of_an_ensemble_are_kept(tmp_path: Path) -> None:
@@ -201,38 +257,62 @@ def test_resuming_compares_terms_and_knows_its_own(tmp_path: Path) -> None:
         resumed(folder)
 
 
-class Killed(BaseException):
-    pass
-
-
-@pytest.mark.parametrize("writes", range(5))
-def test_killed_between_two_files_a_source_is_whole_or_not_there(tmp_path, monkeypatch, writes: int) -> None:
+@pytest.mark.parametrize("changes", range(7))
+def test_killed_while_it_adds_a_source_is_whole_or_not_there(tmp_path: Path, changes: int) -> None:
     folder = tmp_path / "out.parquet"
     dataset = begun(folder)
     add(dataset, clip("before.mp4"))
-    left = iter([None] * writes)
-    write = ParquetDataset._write
-
-    def until_killed(self: ParquetDataset, name: str, content: bytes) -> None:
-        if next(left, Killed) is Killed:
-            raise Killed
-        write(self, name, content)
-
-    monkeypatch.setattr(ParquetDataset, "_write", until_killed)
-    if writes < 4:
-        with pytest.raises(Killed):
-            add(dataset, clip("a.mp4"), still("b.jpg"), failed("c.mp4"), no_face("d.mp4"))
-    monkeypatch.setattr(ParquetDataset, "_write", write)
+    with killed_after(changes):
+        add(dataset, clip("a.mp4"), still("b.jpg"), failed("c.mp4"), no_face("d.mp4"))
     (folder / SOURCES / ".0123.tmp").write_bytes(b"half")
 
     again = resumed(folder)
     there = names(again)
     assert "before.mp4" in there and len(there) == len(set(there))
-    assert set(moments(folder)) <= set(there)
+    assert set(moments(folder)) == set(there) - {"c.mp4", "d.mp4"}
     assert not list(folder.rglob("*.tmp"))
     missing = [each for each in (clip("a.mp4"), failed("c.mp4")) if str(each.source.path) not in there]
     add(again, *missing)
     assert moments(folder).count("a.mp4") == len(clip().timeline)
+
+
+def test_what_was_never_finished_is_not_in_the_way_of_a_new_one(tmp_path: Path) -> None:
+    folder = tmp_path / "out.parquet"
+    folder.mkdir()
+    (folder / ".0123.tmp").write_bytes(b"half")
+    assert names(begun(folder)) == []
+
+
+@pytest.mark.parametrize("place", ["sources", "timeline", "sources/label=FAKE", "out.parquet", "part-1-a"])
+def test_the_name_of_the_place_does_not_matter(tmp_path: Path, place: str) -> None:
+    folder = tmp_path / place / "out.parquet"
+    dataset = begun(folder)
+    add(dataset, clip("a.mp4"), clip("b.mp4"))
+    dataset.forget({"a.mp4"})
+    assert names(resumed(folder)) == ["b.mp4"]
+    assert moments(folder) == ["b.mp4"] * len(clip().timeline)
+
+
+def test_files_of_others_are_left_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "out.parquet"
+    dataset = begun(folder)
+    add(dataset, clip("a.mp4"))
+    others = [folder / SOURCES / "_SUCCESS", folder / TIMELINE / "label=FAKE" / "mine.parquet"]
+    for path in others:
+        path.write_bytes(b"not vidscan's")
+    again = resumed(folder)
+    again.forget({"a.mp4"})
+    assert names(again) == [] and all(path.exists() for path in others)
+
+
+def test_a_list_of_removals_reaches_nothing_outside(tmp_path: Path) -> None:
+    folder = tmp_path / "out.parquet"
+    add(begun(folder), clip("a.mp4"))
+    outside = tmp_path / "letter.parquet"
+    outside.write_bytes(b"dear")
+    (folder / REMOVAL).write_text(json.dumps(["../../letter.parquet"]))
+    assert names(resumed(folder)) == ["a.mp4"]
+    assert outside.exists() and not (folder / REMOVAL).exists()
 
 
 def test_forgotten_sources_are_gone_from_both_tables(tmp_path: Path) -> None:
@@ -249,25 +329,73 @@ def test_forgotten_sources_are_gone_from_both_tables(tmp_path: Path) -> None:
     assert names(dataset) == ["a.mp4", "b.mp4"]
 
 
-@settings(max_examples=30, deadline=None)
-@given(st.lists(st.tuples(st.sampled_from(["add", "forget", "resume"]), st.integers(0, 5)), max_size=8))
-def test_whatever_is_added_and_forgotten_each_source_is_there_once(steps: Sequence[tuple[str, int]]) -> None:
-    makers = [clip, still, no_face, failed, interview, too_small]
-    with tempfile.TemporaryDirectory() as made:
-        folder = Path(made) / "out.parquet"
+MAKERS: list[Callable[[str], Report]] = [clip, still, no_face, failed, interview, too_small]
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["add", "forget"]),
+        st.sets(st.integers(0, 5), max_size=4),
+        st.none() | st.integers(0, 9),
+    ),
+    max_size=6,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(STEPS)
+def test_whatever_is_added_forgotten_and_killed_each_source_is_whole_and_there_once(
+    steps: list[tuple[str, set[int], int | None]],
+) -> None:
+    made = {f"{number}.mp4": make(f"{number}.mp4") for number, make in enumerate(MAKERS)}
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary) / "out.parquet"
         dataset, expected = begun(folder), set()
-        for step, which in steps:
-            name = f"{which}.mp4"
-            if step == "resume":
+        for step, which, changes in steps:
+            meant = {f"{number}.mp4" for number in which}
+            chosen = meant & expected if step == "forget" else meant - expected
+            with killed_after(99 if changes is None else changes):
+                if step == "forget":
+                    dataset.forget(chosen)
+                else:
+                    add(dataset, *(made[name] for name in sorted(chosen)))
+            if changes is not None:
                 dataset = resumed(folder)
-            elif step == "forget":
-                dataset.forget({name})
-                expected.discard(name)
-            elif name not in expected:
-                add(dataset, makers[which](name))
-                expected.add(name)
-        assert names(dataset) == sorted(expected)
-        assert set(moments(folder)) <= expected
+                there = set(names(dataset))
+                assert expected - chosen <= there <= expected | chosen
+                expected = there
+            else:
+                expected = expected - chosen if step == "forget" else expected | chosen
+            assert names(dataset) == sorted(expected)
+            found = by_source(results_in(folder))
+            assert found == [result_document(made[name]) for name in sorted(expected)]
+
+
+@pytest.mark.parametrize("changes", range(8))
+def test_killed_while_it_forgets_nothing_is_left_by_halves(tmp_path: Path, changes: int) -> None:
+    folder = tmp_path / "out.parquet"
+    dataset = begun(folder)
+    add(dataset, clip("a.mp4"), clip("b.mp4"), failed("c.mp4"))
+    add(dataset, clip("d.mp4"))
+    gone = {"a.mp4", "c.mp4", "d.mp4"}
+    with killed_after(changes):
+        dataset.forget(gone)
+    again = resumed(folder)
+    left = names(again)
+    assert "b.mp4" in left
+    assert Counter(moments(folder)) == {name: len(clip().timeline) for name in left if name != "c.mp4"}
+    again.forget(gone)
+    assert names(again) == ["b.mp4"] and set(moments(folder)) == {"b.mp4"}
+
+
+def test_a_removal_that_failed_is_finished_by_the_next(tmp_path: Path) -> None:
+    folder = tmp_path / "out.parquet"
+    dataset = begun(folder)
+    add(dataset, clip("a.mp4"), clip("b.mp4"))
+    add(dataset, clip("c.mp4"))
+    with killed_after(2):  # the list, and the row of the first
+        dataset.forget({"a.mp4"})
+    assert "a.mp4" in moments(folder)
+    dataset.forget({"c.mp4"})
+    assert set(moments(folder)) == {"b.mp4"}
 
 
 def test_a_file_system_that_refuses_is_one_line(tmp_path: Path) -> None:
@@ -279,6 +407,58 @@ def test_a_file_system_that_refuses_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(ReportError, match=r"^out\.parquet: the results cannot be read \(") as raised:
         list(dataset.finished())
     assert "\n" not in str(raised.value)
+
+
+def in_bucket(bucket: str) -> tuple[Any, str]:
+    import pyarrow.fs
+    import s3fs
+
+    filesystem = s3fs.S3FileSystem(use_listings_cache=False, skip_instance_cache=True)
+    return pyarrow.fs.PyFileSystem(pyarrow.fs.FSSpecHandler(filesystem)), f"{bucket}/sources/out.parquet"
+
+
+def test_a_bucket_holds_a_dataset_as_a_disk_does(s3: Any, tmp_path: Path) -> None:
+    s3.client.create_bucket(Bucket="archive")
+    place, told = in_bucket("archive"), {"shown": "s3://archive/sources/out.parquet"}
+    dataset = ParquetDataset.begin(*place, TERMS, **told)
+    add(dataset, clip("a.mp4"), failed(HOSTILE), by_members(interview("b.mp4")))
+    add(dataset, no_face("c.mp4"))
+    with pytest.raises(ReportError, match=r"^s3://archive/sources/out\.parquet: holds results already"):
+        ParquetDataset.begin(*place, TERMS, **told)
+    with pytest.raises(ReportError, match="other terms"):
+        ParquetDataset.resume(*place, {}, compare=same, **told)
+    dataset.forget({HOSTILE})
+    with killed_after(1):
+        add(dataset, still("d.jpg"))
+    with killed_after(2):
+        dataset.forget({"a.mp4"})
+    again = ParquetDataset.resume(*place, TERMS, compare=same, **told)
+    assert names(again) == ["b.mp4", "c.mp4"]
+    add(again, clip("a.mp4"))
+    fetched = tmp_path / "fetched"
+    for name in s3.names("archive"):
+        path = fetched / name.removeprefix("sources/out.parquet/")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(s3.content("archive", name))
+    wanted = [clip("a.mp4"), by_members(interview("b.mp4")), no_face("c.mp4")]
+    assert by_source(results_in(fetched)) == [result_document(report) for report in wanted]
+    assert ask("select count(*), count(distinct source) from SOURCES", fetched) == [(3, 3)]
+
+
+def test_a_bucket_that_is_missing_or_refuses_is_one_line(s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from botocore.exceptions import NoCredentialsError
+
+    filesystem, folder = in_bucket("nowhere-at-all")
+    with pytest.raises(ReportError, match=r"^s3://nowhere: the results cannot be written \(") as missing:
+        ParquetDataset.begin(filesystem, folder, TERMS, shown="s3://nowhere")
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise NoCredentialsError
+
+    monkeypatch.setattr(filesystem.handler.fs, "pipe_file", refuse)
+    with pytest.raises(ReportError, match=r"^s3://nowhere: .*Unable to locate credentials") as refused:
+        ParquetDataset.begin(filesystem, folder, TERMS, shown="s3://nowhere")
+    assert "\n" not in f"{missing.value}{refused.value}"
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")

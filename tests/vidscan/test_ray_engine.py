@@ -400,29 +400,38 @@ def test_a_hundred_clips_from_a_bucket_into_parquet_while_a_node_dies(nodes: Nod
     assert count == sum(len(here[row[0].partition("-")[2]].timeline) for row in found)
 
 
-@pytest.mark.parametrize("asked_for", ["token", "disabled"])
-def test_a_cluster_that_asks_for_the_users_token_is_reached(tmp_path, asked_for: str):
-    """As ``ray start`` asks for it where the user has one."""
-    token = tmp_path / "token"
+@pytest.mark.parametrize(
+    ("asked_for", "presented", "code"),
+    [("token", "token", EXIT_OK), ("token", None, EXIT_USAGE), ("disabled", None, EXIT_OK)],
+)
+def test_a_cluster_may_ask_for_a_token(tmp_path, asked_for: str, presented: str | None, code: int):
+    token, said = tmp_path / "token", tmp_path / "said"
     token.write_text("ab" * 32)
     environment = {**os.environ, "RAY_AUTH_TOKEN_PATH": str(token)}
     environment.pop("RAY_AUTH_MODE", None)
     ray = Path(sys.executable).with_name("ray")
-    started = [str(ray), "start", "--head", "--num-cpus=1", "--port=0", "--include-dashboard=false"]
-    port_file = tmp_path / "said"
-    with port_file.open("w") as said:
+    start = [ray, "start", "--head", "--num-cpus=1", "--port=0", "--include-dashboard=false", "--block"]
+    with said.open("w") as file:
         node = subprocess.Popen(
-            [*started, "--block"], env=environment | {"RAY_AUTH_MODE": asked_for}, stdout=said, stderr=said
+            start, env=environment | {"RAY_AUTH_MODE": asked_for}, stdout=file, stderr=file
         )
     try:
         until = time.monotonic() + 60
-        while (address := re.search(r"--address='([\d.:]+)'", port_file.read_text())) is None:
-            assert node.poll() is None and time.monotonic() < until, port_file.read_text()
+        while (address := re.search(r"--address='([\d.:]+)'", said.read_text())) is None:
+            assert node.poll() is None and time.monotonic() < until, said.read_text()
             time.sleep(0.2)
-        command = [sys.executable, "-m", "vidscan", "dir", str(SAMPLES), "--engine", "ray", "--ray-cpus", "1"]
-        scan = [*command, "--ray-address", address[1], "--quiet"]
-        done = subprocess.run(scan, env=environment, capture_output=True, text=True, timeout=120)
-        assert done.returncode == EXIT_OK, done.stderr
+        scan = [sys.executable, "-m", "vidscan", "dir", str(SAMPLES), "--engine", "ray", "--ray-cpus", "1"]
+        mode = {} if presented is None else {"RAY_AUTH_MODE": presented}
+        done = subprocess.run(
+            [*scan, "--ray-address", address[1], "--quiet"],
+            env=environment | mode,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert done.returncode == code, done.stderr
+        if code == EXIT_USAGE:
+            assert "RAY_AUTH_MODE=token" in done.stderr.splitlines()[-1]  # Ray has its say before
     finally:
         node.terminate()
         node.wait(30)

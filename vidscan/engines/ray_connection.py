@@ -6,9 +6,7 @@ import logging
 import os
 import signal
 import socket
-import sys
 import threading
-from pathlib import Path
 from typing import Any
 
 from vidscan.errors import ClusterError, UsageError, quoted
@@ -22,21 +20,11 @@ CONNECT_LIMIT_S = 10.0
 def import_ray() -> Any:
     """The package; raises UsageError where it is not installed."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is told to anybody outside
-    # Ray reads this as it is imported. `ray start` asks for a token wherever the user has one; a driver
-    # presents it only where told to, and a cluster that asks for none takes it all the same.
-    if "ray" not in sys.modules and _has_token():
-        os.environ.setdefault("RAY_AUTH_MODE", "token")
     try:
         import ray
     except ImportError as error:
         raise UsageError("--engine ray needs Ray: pip install 'vidscan[ray]'") from error
     return ray
-
-
-def _has_token() -> bool:
-    """Whether there is a token in one of the places where Ray looks."""
-    named = os.environ.get("RAY_AUTH_TOKEN") or os.environ.get("RAY_AUTH_TOKEN_PATH")
-    return bool(named) or (Path.home() / ".ray" / "auth_token").exists()
 
 
 def connect(ray: Any, address: str | None) -> str:
@@ -58,8 +46,8 @@ def connect(ray: Any, address: str | None) -> str:
         context = ray.init(address=address, log_to_driver=False, configure_logging=False)
     except (ray.exceptions.RayError, ConnectionError, RuntimeError, ValueError, OSError) as error:
         raise ClusterError(
-            f"no Ray cluster at {address or 'hand'} ({quoted(str(error))}): check --ray-address, and that "
-            "`ray status` there shows it"
+            f"no Ray cluster at {address or 'hand'} ({quoted(str(error))}): check --ray-address, that `ray "
+            "status` there shows it, and RAY_AUTH_MODE=token if it asks for a token"
         ) from error
     finally:
         for each, handler in handlers.items():  # Ray sets one of its own, which knows nothing of journals

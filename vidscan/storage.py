@@ -59,8 +59,9 @@ def remote(url: str, version: str = "") -> Remote:
 
 
 def file_name(url: str) -> str:
-    """The name of the file at the end of a URL."""
-    return PurePosixPath(urlsplit(url).path).name or "file"
+    """The name of the file at the end of a URL; only on the web do ? and # end its path."""
+    path = urlsplit(url).path if _is_web(url) else url.partition("://")[2]
+    return PurePosixPath(path).name or "file"
 
 
 def listed(url: str, *, recursive: bool) -> list[Remote]:
@@ -69,9 +70,12 @@ def listed(url: str, *, recursive: bool) -> list[Remote]:
     Raises:
         SourceError: it cannot be listed, or what listing takes is not installed.
     """
-    with _refused(remote(url).shown, "cannot be listed"):
+    with _refused(remote(url), "cannot be listed"):
         filesystem, root = _filesystem(url)
-        found = filesystem.find(root, maxdepth=None if recursive else 1, detail=True)
+        # ``find`` would take a missing or closed place for an empty one.
+        found = {each["name"]: each for each in filesystem.ls(root, detail=True) if each["type"] == "file"}
+        if recursive:
+            found = filesystem.find(root, detail=True)
         visible = [path for path in found if "/." not in f"/{path[len(root) :]}"]
         return [remote(filesystem.unstrip_protocol(path), _version(found[path])) for path in sorted(visible)]
 
@@ -82,9 +86,12 @@ def looked_up(url: str) -> Remote:
     Raises:
         SourceError: there is none, or it cannot be looked up.
     """
-    with _refused(remote(url).shown, "cannot be looked up"):
+    with _refused(remote(url), "cannot be looked up"):
         filesystem, path = _filesystem(url)
-        return remote(url, _version(filesystem.info(path)))
+        info = filesystem.info(path)
+    if info.get("type") == "directory":
+        raise SourceError(f"{remote(url).shown}: is a folder: scan it with `vidscan dir`")
+    return remote(url, _version(info))
 
 
 def fetch(place: Remote, target: Path, *, limit_bytes: int) -> None:
@@ -98,7 +105,7 @@ def fetch(place: Remote, target: Path, *, limit_bytes: int) -> None:
     Raises:
         SourceError: the file is missing, forbidden or too large, or its place does not answer.
     """
-    with _refused(place.shown, "cannot be fetched"):
+    with _refused(place, "cannot be fetched"):
         for attempt in range(TRIES):
             try:
                 filesystem, path = _filesystem(place.url)
@@ -106,7 +113,8 @@ def fetch(place: Remote, target: Path, *, limit_bytes: int) -> None:
                 return
             except Exception as error:
                 target.unlink(missing_ok=True)
-                if isinstance(error, (*_FINAL, VidscanError)) or attempt + 1 == TRIES:
+                final = isinstance(error, (*_FINAL, VidscanError)) or _is_forbidden(error)
+                if final or attempt + 1 == TRIES:
                     raise
                 time.sleep(PAUSE_S * 2**attempt)
 
@@ -117,7 +125,7 @@ def content_of(url: str) -> bytes:
     Raises:
         SourceError: it cannot be read.
     """
-    with _refused(remote(url).shown, "cannot be read"):
+    with _refused(remote(url), "cannot be read"):
         filesystem, path = _filesystem(url)
         return bytes(filesystem.cat_file(path))
 
@@ -128,7 +136,9 @@ def require_writable(url: str) -> None:
     Raises:
         SourceError: what it takes is not installed, or the bucket or server is missing, or closed to us.
     """
-    with _refused(remote(url).shown, "cannot be written to"):
+    if _is_web(url):
+        raise SourceError(f"{remote(url).shown}: a web server takes no report: name a bucket or a file")
+    with _refused(remote(url), "cannot be written to"):
         filesystem, path = _filesystem(url)
         bucket = path.strip("/").partition("/")[0]
         if hasattr(filesystem, "bucket_exists") or "s3" in filesystem.protocol or "gs" in filesystem.protocol:
@@ -141,7 +151,7 @@ def put(url: str, content: bytes) -> None:
     Raises:
         SourceError: it cannot be written.
     """
-    with _refused(remote(url).shown, "cannot be written"):
+    with _refused(remote(url), "cannot be written"):
         filesystem, path = _filesystem(url)
         filesystem.pipe_file(path, content)
 
@@ -152,7 +162,7 @@ def opened(url: str) -> tuple[Any, str]:
     Raises:
         SourceError: what it takes is not installed.
     """
-    with _refused(remote(url).shown, "cannot be opened"):
+    with _refused(remote(url), "cannot be opened"):
         return _filesystem(url)
 
 
@@ -163,8 +173,10 @@ def _filesystem(url: str) -> tuple[Any, str]:
         raise UsageError(
             f"{remote(url).shown}: remote places need fsspec: pip install 'vidscan[remote]'"
         ) from error
-    options: dict[str, Any] = {"use_listings_cache": False}  # a bucket may change between two looks
-    if urlsplit(url).scheme.lower() in ("http", "https"):
+    options: dict[str, Any] = {}
+    if url.lower().startswith(("s3://", "s3a://")):
+        options["use_listings_cache"] = False  # a bucket may change between two looks
+    if _is_web(url):
         import aiohttp
 
         limits = aiohttp.ClientTimeout(total=None, sock_connect=SILENCE_LIMIT_S, sock_read=SILENCE_LIMIT_S)
@@ -206,8 +218,9 @@ def _limited(shown: str, limit_bytes: int) -> Any:
 
 
 @contextmanager
-def _refused(shown: str, what: str) -> Iterator[None]:
-    """Turns whatever a plug-in of fsspec raises into a SourceError of one line."""
+def _refused(place: Remote, what: str) -> Iterator[None]:
+    """Turns whatever a plug-in of fsspec raises into a SourceError of one line, without the URL's secrets."""
+    shown = place.shown
     try:
         yield
     except VidscanError:
@@ -215,15 +228,34 @@ def _refused(shown: str, what: str) -> Iterator[None]:
     except ImportError as error:
         missing = "vidscan[remote]" if "s3fs" in str(error) else _package_in(str(error))
         raise SourceError(f"{shown}: {what} ({quoted(str(error))}): pip install '{missing}'") from error
-    except FileNotFoundError as error:
-        raise SourceError(f"{shown}: {what} (there is no such file or bucket): check the URL") from error
-    except PermissionError as error:
-        raise SourceError(f"{shown}: {what} (access denied): check the credentials and rights") from error
-    except Exception as error:
-        cause = quoted(str(error)) or type(error).__name__
-        raise SourceError(
-            f"{shown}: {what} ({cause}): check the URL, the network and the credentials"
-        ) from error
+    except Exception as raised:
+        cause = _unwrapped(raised)
+        if isinstance(cause, FileNotFoundError):
+            told, remedy = "there is no such file or bucket", "check the URL"
+        elif isinstance(cause, PermissionError) or _is_forbidden(cause):
+            told, remedy = "access denied", "check the credentials and rights"
+        else:
+            # A plug-in's words may hold the URL, in whatever form.
+            words = quoted(str(cause)) if place.url == shown else ""
+            told, remedy = words or type(cause).__name__, "check URL, network and credentials"
+        raise SourceError(f"{shown}: {what} ({told}): {remedy}") from raised
+
+
+def _unwrapped(error: Exception) -> BaseException:
+    """The real cause, where fsspec says of anything that goes wrong on the web that there is no such file."""
+    cause = error.__cause__
+    if isinstance(error, FileNotFoundError) and type(cause).__module__.startswith("aiohttp"):
+        return error if cause is None or getattr(cause, "status", None) == 404 else cause
+    return error
+
+
+def _is_forbidden(error: BaseException) -> bool:
+    """Whether a web server wants other credentials."""
+    return getattr(error, "status", None) in (401, 403)
+
+
+def _is_web(url: str) -> bool:
+    return url.lower().startswith(("http://", "https://"))
 
 
 def _package_in(text: str) -> str:

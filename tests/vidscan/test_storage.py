@@ -100,6 +100,36 @@ def test_version_changes_with_the_file(s3) -> None:
     assert storage.looked_up(url).version != before.version
 
 
+def test_a_missing_bucket_is_not_an_empty_one(s3) -> None:
+    for recursive in (False, True):
+        with pytest.raises(SourceError, match="there is no such file or bucket"):
+            storage.listed("s3://nowhere-at-all/x", recursive=recursive)
+
+
+def test_a_signature_is_in_no_message(web, tmp_path: Path) -> None:
+    address, _ = web
+    for name in ("closed.mp4", "cut.mp4", "gone.mp4"):
+        url = f"{address}/{name}?X-Amz-Signature=abc123"
+        with pytest.raises(SourceError) as raised:
+            storage.fetch(storage.remote(url), tmp_path / "copy", limit_bytes=GB)
+        assert "abc123" not in str(raised.value) and f"{address}/{name}: " in str(raised.value)
+    with pytest.raises(SourceError, match="access denied"):
+        storage.looked_up(f"{address}/closed.mp4")
+
+
+def test_a_folder_and_a_web_server_are_refused_before_the_work(s3) -> None:
+    s3.put("clips", "in/a.mp4", b"1")
+    with pytest.raises(SourceError, match="is a folder: scan it with `vidscan dir`"):
+        storage.looked_up("s3://clips/in")
+    with pytest.raises(SourceError, match="a web server takes no report"):
+        storage.require_writable("https://host/out.json")
+
+
+def test_a_key_may_hold_what_ends_a_path_on_the_web() -> None:
+    assert storage.file_name("s3://bucket/a?b#c.mp4") == "a?b#c.mp4"
+    assert storage.file_name("https://host/a.mp4?b#c") == "a.mp4"
+
+
 def test_files_come_here_and_go_there(s3, tmp_path: Path) -> None:
     s3.put("clips", "a.mp4", b"0" * 100_000)
     storage.fetch(storage.remote("s3://clips/a.mp4"), tmp_path / "a", limit_bytes=GB)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from vidscan.model import LoadedModel
 
 PART_RESULTS = 1000
-"""Results that a part of the dataset holds: some 5 MB for clips of a minute."""
+"""Results that a part of the dataset holds: 4 MB for clips of a minute (``benchmarks/archive_cost.py``)."""
 
 PART_S = 300.0
 """A part is written after so long, however little there is."""

@@ -103,6 +103,11 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def checkpoint_sha256(card: ModelCard, path: Path) -> str:
+    """The SHA-256 of a checkpoint: its card's, which loading has checked, or else its file's."""
+    return card.sha256 or sha256_of(path)
+
+
 def sha256_of(path: Path) -> str:
     """The file's SHA-256, as cards have it: 64 lower-case hexadecimal digits."""
     with path.open("rb") as file:

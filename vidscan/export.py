@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from vidscan.cards import card_path, replacing, sha256_of, write_card
+from vidscan.cards import card_path, checkpoint_sha256, replacing, sha256_of, write_card
 from vidscan.errors import ModelError, SourceError, UsageError
 from vidscan.records import LEAST_FACE, Geometry, Image, ModelCard
 
@@ -82,7 +82,7 @@ def export(options: ExportOptions) -> ModelCard:
         raise ModelError(f"{options.out}: cannot be written: {error.strerror or error}") from error
     how: dict[str, Any] = {
         "format": options.format,
-        "source_sha256": model.card.sha256 or sha256_of(model.path),
+        "source_sha256": checkpoint_sha256(model.card, model.path),
         "largest_difference": largest_difference(made.outputs, model.runtime.outputs, made.input_size),
     }
     if crops is not None:

@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vidscan.cards import ensemble_card, sha256_of
+from vidscan.cards import checkpoint_sha256, ensemble_card
 from vidscan.journal import Journal, terms_of
 from vidscan.options import ScanOptions
 from vidscan.records import Report, Source, Status
@@ -128,5 +128,5 @@ def open_journal(path: Path, options: ScanOptions, models: Sequence[LoadedModel]
 def scan_terms(options: ScanOptions, models: Sequence[LoadedModel]) -> Document:
     """What the results of a scan with these options and models rest on."""
     cards = [model.card for model in models]
-    hashes = [model.card.sha256 or sha256_of(model.path) for model in models]
+    hashes = [checkpoint_sha256(model.card, model.path) for model in models]
     return terms_of(options.echo(), model_document(ensemble_card(cards), cards), hashes)

@@ -16,7 +16,16 @@ import numpy as np
 import numpy.typing as npt
 
 from vidscan.backbones import BACKBONES, backbone_features, first_line
-from vidscan.cards import calibrate, card_path, fake_probability, read_card, replacing, sha256_of, write_card
+from vidscan.cards import (
+    calibrate,
+    card_path,
+    checkpoint_sha256,
+    fake_probability,
+    read_card,
+    replacing,
+    sha256_of,
+    write_card,
+)
 from vidscan.checkpoint_guard import inspect_archive
 from vidscan.errors import CardError, ModelError, ScoringError
 from vidscan.heads import Head, put_head
@@ -222,7 +231,7 @@ def distinct_members(models: Sequence[LoadedModel]) -> tuple[LoadedModel, ...]:
     """
     known: dict[str, LoadedModel] = {}
     for model in models:
-        sha256 = model.card.sha256 or sha256_of(model.path)
+        sha256 = checkpoint_sha256(model.card, model.path)
         if sha256 in known:
             raise ModelError(
                 f"{model.path}: is the same checkpoint as {known[sha256].path} (their SHA-256 agree) and "

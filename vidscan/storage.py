@@ -38,9 +38,11 @@ def is_remote(place: str) -> bool:
 
 def local_path(place: str) -> Path:
     """The path that a place on this machine's disks names, which may be a ``file:`` URL."""
-    from urllib.request import url2pathname
+    if not place.startswith("file://"):
+        return Path(place)
+    from urllib.request import url2pathname  # it brings the web's protocols along, which take a while
 
-    return Path(url2pathname(urlsplit(place).path) if place.startswith("file://") else place)
+    return Path(url2pathname(urlsplit(place).path))
 
 
 def remote(url: str, version: str = "") -> Remote:
@@ -141,7 +143,7 @@ def require_writable(url: str) -> None:
     with _refused(remote(url), "cannot be written to"):
         filesystem, path = _filesystem(url)
         bucket = path.strip("/").partition("/")[0]
-        if hasattr(filesystem, "bucket_exists") or "s3" in filesystem.protocol or "gs" in filesystem.protocol:
+        if "s3" in filesystem.protocol or "gs" in filesystem.protocol:
             filesystem.ls(bucket + "/", refresh=True)
 
 

@@ -43,6 +43,7 @@ class OneModel:
         from vidscan.records import ModelCard
 
         self.card = ModelCard("toy", "none", 16, sha256="ab" * 32)
+        self.path = Path("toy.keras")
 
 
 class Run:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from vidscan import storage
-from vidscan.errors import SourceError, UsageError, VidscanError
+from vidscan.errors import SourceError, UsageError
 
 GB = 10**9
 
@@ -213,4 +213,3 @@ def test_what_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setitem(sys.modules, "fsspec.core", None)
     with pytest.raises(UsageError, match=r"pip install 'vidscan\[remote\]'"):
         storage.listed("s3://bucket/x", recursive=False)
-    assert issubclass(UsageError, VidscanError)

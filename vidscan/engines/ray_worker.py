@@ -130,10 +130,10 @@ class Worker:
 
 def loaded(models: Sequence[LoadedModel]) -> Loaded:
     """What is scored with, for comparison with other machines."""
-    from vidscan.cards import sha256_of
+    from vidscan.cards import checkpoint_sha256
 
     return Loaded(
-        tuple(model.card.sha256 or sha256_of(model.path) for model in models),
+        tuple(checkpoint_sha256(model.card, model.path) for model in models),
         tuple(model.runtime.name for model in models),
     )
 

@@ -7,6 +7,7 @@ their halves. What is read from it will be run.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -31,6 +32,10 @@ class Manifest:
     converter: str
     sha256: str
     max_difference: float
+
+
+#: POSIX leaves it to the system which of the two a rename onto a folder with files in it gives.
+_TARGET_HAS_FILES = (errno.ENOTEMPTY, errno.EEXIST)
 
 
 def read_entry(folder: Path, key: str, checkpoint_sha256: str) -> bytes | None:
@@ -65,21 +70,19 @@ def write_entry(folder: Path, key: str, network: bytes, manifest: Manifest) -> N
         (made / NETWORK).write_bytes(network)
         (made / MANIFEST).write_text(json.dumps(asdict(manifest), indent=2) + "\n", encoding="utf-8")
         _move_away(folder / key)
-        # Loses where another process was faster: its entry is as good.
-        with suppress(FileExistsError):
+        try:
             made.rename(folder / key)
-    except OSError as error:
-        if not (folder / key).is_dir():
-            raise error
+        except OSError as error:
+            # Another process was faster: its entry is as good. It may be moving that one away again by
+            # now, so what the folder holds at this moment proves nothing.
+            if error.errno not in _TARGET_HAS_FILES:
+                raise
     finally:
         shutil.rmtree(made, ignore_errors=True)
 
 
 def _move_away(entry: Path) -> None:
-    """Removes an entry, of which nobody shall see a part."""
-    if not entry.is_dir() or entry.is_symlink():
-        entry.unlink(missing_ok=True)
-        return
+    """Removes an entry, or what lies in its place, of which nobody shall see a part."""
     grave = Path(tempfile.mkdtemp(prefix=".partial-", dir=entry.parent))
     with suppress(FileNotFoundError):
         entry.rename(grave / "old")

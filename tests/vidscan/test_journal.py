@@ -267,11 +267,11 @@ def test_a_second_vidscan_is_kept_out(path, sources):
 
 def test_a_full_disk_leaves_what_was_written(path, sources):
     journal = Journal.begin(path, terms())
-    with closing(journal), files_of_at_most(path.stat().st_size + 150):
+    with closing(journal), files_of_at_most(path.stat().st_size + 500):
         left = journal.stamping(sources)
         journal.add(next(left), OK)
         with pytest.raises(JournalError, match=r"cannot be written \(File too large\).*go on with --resume"):
-            journal.add(next(left), {"status": "ok", "long": "x" * 200})
+            journal.add(next(left), {"status": "ok", "long": "x" * 1000})
     assert recalled(path, sources) == {"0": OK}
 
 

@@ -25,8 +25,9 @@ from vidscan.records import Appearance, Box, Sighting
 
 LOST_S = 3.0
 """A track may be out of sight this many seconds before it ends..."""
-LOST_SAMPLES = 3
-"""...or this many sampled frames, whichever is longer: at 0.2 fps, 3 s would end every track at once."""
+LOST_SAMPLES = 5
+"""...or this many sampled frames, whichever is longer: at 0.2 fps, 3 s would end every track at once, and at
+1 fps somebody who steps out of the picture is missed for a frame at its edge, going and coming."""
 
 # How far (in face sides) a face may be from where it was last seen or is expected: jitter and a jerk,
 # plus movement in proportion to time. At 2 fps this is 1.25 sides, more than twice what a lively talking

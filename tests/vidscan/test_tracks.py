@@ -196,12 +196,15 @@ def test_the_gap_scales_with_the_sampling_interval():
     assert set(link(one_missed)) == {1}
 
 
-def test_the_gap_ends_where_it_is_said_to():
-    at = [face(0, 500, fps=1), face(1, 500, fps=1)]
-    last = 1 + int(LOST_S)
-    assert LOST_SAMPLES == LOST_S == 3  # 1 fps: both limits at once
-    assert link([*at, face(last, 500, fps=1)]) == [1, 1, 1]
-    assert link([*at, face(last + 1, 500, fps=1)]) == [1, 1, 2]
+@pytest.mark.parametrize(
+    ("fps", "longest"), [(0.5, LOST_SAMPLES), (1, LOST_SAMPLES), (2, 2 * LOST_S), (10, 10 * LOST_S)]
+)
+def test_the_gap_ends_where_it_is_said_to(fps, longest):
+    """Whichever of the two limits is longer."""
+    last = 1 + int(longest)
+    at = [face(0, 500, fps=fps), face(1, 500, fps=fps)]
+    assert link([*at, face(last, 500, fps=fps)]) == [1, 1, 1]
+    assert link([*at, face(last + 1, 500, fps=fps)]) == [1, 1, 2]
 
 
 def test_a_stranger_passing_by_does_not_take_over_a_track():

@@ -38,9 +38,10 @@ class Gathering:
 
 
 def gatherings(clips: Sequence[Clip], *, people: int, fake: bool, count: int, seed: int) -> list[Gathering]:
-    """So many scenes of so many people, drawn from a seed; no person is twice in one, nor lends a face.
+    """So many scenes of so many people, drawn from a seed; no person is twice in one.
 
-    Fakes take turns, so that each is seen about equally often. An empty list where there are too few people.
+    Fakes take turns, so that each is seen about equally often. Who lends a fake the face is not in its scene,
+    but where there would be too few people without. An empty list where there are too few even so.
     """
     reals, fakes = [each for each in clips if not each.fake], [each for each in clips if each.fake]
     rng = np.random.default_rng((seed, people, fake))
@@ -49,6 +50,8 @@ def gatherings(clips: Sequence[Clip], *, people: int, fake: bool, count: int, se
     for number in range(count):
         chosen = [fakes[order[number % len(fakes)]]] if fake else []
         others = [each for each in reals if not any(each.people & one.people for one in chosen)]
+        if len(others) < people - len(chosen):
+            others = [each for each in reals if all(each.target != one.target for one in chosen)]
         if len(others) < people - len(chosen):
             return []
         chosen += [others[row] for row in rng.permutation(len(others))[: people - len(chosen)]]

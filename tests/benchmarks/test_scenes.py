@@ -226,11 +226,18 @@ def test_nobody_is_twice_in_a_scene_nor_lends_a_face(many):
         assert len(names) == len(set(names)) == many + 1
 
 
+def test_who_lends_a_face_stands_in_where_people_are_too_few():
+    for plan in gatherings([*REALS, *FAKES], people=6, fake=True, count=20, seed=0):
+        assert plan.stretches[plan.fake_cell].clip.fake
+        targets = [each.clip.target for each in plan.stretches]
+        assert len(targets) == len(set(targets)) == 6
+
+
 def test_scenes_of_real_people_hold_no_fake_and_too_few_people_make_none():
     plans = gatherings([*REALS, *FAKES], people=6, fake=False, count=3, seed=0)
     assert len(plans) == 3
     assert not any(each.clip.fake for plan in plans for each in plan.stretches)
-    assert gatherings([*REALS, *FAKES], people=6, fake=True, count=3, seed=0) == []
+    assert gatherings([*REALS, *FAKES], people=7, fake=True, count=3, seed=0) == []
     assert gatherings([*REALS, *FAKES], people=3, fake=False, count=9, seed=1) != plans
 
 

@@ -46,10 +46,14 @@ ends the run."""
 
 
 class Observer(Protocol):
-    """Is told how a scan gets on; called from the reading thread."""
+    """Is told how a scan gets on."""
+
+    def part_fetched(self, source: Source) -> None:
+        """A part of a remote source has come, perhaps while another is read; called from any thread."""
+        ...
 
     def frame_sampled(self, source: Source, time_s: float, duration_s: float | None) -> None:
-        """A frame was taken from ``source`` at ``time_s``."""
+        """A frame was taken from ``source`` at ``time_s``; called from the reading thread."""
         ...
 
 

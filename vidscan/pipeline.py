@@ -63,7 +63,9 @@ def scan(
         ScoringError: a network itself fails.
     """
     ledger, stop, ensemble = Ledger(), threading.Event(), Ensemble(tuple(scorers))
-    scratch = Scratch(options.storage)
+    scratch = (
+        Scratch(options.storage) if observer is None else Scratch(options.storage, observer.part_fetched)
+    )
     crops = read_crops(
         scratch.ahead(sources),
         options=options,

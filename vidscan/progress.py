@@ -134,6 +134,12 @@ class ScanProgress:
     ) -> None:
         self._progress.stop()
 
+    def part_fetched(self, source: Source) -> None:
+        """Shows what is waited for where nothing is read yet."""
+        if self._current is None:
+            name = shorten(visible(source.path.name), NAME_WIDTH)
+            self._progress.update(self._task, description=f"fetching {name}")
+
     def frame_sampled(self, source: Source, time_s: float, duration_s: float | None) -> None:
         """Shows which source is read, and for a single one how far."""
         if source.id != self._current:

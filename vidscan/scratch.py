@@ -10,7 +10,8 @@ import fcntl
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+import threading
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -29,8 +30,17 @@ LOCK = "lock"
 class Scratch:
     """Copies of remote sources, one ahead. Use as a context manager; local sources cost nothing."""
 
-    def __init__(self, options: StorageOptions) -> None:
-        """Nothing is made before a remote source comes."""
+    def __init__(
+        self, options: StorageOptions, part_fetched: Callable[[Source], None] = lambda _: None
+    ) -> None:
+        """Nothing is made before a remote source comes.
+
+        Args:
+            options: where copies lie, and how large they may be together.
+            part_fetched: is told, from a thread of its own, whenever a part of a source has come.
+        """
+        self._part_fetched = part_fetched
+        self._closing = threading.Event()
         self._parent = options.scratch or Path(tempfile.gettempdir())
         self._copy_limit_bytes = int(options.scratch_gb * 1e9 / 2)
         self._folder: Path | None = None
@@ -42,6 +52,7 @@ class Scratch:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._closing.set()
         self._fetcher.shutdown(cancel_futures=True)
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
@@ -87,8 +98,18 @@ class Scratch:
         assert source.remote is not None
         # The suffix says what it is; the rest of the name is a stranger's, and may be too long.
         path = self._own_folder(source) / f"{source.id}{source.path.suffix[:16]}"
-        storage.fetch(source.remote, path, limit_bytes=self._copy_limit_bytes)
+        storage.fetch(
+            source.remote,
+            path,
+            limit_bytes=self._copy_limit_bytes,
+            received=lambda: self._go_on(source),
+        )
         return path
+
+    def _go_on(self, source: Source) -> None:
+        if self._closing.is_set():
+            raise SourceError(f"{source.name}: was not fetched to its end, as the scan is over")
+        self._part_fetched(source)
 
     def _own_folder(self, source: Source) -> Path:
         if self._folder is not None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -47,8 +47,6 @@ def local_path(place: str) -> Path:
 
 def remote(url: str, version: str = "") -> Remote:
     """A URL with what people are shown of it: no password, and no query that signs it."""
-    if "@" not in url and "?" not in url:
-        return Remote(url, url, version)
     if "@" not in url and "?" not in url:
         return Remote(url, url, version)
     parts = urlsplit(url)
@@ -96,13 +94,16 @@ def looked_up(url: str) -> Remote:
     return remote(url, _version(info))
 
 
-def fetch(place: Remote, target: Path, *, limit_bytes: int) -> None:
+def fetch(
+    place: Remote, target: Path, *, limit_bytes: int, received: Callable[[], None] = lambda: None
+) -> None:
     """Copies a remote file to this machine.
 
     Args:
         place: the file.
         target: where to write; what is there is written over, and removed where the copy fails.
         limit_bytes: a larger file is refused, as soon as its size is known.
+        received: is called whenever a part has come; a VidscanError that it raises ends the copy.
 
     Raises:
         SourceError: the file is missing, forbidden or too large, or its place does not answer.
@@ -111,7 +112,7 @@ def fetch(place: Remote, target: Path, *, limit_bytes: int) -> None:
         for attempt in range(TRIES):
             try:
                 filesystem, path = _filesystem(place.url)
-                filesystem.get_file(path, str(target), callback=_limited(place.shown, limit_bytes))
+                filesystem.get_file(path, str(target), callback=_limited(place.shown, limit_bytes, received))
                 return
             except Exception as error:
                 target.unlink(missing_ok=True)
@@ -195,8 +196,8 @@ def _version(info: dict[str, Any]) -> str:
     return f"{info.get('size')}-{state}"
 
 
-def _limited(shown: str, limit_bytes: int) -> Any:
-    """What counts the bytes of a copy, and stops one that grows too large."""
+def _limited(shown: str, limit_bytes: int, received: Callable[[], None]) -> Any:
+    """What counts the bytes of a copy, and stops one that grows too large; ``received`` hears of all."""
     from fsspec.callbacks import Callback
 
     def check(size: int | None) -> None:
@@ -211,10 +212,11 @@ def _limited(shown: str, limit_bytes: int) -> Any:
 
         def absolute_update(self, value: int) -> None:
             check(value)
+            received()
 
         def relative_update(self, inc: int = 1) -> None:
             self.value += inc
-            check(self.value)
+            self.absolute_update(self.value)
 
     return Limited()
 

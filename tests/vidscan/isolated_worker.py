@@ -26,6 +26,7 @@ from vidscan.options import ScanOptions
 from vidscan.pipeline import collect
 from vidscan.records import CropBatch, FaceCrop, Report, Source
 from vidscan.scoring import Ensemble, score_batches
+from vidscan.scratch import Scratch
 
 
 def come_to_harm(name: str) -> None:
@@ -85,18 +86,20 @@ def prepare(job: Job) -> Scan:
     def toy_scan(sources: Iterable[Source], options: ScanOptions, observer: Observer) -> Iterator[Report]:
         """A scan in which plain numpy makes the batches: TensorFlow would take seconds at every start."""
         ledger, ensemble = Ledger(), Ensemble((HarmfulScorer(),))
-        crops = read_crops(
-            harmful(sources),
-            options=options,
-            geometries=ensemble.geometries,
-            least_face=ensemble.least_face,
-            detector=ToyDetector(),
-            ledger=ledger,
-            observer=observer,
-            stop=threading.Event(),
-        )
-        batches = in_batches(crops, options.batching.batch_size)
-        return collect(score_batches(batches, ensemble), ledger, options=options, ensemble=ensemble)
+        with Scratch(options.storage, observer.part_fetched) as scratch:
+            crops = read_crops(
+                harmful(sources),
+                options=options,
+                geometries=ensemble.geometries,
+                least_face=ensemble.least_face,
+                detector=ToyDetector(),
+                ledger=ledger,
+                observer=observer,
+                stop=threading.Event(),
+                scratch=scratch,
+            )
+            batches = in_batches(crops, options.batching.batch_size)
+            yield from collect(score_batches(batches, ensemble), ledger, options=options, ensemble=ensemble)
 
     watching.assess = every_face_is_fine
     return toy_scan

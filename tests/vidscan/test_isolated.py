@@ -22,7 +22,7 @@ from vidscan.errors import ScoringError, WorkerError
 from vidscan.options import BatchingOptions, ScanOptions
 from vidscan.pipeline import scan
 from vidscan.records import Report, Source, Stats, Status
-from vidscan.sources import from_paths
+from vidscan.sources import from_folder, from_paths
 
 OPTIONS = ScanOptions(batching=BatchingOptions(4))
 
@@ -59,6 +59,10 @@ def essence(report: Report) -> Report:
 class Watcher:
     def __init__(self) -> None:
         self.seen: list[tuple[str, float, float | None]] = []
+        self.fetched: set[str] = set()
+
+    def part_fetched(self, source: Source) -> None:
+        self.fetched.add(source.name)
 
     def frame_sampled(self, source: Source, time_s: float, duration_s: float | None) -> None:
         self.seen.append((source.path.name, time_s, duration_s))
@@ -73,6 +77,15 @@ def test_reports_are_those_of_a_scan_in_this_process(bright_clip, dark_clip, tex
     assert reports[0].stats.seconds.total > 0
     assert watcher.seen[:2] == [("bright.mp4", 0.0, 2.0), ("bright.mp4", 0.5, 2.0)]
     assert len(list(starts.iterdir())) == 1
+
+
+def test_parts_of_remote_sources_are_told_from_the_worker(s3, tmp_path, starts):
+    for path in (source.path for source in stills(tmp_path, "a.png", "b.png")):
+        s3.put("clips", path.name, path.read_bytes())
+    watcher = Watcher()
+    reports = scan_isolated(from_folder("s3://clips"), starts, observer=watcher)
+    assert [report.status for report in reports] == [Status.OK, Status.OK]
+    assert watcher.fetched == {"s3://clips/a.png", "s3://clips/b.png"}
 
 
 HARM = {

@@ -23,6 +23,9 @@ class Heard:
     def __init__(self) -> None:
         self.frames: list[tuple[str, float, float | None]] = []
 
+    def part_fetched(self, source: Source) -> None:
+        raise AssertionError("nothing is remote")
+
     def frame_sampled(self, source: Source, time_s: float, duration_s: float | None) -> None:
         self.frames.append((source.id, time_s, duration_s))
 

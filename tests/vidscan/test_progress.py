@@ -74,6 +74,21 @@ def test_nothing_is_drawn_when_told_so():
     assert drawn(1, shown=False) == ""
 
 
+def test_what_is_fetched_is_named_until_something_is_read():
+    stream = io.StringIO()
+    console = Console(file=stream, force_terminal=True, width=110, color_system=None)
+    with ScanProgress(console, 2, shown=True) as progress:
+        progress.part_fetched(HOSTILE)
+        progress._progress.refresh()
+        assert "fetching [bold]odd" in stream.getvalue() and "\x07" not in stream.getvalue()
+        progress.frame_sampled(HOSTILE, 1.0, 4.0)
+        progress._progress.refresh()
+        stream.truncate(0)
+        progress.part_fetched(HOSTILE)
+        progress._progress.refresh()
+        assert "odd" in stream.getvalue() and "fetching" not in stream.getvalue()
+
+
 def test_clip_of_unknown_length_and_time_past_the_end_do_no_harm():
     stream = io.StringIO()
     console = Console(file=stream, force_terminal=True, width=110, color_system=None)

@@ -96,12 +96,15 @@ def test_what_the_scan_raises_reaches_all_who_wait(raised: Exception, told: type
 
 
 def test_silence_counts_only_while_something_is_to_be_done():
-    go_on = threading.Event()
+    go_on, done = threading.Event(), threading.Semaphore(0)
 
     def slow(sources: Iterable[Source], observer: Observer) -> Iterator[Report]:
         for source in sources:
-            go_on.wait(5)
-            observer.frame_sampled(source, 0.0, None)
+            for step, told in ((observer.part_fetched, ()), (observer.frame_sampled, (0.0, None))):
+                go_on.wait(5)
+                go_on.clear()
+                step(source, *told)
+                done.release()
             yield report(source)
 
     stream = Stream(slow)
@@ -110,6 +113,9 @@ def test_silence_counts_only_while_something_is_to_be_done():
     promised = stream.put(clips(1)[0])
     time.sleep(0.2)
     assert 0.15 < stream.silent_s() < 5
+    go_on.set()
+    assert done.acquire(timeout=5)
+    assert stream.silent_s() < 0.15
     go_on.set()
     promised.result(timeout=5)
     assert stream.silent_s() == 0

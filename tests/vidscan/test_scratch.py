@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import http.server
 import signal
 import subprocess
 import sys
+import threading
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +16,7 @@ import pytest
 from PIL import Image as Pillow
 from toys import ToyDetector, ToyScorer
 
+from vidscan import storage
 from vidscan.errors import SourceError
 from vidscan.options import BatchingOptions, ScanOptions, StorageOptions
 from vidscan.pipeline import scan
@@ -164,6 +169,52 @@ def test_a_folder_without_a_lock_or_of_another_name_stays(room: Path) -> None:
     (room / "mine" / LOCK).touch()
     remove_abandoned(room)
     assert sorted(path.name for path in room.iterdir()) == ["mine", f"{PREFIX}fresh"]
+
+
+def test_every_part_that_comes_is_told(s3, tmp_path, room) -> None:
+    """Else a clip that takes its time would count as a worker that hangs."""
+    s3.put("clips", "a.png", still(tmp_path))
+    told: list[str] = []
+    with Scratch(StorageOptions(room), lambda source: told.append(source.name)) as scratch:
+        (source,) = scratch.ahead(from_folder("s3://clips"))
+        with scratch.local_copy(source):
+            pass
+    assert set(told) == {"s3://clips/a.png"}
+
+
+def test_what_is_still_coming_at_the_end_is_let_go(tmp_path, room) -> None:
+    """A server that sends a byte every moment, for an hour."""
+    sent = threading.Event()
+
+    class Slow(http.server.BaseHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            pass
+
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", str(10**9))
+            self.end_headers()
+            with suppress(OSError):
+                while not ended.wait(0.01):
+                    self.wfile.write(b"0" * (1 << 20))
+                    sent.set()
+
+    ended = threading.Event()
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Slow)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    url = f"http://127.0.0.1:{server.server_port}/a.mp4"
+    source = Source("0", Path("a.mp4"), SourceKind.VIDEO, remote=storage.remote(url))
+    try:
+        with Scratch(StorageOptions(room)) as scratch:
+            next(scratch.ahead([source]))
+            assert sent.wait(10)
+            begun = time.monotonic()
+        assert time.monotonic() - begun < 5
+    finally:
+        ended.set()
+        server.shutdown()
+        server.server_close()
+    assert not any(room.iterdir())
 
 
 def test_a_failed_fetch_is_told_when_its_turn_comes(s3, tmp_path, room) -> None:

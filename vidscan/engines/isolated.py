@@ -144,6 +144,8 @@ class _Run:
             match unpack(body):
                 case {"begin": str(name)}:
                     self._begin(name)
+                case {"part": str(name)}:
+                    self._fetch(name)
                 case {"frame": [str(name), time_s, duration_s]}:
                     self._show(name, time_s, duration_s)
                 case {"report": [str(name), dict(told)]}:
@@ -161,6 +163,13 @@ class _Run:
             raise WireError("a source whose turn it was not")
         self.touched = True
         self._in_flight.append(waiting[0])
+
+    def _fetch(self, name: str) -> None:
+        """A sign of life, of a source that may not have been begun."""
+        if name not in self._sources:
+            raise WireError("a part of no source")
+        if self._observer is not None:
+            self._observer.part_fetched(self._sources[name])
 
     def _show(self, name: str, time_s: Any, duration_s: Any) -> None:
         if name not in self._sources:

@@ -173,8 +173,12 @@ class Stream:
         return promised
 
     def silent_s(self) -> float:
-        """Seconds since the last frame or report; 0 while nothing is to be done."""
+        """Seconds since the last part of a file, frame or report; 0 while nothing is to be done."""
         return time.monotonic() - self._last_sign if self._promised else 0.0
+
+    def part_fetched(self, source: Source) -> None:
+        """As the scan's observer."""
+        self._sign()
 
     def frame_sampled(self, source: Source, time_s: float, duration_s: float | None) -> None:
         """As the scan's observer."""

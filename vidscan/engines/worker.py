@@ -1,8 +1,9 @@
 """The process that does the work for :mod:`vidscan.engines.isolated`: it may die without harm.
 
 It gets a :class:`Job` on standard input, as a pickle of its parent's, and tells what it does on standard
-output, in messages of :mod:`vidscan.engines.wire`: ``begin`` before a source is touched, ``frame`` for
-each frame sampled, ``report`` when a source is finished, ``failed`` where the run cannot go on.
+output, in messages of :mod:`vidscan.engines.wire`: ``begin`` before a source is touched, ``part`` for
+each part of a remote source that has come, ``frame`` for each frame sampled, ``report`` when a source is
+finished, ``failed`` where the run cannot go on.
 """
 
 from __future__ import annotations
@@ -62,6 +63,9 @@ class _Teller:
         for source in sources:
             self.tell(begin=source.id)
             yield source
+
+    def part_fetched(self, source: Source) -> None:
+        self.tell(part=source.id)
 
     def frame_sampled(self, source: Source, time_s: float, duration_s: float | None) -> None:
         self.tell(frame=[source.id, time_s, duration_s])

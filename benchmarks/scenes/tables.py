@@ -63,13 +63,13 @@ def identity_row(name: str, one: Kept) -> Sequence[str]:
     )
 
 
-def verdict_row(people: int, rows: Sequence[Said]) -> Sequence[str]:
-    """One number of people. Where there are too few people for a kind of scene, it is left out."""
+def verdict_row(people: str, rows: Sequence[Said]) -> Sequence[str]:
+    """Scenes of one number of people, or of several. What a kind of scene is missing for is left out."""
     fakes, reals = [row for row in rows if row.fake], [row for row in rows if not row.fake]
     alarms, ranking = sum(row.label is Label.FAKE for row in reals), ranked(rows)
     low, high = wilson(alarms, len(reals))
     return (
-        str(people),
+        people,
         str(len(fakes)),
         str(len(reals)),
         f"{ranking[0]:.3f}" if ranking else "—",

@@ -65,7 +65,7 @@ def _said(plan: Gathering, report: Report, number: int) -> Said:
         fake=fake,
         cluster=plan.stretches[plan.fake_cell].clip.path.stem
         if plan.fake_cell is not None
-        else f"real {number}",
+        else f"{len(plan.stretches)} real, {number}",
         score=report.verdict.fake_probability or 0.0,
         label=report.verdict.label,
         named=fake and _suspicious_cell(report, len(plan.stretches)) == plan.fake_cell,

@@ -13,6 +13,9 @@ import numpy as np
 
 from vidscan.records import Box, Geometry, Image
 
+MUCH_ENLARGED = 2.0
+"""From how many times its size on a picture is enlarged bicubically."""
+
 
 def crop_square(box: Box, margin: float) -> tuple[int, int, int]:
     """The square around a box, in whole pixels.
@@ -109,9 +112,10 @@ def _scaled_edges(start: int, stop: int, scale: float, size: int) -> tuple[int, 
 
 
 def resize(image: Image, *, width: int, height: int) -> Image:
-    """Resizes with area averaging when shrinking and bilinear interpolation when enlarging.
+    """Resizes with area averaging when shrinking; enlarges bilinearly, and bicubically from twice the size.
 
-    Area averaging keeps fine texture from aliasing into patterns that look like a forgery's.
+    Area averaging keeps fine texture from aliasing into patterns that look like a forgery's. Bilinear
+    interpolation blurs a small face as a forgery does, too: ``benchmarks/small_faces.py`` compares.
 
     Args:
         image: ``uint8[h, w, 3]``.
@@ -123,8 +127,12 @@ def resize(image: Image, *, width: int, height: int) -> Image:
     """
     if image.shape[:2] == (height, width):
         return np.ascontiguousarray(image)
-    shrinks = width <= image.shape[1] and height <= image.shape[0]
-    method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    rows, columns = image.shape[:2]
+    if width <= columns and height <= rows:
+        method = cv2.INTER_AREA
+    else:
+        much = max(width / columns, height / rows) >= MUCH_ENLARGED
+        method = cv2.INTER_CUBIC if much else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(image, (width, height), interpolation=method), dtype=np.uint8)
 
 

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from training.degradations import DEGRADATIONS, Degradation, Origin, degrade
+from vidscan.image import resize
 
 SIDE = 64
 BIG, SMALL = Origin("a.png", 400.0), Origin("a.png", 28.0)
@@ -42,9 +43,9 @@ def test_crops_keep_their_form_and_are_not_written_into(name, origin):
 
 @pytest.mark.parametrize("name", ["jpeg", "h264", "size", "blur", "noise"])
 def test_strengths_go_from_mild_to_harsh(name):
-    picture = textured()
     # So small a face that every share of its side is smaller than the crop.
-    lost = [distance(done(name, strength, SMALL), picture) for strength in DEGRADATIONS[name].strengths]
+    picture, whole = textured(), done("size", 1, SMALL)
+    lost = [distance(done(name, each, SMALL, picture), whole) for each in DEGRADATIONS[name].strengths]
     assert lost == sorted(lost)
     assert lost[-1] > lost[0]
 
@@ -79,7 +80,7 @@ def test_small_faces_are_degraded_at_their_own_size():
 
 
 def test_the_way_to_the_native_side_and_back_costs_little():
-    face = cv2.resize(textured(side=28), (SIDE, SIDE), interpolation=cv2.INTER_LINEAR)
+    face = resize(textured(side=28), width=SIDE, height=SIDE)
     returned = done("size", 1, SMALL, face)
     assert 0 < distance(returned, face) < 4
     assert np.array_equal(done("size", 1, BIG, face), face)
@@ -95,9 +96,9 @@ def test_sizes_are_shares_of_the_side_in_the_video():
 
 def test_blur_counts_in_pixels_of_the_video():
     small = textured(side=28)
-    face = cv2.resize(small, (SIDE, SIDE), interpolation=cv2.INTER_LINEAR)
+    face = resize(small, width=SIDE, height=SIDE)
     blurred = cv2.GaussianBlur(small, (0, 0), 1)
-    expected = cv2.resize(blurred, (SIDE, SIDE), interpolation=cv2.INTER_LINEAR)
+    expected = resize(blurred, width=SIDE, height=SIDE)
     assert distance(done("blur", 1, SMALL, face), expected) < 1.5
     assert distance(done("blur", 1, BIG, face), expected) > 5
 

@@ -118,11 +118,22 @@ def test_shrinking_averages():
     assert small.min() >= 126 and small.max() <= 129
 
 
+def test_what_is_much_enlarged_stays_sharper():
+    """An edge is steeper than between two neighbours of a straight line, and ends beyond them."""
+    image = np.zeros((8, 8, 3), np.uint8)
+    image[:, 4:] = 200
+    image[:, :4] = 50
+    little, much = (resize(image, width=side, height=side)[0, :, 0].astype(int) for side in (15, 16))
+    assert little.min() == 50 and little.max() == 200
+    assert much.min() < 50 and much.max() > 200
+
+
 def test_enlarging_interpolates():
-    image = np.zeros((2, 2, 3), np.uint8)
-    image[:, 1] = 200
-    row = resize(image, width=20, height=20)[0, :, 0].astype(int)
-    assert np.all(np.diff(row) >= 0) and len(set(row)) > 5
+    image = np.zeros((8, 8, 3), np.uint8)
+    image[:, 4:] = 200
+    for side in (15, 80):
+        row = resize(image, width=side, height=side)[0, :, 0].astype(int)
+        assert len(set(row)) > 2 and np.all(np.diff(row[side // 2 - 3 : side // 2 + 3]) >= 0)
 
 
 @given(a=boxes, b=boxes)

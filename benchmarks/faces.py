@@ -12,7 +12,8 @@ portraits, people and clips of ``test`` are others. The sections:
 - ``cuts``: clips one after the other.
 - ``walks``: people who pass each other, leave and come back; ``--repeats 12`` for figures to go by.
 - ``turned``: clips turned by 30 to 270 degrees.
-- ``clips``: whole scans with one fake among 1 to 6 people; ``--scenes 30`` for figures to go by.
+- ``clips``: whole scans with one fake among 1 to 6 people; ``--scenes 42`` for figures to go by. Clips are
+  whole, or with ``--fill`` cut around the person so that they fill their cells.
 
 Truth on clips is what the plain detector sees, so ``others`` there may well be people whom it missed; on
 pasted portraits they are nobody.
@@ -36,7 +37,7 @@ from scenes.portraits import portraits
 from scenes.tables import IDENTITY, identity_row, part, percent, size_rows, table, verdict_row
 from scenes.tiled import Writer
 from scenes.truth import by_kind
-from scenes.verdicts import said
+from scenes.verdicts import Said, said
 from scenes.walks import walks
 
 import vidscan
@@ -169,7 +170,8 @@ def verdicts(bench: Bench) -> None:
 
     def rows() -> Iterable[Sequence[str]]:
         with tempfile.TemporaryDirectory(prefix="vidscan-") as folder:
-            writer, company = Writer(Path(folder)), []
+            writer = Writer(Path(folder), bench.detector, fill=bench.fill)
+            company: list[Said] = []
             for people in (1, 2, 4) if bench.quick else (1, 2, 3, 4, 5, 6):
                 one = said(
                     some,
@@ -209,6 +211,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--repeats", type=int, help="encounters of a kind (2; 1 with --quick), 12 at most")
     parser.add_argument("--fps", type=float, default=2.0, help="frames a second, where not said (2)")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--fill", action="store_true", help="in whole scans, clips fill their cells")
     parser.add_argument("--quick", action="store_true", help="fewer scenes, for a first look")
     parser.add_argument("--plain", action="store_true", help="the plain detector alone")
     flags = parser.parse_args(argv)
@@ -232,6 +235,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             repeats,
             flags.fps,
             detector,
+            flags.fill,
         )
         for name in wanted:
             SECTIONS[name](bench)

@@ -30,6 +30,7 @@ class Bench:
     repeats: int
     fps: float
     detector: MediaPipeFaceDetector
+    fill: bool
 
     @cached_property
     def backgrounds(self) -> list[Image]:

@@ -14,7 +14,7 @@ from scenes.footage import Clip, Part, Shown, cells, cut_up, joined, side_by_sid
 from scenes.identities import kept
 from scenes.pasted import HEIGHT, SIZES, WIDTH, crowds
 from scenes.portraits import Canvas, Portrait, Pose, cast
-from scenes.tiled import LENGTH_S, Gathering, Stretch, Writer, gatherings
+from scenes.tiled import LENGTH_S, Gathering, Stretch, Writer, filling, gatherings, whole
 from scenes.truth import Face, Scene, SceneFrame, match
 from scenes.verdicts import wilson
 from scenes.walks import ENCOUNTERS, walks
@@ -248,7 +248,7 @@ def test_written_scene_shows_each_clip_in_its_cell(make_clip, tmp_path):
         source = f"color={colour}:size=320x180:rate=25:duration=9"
         path = make_clip(f"scene-{colour}.mp4", "-f", "lavfi", "-i", source, "-c:v", "mpeg4", "-q:v", "2")
         stretches.append(Stretch(Clip(path, False, "original", colour, "", colour), 0.5))
-    path = Writer(tmp_path).write(Gathering(tuple(stretches), None), "scene")
+    path = Writer(tmp_path, OneFaceDetector()).write(Gathering(tuple(stretches), None), "scene")
     assert probe(path).duration_s == pytest.approx(LENGTH_S, abs=0.3)
     shown = [image for _, image in stream_frames(path, 1.0)]
     assert len(shown) == pytest.approx(LENGTH_S, abs=1)
@@ -256,6 +256,28 @@ def test_written_scene_shows_each_clip_in_its_cell(make_clip, tmp_path):
         for image in (shown[0], shown[-1]):
             assert image[top + height // 2, left + width // 2] == pytest.approx(colour, abs=40)
             assert image[top + 4, left + 4] == pytest.approx((0, 0, 0), abs=10)
+
+
+def test_clips_are_whole_or_fill_their_cells_around_the_face():
+    assert whole((1280, 720), (640, 540)) == ((640, 360), (640, 360, 0, 0))
+    assert whole((320, 240), (640, 540)) == ((320, 240), (320, 240, 0, 0))
+    assert filling((1280, 720), (640, 540), (640, 360)) == ((960, 540), (640, 540, 160, 0))
+    assert filling((1280, 720), (640, 540), (10, 10)) == ((960, 540), (640, 540, 0, 0))
+    assert filling((1280, 720), (640, 540), (1270, 700)) == ((960, 540), (640, 540, 320, 0))
+    assert filling((1280, 720), (640, 1080), (400, 360)) == ((1280, 720), (640, 720, 80, 0))
+    assert filling((320, 240), (640, 540), (100, 100)) == ((320, 240), (320, 240, 0, 0))
+
+
+def test_scene_with_filled_cells_shows_the_face_at_its_place(make_clip, tmp_path):
+    """A grey clip of 1200x540 with a red square at the right; its cell shows 960x540 of it."""
+    red_square = "color=gray:size=1200x540:rate=5:duration=9,drawbox=x=1100:y=200:w=60:h=60:color=red:t=fill"
+    path = make_clip("wide.mp4", "-f", "lavfi", "-i", red_square, "-c:v", "mpeg4", "-q:v", "2")
+    clip = Stretch(Clip(path, False, "original", "a", "", "a"), 0.0)
+    scene = Writer(tmp_path, OneFaceDetector(), fill=True).write(Gathering((clip,) * 4, None), "scene")
+    _, image = next(iter(stream_frames(scene, 1.0)))
+    for left, top, width, height in cells(4):
+        shown = box_of(red(image[top : top + height, left : left + width]))
+        assert shown == pytest.approx((860, 200, 60, 60), abs=3)
 
 
 # What is counted

@@ -10,9 +10,10 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Protocol
 
 import cv2
@@ -134,10 +135,12 @@ def read_crops(
     """
     for source in sources:
         entry = SourceEntry(source)
+        # By the name that the user gave it: that of a copy would mean nothing to anybody.
+        sampled = None if observer is None else partial(observer.frame_sampled, source)
         try:
             with nullcontext(source) if scratch is None else scratch.local_copy(source) as entry.source:
                 before = stamp_of(entry.source.path)
-                for crops in _crops_by_frame(entry, options, geometries, least_face, detector, observer):
+                for crops in _crops_by_frame(entry, options, geometries, least_face, detector, sampled):
                     if stop.is_set():
                         return
                     entry.crops += len(crops)
@@ -163,7 +166,7 @@ def _crops_by_frame(
     geometries: Sequence[Geometry],
     least_face: int,
     detector: FaceDetector,
-    observer: Observer | None,
+    sampled: Callable[[float, float | None], None] | None,
 ) -> Iterator[list[FaceCrop]]:
     source = entry.source
     require_content(source.path)
@@ -177,8 +180,8 @@ def _crops_by_frame(
     finder = RepeatFinder() if options.batching.reuse else None
     watcher = Watcher(detector, options.detection, still=source.kind is SourceKind.IMAGE)
     for frame in _timed_frames(entry, options):
-        if observer is not None:
-            observer.frame_sampled(source, frame.time_s, entry.duration_s)
+        if sampled is not None:
+            sampled(frame.time_s, entry.duration_s)
         started = time.perf_counter()
         seen = watcher.look(frame)
         large = [(face, track) for face, track in seen if face.box.longer_side >= least_face]

@@ -182,6 +182,23 @@ def test_every_part_that_comes_is_told(s3, tmp_path, room) -> None:
     assert set(told) == {"s3://clips/a.png"}
 
 
+def test_progress_names_sources_as_the_user_did(s3, room, bright_clip) -> None:
+    s3.put("clips", "b.mp4", bright_clip)
+    seen: set[Source] = set()
+
+    class Seeing:
+        def part_fetched(self, source: Source) -> None:
+            seen.add(source)
+
+        def frame_sampled(self, source: Source, time_s: float, duration_s: float | None) -> None:
+            seen.add(source)
+
+    sources = from_folder("s3://clips")
+    with ToyDetector() as detector:
+        list(scan(sources, options(room), scorers=[ToyScorer()], detector=detector, observer=Seeing()))
+    assert seen == set(sources)
+
+
 def test_what_is_still_coming_at_the_end_is_let_go(tmp_path, room) -> None:
     """A server that sends a byte every moment, for an hour."""
     sent = threading.Event()

@@ -200,7 +200,7 @@ def test_progress_names_sources_as_the_user_did(s3, room, bright_clip) -> None:
 
 
 def test_what_is_still_coming_at_the_end_is_let_go(tmp_path, room) -> None:
-    """A server that sends a byte every moment, for an hour."""
+    """Of a server that would take ten seconds and more."""
     sent = threading.Event()
 
     class Slow(http.server.BaseHTTPRequestHandler):

@@ -1,7 +1,8 @@
 """What the tower makes of views of stored faces, kept on the disk: the head is fitted on these, again and again.
 
 A cache is a folder beside the faces with one file for each set of views: ``plain``, ``degraded1`` …, and
-``blended1`` … (of real faces alone). Each holds ``float16[faces, depth, 2, 768]``: after every block the class token
+``blended1`` … (of real faces alone). A degraded set has every second face, the odd sets those that the even ones
+leave out: frames of one clip are much alike. Each file holds ``float16[faces, depth, 2, 768]``: after every block the class token
 and the mean patch token; rows of faces that a set leaves out are NaN. Finished files are not made again.
 """
 
@@ -64,7 +65,9 @@ def make_views(store: FaceStore, name: str, places: Sequence[int]) -> list[Image
 
 
 def of_set(store: FaceStore, name: str) -> list[int]:
-    """The faces of a set: all, or of self-blends those real ones whose mesh was found."""
+    """The faces of a set: all, every second, or of self-blends those real ones whose mesh was found."""
+    if name.startswith("degraded"):
+        return list(range(int(name.removeprefix("degraded")) % 2, len(store.rows), 2))
     if not name.startswith("blended"):
         return list(range(len(store.rows)))
     meshed = np.isfinite(store.meshes.astype(np.float32)).all(axis=(1, 2))

@@ -9,6 +9,7 @@ from vidscan.records.card import (
     LEAST_FACE,
     TYPICAL_SPREAD,
     Calibration,
+    Member,
     ModelCard,
 )
 from vidscan.records.findings import (
@@ -74,6 +75,7 @@ __all__ = [
     "Image",
     "Interval",
     "Label",
+    "Member",
     "MemberVerdict",
     "ModelCard",
     "Quality",

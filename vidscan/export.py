@@ -29,7 +29,8 @@ class ExportOptions:
     """``format``: one of :data:`FORMATS`; ``out``: the file to write.
 
     ``calibrate``: for int8, a folder of clips and stills, or of crops made by ``vidscan-train crops``;
-    None takes the samples of a repository. ``checkpoint``: None takes the one that ships.
+    None takes the samples of a repository. ``checkpoint``: a path, or the name of one that ships; None takes
+    the one that ships as ``.keras``.
     """
 
     format: str
@@ -66,7 +67,9 @@ def export(options: ExportOptions) -> ModelCard:
 
     model = load_model(options.checkpoint)
     if model.checkpoint is None:
-        raise ModelError(f"{model.path}: is an exported file already; name the .keras checkpoint")
+        raise ModelError(
+            f"{model.path}: is an exported file already: copy it with its card, or name a .keras checkpoint"
+        )
     crops = None
     if options.format == "onnx":
         content = converted_network(model.path)
@@ -87,7 +90,7 @@ def export(options: ExportOptions) -> ModelCard:
     }
     if crops is not None:
         how |= measured(made.outputs(crops), model.runtime.outputs(crops))
-        card = replace(card, limits=f"{_INT8} {card.limits}".rstrip())
+        card = replace(card, limits=f"{_INT8} {card.limits}".rstrip(), quantisation="int8")
     card = replace(card, metrics={**card.metrics, "export": how})
     write_card(card, card_path(options.out))
     return card

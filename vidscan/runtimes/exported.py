@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from vidscan.errors import ModelError, UsageError
+from vidscan.cards import card_path
+from vidscan.errors import CardError, ModelError, UsageError
 from vidscan.records import ModelCard
 from vidscan.runtimes.onnx_runtime import OnnxRuntime
 from vidscan.runtimes.protocol import Runtime, RuntimeUnavailableError
@@ -21,6 +22,12 @@ SUFFIXES = {".onnx": "onnx", ".tflite": "tflite"}
 _MAX_BYTES = 2 << 30
 _DOMAINS = frozenset(("", "ai.onnx", "com.microsoft"))
 """ONNX's own operations, and those that onnxruntime brings for quantised networks."""
+
+_INT8_OPERATIONS = ("MatMulInteger", "ConvInteger", "DynamicQuantize", "QLinear", "QuantizeLinear")
+"""How the names of operations begin that compute in integers of 8 bits, or turn activations into such."""
+
+SHARES = "shares"
+"""A second output that an ONNX file may have: each patch's part of the logit, ``float32[n, k, k]``."""
 
 _REMEDY = "export it again from its .keras checkpoint, with: vidscan export"
 
@@ -35,6 +42,7 @@ def open_exported(path: Path, card: ModelCard | None, wanted: str) -> Runtime:
 
     Raises:
         ModelError: the file is missing or unsafe, or no network of the right shape.
+        CardError: the card says something else of an ONNX file's quantisation than its graph does.
         UsageError: it can't run on what is wanted.
     """
     name = SUFFIXES[path.suffix]
@@ -44,14 +52,22 @@ def open_exported(path: Path, card: ModelCard | None, wanted: str) -> Runtime:
     try:
         if name == "tflite":
             return _open_tflite(path, content)
-        inspect_onnx(path, content)
+        quantisation = inspect_onnx(path, content)
+        if card is not None and card.quantisation != quantisation:
+            raise CardError(
+                f'{card_path(path)}: "quantisation" is "{card.quantisation}", but by its graph {path.name} '
+                f'is "{quantisation}"; fetch both again, or correct the card'
+            )
         return OnnxRuntime(content)
     except RuntimeUnavailableError as error:
         raise ModelError(f"{path}: {error}; {_REMEDY}") from error
 
 
-def inspect_onnx(path: Path, content: bytes) -> None:
+def inspect_onnx(path: Path, content: bytes) -> Literal["none", "int8"]:
     """Refuses an ONNX file that reaches outside itself or is no network of the right shape.
+
+    Returns:
+        Its quantisation, as a card has it.
 
     Raises:
         ModelError: the reason, and what to do.
@@ -78,11 +94,24 @@ def inspect_onnx(path: Path, content: bytes) -> None:
         ):
             raise ModelError(f"{path}: keeps weights in other files; refused as unsafe; {_REMEDY}")
     weights = {tensor.name for tensor in model.graph.initializer}
+    outputs = list(model.graph.output)
+    if len(outputs) == 2 and _are_shares(outputs[1]):
+        outputs.pop()
     _check_ports(
         path,
         [_port(each) for each in model.graph.input if each.name not in weights],
-        [_port(each) for each in model.graph.output],
+        [_port(each) for each in outputs],
     )
+    operations = {node.op_type for graph in _graphs(model.graph) for node in graph.node}
+    return "int8" if any(name.startswith(_INT8_OPERATIONS) for name in operations) else "none"
+
+
+def _are_shares(output: Any) -> bool:
+    """Whether an output is that of :data:`SHARES`; it is no score, and scoring leaves it alone."""
+    match _port(output):
+        case ("float32", [_, rows, columns]):
+            return output.name == SHARES and rows == columns > 0
+    return False
 
 
 def _open_tflite(path: Path, content: bytes) -> Runtime:

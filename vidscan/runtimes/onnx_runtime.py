@@ -21,7 +21,7 @@ CPU, COREML = "CPUExecutionProvider", "CoreMLExecutionProvider"
 
 
 class OnnxRuntime:
-    """An onnxruntime session over a network of one uint8 input and one output."""
+    """An onnxruntime session over a network of one uint8 input, whose first output is the score."""
 
     def __init__(self, network: bytes | Path, *, name: str = "onnx", provider: str = CPU) -> None:
         """Opens a session.
@@ -48,6 +48,7 @@ class OnnxRuntime:
             raise RuntimeUnavailableError(f"onnxruntime refuses the network: {_brief(error)}") from error
         self._workers = ThreadPoolExecutor(workers, thread_name_prefix="onnx")
         self._input = self._session.get_inputs()[0]
+        self._score = self._session.get_outputs()[0].name
 
     @property
     def input_size(self) -> int:
@@ -65,7 +66,7 @@ class OnnxRuntime:
         return np.concatenate(list(parts))
 
     def _output(self, number: int, crops: npt.NDArray[np.uint8]) -> Outputs:
-        found: Outputs = self._session.run(None, {self._input.name: crops[number : number + 1]})[0]
+        found: Outputs = self._session.run([self._score], {self._input.name: crops[number : number + 1]})[0]
         return found
 
 
@@ -83,6 +84,9 @@ def _session_options(runtime: Any, threads: int) -> Any:
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
+    # A processor with AVX2 but without VNNI adds products of uint8 and int8 in pairs of 16 bits, which may
+    # overflow. This has it take wider sums, so that int8 networks compute the same on every machine.
+    options.add_session_config_entry("session.x64quantprecision", "1")
     # Decoding and detection want the cores between two batches.
     options.add_session_config_entry("session.force_spinning_stop", "1")
     return options

@@ -26,9 +26,6 @@ _DOMAINS = frozenset(("", "ai.onnx", "com.microsoft"))
 _INT8_OPERATIONS = ("MatMulInteger", "ConvInteger", "DynamicQuantize", "QLinear", "QuantizeLinear")
 """How the names of operations begin that compute in integers of 8 bits, or turn activations into such."""
 
-SHARES = "shares"
-"""A second output that an ONNX file may have: each patch's part of the logit, ``float32[n, k, k]``."""
-
 _REMEDY = "export it again from its .keras checkpoint, with: vidscan export"
 
 
@@ -94,24 +91,13 @@ def inspect_onnx(path: Path, content: bytes) -> Literal["none", "int8"]:
         ):
             raise ModelError(f"{path}: keeps weights in other files; refused as unsafe; {_REMEDY}")
     weights = {tensor.name for tensor in model.graph.initializer}
-    outputs = list(model.graph.output)
-    if len(outputs) == 2 and _are_shares(outputs[1]):
-        outputs.pop()
     _check_ports(
         path,
         [_port(each) for each in model.graph.input if each.name not in weights],
-        [_port(each) for each in outputs],
+        [_port(each) for each in model.graph.output],
     )
     operations = {node.op_type for graph in _graphs(model.graph) for node in graph.node}
     return "int8" if any(name.startswith(_INT8_OPERATIONS) for name in operations) else "none"
-
-
-def _are_shares(output: Any) -> bool:
-    """Whether an output is that of :data:`SHARES`; it is no score, and scoring leaves it alone."""
-    match _port(output):
-        case ("float32", [_, rows, columns]):
-            return output.name == SHARES and rows == columns > 0
-    return False
 
 
 def _open_tflite(path: Path, content: bytes) -> Runtime:
@@ -144,9 +130,13 @@ def _check_ports(path: Path, inputs: list[Port], outputs: list[Port]) -> None:
     match outputs:
         case [(kind, [_, 1])] if kind == "float32":
             pass
+        # What each part of a crop adds to the logit: ``shares`` of onnx_runtime.OnnxRuntime.
+        case [("float32", [_, 1]), ("float32", [_, rows, columns])] if rows == columns > 0:
+            pass
         case _:
             raise ModelError(
-                f"{path}: puts out {_shown(outputs)} where float32 [n, 1], one probability, is due; {_REMEDY}"
+                f"{path}: puts out {_shown(outputs)} where float32 [n, 1], one probability, is due, "
+                f"and at most float32 [n, cells, cells] beside it; {_REMEDY}"
             )
 
 

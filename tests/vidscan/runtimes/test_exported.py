@@ -113,12 +113,10 @@ def test_second_output_of_shares_is_taken_and_scores_nothing(tmp_path):
     assert [shared.score(crops[at : at + 1])[0] for at in range(5)] == shared.score(crops).tolist()
 
 
-@pytest.mark.parametrize(
-    ("name", "shape"), [("shares", ["n", 2, 3]), ("shares", ["n", 4]), ("more", ["n", 2, 2])]
-)
-def test_other_second_outputs_are_refused(name, shape, tmp_path):
+@pytest.mark.parametrize("shape", [["n", 2, 3], ["n", 4]])
+def test_other_second_outputs_are_refused(shape, tmp_path):
     network = mean_network()
-    network.graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
+    network.graph.output.append(helper.make_tensor_value_info("shares", TensorProto.FLOAT, shape))
     onnx.save(network, tmp_path / "other.onnx")
     with pytest.raises(ModelError, match=r"puts out float32 \[-1, 1\] and float32 \[-1, "):
         load_model(tmp_path / "other.onnx", "auto")

@@ -29,7 +29,7 @@ from vidscan.checkpoint_guard import inspect_archive
 from vidscan.errors import CardError, ModelError, ScoringError
 from vidscan.heads import Head, put_head
 from vidscan.network_guard import check_network
-from vidscan.records import ModelCard
+from vidscan.records import ModelCard, Quantisation
 from vidscan.runtimes.keras_runtime import KerasRuntime
 from vidscan.runtimes.protocol import Runtime
 from vidscan.startup import import_keras
@@ -169,7 +169,7 @@ def load_model(path: Path | str | None = None, runtime: str = "keras") -> Loaded
     path = checkpoint_path(FAST if path is None else path)
     if path.suffix in SUFFIXES:
         card = _card_of(path)
-        return LoadedModel(*_with_card(path, open_exported(path, card, runtime), card))
+        return LoadedModel(*_with_card(path, *open_exported(path, card, runtime), card))
     checkpoint = KerasRuntime(path, *inspect_archive(path))
     card = _card_of(path)
     if card is not None and card.quantisation != "none":
@@ -178,7 +178,7 @@ def load_model(path: Path | str | None = None, runtime: str = "keras") -> Loaded
             'floating point; correct it to "none"'
         )
     opened = open_runtime(runtime, checkpoint, path)
-    return LoadedModel(*_with_card(path, opened, card), checkpoint)
+    return LoadedModel(*_with_card(path, opened, "none", card), checkpoint)
 
 
 def _card_of(path: Path) -> ModelCard | None:
@@ -197,10 +197,12 @@ def _card_of(path: Path) -> ModelCard | None:
     return card
 
 
-def _with_card(path: Path, runtime: Runtime, card: ModelCard | None) -> tuple[ModelCard, Path, Runtime]:
+def _with_card(
+    path: Path, runtime: Runtime, quantisation: Quantisation, card: ModelCard | None
+) -> tuple[ModelCard, Path, Runtime]:
     size = runtime.input_size
     if card is None:
-        card = ModelCard(name=path.stem, backbone="unknown", input_size=size)
+        card = ModelCard(path.stem, backbone="unknown", input_size=size, quantisation=quantisation)
     elif card.input_size != size:
         raise CardError(
             f'{card_path(path)}: "input_size" is {card.input_size}, but the network takes {size} pixels; '

@@ -580,8 +580,16 @@ def test_hostile_names_are_resumed_too(detector, tmp_path):
 @pytest.mark.parametrize(
     ("script", "arguments", "said"),
     [
-        ("kill_resume.py", ["--kills", "3", "--files", "24"], "all equal, nothing lost, nothing done twice"),
-        ("many_files.py", ["--files", "150", "--every", "50"], "nothing grows, slows down or leaks"),
+        (
+            "kill_resume.py",
+            ["--model", "vidscan-lite2", "--kills", "3", "--files", "24"],
+            "all equal, nothing lost, nothing done twice",
+        ),
+        (
+            "many_files.py",
+            ["--model", "vidscan-lite2", "--files", "150", "--every", "50"],
+            "nothing grows, slows down or leaks",
+        ),
     ],
 )
 def test_short_form_of_a_benchmark(tiny_checkpoint, script, arguments, said):

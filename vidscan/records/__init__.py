@@ -11,6 +11,7 @@ from vidscan.records.card import (
     Calibration,
     Member,
     ModelCard,
+    Quantisation,
 )
 from vidscan.records.findings import (
     ErrorInfo,
@@ -79,6 +80,7 @@ __all__ = [
     "MemberVerdict",
     "ModelCard",
     "Quality",
+    "Quantisation",
     "Remote",
     "Report",
     "ScoredBatch",

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from vidscan.cards import card_path
 from vidscan.errors import CardError, ModelError, UsageError
-from vidscan.records import ModelCard
+from vidscan.records import ModelCard, Quantisation
 from vidscan.runtimes.onnx_runtime import OnnxRuntime
 from vidscan.runtimes.protocol import Runtime, RuntimeUnavailableError
 
@@ -29,13 +29,17 @@ _INT8_OPERATIONS = ("MatMulInteger", "ConvInteger", "DynamicQuantize", "QLinear"
 _REMEDY = "export it again from its .keras checkpoint, with: vidscan export"
 
 
-def open_exported(path: Path, card: ModelCard | None, wanted: str) -> Runtime:
+def open_exported(path: Path, card: ModelCard | None, wanted: str) -> tuple[Runtime, Quantisation]:
     """Inspects an exported file and opens it in the runtime that it was made for.
 
     Args:
         path: a file with one of :data:`SUFFIXES`.
         card: the card beside it, whose hash was held against the file; None where there is none.
         wanted: a runtime's name; ``keras`` and ``auto`` leave it to the file.
+
+    Returns:
+        The runtime, and the quantisation: an ONNX file's by its graph; of another, which is not looked into,
+        what its card says.
 
     Raises:
         ModelError: the file is missing or unsafe, or no network of the right shape.
@@ -48,19 +52,19 @@ def open_exported(path: Path, card: ModelCard | None, wanted: str) -> Runtime:
     content = _content(path)
     try:
         if name == "tflite":
-            return _open_tflite(path, content)
+            return _open_tflite(path, content), "none" if card is None else card.quantisation
         quantisation = inspect_onnx(path, content)
         if card is not None and card.quantisation != quantisation:
             raise CardError(
                 f'{card_path(path)}: "quantisation" is "{card.quantisation}", but by its graph {path.name} '
                 f'is "{quantisation}"; fetch both again, or correct the card'
             )
-        return OnnxRuntime(content)
+        return OnnxRuntime(content), quantisation
     except RuntimeUnavailableError as error:
         raise ModelError(f"{path}: {error}; {_REMEDY}") from error
 
 
-def inspect_onnx(path: Path, content: bytes) -> Literal["none", "int8"]:
+def inspect_onnx(path: Path, content: bytes) -> Quantisation:
     """Refuses an ONNX file that reaches outside itself or is no network of the right shape.
 
     Returns:

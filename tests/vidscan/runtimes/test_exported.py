@@ -83,6 +83,9 @@ def test_card_is_applied_and_its_hash_held_against_the_file(file):
 def test_quantisation_on_the_card_is_held_against_the_graph(how, tmp_path):
     path = save_red_network(tmp_path / "red.onnx", int8=how == "int8")
     assert load_model(path, "auto").card.quantisation == how
+    alone = tmp_path / "alone.onnx"
+    alone.write_bytes(path.read_bytes())
+    assert load_model(alone, "auto").card.quantisation == how
     other = {"none": "int8", "int8": "none"}[how]
     write_card(replace(read_card(card_path(path)), quantisation=other), card_path(path))
     with pytest.raises(

@@ -350,7 +350,7 @@ def test_interrupt_keeps_what_was_finished_and_waits_for_what_is_in_flight(nodes
     ],
 )
 def test_what_cannot_work_is_one_line(flags: list[str], told: str, capsys):
-    assert main(["dir", str(SAMPLES), *flags]) == EXIT_USAGE
+    assert main(["dir", str(SAMPLES), "--fast", *flags]) == EXIT_USAGE
     said = capsys.readouterr().err.splitlines()
     assert len(said) == 1 and told in said[0]
 

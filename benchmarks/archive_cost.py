@@ -23,6 +23,7 @@ from clips import looped, random_b4
 
 from vidscan.api import load_models, with_runtimes
 from vidscan.archive import open_dataset
+from vidscan.bundled import FAST
 from vidscan.engines import local
 from vidscan.options import SamplingOptions, ScanOptions
 from vidscan.records import Report, Source
@@ -38,7 +39,7 @@ def scanned(
     sources: Sequence[Source], model: Path | None, sampling: SamplingOptions
 ) -> tuple[float, list[Report]]:
     """Seconds for a clip, and the reports."""
-    models = load_models(model)
+    models = load_models(model or FAST)
     options = with_runtimes(ScanOptions(sampling=sampling), models)
     list(local.scan_sources(sources[:1], options, models=models))
     started = time.perf_counter()
@@ -64,7 +65,7 @@ def bytes_a_clip(reports: Sequence[Report], folder: Path) -> tuple[float, float]
     results = [result_document(report) for report in reports]
     rng = random.Random(1)
     repeated = [varied(results[number % len(results)], rng) for number in range(1000)]
-    dataset = open_dataset(str(folder / "out.parquet"), ScanOptions(), load_models(None), resume=False)
+    dataset = open_dataset(str(folder / "out.parquet"), ScanOptions(), load_models(FAST), resume=False)
     dataset.append([Stamped(each, "1-2") for each in repeated], Scan("0", "m", None), datetime.now(UTC))
     taken = sum(path.stat().st_size for path in folder.rglob("*.parquet") if path.is_file())
     return sum(len(json.dumps(each)) for each in results) / len(results), taken / 1000

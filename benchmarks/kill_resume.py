@@ -163,7 +163,7 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=50, metavar="N")
     parser.add_argument("--files", type=int, default=60, metavar="N")
     parser.add_argument("--seed", type=int, default=0, metavar="N")
-    parser.add_argument("--model", metavar="PATH", help="a checkpoint (default: the one that ships)")
+    parser.add_argument("--model", metavar="NAME|PATH", help="a checkpoint (default: both that ship)")
     flags = parser.parse_args()
     model = ["--model", flags.model] if flags.model else []
     import vidscan.faces

@@ -126,7 +126,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--files", type=int, default=10_000, metavar="N")
     parser.add_argument("--every", type=int, default=1000, metavar="N", help="files between two lines")
-    parser.add_argument("--model", metavar="PATH", help="a checkpoint (default: the one that ships)")
+    parser.add_argument("--model", metavar="NAME|PATH", help="a checkpoint (default: both that ship)")
     flags = parser.parse_args()
     model = ["--model", flags.model] if flags.model else []
     from vidscan.cli import main as vidscan

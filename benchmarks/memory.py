@@ -29,7 +29,7 @@ print(json.dumps([code, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * uni
 
 def peak(clip: Path, model: Path | None, batch_size: int) -> float:
     """Peak resident memory of a scan in MiB."""
-    chosen = [] if model is None else ["--model", str(model)]
+    chosen = ["--fast"] if model is None else ["--model", str(model)]
     command = [
         sys.executable,
         "-c",

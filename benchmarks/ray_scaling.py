@@ -23,7 +23,8 @@ from pathlib import Path
 from folder import copies
 
 from vidscan.api import load_models, with_runtimes
-from vidscan.options import RayOptions, ScanOptions
+from vidscan.bundled import FAST
+from vidscan.options import ModelOptions, RayOptions, ScanOptions
 from vidscan.records import Report, Source
 from vidscan.sources import from_folder
 
@@ -53,8 +54,8 @@ def local_rate(sources: Sequence[Source]) -> float:
     """Of the local engine, in this process."""
     from vidscan.engines import local
 
-    models = load_models(None)
-    options = with_runtimes(ScanOptions(), models)
+    models = load_models(FAST)
+    options = with_runtimes(ScanOptions(model=ModelOptions((Path(FAST),))), models)
     list(local.scan_sources(sources[:WARM_UP], options, models=models))
     return files_per_second(local.scan_sources(sources, options, models=models), len(sources))
 
@@ -65,8 +66,8 @@ def ray_rate(sources: Sequence[Source], cores: Sequence[int]) -> float:
 
     from vidscan.engines.ray_engine import Cluster
 
-    models = load_models(None)
-    options = with_runtimes(ScanOptions(), models)
+    models = load_models(FAST)
+    options = with_runtimes(ScanOptions(model=ModelOptions((Path(FAST),))), models)
     nodes = Nodes(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
     try:
         for core in cores:

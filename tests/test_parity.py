@@ -10,7 +10,7 @@ import pytest
 import vidscan
 from training.cli import main as train
 from vidscan import ffmpeg
-from vidscan.model import default_checkpoint
+from vidscan.bundled import checkpoint_path
 
 CLIP = Path(__file__).parents[1] / "samples" / "self-blended.mp4"
 FRAMES = 8
@@ -22,7 +22,8 @@ def test_scan_and_evaluate_score_the_same_crops_alike(tmp_path: Path) -> None:
     crops, scores = tmp_path / "crops", tmp_path / "scores.csv"
     cut = ["crops", str(crops), "--from", str(tmp_path / "clips.csv"), "--fake-per-clip", str(FRAMES)]
     assert train([*cut, "--size", str(card.input_size), "--margin", str(card.margin)]) == 0
-    measure = ["evaluate", str(default_checkpoint()), str(crops), "--split", "all", "--out", str(scores)]
+    lite2 = str(checkpoint_path("vidscan-lite2"))
+    measure = ["evaluate", lite2, str(crops), "--split", "all", "--out", str(scores)]
     assert train(measure) == 0
     with scores.open(newline="") as stream:
         rows = list(csv.DictReader(stream))
@@ -30,7 +31,7 @@ def test_scan_and_evaluate_score_the_same_crops_alike(tmp_path: Path) -> None:
 
     duration = ffmpeg.probe(CLIP).duration_s
     assert duration is not None
-    report = vidscan.scan(CLIP, fps=FRAMES / duration)
+    report = vidscan.scan(CLIP, fps=FRAMES / duration, fast=True)
     scanned = {round(point.time_s, 3): point.fake_probability for point in report.timeline}
 
     assert len(scanned) == FRAMES

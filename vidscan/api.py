@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+from vidscan.bundled import FAST
 from vidscan.errors import UsageError
 from vidscan.options import (
     BatchingOptions,
@@ -23,20 +24,22 @@ from vidscan.sources import from_paths
 
 if TYPE_CHECKING:
     from vidscan.model import LoadedModel
+    from vidscan.scoring import Ensemble
 
 PathLike = str | os.PathLike[str]
 Models: TypeAlias = "PathLike | LoadedModel | Sequence[PathLike | LoadedModel] | None"
-"""What a scan may be told to score with."""
+"""What a scan may be told to score with: bundled checkpoints by name, others by path, loaded models."""
 
 
 def load_model(path: PathLike | None = None, *, runtime: str = "auto") -> LoadedModel:
-    """Loads a checkpoint, for scoring crops directly or for several scans.
+    """Loads one checkpoint, for scoring crops directly or for several scans.
 
     Args:
-        path: a ``.keras`` file, with or without its card beside it; None takes the one that ships
-            with vidscan. Files made by ``vidscan export`` (``.onnx``, ``.tflite``) will do as well.
-        runtime: what computes: ``auto`` (Keras on a GPU, else onnxruntime), ``keras``, ``onnx``, or
-            ``coreml``.
+        path: ``"vidscan-lite2"`` or ``"vidscan-vit"``, which ship with vidscan; or a ``.keras`` file, with or
+            without its card beside it. Files made by ``vidscan export`` (``.onnx``, ``.tflite``) will do as
+            well. None takes ``vidscan-lite2``: one network, where a scan takes both by default.
+        runtime: what computes a ``.keras`` file: ``auto`` (Keras on a GPU, else onnxruntime), ``keras``,
+            ``onnx``, or ``coreml``.
 
     Returns:
         The model; ``model.score(crops)`` takes RGB ``uint8[n, height, width, 3]`` at
@@ -50,33 +53,53 @@ def load_model(path: PathLike | None = None, *, runtime: str = "auto") -> Loaded
     return model.load_model(None if path is None else Path(path), runtime)
 
 
-def load_models(models: Models = None, *, runtime: str = "auto") -> tuple[LoadedModel, ...]:
+def load_models(models: Models = None, *, runtime: str = "auto") -> Ensemble[LoadedModel]:
     """Loads what a scan scores with: one checkpoint, or several whose scores are combined.
 
     Args:
-        models: a checkpoint's path or a loaded model, or a list of them; None takes the one that ships.
-        runtime: of those that are given by path; see :func:`load_model`.
+        models: a checkpoint's name or path, a loaded model, or a list of them; None takes all that ship.
+        runtime: of those that are given by name or path; see :func:`load_model`. Where a ``.keras`` file is
+            among them, it is about such files alone: exported ones run on what they were made for.
 
     Returns:
-        One model or more; of several, each has its file's SHA-256 in its card.
+        One model or more, with the detector card that was fitted for them together, where there is one; of
+        several, each has its file's SHA-256 in its card.
 
     Raises:
         UsageError: the list is empty.
-        ModelError: there is no checkpoint, it is refused, or two are the same.
+        ModelError: a checkpoint is missing or refused, or two are the same, or all that ship are asked for
+            and their detector card is missing.
     """
-    from vidscan.model import distinct_members
+    from vidscan.ensembles import all_bundled, runtimes_for, together
 
-    loaded = tuple(
-        load_model(each, runtime=runtime) if each is None or isinstance(each, str | os.PathLike) else each
-        for each in _listed(models)
+    given = all_bundled() if models is None else _listed(models)
+    if not given:
+        raise UsageError("the list of models is empty: name one, or give no list for those that ship")
+    named = [Path(each) for each in given if isinstance(each, str | os.PathLike)]
+    wanted = iter(runtimes_for(named, runtime))
+    return together(
+        tuple(
+            load_model(each, runtime=next(wanted)) if isinstance(each, str | os.PathLike) else each
+            for each in given
+        )
     )
-    if not loaded:
-        raise UsageError("the list of models is empty: name one, or give no list for the one that ships")
-    return loaded if len(loaded) == 1 else distinct_members(loaded)
 
 
-def _listed(models: Models) -> tuple[PathLike | LoadedModel | None, ...]:
+def _listed(models: Models) -> tuple[PathLike | LoadedModel, ...]:
+    if models is None:
+        return ()
     return tuple(models) if isinstance(models, Sequence) and not isinstance(models, str) else (models,)
+
+
+def chosen(model: Models, fast: bool) -> Models:
+    """What a scan scores with: ``fast`` is short for the one bundled checkpoint that is.
+
+    Raises:
+        UsageError: both are given.
+    """
+    if fast and model is not None:
+        raise UsageError(f"fast takes {FAST} alone: give either it or a model")
+    return FAST if fast else model
 
 
 def scan(
@@ -87,6 +110,7 @@ def scan(
     keyframes: bool = False,
     hwaccel: str = "none",
     model: Models = None,
+    fast: bool = False,
     batch_size: int = 32,
     runtime: str = "auto",
     reuse: bool = False,
@@ -105,8 +129,9 @@ def scan(
         frames: this many frames instead, spread evenly over the clip and reached by seeking.
         keyframes: only keyframes are decoded and looked at, at most ``fps`` of them per second.
         hwaccel: ``"auto"`` decodes in hardware where there is any, ``"none"`` never.
-        model: a checkpoint's path or a loaded model, or a list of them to be combined as an ensemble;
-            None takes the one that ships with vidscan.
+        model: a bundled checkpoint's name, a checkpoint's path or a loaded model, or a list of them to be
+            combined as an ensemble; None takes both networks that ship with vidscan.
+        fast: the faster of those alone, ``vidscan-lite2``; goes without ``model``.
         batch_size: crops scored at once.
         runtime: what computes the networks given by path; see :func:`load_model`.
         reuse: a face that looks as it did a moment ago in the same place keeps its score, as in still shots.
@@ -132,6 +157,7 @@ def scan(
         keyframes=keyframes,
         hwaccel=hwaccel,
         model=model,
+        fast=fast,
         batch_size=batch_size,
         runtime=runtime,
         reuse=reuse,
@@ -152,6 +178,7 @@ def scan_many(
     keyframes: bool = False,
     hwaccel: str = "none",
     model: Models = None,
+    fast: bool = False,
     batch_size: int = 32,
     runtime: str = "auto",
     reuse: bool = False,
@@ -167,6 +194,7 @@ def scan_many(
     """
     from vidscan.engines import isolated, local
 
+    model = chosen(model, fast)
     given = _listed(model)
     sources = from_paths(os.fsdecode(path) for path in paths)
     shown = EvidenceOptions(kept=evidence or explain, explained=explain)

@@ -14,7 +14,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from vidscan import storage
-from vidscan.cards import ensemble_card
 from vidscan.harvest import scan_terms
 from vidscan.journal import Journal, compare_terms, has_changed
 from vidscan.options import ScanOptions
@@ -23,6 +22,7 @@ from vidscan.report.document import result_document, version
 from vidscan.report.parquet_dataset import ParquetDataset, Scan, Stamped
 from vidscan.report.parquet_schema import import_pyarrow, label_of
 from vidscan.report.summary import tally
+from vidscan.scoring import Ensemble
 
 if TYPE_CHECKING:
     from vidscan.model import LoadedModel
@@ -57,8 +57,9 @@ class Archive:
         Raises:
             ReportError: the dataset cannot be read or written.
         """
-        card = ensemble_card([model.card for model in models])
-        self._scan = Scan(version(), card.name, card.sha256)
+        ensemble = Ensemble.of(models)
+        networks = tuple((each.name, each.sha256) for each in ensemble.member_cards)
+        self._scan = Scan(version(), ensemble.card.name, ensemble.card.sha256, networks)
         self._dataset, self._journal = dataset, journal
         self._wanted = len(sources)
         self._labels: Counter[str] = Counter()

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from vidscan import __version__
+from vidscan.bundled import CHECKPOINTS, FAST
 from vidscan.errors import UsageError, quoted
 from vidscan.options import (
     HWACCELS,
@@ -76,7 +77,9 @@ def build_parser() -> argparse.ArgumentParser:
     _add_export(commands)
 
     doctor = _add_command(commands, "doctor", "check the installation")
-    doctor.add_argument("--model", type=Path, metavar="PATH", help="check this checkpoint")
+    doctor.add_argument(
+        "--model", type=Path, metavar="NAME|PATH", help="check this checkpoint (default: those that ship)"
+    )
     doctor.add_argument("-v", "--verbose", action="store_true", help="show tracebacks")
     return parser
 
@@ -103,7 +106,7 @@ def _add_export(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         nargs="?",
         type=Path,
         metavar="CHECKPOINT",
-        help="a .keras file (default: the one that ships)",
+        help=f"a .keras file, or the name of one that ships (default: {FAST})",
     )
     export.add_argument("--format", required=True, choices=["onnx", "onnx-int8", "tflite-int8"])
     export.add_argument("--out", required=True, type=Path, metavar="FILE", help="ends in .onnx or .tflite")
@@ -160,14 +163,17 @@ def _add_model_flags(parser: argparse.ArgumentParser) -> None:
         type=Path,
         action="append",
         default=[],
-        metavar="PATH",
-        help="a .keras checkpoint (default: the one that ships); given several times, an ensemble of them",
+        metavar="NAME|PATH",
+        help=f"{' or '.join(CHECKPOINTS)}, or a checkpoint's path (default: both that ship); given several "
+        "times, an ensemble of them",
     )
+    parser.add_argument("--fast", action="store_true", help=f"{FAST} alone: quicker, and blind to more")
     parser.add_argument(
         "--runtime",
         choices=RUNTIMES,
         default="auto",
-        help="what computes the network (default auto: Keras on a GPU, else onnxruntime)",
+        help="what computes .keras files (default auto: Keras on a GPU, else onnxruntime); .onnx files "
+        "always take onnxruntime",
     )
     parser.add_argument(
         "--batch-size", type=int, default=32, metavar="N", help="faces scored at once (default 32)"
@@ -293,11 +299,18 @@ def scan_options(flags: argparse.Namespace) -> ScanOptions:
         sampling=_sampling_options(flags) if "fps" in flags else SamplingOptions(),
         detection=_detection_options(flags),
         batching=BatchingOptions(flags.batch_size, reuse=flags.reuse),
-        model=ModelOptions(tuple(flags.model), flags.runtime),
+        model=ModelOptions(_models(flags), flags.runtime),
         verdict=VerdictOptions(flags.fake_threshold, flags.real_threshold),
         evidence=_evidence_options(flags),
         storage=StorageOptions(flags.scratch, flags.scratch_gb),
     )
+
+
+def _models(flags: argparse.Namespace) -> tuple[Path, ...]:
+    """The checkpoints named; none where all that ship shall score."""
+    if flags.fast and flags.model:
+        raise UsageError(f"--fast takes {FAST} alone, and --model names others: leave one of them out")
+    return (Path(FAST),) if flags.fast else tuple(flags.model)
 
 
 def ray_options(flags: argparse.Namespace) -> RayOptions:

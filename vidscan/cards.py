@@ -11,17 +11,17 @@ import hashlib
 import json
 import math
 import os
-import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import MISSING, asdict, fields
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from vidscan.card_fields import FieldError, card_from_json
 from vidscan.errors import CardError, ScoringError
 from vidscan.evidence import average
 from vidscan.records import Calibration, ModelCard
@@ -30,9 +30,6 @@ LOGIT_LIMIT = 16.0
 """Logits are clipped to +-16: beyond it a float32 sigmoid cannot be told from 0 or 1."""
 
 _MAX_CARD_BYTES = 1 << 20
-_MAX_DEPTH = 16
-_NAME_SHOWN = 80
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 def card_path(checkpoint: Path) -> Path:
@@ -63,8 +60,8 @@ def read_card(path: Path) -> ModelCard:
     if not isinstance(document, dict):
         raise CardError(f"{path}: a model card is a JSON object; {_REMEDY}")
     try:
-        return _card_from_json(document)
-    except _FieldError as error:
+        return card_from_json(document)
+    except FieldError as error:
         raise CardError(f"{path}: {error}; {_REMEDY}") from error
 
 
@@ -77,8 +74,8 @@ def write_card(card: ModelCard, path: Path) -> None:
     try:
         document = asdict(card)
         text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
-        _card_from_json(json.loads(text))
-    except (_FieldError, TypeError, ValueError, RecursionError) as error:
+        card_from_json(json.loads(text))
+    except (FieldError, TypeError, ValueError, RecursionError) as error:
         raise CardError(f"{path}: this card would be refused when read back: {error}") from error
     try:
         with replacing(path) as temporary:
@@ -153,6 +150,7 @@ def ensemble_card(cards: Sequence[ModelCard]) -> ModelCard:
         margin=max(card.margin for card in cards),
         level=all(card.level for card in cards),
         least_face=max(card.least_face for card in cards),
+        quantisation="int8" if all(card.quantisation == "int8" for card in cards) else "none",
         positive_class="fake",
         fake_threshold=_average_threshold([card.fake_threshold for card in cards], weights),
         real_threshold=_average_threshold([card.real_threshold for card in cards], weights),
@@ -225,10 +223,6 @@ def calibrate(fake: npt.ArrayLike, calibration: Calibration | None) -> npt.NDArr
 _REMEDY = "correct it, or move it away if it is no vidscan card (the checkpoint also works without one)"
 
 
-class _FieldError(ValueError):
-    """Names the field of a card that is wrong, and what it should be."""
-
-
 def _unique_fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     document = dict(pairs)
     if len(document) != len(pairs):
@@ -238,88 +232,3 @@ def _unique_fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse_constant(name: str) -> float:
     raise ValueError(f"{name} is no JSON number")
-
-
-def _card_from_json(document: Mapping[str, Any]) -> ModelCard:
-    """The card with these fields, every one of them checked; raises ``_FieldError``."""
-    _check_names(document, ModelCard, "")
-    text = ("name", "backbone", "terms", "data", "limits")
-    for name in text:
-        if name in document and not isinstance(document[name], str):
-            raise _FieldError(f'"{name}" must be a text')
-    for name in ("split", "metrics"):
-        if not isinstance(document.get(name, {}), dict):
-            raise _FieldError(f'"{name}" must be an object')
-        if _nested_deeper_than(_MAX_DEPTH, document.get(name, {})):
-            raise _FieldError(f'"{name}" is nested more than {_MAX_DEPTH} deep')
-    size = document["input_size"]
-    if isinstance(size, bool) or not isinstance(size, int) or not 32 <= size <= 4096:
-        raise _FieldError('"input_size" must be a whole number of pixels from 32 to 4096')
-    least = document.get("least_face", 0)
-    if isinstance(least, bool) or not isinstance(least, int) or not 0 <= least <= 4096:
-        raise _FieldError('"least_face" must be a whole number of pixels from 0 to 4096')
-    if not isinstance(document.get("level", False), bool):
-        raise _FieldError('"level" must be true or false')
-    if document.get("positive_class", "real") not in ("real", "fake"):
-        raise _FieldError('"positive_class" must be "real" or "fake"')
-    sha256 = document.get("sha256")
-    if sha256 is not None and not (isinstance(sha256, str) and _SHA256.fullmatch(sha256)):
-        raise _FieldError('"sha256" must be 64 lower-case hexadecimal digits or null')
-    _check_number(document, "margin", 1, 4)
-    _check_number(document, "fake_threshold", 0, 1)
-    _check_number(document, "real_threshold", 0, 1)
-    # Bounded so that no sum of weights overflows; a weight of 0 would be a member without a say.
-    _check_number(document, "ensemble_weight", 1e-6, 1e6)
-    calibration = _calibration_from_json(document.get("calibration"))
-    card = ModelCard(**{**document, "calibration": calibration})
-    if card.real_threshold > card.fake_threshold:
-        raise _FieldError('"real_threshold" must not lie above "fake_threshold"')
-    return card
-
-
-def _nested_deeper_than(levels: int, tree: Any) -> bool:
-    """Reports hold the whole card, and what writes them calls itself for each level."""
-    nodes = [tree]
-    for _ in range(levels):
-        nodes = [
-            child
-            for node in nodes
-            if isinstance(node, (dict, list))
-            for child in (node.values() if isinstance(node, dict) else node)
-        ]
-    return any(isinstance(node, (dict, list)) for node in nodes)
-
-
-def _calibration_from_json(document: Any) -> Calibration | None:
-    if document is None:
-        return None
-    if not isinstance(document, dict):
-        raise _FieldError('"calibration" must be an object or null')
-    _check_names(document, Calibration, "calibration.")
-    # A slope of 0 or less would forget or turn round what the network says.
-    _check_number(document, "slope", 1e-6, 1e6, "calibration.")
-    _check_number(document, "intercept", -1e6, 1e6, "calibration.")
-    _check_number(document, "spread", 1e-3, 1e3, "calibration.")
-    if not isinstance(document["fitted_on"], str):
-        raise _FieldError('"calibration.fitted_on" must be a text')
-    return Calibration(**document)
-
-
-def _check_names(document: Mapping[str, Any], record: Any, where: str) -> None:
-    known = {field.name: field for field in fields(record)}
-    unknown = sorted(set(document) - set(known))
-    if unknown:
-        raise _FieldError(f'"{where}{unknown[0][:_NAME_SHOWN]}" is not a field of a card')
-    for name, field in known.items():
-        if name not in document and field.default is MISSING and field.default_factory is MISSING:
-            raise _FieldError(f'"{where}{name}" is missing')
-
-
-def _check_number(document: Mapping[str, Any], name: str, low: float, high: float, where: str = "") -> None:
-    if name not in document:
-        return
-    value = document[name]
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    # Compared before anything else: a whole number may be too long to become a float. NaN fails here too.
-    if not number or not low <= value <= high:
-        raise _FieldError(f'"{where}{name}" must be a number from {low:g} to {high:g}')

@@ -7,6 +7,7 @@ import platform
 import shutil
 import sys
 from collections.abc import Callable
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -14,7 +15,9 @@ import numpy as np
 from rich.console import Console
 
 from vidscan import ffmpeg, ffmpeg_redraw
-from vidscan.errors import ModelError, VidscanError
+from vidscan.bundled import CHECKPOINTS, checkpoint_path, detector_card
+from vidscan.cards import sha256_of
+from vidscan.errors import VidscanError
 from vidscan.ffmpeg_program import answer
 from vidscan.options import DetectionOptions
 from vidscan.records import ModelCard
@@ -33,7 +36,7 @@ def checks(checkpoint: Path | None) -> list[Check]:
     """What is looked at, in order.
 
     Args:
-        checkpoint: the model to try; None takes all that ship.
+        checkpoint: the model to try, by name or path; None takes all that ship.
     """
     return [
         ("python", _python),
@@ -137,23 +140,28 @@ def _devices() -> str:
     )
 
 
-def _checkpoints(path: Path | None) -> list[Check]:
-    """A check for the one named, or for each that lies where the default one does."""
-    from vidscan.model import default_checkpoint
-
-    if path is not None:
-        return [("checkpoint", lambda: _checkpoint(path))]
-    try:
-        shipped = sorted(default_checkpoint().parent.glob("*.keras"))
-    except ModelError:  # the check says so
-        return [("checkpoint", lambda: _checkpoint(None))]
-    return [("checkpoint", lambda each=each: _checkpoint(each)) for each in shipped]  # type: ignore[misc]
+def _checkpoints(named: Path | None) -> list[Check]:
+    """A check for the one named, or for each that ships, and for the card of those together."""
+    if named is not None:
+        return [("checkpoint", lambda: _checkpoint(named))]
+    each = [("checkpoint", partial(_checkpoint, Path(name))) for name in CHECKPOINTS]
+    return [*each, ("detector card", _detector_card)]
 
 
-def _checkpoint(path: Path | None) -> str:
+def _detector_card() -> str:
+    """What holds for all networks that ship together, which is what a scan uses by default."""
+    paths = map(checkpoint_path, CHECKPOINTS)
+    card = detector_card({sha256_of(path): path for path in paths})
+    if card is None:  # not for all that ship: their card is there, or its lack was raised
+        raise VidscanError("none was found; install vidscan again")
+    say = " and ".join(f"{visible(each.name)} (weight {each.weight:g})" for each in card.members)
+    return _INDENT.join((f"{visible(card.name)}: {say}", *_card_lines(card)[1:]))
+
+
+def _checkpoint(named: Path) -> str:
     from vidscan.model import load_model
 
-    model = load_model(path)
+    model = load_model(named)
     size = model.card.input_size
     model.score(np.zeros((1, size, size, 3), np.uint8))
     return _INDENT.join((f"{visible(model.card.name)}: {visible(str(model.path))}", *_card_lines(model.card)))
@@ -166,17 +174,26 @@ def _card_lines(card: ModelCard) -> list[str]:
     return [f"{visible(card.backbone)}, {card.input_size} px, {calibrated}", judged, f"terms: {terms}"]
 
 
-def _runtime(path: Path | None) -> str:
+def _runtime(named: Path | None) -> str:
+    """What computes the checkpoint that is named, or each that ships."""
+    if named is not None:
+        return _runtime_of(named)
+    return _INDENT.join(f"{name}: {_runtime_of(Path(name))}" for name in CHECKPOINTS)
+
+
+def _runtime_of(named: Path) -> str:
     """Which runtime ``auto`` takes and why; on Metal, what the comparison with the CPU says."""
     from vidscan.model import load_model
     from vidscan.runtimes import devices
     from vidscan.runtimes.choice import choose, difference_on_gpu
     from vidscan.runtimes.comparison import TOLERANCE
 
+    model = load_model(named)
+    if model.checkpoint is None:
+        return f"{model.runtime.name}, which the file was made for"
     choice = choose("auto", devices.devices())
     said = f"auto takes {choice.name}: {choice.reason}"
-    model = load_model(path)
-    if choice.compare and model.checkpoint is not None:
+    if choice.compare:
         apart = difference_on_gpu(model.checkpoint)
         if apart <= TOLERANCE:
             return f"{said}, which agrees with the CPU to {apart:.1g}"

@@ -12,7 +12,7 @@ import math
 from collections.abc import Sequence
 from itertools import pairwise
 
-from vidscan.records import TYPICAL_SPREAD, Interval
+from vidscan.records import TYPICAL_SPREAD, Calibration, Interval
 
 CLIP_AT = 0.005
 """Scores nearer than this to 0 or 1 count as this near, so that one crop cannot carry a whole clip, nor
@@ -47,13 +47,23 @@ def average(probabilities: Sequence[float], weights: Sequence[float] | None = No
         weights: as many, above 0; None counts all alike.
     """
     weights = [1.0] * len(probabilities) if weights is None else weights
+    return _sigmoid(_mean_logit(probabilities, weights))
+
+
+def _mean_logit(probabilities: Sequence[float], weights: Sequence[float]) -> float:
     pairs = zip(probabilities, weights, strict=True)
-    logit = math.fsum(weight * math.log(p / (1.0 - p)) for p, weight in pairs) / math.fsum(weights)
-    # Rounded, so that a score that is exactly a threshold is still that after there and back.
-    return round(1.0 / (1.0 + math.exp(-logit)), 9)
+    return math.fsum(weight * math.log(p / (1.0 - p)) for p, weight in pairs) / math.fsum(weights)
 
 
-def combine(members: Sequence[float], weights: Sequence[float]) -> float:
+def _sigmoid(logit: float) -> float:
+    """Rounded, so that a score that is exactly a threshold is still that after there and back."""
+    # A card's calibration may ask for any logit; beyond 40 nothing is left to be told after rounding.
+    return round(1.0 / (1.0 + math.exp(-min(max(logit, -40.0), 40.0))), 9)
+
+
+def combine(
+    members: Sequence[float], weights: Sequence[float], calibration: Calibration | None = None
+) -> float:
     """What the members of an ensemble say together about one face.
 
     The weighted mean of their calibrated logits, each clipped by ``CLIP_AT``, turned back into a
@@ -66,13 +76,15 @@ def combine(members: Sequence[float], weights: Sequence[float]) -> float:
     Args:
         members: P(fake) by each member, 0-1.
         weights: as many, above 0, from the cards; only their ratios matter.
+        calibration: a detector card's, fitted on the mean logit; None leaves that as it is.
 
     Returns:
         P(fake), 0-1; a single member's is given back as it is, to the last bit.
     """
     if len(members) == 1:
         return members[0]
-    return average([clipped(probability) for probability in members], weights)
+    logit = _mean_logit([clipped(probability) for probability in members], weights)
+    return _sigmoid(logit if calibration is None else calibration.slope * logit + calibration.intercept)
 
 
 def any_of(probabilities: Sequence[float], weights: Sequence[float]) -> float:

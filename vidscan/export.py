@@ -29,7 +29,8 @@ class ExportOptions:
     """``format``: one of :data:`FORMATS`; ``out``: the file to write.
 
     ``calibrate``: for int8, a folder of clips and stills, or of crops made by ``vidscan-train crops``;
-    None takes the samples of a repository. ``checkpoint``: None takes the one that ships.
+    None takes the samples of a repository. ``checkpoint``: a path, or the name of one that ships; None takes
+    the one that ships as ``.keras``.
     """
 
     format: str
@@ -66,7 +67,9 @@ def export(options: ExportOptions) -> ModelCard:
 
     model = load_model(options.checkpoint)
     if model.checkpoint is None:
-        raise ModelError(f"{model.path}: is an exported file already; name the .keras checkpoint")
+        raise ModelError(
+            f"{model.path}: is an exported file already: copy it with its card, or name a .keras checkpoint"
+        )
     crops = None
     if options.format == "onnx":
         content = converted_network(model.path)
@@ -76,7 +79,7 @@ def export(options: ExportOptions) -> ModelCard:
     try:
         with replacing(options.out) as temporary:
             temporary.write_bytes(content)
-            made = open_exported(temporary, None, "auto")
+            made, _ = open_exported(temporary, None, "auto")
             card = replace(model.card, sha256=sha256_of(temporary))
     except OSError as error:
         raise ModelError(f"{options.out}: cannot be written: {error.strerror or error}") from error
@@ -87,7 +90,7 @@ def export(options: ExportOptions) -> ModelCard:
     }
     if crops is not None:
         how |= measured(made.outputs(crops), model.runtime.outputs(crops))
-        card = replace(card, limits=f"{_INT8} {card.limits}".rstrip())
+        card = replace(card, limits=f"{_INT8} {card.limits}".rstrip(), quantisation="int8")
     card = replace(card, metrics={**card.metrics, "export": how})
     write_card(card, card_path(options.out))
     return card

@@ -7,13 +7,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vidscan.cards import checkpoint_sha256, ensemble_card
+from vidscan.cards import checkpoint_sha256
 from vidscan.journal import Journal, terms_of
 from vidscan.options import ScanOptions
 from vidscan.records import Report, Source, Status
 from vidscan.report.document import Document, assemble, model_document, result_document
 from vidscan.report.restored import report_from
 from vidscan.report.summary import summarise
+from vidscan.scoring import Ensemble
 
 if TYPE_CHECKING:
     from vidscan.model import LoadedModel
@@ -41,7 +42,8 @@ class Harvest:
             ReportError: an entry of the journal is damaged.
         """
         self._sources, self._options = sources, options
-        self._cards = [model.card for model in models]
+        ensemble = Ensemble.of(models)
+        self._card, self._members = ensemble.card, ensemble.member_cards
         self._journal = journal
         self._reports: dict[str, Report] = {}
         if journal is not None:
@@ -90,8 +92,8 @@ class Harvest:
         return assemble(
             [held.get(report.source.id) or result_document(report) for report in self.reports],
             options=self._options.echo(),
-            card=ensemble_card(self._cards),
-            members=self._cards,
+            card=self._card,
+            members=self._members,
             created=created,
         )
 
@@ -109,9 +111,9 @@ class Harvest:
         return self._journal.path if failed or not self.complete else None
 
     def _restored(self, source: Source, result: Document) -> Report:
-        members = self._cards if len(self._cards) > 1 else ()
-        card = ensemble_card(self._cards)
-        return report_from(result, source, options=self._options.echo(), card=card, members=members)
+        return report_from(
+            result, source, options=self._options.echo(), card=self._card, members=self._members
+        )
 
 
 def open_journal(path: Path, options: ScanOptions, models: Sequence[LoadedModel], *, resume: bool) -> Journal:
@@ -127,6 +129,6 @@ def open_journal(path: Path, options: ScanOptions, models: Sequence[LoadedModel]
 
 def scan_terms(options: ScanOptions, models: Sequence[LoadedModel]) -> Document:
     """What the results of a scan with these options and models rest on."""
-    cards = [model.card for model in models]
+    ensemble = Ensemble.of(models)
     hashes = [checkpoint_sha256(model.card, model.path) for model in models]
-    return terms_of(options.echo(), model_document(ensemble_card(cards), cards), hashes)
+    return terms_of(options.echo(), model_document(ensemble.card, ensemble.member_cards), hashes)

@@ -7,7 +7,6 @@ imported when something here is used, never before, under the backend that ``KER
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -16,10 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from vidscan.backbones import BACKBONES, backbone_features, first_line
+from vidscan.bundled import FAST, checkpoint_path
 from vidscan.cards import (
     calibrate,
     card_path,
-    checkpoint_sha256,
     fake_probability,
     read_card,
     replacing,
@@ -30,19 +29,16 @@ from vidscan.checkpoint_guard import inspect_archive
 from vidscan.errors import CardError, ModelError, ScoringError
 from vidscan.heads import Head, put_head
 from vidscan.network_guard import check_network
-from vidscan.records import ModelCard
+from vidscan.records import ModelCard, Quantisation
 from vidscan.runtimes.keras_runtime import KerasRuntime
 from vidscan.runtimes.protocol import Runtime
 from vidscan.startup import import_keras
 
 __all__ = [
-    "DEFAULT_CHECKPOINT",
     "LoadedModel",
     "build_network",
     "calibrate",
     "card_path",
-    "default_checkpoint",
-    "distinct_members",
     "fake_probability",
     "freeze_backbone",
     "load_model",
@@ -51,7 +47,6 @@ __all__ = [
     "write_card",
 ]
 
-DEFAULT_CHECKPOINT = "vidscan-lite2.keras"
 LAST_FEATURE_LAYER = "top_activation"
 """The layer in which every backbone ends; what follows it is the head."""
 
@@ -150,35 +145,16 @@ def freeze_backbone(network: Any, frozen: bool = True) -> None:
             return
 
 
-def default_checkpoint() -> Path:
-    """The checkpoint that ships with vidscan.
-
-    It lies in the installed package; with an editable install, in the repository.
-
-    Raises:
-        ModelError: neither place holds it.
-    """
-    package = Path(__file__).resolve().parent
-    folders = (package / "checkpoints", package.parent / "model" / "checkpoints")
-    for folder in folders:
-        if (folder / DEFAULT_CHECKPOINT).is_file():
-            return folder / DEFAULT_CHECKPOINT
-    raise ModelError(
-        f"{DEFAULT_CHECKPOINT}, which ships with vidscan, is missing from {folders[0]} and {folders[1]}; "
-        "install vidscan again, or name a checkpoint with --model PATH"
-    )
-
-
 def load_model(path: Path | str | None = None, runtime: str = "keras") -> LoadedModel:
     """Loads a checkpoint for scoring, in float32 whatever it was trained in.
 
-    The card ``NAME.json`` beside ``NAME.keras`` is read where there is one, and its hash and input
-    size are held against the file. Without one, the input size is the network's, the output is taken
+    The card ``NAME.json`` beside ``NAME.keras`` is read where there is one, and its hash, input size and
+    quantisation are held against the file. Without one, the input size is the network's, the output is taken
     for P(real), and nothing is calibrated.
 
     Args:
-        path: a Keras 3 ``.keras`` file, or one that ``vidscan export`` made of it; None takes
-            :func:`default_checkpoint`.
+        path: a Keras 3 ``.keras`` file, one that ``vidscan export`` made of it, or the name of a bundled
+            checkpoint (``bundled.CHECKPOINTS``); None takes the fast one of those.
         runtime: one of ``options.RUNTIMES``; an exported file runs on what it was made for.
 
     Raises:
@@ -190,19 +166,29 @@ def load_model(path: Path | str | None = None, runtime: str = "keras") -> Loaded
     from vidscan.runtimes.choice import open_runtime
     from vidscan.runtimes.exported import SUFFIXES, open_exported
 
-    path = default_checkpoint() if path is None else Path(path)
+    path = checkpoint_path(FAST if path is None else path)
     if path.suffix in SUFFIXES:
         card = _card_of(path)
-        return LoadedModel(*_with_card(path, open_exported(path, card, runtime), card))
+        return LoadedModel(*_with_card(path, *open_exported(path, card, runtime), card))
     checkpoint = KerasRuntime(path, *inspect_archive(path))
     card = _card_of(path)
+    if card is not None and card.quantisation != "none":
+        raise CardError(
+            f'{card_path(path)}: "quantisation" is "{card.quantisation}", but a .keras file computes in '
+            'floating point; correct it to "none"'
+        )
     opened = open_runtime(runtime, checkpoint, path)
-    return LoadedModel(*_with_card(path, opened, card), checkpoint)
+    return LoadedModel(*_with_card(path, opened, "none", card), checkpoint)
 
 
 def _card_of(path: Path) -> ModelCard | None:
     """The card beside ``path``, if there is one; raises CardError where it belongs to another file."""
     card = read_card(card_path(path)) if card_path(path).is_file() else None
+    if card is not None and card.members:
+        raise CardError(
+            f"{card_path(path)}: speaks of several networks together, not of {path.name} alone; move it "
+            "away, or give the file another name"
+        )
     if card is not None and card.sha256 is not None and card.sha256 != sha256_of(path):
         raise CardError(
             f"{path}: is not the file that its card {card_path(path).name} describes (their SHA-256 differ); "
@@ -211,35 +197,18 @@ def _card_of(path: Path) -> ModelCard | None:
     return card
 
 
-def _with_card(path: Path, runtime: Runtime, card: ModelCard | None) -> tuple[ModelCard, Path, Runtime]:
+def _with_card(
+    path: Path, runtime: Runtime, quantisation: Quantisation, card: ModelCard | None
+) -> tuple[ModelCard, Path, Runtime]:
     size = runtime.input_size
     if card is None:
-        card = ModelCard(name=path.stem, backbone="unknown", input_size=size)
+        card = ModelCard(path.stem, backbone="unknown", input_size=size, quantisation=quantisation)
     elif card.input_size != size:
         raise CardError(
             f'{card_path(path)}: "input_size" is {card.input_size}, but the network takes {size} pixels; '
             f"correct it to {size}, or fetch the card that belongs to {path.name}"
         )
     return card, path, runtime
-
-
-def distinct_members(models: Sequence[LoadedModel]) -> tuple[LoadedModel, ...]:
-    """The members of an ensemble, in order, each with its file's SHA-256 in its card.
-
-    Raises:
-        ModelError: two are the same checkpoint.
-    """
-    known: dict[str, LoadedModel] = {}
-    for model in models:
-        sha256 = checkpoint_sha256(model.card, model.path)
-        if sha256 in known:
-            raise ModelError(
-                f"{model.path}: is the same checkpoint as {known[sha256].path} (their SHA-256 agree) and "
-                'would count twice; name it once, or raise "ensemble_weight" in its card to give it more say'
-            )
-        hashed = model.card.sha256 is not None
-        known[sha256] = model if hashed else replace(model, card=replace(model.card, sha256=sha256))
-    return tuple(known.values())
 
 
 def save_checkpoint(network: Any, path: Path, card: ModelCard) -> ModelCard:

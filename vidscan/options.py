@@ -107,9 +107,10 @@ RUNTIMES = ("auto", "keras", "onnx", "coreml", "tflite")
 
 @dataclass(frozen=True, slots=True)
 class ModelOptions:
-    """``paths``: the checkpoint, or those of an ensemble; none takes the one that ships with vidscan.
+    """``paths``: the checkpoint, or those of an ensemble, each a path or the name of one that ships.
 
-    ``runtime`` is one of :data:`RUNTIMES`; ``runtimes_used`` names each member's, once it is loaded.
+    None at all takes those that ship with vidscan together. ``runtime`` is one of :data:`RUNTIMES`;
+    ``runtimes_used`` names each member's, once it is loaded.
     """
 
     paths: tuple[Path, ...] = ()

@@ -21,6 +21,7 @@ from vidscan.ledger import Ledger, Observer, SourceEntry, read_crops
 from vidscan.options import ScanOptions
 from vidscan.records import (
     Box,
+    Calibration,
     FaceScore,
     Quality,
     Report,
@@ -49,8 +50,8 @@ def scan(
     Args:
         sources: clips and stills, in the order in which reports are wanted.
         options: what to do.
-        scorers: the network, or those of an ensemble; their cards give the crops' geometries and the
-            thresholds.
+        scorers: the network, or those of an ensemble (an ``Ensemble`` keeps its detector card); their cards
+            give the crops' geometries and the thresholds.
         detector: finds the faces.
         observer: is told of every frame read.
         explainer: draws the heat maps of the crops that are kept; None draws none.
@@ -62,7 +63,7 @@ def scan(
     Raises:
         ScoringError: a network itself fails.
     """
-    ledger, stop, ensemble = Ledger(), threading.Event(), Ensemble(tuple(scorers))
+    ledger, stop, ensemble = Ledger(), threading.Event(), Ensemble.of(scorers)
     scratch = (
         Scratch(options.storage) if observer is None else Scratch(options.storage, observer.part_fetched)
     )
@@ -108,7 +109,7 @@ def collect(
     ledger: Ledger,
     *,
     options: ScanOptions,
-    ensemble: Ensemble,
+    ensemble: Ensemble[Scorer],
     explainer: Explainer | None = None,
 ) -> Iterator[Report]:
     """Gathers the scores of each source and reports on it once they are complete."""
@@ -128,7 +129,7 @@ def collect(
         return replace(report, evidence=kept) if kept else report
 
     for batch in scored:
-        rows = face_scores(batch, ensemble.weights)
+        rows = face_scores(batch, ensemble.weights, ensemble.calibration)
         gallery.add(batch.batch, rows)
         for row in rows:
             scores[row.source_id].append(row)
@@ -149,7 +150,7 @@ def build_report(
     spent: Spent,
     *,
     options: ScanOptions,
-    ensemble: Ensemble,
+    ensemble: Ensemble[Scorer],
 ) -> Report:
     """Judges one source by its scores and its line in the ledger.
 
@@ -223,8 +224,10 @@ def _stats(entry: SourceEntry, spent: Spent, *, faces: int) -> Stats:
     )
 
 
-def face_scores(scored: ScoredBatch, weights: Sequence[float]) -> list[FaceScore]:
-    """The rows of a batch that are no padding, what their members say combined with these weights."""
+def face_scores(
+    scored: ScoredBatch, weights: Sequence[float], calibration: Calibration | None = None
+) -> list[FaceScore]:
+    """The rows of a batch that are no padding, with what their members say put together."""
     batch = scored.batch
     said = [tuple(row) for row in scored.fake_probability.tolist()]
     return [
@@ -234,7 +237,7 @@ def face_scores(scored: ScoredBatch, weights: Sequence[float]) -> list[FaceScore
             time_s=float(batch.time_s[row]),
             box=Box(*(float(value) for value in batch.box[row])),
             confidence=float(batch.confidence[row]),
-            fake_probability=combine(said[row], weights),
+            fake_probability=combine(said[row], weights, calibration),
             members=said[row] if len(weights) > 1 else (),
             track=int(batch.track[row]),
             quality=Quality(*(float(factor) for factor in batch.quality[row])),

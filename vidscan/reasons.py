@@ -81,8 +81,8 @@ def still_sentence(decision: Decision, people: Sequence[Person]) -> str:
 def unjudged_sentence(largest: float, least: int) -> str:
     """Why there is no score: sides in pixels of the largest face seen, and of the least that is judged."""
     return (
-        f"The faces seen are too small to be judged: {largest:.0f} pixels at the most, and the network needs "
-        f"{least}."
+        f"The faces seen are too small to be judged: {largest:.0f} pixels at the most, where "
+        f"{least} are needed."
     )
 
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar, overload
 
 import numpy as np
 import numpy.typing as npt
 
 from vidscan.cards import ensemble_card
 from vidscan.errors import ScoringError
-from vidscan.records import CropBatch, Geometry, Image, ModelCard, ScoredBatch
+from vidscan.records import Calibration, CropBatch, Geometry, Image, ModelCard, ScoredBatch
 
 
 class Scorer(Protocol):
@@ -28,19 +28,47 @@ class Scorer(Protocol):
         ...
 
 
+AnyScorer = TypeVar("AnyScorer", bound=Scorer, covariant=True)
+
+
 @dataclass(frozen=True, slots=True)
-class Ensemble:
+class Ensemble(Sequence[AnyScorer]):
     """The networks that look at every face, each at crops of its own geometry; often a single one.
 
-    What they say is put together by ``evidence.combine``, with the weights of their cards.
+    What they say is put together by ``evidence.combine``, with the weights of their cards. It is a sequence
+    of its members, and goes wherever models go.
+
+    ``detector`` is the detector card that was fitted for exactly these members, None where there is none;
+    then the weights on the members' cards are those that it gives them.
     """
 
-    members: tuple[Scorer, ...]
+    members: tuple[AnyScorer, ...]
+    detector: ModelCard | None = None
+
+    @classmethod
+    def of(cls, models: Sequence[AnyScorer]) -> Ensemble[AnyScorer]:
+        """The models as an ensemble; what is one already is given back, with its detector card."""
+        return models if isinstance(models, Ensemble) else cls(tuple(models))
+
+    def __len__(self) -> int:
+        return len(self.members)
+
+    @overload
+    def __getitem__(self, place: int) -> AnyScorer: ...
+    @overload
+    def __getitem__(self, place: slice) -> tuple[AnyScorer, ...]: ...
+    def __getitem__(self, place: int | slice) -> AnyScorer | tuple[AnyScorer, ...]:
+        return self.members[place]
 
     @property
     def card(self) -> ModelCard:
-        """What holds for the combined score: a single member's own card, or ``cards.ensemble_card``."""
-        return ensemble_card([member.card for member in self.members])
+        """What holds for the combined score: the detector card, a single member's, or one put together."""
+        return self.detector or ensemble_card([member.card for member in self.members])
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """What scales the members' mean logit; None where nobody fitted it."""
+        return None if self.detector is None else self.detector.calibration
 
     @property
     def member_cards(self) -> tuple[ModelCard, ...]:
@@ -59,11 +87,11 @@ class Ensemble:
 
     @property
     def least_face(self) -> int:
-        """Longer side in pixels from which every member can judge a face."""
-        return max(member.card.least_face for member in self.members)
+        """Longer side in pixels from which a face can be judged: by every member, if no card says it."""
+        return self.card.least_face
 
 
-def score_batches(batches: Iterable[CropBatch], ensemble: Ensemble) -> Iterator[ScoredBatch]:
+def score_batches(batches: Iterable[CropBatch], ensemble: Ensemble[Scorer]) -> Iterator[ScoredBatch]:
     """Scores batch after batch, in order, by every member.
 
     Args:

@@ -170,19 +170,19 @@ def test_command_writes_and_resumes_a_dataset(tmp_path: Path, capsys) -> None:
     clips.mkdir()
     shutil.copy(SAMPLES / "astronaut.jpg", clips)
     (clips / "broken.mp4").write_bytes(b"no clip")
-    assert main(["dir", str(clips), "--report", str(out)]) == EXIT_SOME_FAILED
+    assert main(["dir", str(clips), "--fast", "--report", str(out)]) == EXIT_SOME_FAILED
     said = capsys.readouterr().out
     assert (
         "2 files: " in said and "1 failed" in said and f"results written to {out}" in said.replace("\n", "")
     )
     assert rows(out) == ["astronaut.jpg", "broken.mp4"]
-    assert main(["dir", str(clips), "--report", str(out)]) == EXIT_USAGE
+    assert main(["dir", str(clips), "--fast", "--report", str(out)]) == EXIT_USAGE
     assert "holds results already: add --resume" in capsys.readouterr().err
     shutil.copy(SAMPLES / "no-face.jpg", clips)
     (clips / "broken.mp4").unlink()
-    assert main(["dir", str(clips), "--report", str(out), "--resume"]) == EXIT_OK
+    assert main(["dir", str(clips), "--fast", "--report", str(out), "--resume"]) == EXIT_OK
     assert "resumed: 1 files were finished before, 1 are left" in capsys.readouterr().out
-    assert main(["dir", str(clips), "--report", str(out), "--resume", "--fps", "5"]) == EXIT_USAGE
+    assert main(["dir", str(clips), "--fast", "--report", str(out), "--resume", "--fps", "5"]) == EXIT_USAGE
     assert "belongs to a scan on other terms" in capsys.readouterr().err
 
 
@@ -204,7 +204,7 @@ def test_a_bucket_is_scanned_into_a_bucket(s3, tmp_path: Path, capsys) -> None:
     for name in ("astronaut.jpg", "no-face.jpg"):
         s3.put("clips", f"in/{name}", SAMPLES / name)
     place = "s3://clips/out.parquet"
-    assert main(["dir", "s3://clips/in", "--report", place]) == EXIT_OK
+    assert main(["dir", "s3://clips/in", "--fast", "--report", place]) == EXIT_OK
     duckdb.register_filesystem(fsspec.filesystem("s3"))
     query = (
         f"select source, label from read_parquet('{place}/sources/**/*.parquet', hive_partitioning = true)"
@@ -215,7 +215,7 @@ def test_a_bucket_is_scanned_into_a_bucket(s3, tmp_path: Path, capsys) -> None:
     ]
     s3.put("clips", "in/no-face.jpg", SAMPLES / "astronaut-self-blended.jpg")
     capsys.readouterr()
-    assert main(["dir", "s3://clips/in", "--report", place, "--resume"]) == EXIT_OK
+    assert main(["dir", "s3://clips/in", "--fast", "--report", place, "--resume"]) == EXIT_OK
     assert "resumed: 1 files were finished before, 1 are left (1 of" in capsys.readouterr().out
     found = dict(duckdb.execute(query).fetchall())
     assert found["s3://clips/in/no-face.jpg"] == "FAKE"
@@ -225,7 +225,7 @@ def test_a_bucket_is_scanned_into_a_bucket(s3, tmp_path: Path, capsys) -> None:
 @pytest.mark.parametrize("ending", ["json", "jsonl", "csv", "html"])
 def test_other_reports_go_to_a_bucket_too(s3, capsys, ending: str) -> None:
     s3.put("clips", "in/no-face.jpg", SAMPLES / "no-face.jpg")
-    assert main(["dir", "s3://clips/in", "--report", f"s3://clips/out.{ending}"]) == EXIT_OK
+    assert main(["dir", "s3://clips/in", "--fast", "--report", f"s3://clips/out.{ending}"]) == EXIT_OK
     named = "out.files.csv" if ending == "csv" else f"out.{ending}"
     assert "s3://clips/in/no-face.jpg" in s3.content("clips", named).decode()
     assert ("out.files.csv" in s3.names("clips")) == (ending == "csv")
@@ -236,14 +236,17 @@ def test_a_report_for_a_missing_bucket_is_found_out_before_the_work(s3, capsys, 
     s3.put("clips", "in/no-face.jpg", SAMPLES / "no-face.jpg")
     monkeypatch.setattr("vidscan.engines.local.scan_sources", lambda *_, **__: pytest.fail("work was begun"))
     for ending in ("json", "parquet"):
-        assert main(["dir", "s3://clips/in", "--report", f"s3://nowhere-at-all/out.{ending}"]) == EXIT_USAGE
+        assert (
+            main(["dir", "s3://clips/in", "--fast", "--report", f"s3://nowhere-at-all/out.{ending}"])
+            == EXIT_USAGE
+        )
         assert "s3://nowhere-at-all/out." in capsys.readouterr().err
 
 
 def test_a_killed_scan_of_a_bucket_goes_on_by_the_journal_in_the_users_folder(s3, own_cache: Path) -> None:
     for number in range(12):
         s3.put("clips", f"in/{number:02}.jpg", SAMPLES / "astronaut.jpg")
-    command = [sys.executable, "-m", "vidscan", "dir", "s3://clips/in", "--batch-size", "1"]
+    command = [sys.executable, "-m", "vidscan", "dir", "s3://clips/in", "--fast", "--batch-size", "1"]
     command += ["--report", "s3://clips/out.json"]
     first = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     until = time.monotonic() + 100
@@ -268,7 +271,7 @@ def test_lists_of_urls_and_paths_are_scanned(s3, tmp_path: Path, capsys) -> None
         f"source\ns3://clips/no-face.jpg\n{SAMPLES / 'astronaut.jpg'}\n{tmp_path / 'gone.mp4'}\n"
     )
     out = tmp_path / "out.jsonl"
-    assert main(["dir", "--from-list", str(listed), "--report", str(out)]) == EXIT_SOME_FAILED
+    assert main(["dir", "--from-list", str(listed), "--fast", "--report", str(out)]) == EXIT_SOME_FAILED
     assert len(out.read_text().splitlines()) == 3
     assert main(["dir", str(SAMPLES), "--from-list", str(listed)]) == EXIT_USAGE
     assert main(["dir"]) == EXIT_USAGE
@@ -277,6 +280,6 @@ def test_lists_of_urls_and_paths_are_scanned(s3, tmp_path: Path, capsys) -> None
 
 def test_a_remote_clip_is_not_annotated(s3, tmp_path: Path, capsys) -> None:
     url = s3.put("clips", "no-face.mp4", SAMPLES / "no-face.mp4")
-    assert main(["run", url, "--annotate", str(tmp_path / "x.mp4")]) == EXIT_USAGE
+    assert main(["run", url, "--fast", "--annotate", str(tmp_path / "x.mp4")]) == EXIT_USAGE
     assert "fetch them first" in capsys.readouterr().err
-    assert main(["run", url]) == EXIT_OK
+    assert main(["run", url, "--fast"]) == EXIT_OK

@@ -12,7 +12,7 @@ import pytest
 
 from vidscan.cards import ensemble_card, member_names, read_card, write_card
 from vidscan.errors import CardError
-from vidscan.records import Calibration, Geometry, ModelCard
+from vidscan.records import Calibration, Geometry, Member, ModelCard
 
 CALIBRATED = ModelCard(
     "lite2",
@@ -89,6 +89,58 @@ def test_a_weight_that_cannot_be_is_refused_by_name(tmp_path, weight: str):
     path.write_text(f'{{"name": "x", "backbone": "x", "input_size": 32, "ensemble_weight": {weight}}}')
     with pytest.raises(CardError, match=r'bad\.json: "ensemble_weight" must be a number from .*; correct it'):
         read_card(path)
+
+
+# Detector cards
+
+MEMBERS = [{"name": "a", "sha256": "a" * 64, "weight": 0.4}, {"name": "b", "sha256": "b" * 64, "weight": 2}]
+DETECTOR = {
+    "members": MEMBERS,
+    "positive_class": "fake",
+    "calibration": {"slope": 1, "intercept": 0, "fitted_on": "x"},
+}
+
+
+def test_a_detector_card_is_read_and_written_like_any_other(tmp_path: Path):
+    card = read_card(stranger(tmp_path, **DETECTOR))
+    assert card.members == (Member("a", "a" * 64, 0.4), Member("b", "b" * 64, 2))
+    write_card(card, tmp_path / "again.json")
+    assert read_card(tmp_path / "again.json") == card
+
+
+def test_a_card_of_one_network_has_no_members(tmp_path: Path):
+    write_card(OTHER, tmp_path / "one.json")
+    card = read_card(tmp_path / "one.json")
+    assert (card.members, card.quantisation) == ((), "none")
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"members": MEMBERS[:1]}, '"members" must be a list of 2 to 16 networks'),
+        ({"members": {}}, '"members" must be a list'),
+        ({"members": [MEMBERS[0], 3]}, '"members.2" must be an object'),
+        (
+            {"members": [MEMBERS[0], {**MEMBERS[1], "weight": 0}]},
+            r'"members\.2\.weight" must be a number from',
+        ),
+        (
+            {"members": [MEMBERS[0], {**MEMBERS[1], "weight": -1}]},
+            r'"members\.2\.weight" must be a number from',
+        ),
+        ({"members": [MEMBERS[0], {**MEMBERS[1], "colour": 1}]}, r'"members\.2\.colour" is not a field'),
+        ({"members": [{"name": "a", "weight": 1}, MEMBERS[1]]}, r'"members\.1\.sha256" is missing'),
+        ({"members": [{**MEMBERS[0], "sha256": "A" * 64}, MEMBERS[1]]}, r'"members\.1\.sha256" must be 64'),
+        ({"members": [{**MEMBERS[0], "name": 1}, MEMBERS[1]]}, r'"members\.1\.name" must be a text'),
+        ({"members": [MEMBERS[0], MEMBERS[0]]}, '"members" names the same file twice'),
+        ({"calibration": None}, '"calibration" must be given where there are "members"'),
+        ({"positive_class": "real"}, '"positive_class" must be "fake" where'),
+        ({"sha256": "a" * 64}, '"sha256" must be null where'),
+        ({"quantisation": "int4"}, '"quantisation" must be "none" or "int8"'),
+    ],
+)
+def test_a_detector_card_that_cannot_be_is_refused_by_name(changed: dict, said: str, tmp_path: Path):
+    refused(stranger(tmp_path, **{**DETECTOR, **changed}), said)
 
 
 # Cards from strangers

@@ -25,6 +25,7 @@ from vidscan.cli import main
 from vidscan.errors import ModelError, ScoringError
 from vidscan.records import Report
 from vidscan.report.document import schema
+from vidscan.scoring import Ensemble
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 
@@ -34,7 +35,7 @@ def scorer(monkeypatch: pytest.MonkeyPatch) -> ToyScorer:
     """A toy network in place of every checkpoint."""
     # With the hash of a file that is not there to be read.
     toy = ToyScorer(replace(CARD, sha256="70" * 32))
-    monkeypatch.setattr("vidscan.api.load_model", lambda path=None, runtime="auto": toy)
+    monkeypatch.setattr("vidscan.api.load_models", lambda models=None, runtime="auto": Ensemble((toy,)))
     return toy
 
 
@@ -53,7 +54,7 @@ def no_work(monkeypatch: pytest.MonkeyPatch) -> None:
     def forbidden(*_: object, **__: object) -> None:
         pytest.fail("work was begun")
 
-    monkeypatch.setattr("vidscan.api.load_model", forbidden)
+    monkeypatch.setattr("vidscan.api.load_models", forbidden)
     monkeypatch.setattr("vidscan.engines.local.scan_sources", forbidden)
 
 
@@ -308,7 +309,7 @@ def test_error_is_one_line_whatever_its_message_holds(bright_clip, monkeypatch, 
     def refuse(path: object, runtime: str) -> None:
         raise ModelError("two\nlines and \x1b[31mcolour")
 
-    monkeypatch.setattr("vidscan.api.load_model", refuse)
+    monkeypatch.setattr("vidscan.api.load_models", refuse)
     assert main(["run", str(bright_clip)]) == 2
     assert only_line(capsys.readouterr().err) == r"vidscan: two\nlines and \x1b[31mcolour"
     assert main(["run", str(bright_clip), "--verbose"]) == 2

@@ -66,7 +66,7 @@ def test_float_file_is_the_network_with_its_card(checkpoint, tmp_path):
     original = load_model(checkpoint)
     np.testing.assert_allclose(model.score(pictures(9)), original.score(pictures(9)), atol=1e-5)
     assert model.card.calibration == CARD.calibration and model.card.fake_threshold == 0.7
-    assert model.card.limits == "Few."
+    assert (model.card.limits, model.card.quantisation) == ("Few.", "none")
     assert model.card.sha256 == sha256_of(model.path)
     how = model.card.metrics["export"]
     assert (how["format"], how["source_sha256"]) == ("onnx", sha256_of(checkpoint))
@@ -84,6 +84,7 @@ def test_int8_file_is_close_and_says_what_was_measured(kind, checkpoint, crop_fo
     assert model.runtime.name == kind.partition("-")[0]
     how = model.card.metrics["export"]
     assert how["calibration_crops"] == 12 and 0 < how["mean_difference"] < 0.05
+    assert model.card.quantisation == "int8"
     assert model.card.limits.startswith("Quantised to int8") and model.card.limits.endswith("Few.")
 
 

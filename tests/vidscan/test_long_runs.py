@@ -33,6 +33,7 @@ from vidscan.progress import ScanProgress
 from vidscan.report.destination import Destination
 from vidscan.report.document import schema
 from vidscan.sampling import require_content
+from vidscan.scoring import Ensemble
 from vidscan.sources import from_folder, from_paths
 
 ROOT = Path(__file__).parents[2]
@@ -63,7 +64,7 @@ def detector(monkeypatch: pytest.MonkeyPatch) -> ToyDetector:
 
 def use_model(monkeypatch: pytest.MonkeyPatch, sha256: str) -> None:
     toy = ToyScorer(replace(CARD, sha256=sha256))
-    monkeypatch.setattr("vidscan.api.load_model", lambda path=None, runtime="auto": toy)
+    monkeypatch.setattr("vidscan.api.load_models", lambda models=None, runtime="auto": Ensemble((toy,)))
 
 
 def still(path: Path, brightness: int) -> Path:
@@ -579,8 +580,16 @@ def test_hostile_names_are_resumed_too(detector, tmp_path):
 @pytest.mark.parametrize(
     ("script", "arguments", "said"),
     [
-        ("kill_resume.py", ["--kills", "3", "--files", "24"], "all equal, nothing lost, nothing done twice"),
-        ("many_files.py", ["--files", "150", "--every", "50"], "nothing grows, slows down or leaks"),
+        (
+            "kill_resume.py",
+            ["--model", "vidscan-lite2", "--kills", "3", "--files", "24"],
+            "all equal, nothing lost, nothing done twice",
+        ),
+        (
+            "many_files.py",
+            ["--model", "vidscan-lite2", "--files", "150", "--every", "50"],
+            "nothing grows, slows down or leaks",
+        ),
     ],
 )
 def test_short_form_of_a_benchmark(tiny_checkpoint, script, arguments, said):

@@ -1,12 +1,10 @@
 """Networks, checkpoints and cards: what is built, what is taken, and above all what is refused."""
 
-import hashlib
 import importlib.util
 import io
 import json
 import os
 import pickle
-import shutil
 import subprocess
 import sys
 import warnings
@@ -27,8 +25,6 @@ from vidscan.model import (
     build_network,
     calibrate,
     card_path,
-    default_checkpoint,
-    distinct_members,
     fake_probability,
     freeze_backbone,
     load_model,
@@ -624,24 +620,6 @@ def test_other_outputs_are_refused(outputs, activation, pattern, tmp_path):
         load_model(tmp_path / "output.keras")
 
 
-# The default checkpoint --------------------------------------------------------------------------------
-
-
-def test_default_checkpoint_is_found_in_the_package_first(tmp_path, monkeypatch, tiny):
-    monkeypatch.setattr(model, "__file__", str(tmp_path / "vidscan" / "model.py"))
-    with pytest.raises(ModelError, match=r"missing from .*; install vidscan again, or name .* --model PATH"):
-        load_model()
-    repository = tmp_path / "model" / "checkpoints" / "vidscan-lite2.keras"
-    package = tmp_path / "vidscan" / "checkpoints" / "vidscan-lite2.keras"
-    repository.parent.mkdir(parents=True)
-    tiny.save(repository)
-    assert default_checkpoint() == repository
-    assert load_model().path == repository
-    package.parent.mkdir(parents=True)
-    tiny.save(package)
-    assert default_checkpoint() == package
-
-
 # Saving and loading with a card ------------------------------------------------------------------------
 
 
@@ -723,29 +701,6 @@ def test_card_of_another_input_size_is_refused(tiny_file):
 def test_card_without_a_hash_is_taken(tiny_file):
     write_card(CARD, card_path(tiny_file))
     assert load_model(tiny_file).card == CARD
-
-
-# Members of an ensemble --------------------------------------------------------------------------------
-
-
-def test_members_without_a_card_are_known_by_their_files_hash(tiny_file, tmp_path):
-    other = tmp_path / "other.keras"
-    tiny_network(seed=3).save(other)
-    members = distinct_members([load_model(tiny_file), load_model(other)])
-    assert [member.path for member in members] == [tiny_file, other]
-    expected = [hashlib.sha256(path.read_bytes()).hexdigest() for path in (tiny_file, other)]
-    assert [member.card.sha256 for member in members] == expected
-
-
-def test_the_same_checkpoint_twice_is_refused_whatever_its_name_and_card(tiny, tmp_path):
-    save_checkpoint(tiny, tmp_path / "a.keras", CARD)
-    shutil.copy(tmp_path / "a.keras", tmp_path / "b.keras")
-    members = [load_model(tmp_path / "a.keras"), load_model(tmp_path / "b.keras")]
-    with pytest.raises(
-        ModelError, match=r"b\.keras: is the same checkpoint as .*a\.keras.*name it"
-    ) as caught:
-        distinct_members(members)
-    assert "\n" not in str(caught.value)
 
 
 # Cards -------------------------------------------------------------------------------------------------

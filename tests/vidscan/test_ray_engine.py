@@ -92,13 +92,13 @@ def nodes(cluster: Nodes) -> Iterator[Nodes]:
     cluster.remove_all()
 
 
-OPTIONS = ScanOptions(sampling=SamplingOptions(fps=2))
+OPTIONS = ScanOptions(sampling=SamplingOptions(fps=2), model=ModelOptions((Path("vidscan-lite2"),)))
 
 
 @pytest.fixture(scope="module")
 def here() -> dict[str, Report]:
     """What the local engine finds in the samples, by name."""
-    reports = local.scan_sources(from_folder(SAMPLES), OPTIONS, models=load_models(None))
+    reports = local.scan_sources(from_folder(SAMPLES), OPTIONS, models=load_models("vidscan-lite2"))
     return {report.source.path.name: report for report in reports}
 
 
@@ -153,7 +153,7 @@ def test_a_node_that_joins_later_is_used(nodes: Nodes, here):
     from vidscan.engines.ray_engine import Cluster
 
     nodes.add(1)
-    models = load_models(None)
+    models = load_models("vidscan-lite2")
     reports = []
     with Cluster(OPTIONS, models, RayOptions(nodes.address, workers=2, cpus=1)) as cluster:
         for report in cluster.scan_sources(copies(6)):
@@ -202,7 +202,7 @@ def test_bad_file_is_a_failed_report_under_the_name_it_was_given(nodes: Nodes, t
     Path("broken.mp4").write_bytes(b"no clip")
     with opened(nodes) as cluster:
         (report,) = cluster.scan_sources(from_folder(Path()))
-    (alone,) = local.scan_sources(from_folder(Path()), OPTIONS, models=load_models(None))
+    (alone,) = local.scan_sources(from_folder(Path()), OPTIONS, models=load_models("vidscan-lite2"))
     assert report.source == alone.source and report.error == alone.error
 
 
@@ -246,7 +246,7 @@ def test_workers_share_gpus(nodes: Nodes, here):
     from vidscan.engines.ray_engine import Cluster
 
     nodes.add(1, cpus=4, gpus=1)
-    models = load_models(None)
+    models = load_models("vidscan-lite2")
     with Cluster(OPTIONS, models, RayOptions(nodes.address, cpus=1)) as cluster:
         assert cluster.workers == 1, "each takes a GPU where there are any"
     with Cluster(OPTIONS, models, RayOptions(nodes.address, cpus=1, gpus=0)) as cluster:
@@ -262,7 +262,7 @@ def test_no_room_for_a_worker(nodes: Nodes):
 
     nodes.add(1)
     with pytest.raises(ClusterError, match="8 CPUs for a worker"):
-        Cluster(OPTIONS, load_models(None), RayOptions(nodes.address, cpus=8)).__enter__()
+        Cluster(OPTIONS, load_models("vidscan-lite2"), RayOptions(nodes.address, cpus=8)).__enter__()
 
 
 def folder_of(count: int, folder: Path) -> Path:
@@ -275,7 +275,7 @@ def folder_of(count: int, folder: Path) -> Path:
 def scan_of(clips: Path | str, nodes: Nodes, report: str | Path) -> list[str]:
     """The command that scans a folder on the nodes."""
     where = ("--engine", "ray", "--ray-address", nodes.address, "--ray-cpus", "1")
-    return [sys.executable, "-m", "vidscan", "dir", str(clips), *where, "--report", str(report)]
+    return [sys.executable, "-m", "vidscan", "dir", str(clips), "--fast", *where, "--report", str(report)]
 
 
 def test_data_alone_go_to_stdout_while_a_node_dies(nodes: Nodes, tmp_path):
@@ -350,7 +350,7 @@ def test_interrupt_keeps_what_was_finished_and_waits_for_what_is_in_flight(nodes
     ],
 )
 def test_what_cannot_work_is_one_line(flags: list[str], told: str, capsys):
-    assert main(["dir", str(SAMPLES), *flags]) == EXIT_USAGE
+    assert main(["dir", str(SAMPLES), "--fast", *flags]) == EXIT_USAGE
     said = capsys.readouterr().err.splitlines()
     assert len(said) == 1 and told in said[0]
 
@@ -418,7 +418,8 @@ def test_a_cluster_may_ask_for_a_token(tmp_path, asked_for: str, presented: str 
         while (address := re.search(r"--address='([\d.:]+)'", said.read_text())) is None:
             assert node.poll() is None and time.monotonic() < until, said.read_text()
             time.sleep(0.2)
-        scan = [sys.executable, "-m", "vidscan", "dir", str(SAMPLES), "--engine", "ray", "--ray-cpus", "1"]
+        scan = [sys.executable, "-m", "vidscan", "dir", str(SAMPLES), "--fast", "--engine", "ray"]
+        scan += ["--ray-cpus", "1"]
         mode = {} if presented is None else {"RAY_AUTH_MODE": presented}
         done = subprocess.run(
             [*scan, "--ray-address", address[1], "--quiet"],

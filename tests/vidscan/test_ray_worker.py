@@ -123,7 +123,7 @@ def test_silence_counts_only_while_something_is_to_be_done():
 
 
 def test_a_worker_loads_only_beside_the_same_installation():
-    job = pickle.dumps(Job(ScanOptions(), (), cores=1))
+    job = pickle.dumps(Job(ScanOptions(), (Path("vidscan-lite2"),), cores=1))
     other = (*installed()[:1], "0123", *installed()[2:])
     found, nothing = run(Worker().prepare(other, b"not to be unpickled"))
     assert found == installed() and nothing is None
@@ -135,7 +135,7 @@ def test_a_worker_loads_only_beside_the_same_installation():
     require_same(installed(), found)
     from vidscan.api import load_models
 
-    assert scored_with == loaded(load_models(None))
+    assert scored_with == loaded(load_models("vidscan-lite2"))
 
     async def scanned() -> Report:
         return await worker.scan(from_paths([SAMPLES / "astronaut.jpg"])[0])

@@ -445,7 +445,7 @@ class TestUnjudgedFaces:
             assert findings.verdict.fake_probability is findings.verdict.confidence is None
             assert findings.verdict.interval is None
             assert findings.verdict.reason == (
-                "The faces seen are too small to be judged: 30 pixels at the most, and the network needs 48."
+                "The faces seen are too small to be judged: 30 pixels at the most, where 48 are needed."
             )
             assert findings.timeline[0].fake_probability is None
             assert findings.segments == ()

@@ -69,7 +69,7 @@ def scan_sources(
     """
     from vidscan.scoring import Ensemble
 
-    ensemble = Ensemble(tuple(models))
+    ensemble = Ensemble.of(models)
     run = _Run(sources, options, ensemble.card, ensemble.member_cards, observer)
     paths = tuple(model.path for model in models)
     limit_s = SILENCE_LIMIT_S + SECONDS_PER_CROP * options.batching.batch_size * len(models)

@@ -17,6 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
 
+from vidscan.bundled import is_bundled
 from vidscan.engines.dispatch import Dispatch
 from vidscan.engines.failure import blamed
 from vidscan.engines.ray_connection import connect, import_ray
@@ -88,10 +89,11 @@ class Cluster:
 
         self._ray = import_ray()
         self._asked, self._options = asked, options
-        ensemble = Ensemble(tuple(models))
+        ensemble = Ensemble.of(models)
         self._cards = (ensemble.card, ensemble.member_cards)
         self._here = (installed(), loaded(models))
-        paths = tuple(path.absolute() for path in options.model.paths)
+        # A bundled checkpoint's name is looked up on the node.
+        paths = tuple(path if is_bundled(path) else path.absolute() for path in options.model.paths)
         self._job = pickle.dumps(Job(options, paths, asked.cpus))
         self._crew: list[_Member] = []
         self._fruitless_since: float | None = None

@@ -21,6 +21,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from vidscan.bundled import fingerprint
 from vidscan.cores import LIMIT
 from vidscan.errors import ClusterError, VidscanError, WorkerError, quoted
 from vidscan.ledger import Observer
@@ -41,7 +42,7 @@ Scan = Callable[[Iterable[Source], Observer], Iterator[Report]]
 Installed = tuple[str, ...]
 """What runs on a machine, as :data:`NAMES_OF_INSTALLED` has it. Plain, so that any version can tell it."""
 
-NAMES_OF_INSTALLED = ("vidscan", "vidscan's code", "Ray")
+NAMES_OF_INSTALLED = ("vidscan", "vidscan's code", "bundled checkpoints", "Ray")
 
 
 class Loaded(NamedTuple):
@@ -55,8 +56,8 @@ class Loaded(NamedTuple):
 class Job:
     """What all workers of a scan are to do.
 
-    ``models``: checkpoints by their paths on the node; empty for the one that ships. ``cores``: how many a
-    worker may keep busy.
+    ``models``: checkpoints by their names or their paths on the node; empty for those that ship. ``cores``:
+    how many a worker may keep busy.
     """
 
     options: ScanOptions
@@ -65,13 +66,13 @@ class Job:
 
 
 def installed() -> Installed:
-    """What runs here: the versions of vidscan and Ray, and a hash of vidscan's code between them."""
+    """What runs here: the version of vidscan, hashes of its code and of what ships with it, Ray's version."""
     package = Path(__file__).parents[1]
     digest = hashlib.sha256()
     for path in sorted(package.rglob("*.py")):
         digest.update(f"{path.relative_to(package)}\n".encode())
         digest.update(path.read_bytes())
-    return (version(), digest.hexdigest()[:12], metadata.version("ray"))
+    return (version(), digest.hexdigest()[:12], fingerprint(), metadata.version("ray"))
 
 
 def require_same(here: Installed, there: Installed) -> None:

@@ -104,11 +104,10 @@ def _told(report: Report) -> Mapping[str, Any]:
 
 
 def _with_models(job: Job) -> Scan:
+    from vidscan.api import load_models
     from vidscan.engines import local
-    from vidscan.model import distinct_members, load_model
 
-    loaded = tuple(load_model(path, job.options.model.runtime) for path in job.models)
-    models = loaded if len(loaded) == 1 else distinct_members(loaded)
+    models = load_models(job.models, runtime=job.options.model.runtime)
 
     def scan(sources: Iterable[Source], options: ScanOptions, observer: Observer) -> Iterator[Report]:
         return local.scan_sources(sources, options, models=models, observer=observer)

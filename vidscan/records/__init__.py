@@ -9,7 +9,9 @@ from vidscan.records.card import (
     LEAST_FACE,
     TYPICAL_SPREAD,
     Calibration,
+    Member,
     ModelCard,
+    Quantisation,
 )
 from vidscan.records.findings import (
     ErrorInfo,
@@ -74,9 +76,11 @@ __all__ = [
     "Image",
     "Interval",
     "Label",
+    "Member",
     "MemberVerdict",
     "ModelCard",
     "Quality",
+    "Quantisation",
     "Remote",
     "Report",
     "ScoredBatch",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from vidscan.records.stages import Geometry
 
@@ -26,8 +26,21 @@ class Calibration:
     spread: float = TYPICAL_SPREAD
 
 
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A network that a detector card speaks of: its name, its file's SHA-256, and its say, above 0."""
+
+    name: str
+    sha256: str
+    weight: float
+
+
 LEAST_FACE = 48
 """``least_face`` of a network that nobody has asked: at a margin of 1.4, 67 pixels of video in its crop."""
+
+
+Quantisation: TypeAlias = Literal["none", "int8"]
+"""What a network computes in: floating point, or integers of 8 bits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +54,12 @@ class ModelCard:
     ``calibration`` is None where nobody fitted one: scores are then only scores. ``ensemble_weight``
     is the checkpoint's say among others: one of 2 counts twice as much as one of 1. ``level``: crops are
     turned so that the eyes lie level. ``least_face``: the longer side of a box, in pixels, from which the
-    network's score was found to say anything; smaller faces are not judged.
+    network's score was found to say anything; smaller faces are not judged. ``quantisation``: whether the
+    network computes in integers of 8 bits.
+
+    With ``members``, two or more, it is a detector card: it has no file of its own, and speaks of those
+    networks together. A face's score is then the members' calibrated and clipped logits, averaged by their
+    weights and scaled by this card's own ``calibration``; thresholds and ``least_face`` hold for the whole.
     """
 
     name: str
@@ -61,6 +79,8 @@ class ModelCard:
     ensemble_weight: float = 1.0
     level: bool = False
     least_face: int = LEAST_FACE
+    quantisation: Quantisation = "none"
+    members: tuple[Member, ...] = ()
 
     @property
     def geometry(self) -> Geometry:

@@ -145,9 +145,23 @@ def valid_text(text: str) -> str:
 
 
 def model_document(card: ModelCard, members: Sequence[ModelCard]) -> Document:
-    """One model's card, whose weight weighs nothing, or the ensemble's with its members' whole cards."""
-    model = {each.name: getattr(card, each.name) for each in fields(card) if each.name != "ensemble_weight"}
-    whole: Document = plain(model | ({"members": members} if len(members) > 1 else {}))
+    """One model's card, whose weight weighs nothing, or the ensemble's with its members' whole cards.
+
+    ``detector`` is there, and true, where a card was fitted for the members together.
+    """
+    model = _card(card)
+    del model["ensemble_weight"]
+    if len(members) > 1:
+        model["members"] = [_card(member) for member in members]
+    if card.members:
+        model["detector"] = True
+    return model
+
+
+def _card(card: ModelCard) -> Document:
+    """A card without the names and hashes of members: they stand in the members' own cards."""
+    whole: Document = plain(card)
+    del whole["members"]
     return whole
 
 

@@ -19,7 +19,10 @@ def write(document: Document, stream: TextIO, evidence: Evidence = NO_EVIDENCE) 
         stream: a text stream opened with ``newline=""``.
         evidence: is for the eyes and left out.
     """
-    model = {name: document["model"][name] for name in ("name", "sha256")}
+    card = document["model"]
+    model = {name: card[name] for name in ("name", "sha256")}
+    if "members" in card:
+        model["members"] = [{name: each[name] for name in ("name", "sha256")} for each in card["members"]]
     rests_on = {name: document[name] for name in ("schema", "vidscan", "created")} | {"model": model}
     for result in document["results"]:
         line = json.dumps(rests_on | result, ensure_ascii=False, allow_nan=False, separators=(",", ":"))

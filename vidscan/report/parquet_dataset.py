@@ -64,11 +64,15 @@ class Stamped(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """What all rows of a scan have in common: vidscan's version, and the model's name and SHA-256."""
+    """What all rows of a scan have in common: vidscan's version, and the model's name and SHA-256.
+
+    ``members``: name and SHA-256 of each network of an ensemble, which has no file of its own.
+    """
 
     vidscan: str
     model_name: str
     model_sha256: str | None
+    members: tuple[tuple[str, str | None], ...] = ()
 
 
 class ParquetDataset:
@@ -154,7 +158,8 @@ class ParquetDataset:
             by_label[label_of(each.result)].append(each)
         self._number += 1
         part = f"part-{self._number:06}-{secrets.token_hex(4)}.parquet"
-        model = {"name": scan.model_name, "sha256": scan.model_sha256}
+        networks = [{"name": name, "sha256": sha256} for name, sha256 in scan.members]
+        model = {"name": scan.model_name, "sha256": scan.model_sha256, "members": networks}
         with self._refused("cannot be written"):
             for label, members in by_label.items():
                 moments = [row for each in members for row in timeline_rows(each.result)]

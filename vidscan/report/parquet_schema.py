@@ -41,6 +41,7 @@ _STATS = (
     "struct<duration_s: double, frames_sampled: int32, faces_scored: int32, faces_reused: int32, "
     f"faces_unjudged: int32, cuts_s: list<double>, batch_slots: double, seconds: {_SECONDS}>"
 )
+_MODEL = "struct<name: string, sha256: string, members: list<struct<name: string, sha256: string>>>"
 _BOX = "struct<x: double, y: double, w: double, h: double>"
 _FACE = (
     f"struct<track: int32, box: {_BOX}, detection_confidence: double, quality: double, "
@@ -62,7 +63,7 @@ COLUMNS: Mapping[str, Sequence[Column]] = {
         Column("stamp", "string", "what tells the file from a later state of it; null where unknown"),
         Column("scanned", "timestamp[us, UTC]", "when the row was written"),
         Column("vidscan", "string", "the version that scanned"),
-        Column("model", "struct<name: string, sha256: string>", "what scored"),
+        Column("model", _MODEL, "what scored; of several networks, members has each, and sha256 is null"),
     ),
     TIMELINE: (
         Column("source", "string", "as in sources"),

@@ -15,7 +15,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from vidscan.records import Label, Report, SourceKind, Status, Verdict
+from vidscan.records import Label, ModelCard, Report, SourceKind, Status, Verdict
 from vidscan.report.legible import Legible, clock, shorten, times_below, visible
 from vidscan.report.strip import colour, cuts_below, strip
 from vidscan.report.summary import (
@@ -105,9 +105,15 @@ def _about(report: Report, verdict: Verdict, width: int) -> Iterator[RenderableT
         yield from (Text(), _indented(_face_table(report)))
     if verdict.members:
         yield from (Text(), _indented(_member_table(report, verdict)))
-        yield _indented(Text("together: the weighted mean of their logits; thresholds alike", "dim"))
+        yield _indented(Text(_how_together(report.model_card), "dim"))
     yield Text()
     yield _indented(_effort(report, width - _INDENT))
+
+
+def _how_together(card: ModelCard) -> str:
+    if card.members:
+        return f"together ({visible(card.name)}): the weighted mean of their logits, calibrated as one"
+    return "together: the weighted mean of their logits; thresholds alike"
 
 
 def _verdict_line(verdict: Verdict, calibrated: bool) -> Text:

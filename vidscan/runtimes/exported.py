@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from vidscan.errors import ModelError, UsageError
-from vidscan.records import ModelCard
+from vidscan.cards import card_path
+from vidscan.errors import CardError, ModelError, UsageError
+from vidscan.records import ModelCard, Quantisation
 from vidscan.runtimes.onnx_runtime import OnnxRuntime
 from vidscan.runtimes.protocol import Runtime, RuntimeUnavailableError
 
@@ -22,10 +23,13 @@ _MAX_BYTES = 2 << 30
 _DOMAINS = frozenset(("", "ai.onnx", "com.microsoft"))
 """ONNX's own operations, and those that onnxruntime brings for quantised networks."""
 
+_INT8_OPERATIONS = ("MatMulInteger", "ConvInteger", "DynamicQuantize", "QLinear", "QuantizeLinear")
+"""How the names of operations begin that compute in integers of 8 bits, or turn activations into such."""
+
 _REMEDY = "export it again from its .keras checkpoint, with: vidscan export"
 
 
-def open_exported(path: Path, card: ModelCard | None, wanted: str) -> Runtime:
+def open_exported(path: Path, card: ModelCard | None, wanted: str) -> tuple[Runtime, Quantisation]:
     """Inspects an exported file and opens it in the runtime that it was made for.
 
     Args:
@@ -33,8 +37,13 @@ def open_exported(path: Path, card: ModelCard | None, wanted: str) -> Runtime:
         card: the card beside it, whose hash was held against the file; None where there is none.
         wanted: a runtime's name; ``keras`` and ``auto`` leave it to the file.
 
+    Returns:
+        The runtime, and the quantisation: an ONNX file's by its graph; of another, which is not looked into,
+        what its card says.
+
     Raises:
         ModelError: the file is missing or unsafe, or no network of the right shape.
+        CardError: the card says something else of an ONNX file's quantisation than its graph does.
         UsageError: it can't run on what is wanted.
     """
     name = SUFFIXES[path.suffix]
@@ -43,15 +52,23 @@ def open_exported(path: Path, card: ModelCard | None, wanted: str) -> Runtime:
     content = _content(path)
     try:
         if name == "tflite":
-            return _open_tflite(path, content)
-        inspect_onnx(path, content)
-        return OnnxRuntime(content)
+            return _open_tflite(path, content), "none" if card is None else card.quantisation
+        quantisation = inspect_onnx(path, content)
+        if card is not None and card.quantisation != quantisation:
+            raise CardError(
+                f'{card_path(path)}: "quantisation" is "{card.quantisation}", but by its graph {path.name} '
+                f'is "{quantisation}"; fetch both again, or correct the card'
+            )
+        return OnnxRuntime(content), quantisation
     except RuntimeUnavailableError as error:
         raise ModelError(f"{path}: {error}; {_REMEDY}") from error
 
 
-def inspect_onnx(path: Path, content: bytes) -> None:
+def inspect_onnx(path: Path, content: bytes) -> Quantisation:
     """Refuses an ONNX file that reaches outside itself or is no network of the right shape.
+
+    Returns:
+        Its quantisation, as a card has it.
 
     Raises:
         ModelError: the reason, and what to do.
@@ -83,6 +100,8 @@ def inspect_onnx(path: Path, content: bytes) -> None:
         [_port(each) for each in model.graph.input if each.name not in weights],
         [_port(each) for each in model.graph.output],
     )
+    operations = {node.op_type for graph in _graphs(model.graph) for node in graph.node}
+    return "int8" if any(name.startswith(_INT8_OPERATIONS) for name in operations) else "none"
 
 
 def _open_tflite(path: Path, content: bytes) -> Runtime:
@@ -115,9 +134,13 @@ def _check_ports(path: Path, inputs: list[Port], outputs: list[Port]) -> None:
     match outputs:
         case [(kind, [_, 1])] if kind == "float32":
             pass
+        # What each part of a crop adds to the logit: ``shares`` of onnx_runtime.OnnxRuntime.
+        case [("float32", [_, 1]), ("float32", [_, rows, columns])] if rows == columns > 0:
+            pass
         case _:
             raise ModelError(
-                f"{path}: puts out {_shown(outputs)} where float32 [n, 1], one probability, is due; {_REMEDY}"
+                f"{path}: puts out {_shown(outputs)} where float32 [n, 1], one probability, is due, "
+                f"and at most float32 [n, cells, cells] beside it; {_REMEDY}"
             )
 
 

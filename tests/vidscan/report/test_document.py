@@ -195,12 +195,14 @@ def test_one_model_has_no_members_anywhere_and_the_card_of_old() -> None:
     assert list(document["model"]) == [
         *("name", "backbone", "input_size", "margin", "positive_class", "fake_threshold", "real_threshold"),
         *("calibration", "sha256", "terms", "data", "split", "metrics", "limits", "level", "least_face"),
+        "quantisation",
     ]
 
 
 def test_an_ensemble_shows_its_members_wherever_there_is_a_score() -> None:
     document = document_of(by_members(clip()), by_members(no_face()), by_members(failed()))
     VALIDATOR.validate(document)
+    assert "detector" not in document["model"]
     first, second = document["model"]["members"]
     assert (first["name"], first["sha256"], first["ensemble_weight"]) == ("lite2", "a1" * 32, 2.0)
     assert (second["input_size"], second["margin"]) == (380, 1.3)
@@ -444,8 +446,10 @@ def test_broken_members_do_not_fit_the_schema(name: str) -> None:
 
 def test_a_members_card_in_the_schema_is_that_of_a_model_with_a_weight() -> None:
     card, member = schema()["$defs"]["card"], schema()["$defs"]["member"]
-    assert set(member["properties"]) == set(card["properties"]) - {"members"} | {"ensemble_weight"}
-    assert set(member["properties"]) == {each.name for each in fields(MEMBERS[0])}
+    assert set(member["properties"]) == set(card["properties"]) - {"members", "detector"} | {
+        "ensemble_weight"
+    }
+    assert set(member["properties"]) == {each.name for each in fields(MEMBERS[0])} - {"members"}
 
 
 @pytest.mark.parametrize("name", BREAKS)
@@ -465,8 +469,9 @@ def test_every_object_that_vidscan_owns_is_closed() -> None:
         if isinstance(node, dict):
             if "properties" in node and not place.endswith(("if", "then", "else")):
                 closed = node.get("additionalProperties") is False
-                # An ensemble's report alone has members, a name that is no UTF-8 its bytes.
-                sometimes = {"members", "source_bytes"}
+                # An ensemble's report alone has members, a name that is no UTF-8 its bytes; the first reports
+                # had no quantisation.
+                sometimes = {"members", "detector", "source_bytes", "quantisation"}
                 complete = set(node.get("required", ())) == set(node["properties"]) - sometimes
                 if not (closed and complete):
                     open_objects.append(place)

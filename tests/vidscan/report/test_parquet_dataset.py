@@ -40,7 +40,7 @@ pytest.importorskip("pyarrow", reason="pyarrow is not installed: pip install 'vi
 duckdb = pytest.importorskip("duckdb")
 
 TERMS = {"vidscan": "1.0", "options": {"fps": 2.0}}
-SCAN = Scan("1.0", "toy", "ab" * 32)
+SCAN = Scan("1.0", "toy", None, (("one", "ab" * 32), ("two", None)))
 SCANNED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
@@ -162,7 +162,11 @@ def results_in(folder: Path) -> list[Document]:
     for label in labels:
         for row in rows_of(folder, f"{SOURCES}/label={label}"):
             assert row.pop("scanned") == SCANNED and row.pop("vidscan") == "1.0" and row.pop("stamp") == "1-2"
-            assert row.pop("model") == {"name": "toy", "sha256": "ab" * 32}
+            assert row.pop("model") == {
+                "name": "toy",
+                "sha256": None,
+                "members": [{"name": "one", "sha256": "ab" * 32}, {"name": "two", "sha256": None}],
+            }
             verdict = row["verdict"]
             assert (verdict is None) == (label == "FAILED")
             if verdict is not None:

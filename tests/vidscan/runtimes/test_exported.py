@@ -9,8 +9,10 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+from toy_networks import SIZE as RED_SIZE
+from toy_networks import red_network, save_red_network
 
-from vidscan.cards import card_path, sha256_of, write_card
+from vidscan.cards import card_path, read_card, sha256_of, write_card
 from vidscan.errors import CardError, ModelError, UsageError
 from vidscan.model import load_model
 from vidscan.records import ModelCard
@@ -75,6 +77,60 @@ def test_card_is_applied_and_its_hash_held_against_the_file(file):
     write_card(replace(CARD, input_size=64), card_path(file))
     with pytest.raises(CardError, match=r'"input_size" is 64, but the network takes 32 pixels'):
         load_model(file, "auto")
+
+
+@pytest.mark.parametrize("how", ["none", "int8"])
+def test_quantisation_on_the_card_is_held_against_the_graph(how, tmp_path):
+    path = save_red_network(tmp_path / "red.onnx", int8=how == "int8")
+    assert load_model(path, "auto").card.quantisation == how
+    alone = tmp_path / "alone.onnx"
+    alone.write_bytes(path.read_bytes())
+    assert load_model(alone, "auto").card.quantisation == how
+    other = {"none": "int8", "int8": "none"}[how]
+    write_card(replace(read_card(card_path(path)), quantisation=other), card_path(path))
+    with pytest.raises(
+        CardError, match=rf'"quantisation" is "{other}", but by .* red\.onnx is "{how}"'
+    ) as caught:
+        load_model(path, "auto")
+    assert "\n" not in str(caught.value)
+
+
+def test_int8_weights_alone_are_no_quantised_network(tmp_path):
+    network = red_network(3.0)
+    steps = numpy_helper.from_array(np.array([[127], [0], [0]], np.int8), "steps")
+    scale = numpy_helper.from_array(np.array(3 / 255 / 127, np.float32), "scale")
+    (red,) = (tensor for tensor in network.graph.initializer if tensor.name == "red")
+    network.graph.initializer.remove(red)
+    network.graph.initializer.extend([steps, scale])
+    network.graph.node.insert(0, helper.make_node("DequantizeLinear", ["steps", "scale"], ["red"]))
+    onnx.save(network, tmp_path / "red.onnx")
+    write_card(ModelCard("red", "none", RED_SIZE, positive_class="fake"), tmp_path / "red.json")
+    assert load_model(tmp_path / "red.onnx", "auto").card.quantisation == "none"
+
+
+def test_second_output_of_shares_is_taken_and_scores_nothing(tmp_path):
+    plain = load_model(save_red_network(tmp_path / "plain.onnx"), "auto")
+    shared = load_model(save_red_network(tmp_path / "shared.onnx", shares=True), "auto")
+    crops = np.random.default_rng(0).integers(0, 256, (5, RED_SIZE, RED_SIZE, 3), dtype=np.uint8)
+    assert shared.score(crops).tolist() == plain.score(crops).tolist()
+    assert [shared.score(crops[at : at + 1])[0] for at in range(5)] == shared.score(crops).tolist()
+
+
+@pytest.mark.parametrize("shape", [["n", 2, 3], ["n", 4]])
+def test_other_second_outputs_are_refused(shape, tmp_path):
+    network = mean_network()
+    network.graph.output.append(helper.make_tensor_value_info("shares", TensorProto.FLOAT, shape))
+    onnx.save(network, tmp_path / "other.onnx")
+    with pytest.raises(ModelError, match=r"puts out float32 \[-1, 1\] and float32 \[-1, "):
+        load_model(tmp_path / "other.onnx", "auto")
+
+
+def test_keras_file_whose_card_claims_integers_is_refused(tiny_checkpoint, tmp_path):
+    path = tmp_path / "tiny.keras"
+    path.write_bytes(tiny_checkpoint.read_bytes())
+    write_card(replace(read_card(card_path(tiny_checkpoint)), quantisation="int8"), card_path(path))
+    with pytest.raises(CardError, match=r'"quantisation" is "int8", but a \.keras file computes in floating'):
+        load_model(path)
 
 
 @pytest.mark.parametrize("wanted", ["coreml", "tflite"])

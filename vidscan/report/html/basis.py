@@ -37,7 +37,7 @@ def basis(document: Document, result: Document, fake: float, real: float) -> tup
     found.append(Fact("Calibration", _calibration(document["model"])))
     given = document["options"].get("verdict", {})
     own = any(given.get(name) is not None for name in ("fake_threshold", "real_threshold"))
-    whose = "set for this scan" if own else "from the checkpoint’s card"
+    whose = "set for this scan" if own else _from_whose_card(document["model"])
     found.append(Fact("Thresholds", f"FAKE from {fake:.2f}, REAL up to {real:.2f}, {whose}."))
     return tuple(found)
 
@@ -112,10 +112,17 @@ def _range(interval: Sequence[float]) -> str:
     )
 
 
+def _from_whose_card(model: Document) -> str:
+    if model.get("detector"):
+        return f"from the card of {model['name']}, which is the networks’ together"
+    return "from the members’ cards" if "members" in model else "from the checkpoint’s card"
+
+
 def _calibration(model: Document) -> str:
     if model["calibration"] is None:
+        whose = "these checkpoints’" if "members" in model else "this checkpoint’s"
         return (
-            "None: nobody compared this checkpoint’s scores with known clips. They rank faces; 0.90 does not "
-            "mean a chance of 90%."
+            f"None: nobody compared {whose} scores "
+            "with known clips. They rank faces; 0.90 does not mean a chance of 90%."
         )
     return f"Fitted on {model['calibration']['fitted_on']}: a score is meant as a probability."

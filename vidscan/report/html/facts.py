@@ -21,7 +21,7 @@ class Fact(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ModelFacts:
-    """A checkpoint's card: what it is and where it comes from, its limits, and every figure on it."""
+    """A card: what it speaks of and where that comes from, its limits, and every figure on it."""
 
     name: str
     facts: tuple[Fact, ...]
@@ -57,11 +57,8 @@ def about_file(result: Document) -> tuple[Fact, ...]:
 def about_model(card: Mapping[str, Any]) -> ModelFacts:
     """A card of the document, with those of an ensemble's members."""
     calibration = card["calibration"]
-    crops = f"crops {card['margin']:g} × the face"
-    if card["level"]:
-        crops += ", turned so that the eyes lie level"
     facts = [
-        Fact("Network", f"{card['backbone']}, {card['input_size']} px, {crops}"),
+        _network(card),
         Fact("Calibration", f"on {calibration['fitted_on']}" if calibration else "none"),
         Fact("Trained on", card["data"]),
         Fact("Terms", card["terms"]),
@@ -82,6 +79,18 @@ def about_model(card: Mapping[str, Any]) -> ModelFacts:
         figures=tuple(flat(thresholds | nested)),
         members=tuple(about_model(member) for member in card.get("members", ())),
     )
+
+
+def _network(card: Mapping[str, Any]) -> Fact:
+    """What computes, and which crops it takes."""
+    if card.get("detector"):
+        names = " and ".join(member["name"] for member in card["members"])
+        return Fact("Networks", f"{names}, calibrated and measured together; each has its own card below")
+    crops = f"crops {card['margin']:g} × the face"
+    if card["level"]:
+        crops += ", turned so that the eyes lie level"
+    kind = f"{card['backbone']} in int8" if card.get("quantisation") == "int8" else card["backbone"]
+    return Fact("Network", f"{kind}, {card['input_size']} px, {crops}")
 
 
 def about_options(options: Mapping[str, Any]) -> tuple[Fact, ...]:

@@ -115,9 +115,13 @@ def _check_ports(path: Path, inputs: list[Port], outputs: list[Port]) -> None:
     match outputs:
         case [(kind, [_, 1])] if kind == "float32":
             pass
+        # What each part of a crop adds to the logit: ``shares`` of onnx_runtime.OnnxRuntime.
+        case [("float32", [_, 1]), ("float32", [_, rows, columns])] if rows == columns > 0:
+            pass
         case _:
             raise ModelError(
-                f"{path}: puts out {_shown(outputs)} where float32 [n, 1], one probability, is due; {_REMEDY}"
+                f"{path}: puts out {_shown(outputs)} where float32 [n, 1], one probability, is due, "
+                f"and at most float32 [n, cells, cells] beside it; {_REMEDY}"
             )
 
 

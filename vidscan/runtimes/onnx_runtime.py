@@ -21,7 +21,10 @@ CPU, COREML = "CPUExecutionProvider", "CoreMLExecutionProvider"
 
 
 class OnnxRuntime:
-    """An onnxruntime session over a network of one uint8 input and one output."""
+    """An onnxruntime session over a network of one uint8 input and one output, or two.
+
+    The second output, where there is one, is what each part of a crop adds to the logit of the first.
+    """
 
     def __init__(self, network: bytes | Path, *, name: str = "onnx", provider: str = CPU) -> None:
         """Opens a session.
@@ -48,6 +51,7 @@ class OnnxRuntime:
             raise RuntimeUnavailableError(f"onnxruntime refuses the network: {_brief(error)}") from error
         self._workers = ThreadPoolExecutor(workers, thread_name_prefix="onnx")
         self._input = self._session.get_inputs()[0]
+        self._outputs = [output.name for output in self._session.get_outputs()]
 
     @property
     def input_size(self) -> int:
@@ -61,12 +65,31 @@ class OnnxRuntime:
         threads over a few crops at a time (benchmarks/README.md): none waits for another at every layer,
         and what a layer leaves still fits the caches.
         """
-        parts = self._workers.map(self._output, range(len(crops)), repeat(crops))
+        return self._computed(self._outputs[0], crops)
+
+    @property
+    def gives_shares(self) -> bool:
+        """Whether the network tells what each part of a crop adds to its logit, see :meth:`shares`."""
+        return len(self._outputs) > 1
+
+    def shares(self, crops: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        """What each part of each crop adds to the logit of the output, where :attr:`gives_shares` is True.
+
+        Args:
+            crops: RGB ``uint8[n, size, size, 3]``, 0-255, with ``n`` of 1 or more.
+
+        Returns:
+            ``float32[n, cells, cells]``, row by row from the upper left.
+        """
+        return self._computed(self._outputs[1], crops)
+
+    def _computed(self, output: str, crops: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        parts = self._workers.map(self._of_one, range(len(crops)), repeat(crops), repeat(output))
         return np.concatenate(list(parts))
 
-    def _output(self, number: int, crops: npt.NDArray[np.uint8]) -> Outputs:
-        found: Outputs = self._session.run(None, {self._input.name: crops[number : number + 1]})[0]
-        return found
+    def _of_one(self, number: int, crops: npt.NDArray[np.uint8], output: str) -> npt.NDArray[np.float32]:
+        (found,) = self._session.run([output], {self._input.name: crops[number : number + 1]})
+        return np.asarray(found, np.float32)
 
 
 def import_onnxruntime() -> Any:

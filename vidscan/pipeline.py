@@ -33,6 +33,7 @@ from vidscan.records import (
 from vidscan.repeats import with_repeats
 from vidscan.scoring import Ensemble, Scorer, score_batches
 from vidscan.scratch import Scratch
+from vidscan.shares import first_with_shares
 
 
 def scan(
@@ -86,12 +87,17 @@ def scan(
 
 
 def explainer_of(models: Sequence[ExplainableModel], options: ScanOptions) -> Explainer | None:
-    """What draws the heat maps that the options ask for, if any: the first model's, whose crops are kept.
+    """What draws the heat maps that the options ask for, if any.
+
+    The first model that gives exact shares of its logit is explained by them; where none does, Grad-CAM
+    explains the first.
 
     Raises:
-        ModelError: the network allows none.
+        ModelError: that network allows none.
     """
-    return GradCam.of(models[0]) if options.evidence.explained else None
+    if not options.evidence.explained:
+        return None
+    return first_with_shares(models) or GradCam.of(models[0])
 
 
 @dataclass(slots=True)
@@ -114,7 +120,8 @@ def collect(
     """Gathers the scores of each source and reports on it once they are complete."""
     scores: dict[str, list[FaceScore]] = defaultdict(list)
     spent: dict[str, Spent] = defaultdict(Spent)
-    gallery = Gallery(options.evidence)
+    shown = 0 if explainer is None else ensemble.geometries.index(explainer.geometry)
+    gallery = Gallery(options.evidence, shown)
 
     def report_oldest() -> Report:
         entry = ledger.take()

@@ -187,6 +187,7 @@ LIES = {
         {"begin": "0"},
         {"report": ["0", {**GOOD, "evidence": [{
             "track": 0, "frame_index": 0, "time_s": 0.0, "fake_probability": 0.5, "heat": None,
+            "heat_source": None,
             "image": {"shape": [1 << 20, 1 << 20, 3], "data": "AAAA"}}]}]},
     ],
 }  # fmt: skip

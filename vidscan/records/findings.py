@@ -198,12 +198,33 @@ Heat = npt.NDArray[np.float32]
 """How much each part of a crop speaks for a forgery, ``float32[cells, cells]``, 0-1."""
 
 
+class HeatKind(StrEnum):
+    """How heat maps are made: by a network's gradients, or of the exact parts that make its logit."""
+
+    GRAD_CAM = "grad-cam"
+    SHARES = "shares"
+
+
+@dataclass(frozen=True, slots=True)
+class HeatSource:
+    """How a heat map was made, and the name of the network whose score it explains."""
+
+    kind: HeatKind
+    network: str
+
+    @property
+    def method(self) -> str:
+        """The kind of map in a word or two."""
+        return {HeatKind.GRAD_CAM: "Grad-CAM", HeatKind.SHARES: "patch shares"}[self.kind]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class EvidenceCrop:
     """A scored face that is kept to be looked at.
 
-    ``image`` is the crop as the network saw it, RGB ``uint8[size, size, 3]``; ``heat`` its Grad-CAM map,
-    None where none was asked for.
+    ``image`` is the crop as a network saw it, RGB ``uint8[size, size, 3]``: the one that is explained, where
+    heat maps are asked for. ``heat`` is its map, ``heat_source`` where that comes from; both are None where
+    there is none.
     """
 
     track: int
@@ -212,6 +233,7 @@ class EvidenceCrop:
     fake_probability: float
     image: Image
     heat: Heat | None = None
+    heat_source: HeatSource | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,8 @@ from vidscan.pipeline import scan
 from vidscan.records import Report, Source, Stats, Status
 from vidscan.sources import from_folder, from_paths
 
-OPTIONS = ScanOptions(batching=BatchingOptions(4))
+OPTIONS = ScanOptions(batching=BatchingOptions(16))
+"""Four stills of one face, each in four views, make a batch."""
 
 
 @pytest.fixture

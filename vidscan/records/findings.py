@@ -43,6 +43,7 @@ class TimelineFace:
     fake_probability: float | None
     members: tuple[float, ...] = ()
     quality: float = 1.0
+    views: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +115,9 @@ class Verdict:
     judged. ``confidence`` is the
     probability of the label given; for UNCERTAIN, that of the likelier side. ``interval`` is where
     ``fake_probability`` would lie, 19 times in 20, had other moments of the same person been looked at: the
-    wider, the fewer faces were seen and the less they agree. ``tracks`` are those of the person whom the
-    verdict rests on.
+    wider, the fewer faces were seen and the less they agree. Of a still, had other pictures been looked at:
+    the wider, the less the views of its face agree. ``tracks`` are those of the person whom the verdict rests
+    on.
     """
 
     label: Label
@@ -158,7 +160,8 @@ class Stats:
 
     ``faces_reused`` are sightings that took the score of an earlier one that looks the same,
     ``faces_unjudged`` those too small to be scored. ``cuts_s``: when a new shot begins, in seconds.
-    ``batch_slots``: rows of batches that were computed for the faces scored, with their share of padding.
+    ``crops_scored``: the crops that were scored for ``faces_scored``, several views of each face of a still.
+    ``batch_slots``: rows of batches that were computed for these crops, with their share of padding.
     """
 
     duration_s: float | None = None
@@ -169,6 +172,7 @@ class Stats:
     batch_slots: float = 0.0
     faces_unjudged: int = 0
     cuts_s: tuple[float, ...] = ()
+    crops_scored: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,8 +48,8 @@ def heat_origin(source: HeatSource) -> str:
     """How a heat map was made and what it explains: a sentence."""
     if source.kind is HeatKind.SHARES:
         return (
-            f"Patch shares of {source.network}: exactly what each patch adds to the network’s logit, beyond "
-            "the average patch of its crop."
+            f"Patch shares of {source.network}: exactly what the token of each patch adds to the network’s "
+            "logit, beyond the average patch of its crop. A token also holds what it took from other patches."
         )
     return f"Grad-CAM of {source.network}: an estimate by the gradients at the network’s last feature map."
 

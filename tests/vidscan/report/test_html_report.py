@@ -295,9 +295,19 @@ def test_pictures_keep_colours_and_heat_lies_where_it_belongs() -> None:
     assert "from dark violet over orange to pale yellow" in [each.get("alt") for each in images]
 
 
+def test_page_tells_what_the_views_of_a_still_gave() -> None:
+    text = page_of(still()).text
+    assert (
+        "Of face 2, which the verdict rests on, the one score is 0.93: the mean of 4 views, as it is (0.93) "
+        "and mirrored or cut out a little differently (0.93, 0.90, 0.95)."
+    ) in text
+    assert "Another picture of the same person would have scored between" in text
+    assert "Another picture" not in page_of(clip()).text
+
+
 def test_page_tells_the_kind_of_heat_maps_and_the_network_they_explain() -> None:
     for kind, words in (
-        (HeatKind.SHARES, "Patch shares of net <i>: exactly what each patch adds"),
+        (HeatKind.SHARES, "Patch shares of net <i>: exactly what the token of each patch adds"),
         (HeatKind.GRAD_CAM, "Grad-CAM of net <i>: an estimate by the gradients"),
     ):
         crops = face_crops(1, [0.9], heat=True)

@@ -56,13 +56,14 @@ def main(argv: Sequence[str] | None = None) -> None:
         chosen = files[:: max(1, len(files) // flags.alone)][: flags.alone]
         alone = sum(vidscan("run", source.path) for source in chosen) / len(chosen)
         stats = [result["stats"] for result in json.loads(report.read_text("utf-8"))["results"]]
-    faces, slots = (sum(each[name] for each in stats) for name in ("faces_scored", "batch_slots"))
+    counts = ("faces_scored", "crops_scored", "batch_slots")
+    faces, crops, slots = (sum(each[name] for each in stats) for name in counts)
     print(
         "| files | faces | batch slots filled | files/s, one stream | files/s, a process each | ratio |\n"
         "|---|---|---|---|---|---|"
     )
     print(
-        f"| {len(files)} | {faces} | {faces / slots:.1%} | {1 / together:.2f} | {1 / alone:.2f} | "
+        f"| {len(files)} | {faces} | {crops / slots:.1%} | {1 / together:.2f} | {1 / alone:.2f} | "
         f"{alone / together:.1f} |"
     )
 

@@ -138,7 +138,8 @@ def scan(
         fake_threshold: calibrated P(fake) from which a clip is FAKE; None takes the card's.
         real_threshold: calibrated P(fake) up to which a clip is REAL; None takes the card's.
         evidence: keep each track's most and least suspicious crops in ``report.evidence``.
-        explain: keep them, and draw Grad-CAM heat maps of the most suspicious ones.
+        explain: keep them, and draw heat maps of the most suspicious ones: exact ones for the first network
+            that gives what each patch adds to its logit, else Grad-CAM of the first network.
         isolate: work in a process of its own, so that a crash or a hang costs the file it is at alone.
 
     Returns:

@@ -123,6 +123,7 @@ class _Feed:
             "mask": np.True_,
             "track": np.int64(crop.track),
             "quality": np.asarray(crop.quality, np.float64),
+            "view": np.int64(crop.view),
         }
 
 
@@ -139,6 +140,7 @@ def _prefetched(feed: _Feed, sizes: Sequence[int], options: BatchingOptions) -> 
         "mask": tf.TensorSpec((), tf.bool),
         "track": tf.TensorSpec((), tf.int64),
         "quality": tf.TensorSpec((4,), tf.float64),
+        "view": tf.TensorSpec((), tf.int64),
     }
     dataset = (
         tf.data.Dataset.from_generator(feed.rows, output_signature=signature)
@@ -167,6 +169,7 @@ def _empty(sizes: Sequence[int], batch_size: int) -> CropBatch:
         mask=np.zeros(batch_size, np.bool_),
         track=np.zeros(batch_size, np.int64),
         quality=np.zeros((batch_size, 4), np.float64),
+        view=np.zeros(batch_size, np.int64),
     )
 
 
@@ -188,4 +191,5 @@ def _padded(columns: dict[str, Any], batch_size: int) -> CropBatch:
         mask=filled(columns["mask"]),
         track=filled(columns["track"]),
         quality=filled(columns["quality"]),
+        view=filled(columns["view"]),
     )

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import pairwise
+from statistics import variance
 
 from vidscan.records import TYPICAL_SPREAD, Calibration, Interval
 
@@ -132,14 +133,39 @@ def interval(
     weights = [1.0] * len(logits) if weights is None else weights
     mean = math.fsum(w * logit for w, logit in zip(weights, logits, strict=True)) / math.fsum(weights)
     apart = [logit - mean for logit in logits]
-    variance = (_PRIOR_SIGHTINGS * spread**2 + math.fsum(r * r for r in apart)) / (
+    own = (_PRIOR_SIGHTINGS * spread**2 + math.fsum(r * r for r in apart)) / (
         _PRIOR_SIGHTINGS + len(apart) - 1
     )
-    prior = _PRIOR_SIGHTINGS * variance
+    prior = _PRIOR_SIGHTINGS * own
     following = math.fsum(one * other for one, other in pairwise(apart))
     likeness = (prior * _TYPICAL_LIKENESS + following) / (prior + math.fsum(r * r for r in apart[:-1]))
     likeness = min(max(likeness, 0.0), 0.95)
     seen = math.fsum(weights) ** 2 / math.fsum(w * w for w in weights)
     effective = max(1.0, seen * (1.0 - likeness) / (1.0 + likeness))
-    reach = _TWO_SIDED_95 * math.sqrt(variance / effective)
-    return Interval(*(round(1.0 / (1.0 + math.exp(-(mean + side * reach))), 9) for side in (-1, 1)))
+    return _around(mean, own / effective)
+
+
+def views_interval(views: Sequence[float], spread: float = TYPICAL_SPREAD) -> Interval:
+    """Where :func:`average` of a still's views would lie, 19 times in 20, had another picture been taken.
+
+    A normal interval around the mean logit, of variance ``spread**2 + s**2``, where ``s**2`` is the sample
+    variance of the views' logits. What varies from picture to picture of a person (``spread``) and what
+    varies with where the box lies in this one add up. The latter is not divided by the number of views: they
+    show the same pixels and err together, so their mean is no surer than one of them. Views that agree make
+    it no narrower than one sighting does, since they tell nothing of other pictures.
+
+    Args:
+        views: the scores of one face's views, two or more, above 0 and below 1.
+        spread: standard deviation of the logits of one person's sightings, from the card.
+
+    Returns:
+        The lower and the upper end, 0-1.
+    """
+    logits = [math.log(p / (1.0 - p)) for p in views]
+    return _around(math.fsum(logits) / len(logits), spread**2 + variance(logits))
+
+
+def _around(logit: float, squared: float) -> Interval:
+    """The probabilities that hold 95% of a normal distribution about ``logit``, of variance ``squared``."""
+    reach = _TWO_SIDED_95 * math.sqrt(squared)
+    return Interval(*(round(1.0 / (1.0 + math.exp(-(logit + side * reach))), 9) for side in (-1, 1)))

@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vidscan.errors import ModelError, ScoringError, VidscanError
-from vidscan.records import EvidenceCrop, Heat, Image, ModelCard
+from vidscan.records import EvidenceCrop, Geometry, Heat, HeatKind, HeatSource, Image, ModelCard
 from vidscan.startup import import_keras, import_tensorflow
 
 CHUNK = 8
@@ -33,6 +33,16 @@ FEATURE_LAYER = "top_activation"
 
 class Explainer(Protocol):
     """Draws heat maps of crops."""
+
+    @property
+    def source(self) -> HeatSource:
+        """The kind of map and the network that it explains."""
+        ...
+
+    @property
+    def geometry(self) -> Geometry:
+        """How that network wants its crops."""
+        ...
 
     def heat(self, crops: Image) -> list[Heat]:
         """A map for each of ``crops``, RGB ``uint8[n, size, size, 3]``."""
@@ -63,6 +73,8 @@ class GradCam:
 
     front: Callable[[Any], Any]
     tail: Callable[[Any], Any]
+    source: HeatSource
+    geometry: Geometry
 
     @classmethod
     def of(cls, model: ExplainableModel) -> GradCam:
@@ -91,7 +103,8 @@ class GradCam:
             )
         front, tail = cut
         sign = 1.0 if model.card.positive_class == "fake" else -1.0
-        return cls(front, lambda features: sign * tail(features))
+        source = HeatSource(HeatKind.GRAD_CAM, name)
+        return cls(front, lambda features: sign * tail(features), source, model.card.geometry)
 
     def heat(self, crops: Image) -> list[Heat]:
         """How much each part of each crop speaks for a forgery, relative to its own strongest part.
@@ -106,7 +119,7 @@ class GradCam:
             ScoringError: the network failed.
         """
         chunks = (crops[start : start + CHUNK] for start in range(0, len(crops), CHUNK))
-        return [_relative(each) for chunk in chunks for each in self._maps(chunk)]
+        return [relative(each) for chunk in chunks for each in self._maps(chunk)]
 
     def _maps(self, crops: Image) -> npt.NDArray[np.float64]:
         tf = import_tensorflow()
@@ -128,7 +141,8 @@ class GradCam:
         return np.asarray((weights * np.asarray(features, np.float64)).sum(axis=-1))
 
 
-def _relative(summed: npt.NDArray[np.float64]) -> Heat:
+def relative(summed: npt.NDArray[np.float64]) -> Heat:
+    """A map ``float64[cells, cells]`` with its highest cell at 1; what is negative counts as 0."""
     speaking = np.maximum(summed, 0.0)
     most = speaking.max()
     return np.asarray(speaking / most if most > 0 else speaking, np.float32)
@@ -148,7 +162,10 @@ def with_heat(evidence: Sequence[EvidenceCrop], explainer: Explainer, most: int)
         return tuple(evidence)
     maps = explainer.heat(np.stack([crop.image for crop in chosen]))
     found = {id(crop): heat for crop, heat in zip(chosen, maps, strict=True)}
-    return tuple(replace(crop, heat=found[id(crop)]) if id(crop) in found else crop for crop in evidence)
+    return tuple(
+        replace(crop, heat=found[id(crop)], heat_source=explainer.source) if id(crop) in found else crop
+        for crop in evidence
+    )
 
 
 _Part = Callable[[Any], Any]

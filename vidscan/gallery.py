@@ -22,21 +22,24 @@ APART_S = 1.0
 
 
 class Gallery:
-    """The crops kept of every source that is still being scored; of each, only the first geometry's."""
+    """The crops kept of every source that is still being scored, those of one geometry."""
 
-    def __init__(self, options: EvidenceOptions) -> None:
+    def __init__(self, options: EvidenceOptions, place: int = 0) -> None:
+        """``place``: where among a batch's ``images`` those of that geometry stand."""
         self._options = options
+        self._place = place
         self._walls: dict[str, _Wall] = {}
 
     def add(self, batch: CropBatch, faces: Sequence[FaceScore]) -> None:
-        """Looks at the faces of a batch, in order.
+        """Looks at the faces of a batch, in order; of a still's views, at the first alone.
 
         Args:
             batch: its filled rows come first.
             faces: the scores of those rows; one without any is passed over.
         """
         if self._options.kept:
-            for face, image in zip(faces, batch.images[0], strict=False):
+            rows = zip(faces, batch.images[self._place], batch.view, strict=False)
+            for face, image in ((face, image) for face, image, view in rows if view == 0):
                 self._walls.setdefault(face.source_id, _Wall(self._options)).add(face, image)
 
     def take(self, source_id: str, tracks: Sequence[Track]) -> tuple[EvidenceCrop, ...]:

@@ -13,7 +13,7 @@ import numpy as np
 
 from vidscan.cards import replacing
 from vidscan.errors import ReportError
-from vidscan.records import EvidenceCrop, Heat, Image, Source
+from vidscan.records import EvidenceCrop, Heat, HeatKind, HeatSource, Image, Source
 
 _STRONGEST = 0.6
 """Share of the colour where the heat is 1; what lies beneath must still be seen."""
@@ -21,6 +21,9 @@ _STRONGEST = 0.6
 _WHITE, _GREY = (255, 255, 255), (170, 170, 170)
 _SMALLEST_SIDE = 256
 """Side to which smaller crops are enlarged, so that the scale beside them can be read."""
+
+_MAX_NAME = 15
+"""Characters of a network's name in the panel."""
 
 
 def overlay(image: Image, heat: Heat) -> Image:
@@ -39,8 +42,13 @@ def overlay(image: Image, heat: Heat) -> Image:
     return np.asarray(np.rint(image * (1 - opacity) + _coloured(smooth) * opacity), np.uint8)
 
 
-def with_scale(image: Image, heat: Heat) -> Image:
+def with_scale(image: Image, heat: Heat, source: HeatSource | None = None) -> Image:
     """:func:`overlay` with the colour scale and its legend to the right.
+
+    Args:
+        image: as in :func:`overlay`.
+        heat: as there.
+        source: the kind of map and its network, for the legend; None leaves them out.
 
     Returns:
         RGB ``uint8[h, w, 3]``, at least 256 px high.
@@ -49,20 +57,31 @@ def with_scale(image: Image, heat: Heat) -> Image:
     large = np.asarray(cv2.resize(image, (side, side), interpolation=cv2.INTER_CUBIC), np.uint8)
     text, edge = side // 18, side // 16
     panel = np.full((side, side // 2, 3), 24, np.uint8)
-    ramp = np.linspace(1.0, 0.0, side - 4 * edge, dtype=np.float32)[:, None].repeat(edge, axis=1)
-    panel[2 * edge : 2 * edge + len(ramp), edge : 2 * edge] = _coloured(ramp)
+    top = 3 * edge
+    ramp = np.linspace(1.0, 0.0, side - 5 * edge, dtype=np.float32)[:, None].repeat(edge, axis=1)
+    panel[top : top + len(ramp), edge : 2 * edge] = _coloured(ramp)
     font = cv2.FontFace("sans")
 
     def say(words: str, row: float, colour: tuple[int, int, int], column: float = 2.5) -> None:
         place = (round(column * edge), round(row))
         cv2.putText(panel, words, place, colour, font, text, 500)
 
-    say("most", 2 * edge + text * 0.8, _WHITE)
-    say("none", 2 * edge + len(ramp), _WHITE)
+    if source is not None:
+        say(f"{source.method} of", edge * 1.1, _GREY, 1)
+        say(_short(source.network), edge * 1.1 + 1.2 * text, _GREY, 1)
+    say("most", top + text * 0.8, _WHITE)
+    # Shares are drawn beyond those of the crop's average part.
+    coldest = "average" if source is not None and source.kind is HeatKind.SHARES else "none"
+    say(coldest, top + len(ramp), _WHITE)
     say("speaks for", side / 2, _GREY)
     say("a forgery", side / 2 + 1.3 * text, _GREY)
     say("within this crop", side - edge * 0.6, _GREY, 1)
     return np.concatenate([overlay(large, heat), panel], axis=1)
+
+
+def _short(name: str) -> str:
+    """As much of a network's name as the panel has room for."""
+    return name if len(name) <= _MAX_NAME else f"{name[: _MAX_NAME - 1]}…"
 
 
 def _coloured(values: Heat) -> Image:
@@ -116,7 +135,7 @@ def write_heat_maps(source: Source, evidence: Sequence[EvidenceCrop], folder: Pa
             f"_frame{crop.frame_index}_fake{crop.fake_probability:.2f}"
         )
         _write_png(folder / f"{name}_crop.png", crop.image)
-        _write_png(folder / f"{name}_heat.png", with_scale(crop.image, crop.heat))
+        _write_png(folder / f"{name}_heat.png", with_scale(crop.image, crop.heat, crop.heat_source))
     return len(explained)
 
 

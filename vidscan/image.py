@@ -7,6 +7,7 @@ reads a file or knows a detector.
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -15,6 +16,45 @@ from vidscan.records import Box, Geometry, Image
 
 MUCH_ENLARGED = 2.0
 """From how many times its size on a picture is enlarged bicubically."""
+
+
+class View(NamedTuple):
+    """How to cut a face out: around ``box``, in pixels of the picture, ``mirrored`` left to right or not."""
+
+    box: Box
+    mirrored: bool = False
+
+
+_STILL_VIEWS = (
+    # The box's size as a multiple of its own, how far it goes right and down in lengths of its longer side.
+    (1.0, 0.0, 0.0, False),
+    (1.0, 0.0, 0.0, True),
+    (1.12, 0.04, 0.0, False),
+    (0.92, 0.0, 0.04, True),
+)
+"""As much as a detector's boxes of a face differ from frame to frame; a forgery has no left or right."""
+
+
+def still_views(box: Box) -> tuple[View, ...]:
+    """The views by which a face of a still is judged: as it is first, then others that show the same.
+
+    A still has no second frame: how far the scores of its views differ tells how much hangs on where the box
+    happens to lie.
+
+    Args:
+        box: the face's rectangle in pixels.
+
+    Returns:
+        Views of ``box`` itself, of the same mirrored, and of boxes of other sizes about shifted centres.
+    """
+    views = []
+    for size, right, down, mirrored in _STILL_VIEWS:
+        w, h = box.w * size, box.h * size
+        # By the change alone, so that a box that is left as it is stays so to the last bit.
+        x = box.x + (box.w - w) / 2 + right * box.longer_side
+        y = box.y + (box.h - h) / 2 + down * box.longer_side
+        views.append(View(Box(x, y, w, h), mirrored))
+    return tuple(views)
 
 
 def crop_square(box: Box, margin: float) -> tuple[int, int, int]:

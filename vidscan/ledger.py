@@ -62,7 +62,8 @@ class Observer(Protocol):
 class SourceEntry:
     """One source's line in the ledger. Seconds are wall times of the reading side.
 
-    ``crops`` counts those that were sent to be scored; ``repeats`` and ``unjudged`` are the other sightings.
+    ``crops`` counts those that were sent to be scored, each view of a still's face by itself; ``repeats`` and
+    ``unjudged`` are the other sightings.
     ``persons``: the person of each track. ``cuts_s``: when new shots begin. ``remark``: what must be said
     beside the verdict.
     """
@@ -178,7 +179,8 @@ def _crops_by_frame(
     else:
         entry.remark = still_remark(source.path)
     finder = RepeatFinder() if options.batching.reuse else None
-    watcher = Watcher(detector, options.detection, still=source.kind is SourceKind.IMAGE)
+    still = source.kind is SourceKind.IMAGE
+    watcher = Watcher(detector, options.detection, still=still)
     for frame in _timed_frames(entry, options):
         if sampled is not None:
             sampled(frame.time_s, entry.duration_s)
@@ -187,7 +189,7 @@ def _crops_by_frame(
         large = [(face, track) for face, track in seen if face.box.longer_side >= least_face]
         small = [(face, track) for face, track in seen if face.box.longer_side < least_face]
         entry.unjudged += [_unjudged(source, face, track) for face, track in small]
-        crops = list(crop_faces(frame, large, geometries))
+        crops = list(crop_faces(frame, large, geometries, still=still))
         if finder is not None:
             crops, repeats = finder.split(crops)
             entry.repeats += repeats

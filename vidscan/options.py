@@ -158,7 +158,7 @@ class EvidenceOptions:
     """Faces kept to be looked at.
 
     ``kept``: whether any are. Of each of the ``tracks`` that matter most, the ``highest`` and ``lowest``
-    scoring crops, no two of a kind from the same second. ``explained``: the highest get Grad-CAM maps.
+    scoring crops, no two of a kind from the same second. ``explained``: the highest get heat maps.
     """
 
     kept: bool = False

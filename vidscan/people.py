@@ -28,6 +28,7 @@ class Person:
 
     ``number`` is that of the first track; ``weights`` are the sightings' qualities, ``weight`` the person's
     share in the verdict, 0-1. ``lacking`` names the factor of quality that the sightings lack most.
+    ``views``: the clipped scores of the views of a still's face, whose mean is its score; empty in a clip.
     """
 
     number: int
@@ -37,6 +38,7 @@ class Person:
     fake_probability: float
     weight: float
     lacking: str
+    views: tuple[float, ...] = ()
 
     @property
     def counted(self) -> bool:
@@ -149,6 +151,7 @@ def _person(tracks: Sequence[Track], judged: Sequence[FaceScore]) -> Person:
         fake_probability=_mean(faces),
         weight=tracks[0].weight,
         lacking=_lacking(faces),
+        views=tuple(clipped(score) for face in faces for score in face.views),
     )
 
 

@@ -27,6 +27,7 @@ from vidscan.records import (
     Report,
     ScoredBatch,
     Source,
+    SourceKind,
     StageSeconds,
     Stats,
     Status,
@@ -34,6 +35,8 @@ from vidscan.records import (
 from vidscan.repeats import with_repeats
 from vidscan.scoring import Ensemble, Scorer, score_batches
 from vidscan.scratch import Scratch
+from vidscan.shares import first_with_shares
+from vidscan.views import whole_faces, with_face_scores
 
 
 def scan(
@@ -87,12 +90,17 @@ def scan(
 
 
 def explainer_of(models: Sequence[ExplainableModel], options: ScanOptions) -> Explainer | None:
-    """What draws the heat maps that the options ask for, if any: the first model's, whose crops are kept.
+    """What draws the heat maps that the options ask for, if any.
+
+    The first model that gives exact shares of its logit is explained by them; where none does, Grad-CAM
+    explains the first.
 
     Raises:
-        ModelError: the network allows none.
+        ModelError: that network allows none.
     """
-    return GradCam.of(models[0]) if options.evidence.explained else None
+    if not options.evidence.explained:
+        return None
+    return first_with_shares(models) or GradCam.of(models[0])
 
 
 @dataclass(slots=True)
@@ -115,15 +123,17 @@ def collect(
     """Gathers the scores of each source and reports on it once they are complete."""
     scores: dict[str, list[FaceScore]] = defaultdict(list)
     spent: dict[str, Spent] = defaultdict(Spent)
-    gallery = Gallery(options.evidence)
+    shown = 0 if explainer is None else ensemble.geometries.index(explainer.geometry)
+    gallery = Gallery(options.evidence, shown)
 
     def report_oldest() -> Report:
         entry = ledger.take()
-        name = entry.source.id
-        report = build_report(
-            entry, scores.pop(name, []), spent.pop(name, Spent()), options=options, ensemble=ensemble
-        )
+        name, still = entry.source.id, entry.source.kind is SourceKind.IMAGE
+        rows = scores.pop(name, [])
+        faces = whole_faces(rows) if still else rows
+        report = build_report(entry, faces, spent.pop(name, Spent()), options=options, ensemble=ensemble)
         kept = gallery.take(name, report.tracks)
+        kept = with_face_scores(kept, faces) if still else kept
         if explainer is not None:
             kept = with_heat(kept, explainer, options.evidence.highest)
         return replace(report, evidence=kept) if kept else report
@@ -156,7 +166,7 @@ def build_report(
 
     Args:
         entry: what reading it brought: counts, times and the failure, if any.
-        scores: its scored faces in the order of time.
+        scores: its scored faces in the order of time; those of a still with all of their views.
         spent: what scoring them took.
         options: echoed in the report; gives the rules of the verdict.
         ensemble: its cards give the thresholds, and go into the report.
@@ -210,6 +220,7 @@ def _stats(entry: SourceEntry, spent: Spent, *, faces: int) -> Stats:
         duration_s=entry.duration_s,
         frames_sampled=entry.frames,
         faces_scored=faces,
+        crops_scored=entry.crops,
         faces_reused=len(entry.repeats),
         faces_unjudged=len(entry.unjudged),
         cuts_s=entry.cuts_s,

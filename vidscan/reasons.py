@@ -123,11 +123,30 @@ def notes(
     opposite = {Label.FAKE: likely.low <= decision.real, Label.REAL: likely.high >= decision.fake}
     if len(decision.person.scores) > 1 and opposite.get(decision.label, False):
         noted.append("its faces are so few, or agree so little, that others could have said the opposite")
+    if apart := _views_apart(decision):
+        noted.append(apart)
     if unjudged:
         noted.append(f"{unjudged} {'face was' if unjudged == 1 else 'faces were'} too small to be judged")
     if not calibrated:
         noted.append("the score is uncalibrated: it ranks clips, and is no probability")
     return f" {'; '.join(noted).capitalize()}." if noted else ""
+
+
+def _views_apart(decision: Decision) -> str:
+    """How far a still's views differ where not all of them would get the same label; else nothing."""
+    views = decision.person.views
+    if len({_label(score, decision) for score in views}) < 2:
+        return ""
+    return (
+        f"mirrored or cut out a little differently, the face scores from {min(views):.2f} to "
+        f"{max(views):.2f}, which would not always be the same verdict"
+    )
+
+
+def _label(score: float, decision: Decision) -> Label:
+    if score >= decision.fake:
+        return Label.FAKE
+    return Label.REAL if score <= decision.real else Label.UNCERTAIN
 
 
 def disagreement(members: Sequence[MemberVerdict]) -> str:

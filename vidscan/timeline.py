@@ -43,6 +43,7 @@ def _timeline_face(face: FaceScore) -> TimelineFace:
         fake_probability=None if probability is None else min(max(probability, 0.0), 1.0),
         members=face.members,
         quality=face.quality.overall,
+        views=face.views,
     )
 
 

@@ -13,7 +13,7 @@ from types import MappingProxyType
 
 from vidscan.cards import member_names
 from vidscan.errors import ScoringError
-from vidscan.evidence import CLIP_AT, any_of, interval
+from vidscan.evidence import CLIP_AT, any_of, interval, views_interval
 from vidscan.options import VerdictOptions
 from vidscan.people import Person, gather, highest
 from vidscan.reasons import Decision, clip_sentence, disagreement, notes, still_sentence, unjudged_sentence
@@ -104,11 +104,12 @@ def _without_scores(scores: Sequence[FaceScore], card: ModelCard, still: bool) -
 
 
 def _likely(people: Sequence[Person], card: ModelCard) -> Interval:
-    """Where the source's P(fake) would lie had other moments of its most suspicious person been looked at."""
+    """Where the source's P(fake) would lie had its most suspicious person been seen otherwise."""
     counted = [person for person in people if person.counted]
     first = highest(counted)
     spread = TYPICAL_SPREAD if card.calibration is None else card.calibration.spread
-    own = interval(first.scores, spread, first.weights)
+    seen_once = views_interval(first.views, spread) if first.views else None
+    own = seen_once or interval(first.scores, spread, first.weights)
     others = [person for person in counted if person is not first]
     weights = [first.weight, *(person.weight for person in others)]
     return Interval(*(any_of([end, *(person.fake_probability for person in others)], weights) for end in own))
@@ -136,7 +137,9 @@ def _members_alone(
     """What a scan with each member alone would have said of the same faces."""
     verdicts = []
     for place, (name, card) in enumerate(zip(member_names(cards), cards, strict=True)):
-        own = [replace(score, fake_probability=score.members[place], members=()) for score in judged]
+        own = [
+            replace(score, fake_probability=score.members[place], members=(), views=()) for score in judged
+        ]
         verdict = judge(own, card, options, kind, persons=persons).verdict
         assert verdict.fake_probability is not None  # there is at least one face
         verdicts.append(MemberVerdict(name, verdict.label, verdict.fake_probability))

@@ -68,6 +68,7 @@ def in_batches(crops: Iterator[FaceCrop], size: int) -> Iterator[CropBatch]:
             mask=np.ones(len(rows), bool),
             track=np.array([crop.track for crop in rows]),
             quality=np.array([crop.quality for crop in rows], np.float64),
+            view=np.array([crop.view for crop in rows]),
         )
 
 

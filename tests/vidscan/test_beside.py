@@ -14,7 +14,7 @@ from vidscan import api, ffmpeg
 from vidscan.cli import main
 from vidscan.errors import ReportError
 from vidscan.heatmaps import file_stem, overlay, with_scale, write_heat_maps
-from vidscan.records import EvidenceCrop, Source, SourceKind
+from vidscan.records import EvidenceCrop, HeatKind, HeatSource, Source, SourceKind
 
 
 @pytest.fixture(autouse=True)
@@ -117,8 +117,20 @@ def test_heat_colours_the_hot_part_alone():
 def test_scale_stands_beside_the_crop_and_can_be_read():
     shown = with_scale(CROP, HOT)
     assert shown.shape == (256, 384, 3) and shown.dtype == np.uint8
-    column = shown[32:-32, 256 + 24].astype(int).sum(axis=-1)
+    column = shown[48:-32, 256 + 24].astype(int).sum(axis=-1)
     assert column[2] > 600 > 100 > column[-3] and np.all(np.diff(column) <= 12)
+
+
+@pytest.mark.parametrize("kind", HeatKind)
+def test_the_panel_tells_the_kind_of_map_and_its_network(kind: HeatKind):
+    plain = with_scale(CROP, HOT)
+    named = with_scale(CROP, HOT, HeatSource(kind, "a-network-with-an-uncommonly-long-name"))
+    assert np.array_equal(named[:, :256], plain[:, :256]), "the crop is left as it is"
+    lettered = (named[:, 256:].astype(int).max(axis=2) > 100).any(axis=1)
+    assert lettered[:40].any() and not (plain[:40, 256:] > 100).any()
+    # The lower end of the scale is called otherwise where it means the average.
+    foot = slice(200, 225)
+    assert np.array_equal(named[foot], plain[foot]) == (kind is HeatKind.GRAD_CAM)
 
 
 HOSTILE = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from vidscan.cropping import crop_faces
-from vidscan.image import upright_crop
+from vidscan.image import still_views, upright_crop
 from vidscan.records import Box, Frame, Geometry, Quality, Sighting
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (100, 120, 3), np.uint8)
@@ -32,6 +32,22 @@ def test_a_face_is_cut_out_upright_once_for_each_geometry():
     for cut, geometry in zip(crop.images, geometries, strict=True):
         assert np.array_equal(cut, upright_crop(IMAGE, face.box, geometry=geometry, roll=120.0))
     assert not np.array_equal(crop.images[0], crop.images[2])
+
+
+def test_a_face_of_a_still_is_cut_out_in_all_its_views():
+    geometries = [Geometry(32, 1.4), Geometry(48, 1.0)]
+    face = sighting(20, 30, 40, roll=90.0)
+    crops = list(crop_faces(FRAME, [(face, 2)], geometries, still=True))
+    assert [crop.view for crop in crops] == [0, 1, 2, 3]
+    assert {(crop.box, crop.track) for crop in crops} == {(face.box, 2)}
+    for crop, view in zip(crops, still_views(face.box), strict=True):
+        for cut, geometry in zip(crop.images, geometries, strict=True):
+            expected = upright_crop(IMAGE, view.box, geometry=geometry, roll=90.0)
+            assert np.array_equal(cut, expected[:, ::-1] if view.mirrored else expected)
+            assert cut.flags.c_contiguous
+    (plain,) = crop_faces(FRAME, [(face, 2)], geometries)
+    assert np.array_equal(plain.images[0], crops[0].images[0])
+    assert np.array_equal(crops[1].images[0], crops[0].images[0][:, ::-1])
 
 
 def test_nobody_gives_no_crop():

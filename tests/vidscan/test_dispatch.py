@@ -22,7 +22,7 @@ def clips(count: int) -> list[Source]:
 def report(source: Source, faces: int = 1) -> Report:
     from dataclasses import replace
 
-    return replace(unread(source, None, ScanOptions(), CARD, ()), stats=Stats(faces_scored=faces))
+    return replace(unread(source, None, ScanOptions(), CARD, ()), stats=Stats(crops_scored=faces))
 
 
 def filled(dispatch: Dispatch) -> list[Source]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+import statistics
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from vidscan.cards import ensemble_card
-from vidscan.evidence import CLIP_AT, any_of, average, clipped, combine, interval
+from vidscan.evidence import CLIP_AT, any_of, average, clipped, combine, interval, views_interval
 from vidscan.records import ModelCard
 
 probabilities = st.floats(0, 1)
@@ -143,3 +144,16 @@ def test_poor_sightings_widen_the_interval_of_good_ones():
     even, uneven = interval(scores), interval(scores, weights=[1.0, 0.05, 1.0, 0.05, 1.0, 0.05])
     assert uneven.high - uneven.low > even.high - even.low
     assert interval(scores, weights=[0.5] * 6) == even
+
+
+def test_views_that_agree_say_no_more_than_one_sighting():
+    assert views_interval([0.8] * 4, 0.9) == interval([0.8], 0.9)
+
+
+@given(st.lists(st.floats(CLIP_AT, 1 - CLIP_AT), min_size=2, max_size=8), st.floats(0.01, 3))
+def test_the_interval_of_views_holds_their_mean_and_is_never_narrower_than_their_spread(views, spread):
+    low, high = views_interval(views, spread)
+    assert low <= average(views) <= high
+    logits = [math.log(p / (1 - p)) for p in views]
+    half = (math.log(high / (1 - high)) - math.log(low / (1 - low))) / 2 if 0 < low < high < 1 else math.inf
+    assert half >= 1.95 * math.sqrt(spread**2 + statistics.variance(logits)) - 0.01

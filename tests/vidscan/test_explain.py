@@ -18,7 +18,7 @@ from vidscan.heads import put_head
 from vidscan.image import square_crop
 from vidscan.model import build_network, load_model
 from vidscan.options import DetectionOptions
-from vidscan.records import EvidenceCrop, ModelCard
+from vidscan.records import EvidenceCrop, Geometry, HeatKind, HeatSource, ModelCard
 from vidscan.sampling import read_still
 from vidscan.startup import import_keras
 
@@ -212,8 +212,18 @@ def test_supported_backbones_give_maps(backbone: str):
     assert heat.min() >= 0 and heat.max() in (0, 1)
 
 
+def test_a_map_names_its_network_and_the_crops_it_wants():
+    card = ModelCard("grain", "none", SIDE, margin=1.7)
+    cam = GradCam.of(SimpleNamespace(network=small_network("linear", "any"), card=card))
+    assert (cam.source, cam.geometry) == (HeatSource(HeatKind.GRAD_CAM, "grain"), Geometry(SIDE, 1.7))
+    assert cam.source.method == "Grad-CAM"
+
+
 def test_only_the_highest_crops_of_each_track_are_explained():
     class Shades:
+        source = HeatSource(HeatKind.GRAD_CAM, "shades")
+        geometry = Geometry(4, 1.0)
+
         def heat(self, crops):
             return [np.full((2, 2), crop.mean() / 255, np.float32) for crop in crops]
 
@@ -224,6 +234,7 @@ def test_only_the_highest_crops_of_each_track_are_explained():
     shown = with_heat(evidence, Shades(), 2)
     assert [each.heat is not None for each in shown] == [True, True, False, True]
     assert all(each.heat is None or each.heat[0, 0] == pytest.approx(each.fake_probability) for each in shown)
+    assert [each.heat_source for each in shown] == [Shades.source, Shades.source, None, Shades.source]
     assert with_heat((), Shades(), 2) == ()
 
 

@@ -35,6 +35,7 @@ def batch(faces: list[FaceScore]) -> CropBatch:
         mask=np.arange(size) < len(faces),
         track=none.astype(int),
         quality=np.ones((size, 4), np.float32),
+        view=none.astype(int),
     )
 
 
@@ -44,6 +45,28 @@ def hang(faces: list[FaceScore], options: EvidenceOptions, at_once: int = 3) -> 
         some = faces[start : start + at_once]
         gallery.add(batch(some), some)
     return gallery
+
+
+def test_of_the_views_of_a_still_the_first_is_kept():
+    views = [face(0, score, track) for track in (1, 2) for score in (0.4, 0.9, 0.1, 0.8)]
+    gallery = Gallery(EvidenceOptions(kept=True))
+    gallery.add(replace(batch(views), view=np.array([0, 1, 2, 3, 0, 1, 2, 3, 0])), views)
+    kept = gallery.take("0", tracks_of(views))
+    assert [(crop.track, crop.fake_probability, crop.image[0, 0, 0]) for crop in kept] == [
+        (1, 0.4, 102),
+        (2, 0.4, 102),
+    ]
+
+
+def test_the_crops_of_the_place_asked_for_are_kept():
+    faces = [face(0, 0.4)]
+    one = batch(faces)
+    both = replace(one, images=(one.images[0], np.repeat(one.images[0], 2, axis=1)))
+    for place, height in ((0, 4), (1, 8)):
+        gallery = Gallery(EvidenceOptions(kept=True), place)
+        gallery.add(both, faces)
+        (crop,) = gallery.take("0", tracks_of(faces))
+        assert crop.image.shape[0] == height
 
 
 def tracks_of(faces: list[FaceScore]) -> list[Track]:

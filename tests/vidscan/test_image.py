@@ -8,7 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vidscan.image import crop_square, intersection_over_union, resize, square_crop, upright_crop
+from vidscan.image import (
+    crop_square,
+    intersection_over_union,
+    resize,
+    square_crop,
+    still_views,
+    upright_crop,
+)
 from vidscan.records import Box, Geometry
 
 sides = st.integers(1, 90)
@@ -202,3 +209,29 @@ class TestUprightCrops:
         assert left < 3
         untouched = upright_crop(tilted, self.BOX, geometry=Geometry(60, 1.0, True))
         assert np.abs(untouched.astype(int) - expected)[2:-2, 2:-2].mean() > left + 2
+
+
+@given(box=boxes)
+def test_views_of_a_still_are_the_box_and_others_near_it(box: Box):
+    as_it_is, mirrored, larger, smaller = still_views(box)
+    assert as_it_is == (box, False) and mirrored == (box, True)
+    assert (larger.mirrored, smaller.mirrored) == (False, True)
+    for view, size, right, down in ((larger, 1.12, 0.04, 0.0), (smaller, 0.92, 0.0, 0.04)):
+        assert (view.box.w, view.box.h) == pytest.approx((box.w * size, box.h * size))
+        moved_x = view.box.x + view.box.w / 2 - (box.x + box.w / 2)
+        moved_y = view.box.y + view.box.h / 2 - (box.y + box.h / 2)
+        assert (moved_x, moved_y) == pytest.approx(
+            (right * box.longer_side, down * box.longer_side), abs=1e-9 * (1 + abs(box.x) + abs(box.y))
+        )
+
+
+@given(box=boxes, factor=st.floats(0.1, 10), x=st.floats(-100, 100), y=st.floats(-100, 100))
+def test_views_of_a_still_go_with_the_box(box: Box, factor: float, x: float, y: float):
+    """A picture that is enlarged and shifted gives the views of the same face, enlarged and shifted."""
+
+    def moved(each: Box) -> Box:
+        return Box(each.x * factor + x, each.y * factor + y, each.w * factor, each.h * factor)
+
+    for view, expected in zip(still_views(moved(box)), still_views(box), strict=True):
+        assert view.box == pytest.approx(moved(expected.box), abs=1e-6)
+        assert view.mirrored == expected.mirrored

@@ -24,7 +24,8 @@ from vidscan.pipeline import scan
 from vidscan.records import Report, Source, Stats, Status
 from vidscan.sources import from_folder, from_paths
 
-OPTIONS = ScanOptions(batching=BatchingOptions(4))
+OPTIONS = ScanOptions(batching=BatchingOptions(16))
+"""Four stills of one face, each in four views, make a batch."""
 
 
 @pytest.fixture
@@ -187,6 +188,7 @@ LIES = {
         {"begin": "0"},
         {"report": ["0", {**GOOD, "evidence": [{
             "track": 0, "frame_index": 0, "time_s": 0.0, "fake_probability": 0.5, "heat": None,
+            "heat_source": None,
             "image": {"shape": [1 << 20, 1 << 20, 3], "data": "AAAA"}}]}]},
     ],
 }  # fmt: skip

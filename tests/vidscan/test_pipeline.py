@@ -17,7 +17,8 @@ from toys import CARD, ConstantScorer, ToyDetector, ToyScorer
 
 from vidscan import batching, cropping
 from vidscan.errors import ScoringError
-from vidscan.options import BatchingOptions, SamplingOptions, ScanOptions
+from vidscan.evidence import average, combine
+from vidscan.options import BatchingOptions, EvidenceOptions, SamplingOptions, ScanOptions
 from vidscan.pipeline import scan
 from vidscan.records import Label, Report, Source, SourceKind, Status
 from vidscan.repeats import ALIKE
@@ -84,6 +85,34 @@ def test_still_has_one_moment_and_no_segment(mixed: list[Source]):
     assert report.stats.duration_s is None
 
 
+def test_a_face_of_a_still_has_the_mean_of_its_views(halo: Path, bright_clip: Path):
+    (report, clip) = scan_all(from_paths([halo, bright_clip]))
+    (face,) = faces_of(report)
+    as_it_is, mirrored, larger, smaller = face.views
+    assert as_it_is == mirrored == smaller and larger < as_it_is
+    assert face.fake_probability == report.verdict.fake_probability == average(face.views)
+    assert report.stats.faces_scored == report.tracks[0].faces == 1
+    assert all(each.views == () for each in faces_of(clip))
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 4, 5, 32])
+def test_a_still_scores_the_same_alone_and_between_others(mixed: list[Source], halo: Path, batch_size: int):
+    (alone,) = scan_all(from_paths([halo]), ToyScorer(), ToyScorer(WIDE))
+    among = from_paths([mixed[0].path, halo, mixed[1].path, halo, mixed[4].path])
+    _, first, _, second, _ = scan_all(among, ToyScorer(), ToyScorer(WIDE), batch_size=batch_size)
+    for report in (first, second):
+        assert report.verdict == alone.verdict and report.timeline == alone.timeline
+        assert (report.stats.faces_scored, report.stats.crops_scored) == (1, 4)
+
+
+def test_evidence_of_a_still_is_the_face_as_it_is_with_the_score_of_all_views(halo: Path):
+    asked = replace(options(), evidence=EvidenceOptions(kept=True))
+    (report,) = scan(from_paths([halo]), asked, scorers=[ToyScorer()], detector=ToyDetector())
+    (crop,) = report.evidence
+    assert crop.fake_probability == report.verdict.fake_probability < 200 / 255
+    assert crop.image.min() == 200, "the larger box reaches beyond the bright face"
+
+
 def test_failed_source_says_why_and_has_no_verdict(mixed: list[Source]):
     report = scan_all(mixed)[2]
     assert report.verdict is None
@@ -102,6 +131,7 @@ def test_counts_and_times_are_each_sources_own(mixed: list[Source]):
     stats = [report.stats for report in scan_all(mixed)]
     assert [each.frames_sampled for each in stats] == [4, 1, 0, 4, 4]
     assert [each.faces_scored for each in stats] == [4, 1, 0, 0, 4]
+    assert [each.crops_scored for each in stats] == [4, 4, 0, 0, 4]
     assert [each.duration_s for each in stats] == [2.0, None, None, 2.0, 2.0]
     assert all(each.seconds.total > 0 for each in stats)
     assert [each.seconds.score > 0 for each in stats] == [True, True, False, False, True]
@@ -109,10 +139,10 @@ def test_counts_and_times_are_each_sources_own(mixed: list[Source]):
 
 
 def test_slots_are_shared_out_among_the_faces_of_a_batch(mixed: list[Source]):
-    """9 faces in batches of 4, 4 and 1, or in one that is computed up to 16."""
-    assert [report.stats.batch_slots for report in scan_all(mixed)] == pytest.approx([4, 1, 0, 0, 4])
+    """9 faces, one of them in 4 views, in 3 batches of 4, or in one that is computed up to 16."""
+    assert [report.stats.batch_slots for report in scan_all(mixed)] == pytest.approx([4, 4, 0, 0, 4])
     (still,) = scan_all(mixed[1:2], batch_size=8)
-    assert still.stats.batch_slots == 1
+    assert still.stats.batch_slots == 4
     padded = scan_all(mixed, batch_size=32)
     assert sum(report.stats.batch_slots for report in padded) == pytest.approx(16)
 
@@ -131,7 +161,7 @@ def test_still_shot_is_scored_once_where_reuse_is_asked_for(bright_clip: Path, m
         return list(scan(mixed, asked, scorers=[scorer], detector=ToyDetector())), scorer
 
     (every, all_of_them), (once, few) = scanned(False), scanned(True)
-    assert sum(all_of_them.batches) == 21 and few.batches == [4]  # three, computed as four
+    assert sum(all_of_them.batches) == 24 and few.batches == [4, 2]  # a face, a still's four views, a face
     assert [report.stats.faces_reused for report in once] == [9, 0, 0, 0, 9]
     assert [report.stats.faces_scored for report in once] == [1, 1, 0, 0, 1]
     for with_reuse, without in zip(once, every, strict=True):
@@ -144,11 +174,11 @@ def test_still_shot_is_scored_once_where_reuse_is_asked_for(bright_clip: Path, m
         )
 
 
-@pytest.mark.parametrize(("batch_size", "calls"), [(4, [4, 4, 1]), (32, [16]), (1, [1] * 9)])
+@pytest.mark.parametrize(("batch_size", "calls"), [(4, [4, 4, 4]), (32, [16]), (1, [1] * 12)])
 def test_batches_fill_across_files(mixed: list[Source], batch_size: int, calls: list[int]):
     scorer = ToyScorer()
     scan_all(mixed, scorer, batch_size=batch_size)
-    assert scorer.batches == calls  # 9 faces; a short batch is computed up to the next 8
+    assert scorer.batches == calls  # 9 faces, one in 4 views; a short batch is computed up to the next 8
 
 
 def test_batch_size_changes_no_report(mixed: list[Source]):
@@ -273,8 +303,10 @@ def test_members_of_other_sizes_and_margins_work_from_the_same_detections(mixed:
     detector = ToyDetector()
     together = scan_all(sources, ToyScorer(), ToyScorer(WIDE), detector=detector)
     assert detector.pictures == sum(report.stats.frames_sampled for report in together)
+    # The face fills a crop of margin 1 but for the third view, whose box is a little larger.
     halo_face = together[-1].timeline[0].faces[0]
-    assert halo_face.members == pytest.approx((200 / 255, 125 / 255), abs=1e-6)
+    assert 0.76 < halo_face.members[0] < 200 / 255 and 0.48 < halo_face.members[1] < 126 / 255
+    assert halo_face.views[0] == pytest.approx(combine((200 / 255, 125 / 255), (1, 1)), abs=1e-6)
     alone = [scan_all(sources, ToyScorer()), scan_all(sources, ToyScorer(WIDE))]
     for report, *singles in zip(together, *alone, strict=True):
         assert report.members == (CARD, WIDE)
@@ -307,7 +339,7 @@ def test_one_model_is_no_ensemble(mixed: list[Source], halo: Path):
         assert report.model_card is CARD
     # The very number that the network gave, as a float32 holds it.
     (face,) = faces_of(scan_all(from_paths([halo]))[0])
-    assert face.fake_probability == float(np.float32(200 / 255))
+    assert face.views[0] == float(np.float32(200 / 255))
 
 
 def test_two_members_of_one_mind_say_what_each_says(mixed: list[Source]):
@@ -358,4 +390,4 @@ def test_a_crop_is_cut_once_for_all_members_that_want_it(bright_clip: Path, monk
 def test_batches_fill_across_files_for_every_member(mixed: list[Source]):
     members: Sequence[ToyScorer] = [ToyScorer(), ToyScorer(WIDE)]
     scan_all(mixed, *members)
-    assert [member.batches for member in members] == [[4, 4, 1], [4, 4, 1]]
+    assert [member.batches for member in members] == [[4, 4, 4], [4, 4, 4]]

@@ -67,7 +67,7 @@ def test_faces_of_sources_sent_one_by_one_share_batches(tmp_path: Path):
     scorer = ToyScorer()
 
     def scan_all(sources: Iterable[Source], observer: Observer) -> Iterator[Report]:
-        options = ScanOptions(batching=BatchingOptions(4))
+        options = ScanOptions(batching=BatchingOptions(16))  # four stills of four views each
         with ToyDetector() as detector:
             yield from scan(sources, options, scorers=[scorer], detector=detector, observer=observer)
 
@@ -75,7 +75,7 @@ def test_faces_of_sources_sent_one_by_one_share_batches(tmp_path: Path):
     reports = [each.result(timeout=60) for each in [stream.put(source) for source in from_paths(paths)]]
     assert [each.source.path for each in reports] == paths
     assert all(each.verdict is not None and each.verdict.label is not Label.NO_FACE for each in reports)
-    assert scorer.batches == [4, 4]
+    assert scorer.batches == [16, 16]
 
 
 @pytest.mark.parametrize(

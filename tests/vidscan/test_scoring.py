@@ -31,6 +31,7 @@ def batch_of(filled: int, batch_size: int = 8) -> CropBatch:
         mask=np.arange(batch_size) < filled,
         track=np.ones(batch_size, np.int64),
         quality=np.ones((batch_size, 4), np.float64),
+        view=np.zeros(batch_size, np.int64),
     )
 
 

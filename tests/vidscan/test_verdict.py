@@ -9,7 +9,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from vidscan.errors import ScoringError
-from vidscan.evidence import combine
+from vidscan.evidence import average, combine, views_interval
 from vidscan.options import VerdictOptions
 from vidscan.records import Box, Calibration, FaceScore, Label, ModelCard, Quality, SourceKind
 from vidscan.verdict import CLIP_AT, judge, thresholds
@@ -35,6 +35,12 @@ def video(*people, fps=2.0, card=CARD, options=OPTIONS):
 
 def still(*scores, card=CARD, options=OPTIONS):
     return judge(clip(*([score] for score in scores)), card, options, SourceKind.IMAGE)
+
+
+def still_of_views(*views, card=CARD, options=OPTIONS):
+    """A still with one face of these views."""
+    face = replace(clip([average(views)])[0], views=views)
+    return judge([face], card, options, SourceKind.IMAGE)
 
 
 def spans(findings):
@@ -305,6 +311,23 @@ class TestStills:
         assert still(0.1, 0.2).verdict.reason == (
             "The 2 faces look genuine: the highest score is 0.20 (face 2)."
         )
+
+    def test_views_that_differ_are_told_and_widen_the_interval(self):
+        agreeing, apart = still_of_views(0.8, 0.8, 0.8, 0.8), still_of_views(0.8, 0.9, 0.3, 0.95)
+        assert "mirrored" not in agreeing.verdict.reason
+        assert apart.verdict.reason.endswith(
+            " Mirrored or cut out a little differently, the face scores from 0.30 to 0.95, which would not "
+            "always be the same verdict."
+        )
+        assert agreeing.verdict.interval == still(0.8).verdict.interval
+        assert apart.verdict.interval == views_interval((0.8, 0.9, 0.3, 0.95), CARD.calibration.spread)
+        assert agreeing.timeline[0].faces[0].views == (0.8, 0.8, 0.8, 0.8)
+
+    def test_views_within_one_verdict_are_not_told(self):
+        for views in ((0.61, 0.99), (0.01, 0.39), (0.41, 0.59)):
+            assert "mirrored" not in still_of_views(*views).verdict.reason.lower()
+        for views in ((0.59, 0.9), (0.1, 0.41)):
+            assert "Mirrored" in still_of_views(*views).verdict.reason
 
     def test_a_still_has_one_moment_and_no_segments(self):
         scores = clip([0.9], [0.2])

@@ -66,7 +66,7 @@ class Dispatch:
     def reported(self, report: Report) -> None:
         """Takes note of a source that is finished."""
         self._reports += 1
-        self._faces += report.stats.faces_scored
+        self._faces += report.stats.crops_scored  # each view of a face of a still fills a row
         self._deaths.pop(report.source.id, None)
 
     def lost(self, held: Iterable[Source]) -> list[Source]:

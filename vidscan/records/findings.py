@@ -43,6 +43,7 @@ class TimelineFace:
     fake_probability: float | None
     members: tuple[float, ...] = ()
     quality: float = 1.0
+    views: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +115,9 @@ class Verdict:
     judged. ``confidence`` is the
     probability of the label given; for UNCERTAIN, that of the likelier side. ``interval`` is where
     ``fake_probability`` would lie, 19 times in 20, had other moments of the same person been looked at: the
-    wider, the fewer faces were seen and the less they agree. ``tracks`` are those of the person whom the
-    verdict rests on.
+    wider, the fewer faces were seen and the less they agree. Of a still, had other pictures been looked at:
+    the wider, the less the views of its face agree. ``tracks`` are those of the person whom the verdict rests
+    on.
     """
 
     label: Label
@@ -158,7 +160,8 @@ class Stats:
 
     ``faces_reused`` are sightings that took the score of an earlier one that looks the same,
     ``faces_unjudged`` those too small to be scored. ``cuts_s``: when a new shot begins, in seconds.
-    ``batch_slots``: rows of batches that were computed for the faces scored, with their share of padding.
+    ``crops_scored``: the crops that were scored for ``faces_scored``, several views of each face of a still.
+    ``batch_slots``: rows of batches that were computed for these crops, with their share of padding.
     """
 
     duration_s: float | None = None
@@ -169,6 +172,7 @@ class Stats:
     batch_slots: float = 0.0
     faces_unjudged: int = 0
     cuts_s: tuple[float, ...] = ()
+    crops_scored: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,12 +202,33 @@ Heat = npt.NDArray[np.float32]
 """How much each part of a crop speaks for a forgery, ``float32[cells, cells]``, 0-1."""
 
 
+class HeatKind(StrEnum):
+    """How heat maps are made: by a network's gradients, or of the exact parts that make its logit."""
+
+    GRAD_CAM = "grad-cam"
+    SHARES = "shares"
+
+
+@dataclass(frozen=True, slots=True)
+class HeatSource:
+    """How a heat map was made, and the name of the network whose score it explains."""
+
+    kind: HeatKind
+    network: str
+
+    @property
+    def method(self) -> str:
+        """The kind of map in a word or two."""
+        return {HeatKind.GRAD_CAM: "Grad-CAM", HeatKind.SHARES: "patch shares"}[self.kind]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class EvidenceCrop:
     """A scored face that is kept to be looked at.
 
-    ``image`` is the crop as the network saw it, RGB ``uint8[size, size, 3]``; ``heat`` its Grad-CAM map,
-    None where none was asked for.
+    ``image`` is the crop as a network saw it, RGB ``uint8[size, size, 3]``: the one that is explained, where
+    heat maps are asked for. ``heat`` is its map, ``heat_source`` where that comes from; both are None where
+    there is none.
     """
 
     track: int
@@ -212,6 +237,7 @@ class EvidenceCrop:
     fake_probability: float
     image: Image
     heat: Heat | None = None
+    heat_source: HeatSource | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -170,7 +170,8 @@ class Geometry(NamedTuple):
 class FaceCrop:
     """Square pictures of one face, ``uint8[size, size, 3]`` RGB: one for each geometry asked for.
 
-    ``track`` is the number of the track that the face belongs to.
+    ``track`` is the number of the track that the face belongs to. ``view`` counts the views of a still's face
+    from 0, the face as it is; ``box`` is the face's own in all of them.
     """
 
     source_id: str
@@ -181,6 +182,7 @@ class FaceCrop:
     images: tuple[Image, ...]
     track: int = 0
     quality: Quality = FULL_QUALITY
+    view: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +192,8 @@ class CropBatch:
     ``source_id``: ``str`` objects ``[n]``; ``frame_index``: ``int64[n]``; ``time_s``: ``float64[n]``;
     ``box``: ``float32[n, 4]`` as x, y, w, h; ``confidence``: ``float32[n]``;
     ``images``: for each geometry ``uint8[n, size, size, 3]`` RGB; ``mask``: ``bool[n]``;
-    ``track``: ``int64[n]``; ``quality``: ``float64[n, 4]`` in the order of ``Quality``.
+    ``track``: ``int64[n]``; ``quality``: ``float64[n, 4]`` in the order of ``Quality``;
+    ``view``: ``int64[n]``.
     """
 
     source_id: npt.NDArray[np.object_]
@@ -202,6 +205,7 @@ class CropBatch:
     mask: npt.NDArray[np.bool_]
     track: npt.NDArray[np.int64]
     quality: npt.NDArray[np.float64]
+    view: npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +230,8 @@ class FaceScore:
     It is None for a face that was seen but is too small to be judged.
 
     ``members``, here and below: what each member of an ensemble says, in order; empty for one model.
+    ``views``, here and below: the scores of a still's views, whose mean as evidence is ``fake_probability``,
+    in the order of :func:`vidscan.image.still_views`; empty for clips.
     """
 
     source_id: str
@@ -237,3 +243,4 @@ class FaceScore:
     members: tuple[float, ...] = ()
     track: int = 0
     quality: Quality = FULL_QUALITY
+    views: tuple[float, ...] = ()

@@ -249,6 +249,7 @@ def _face(face: TimelineFace) -> Document:
         "quality": _share(face.quality),
         "fake_probability": _optional_probability(face.fake_probability),
         **_members(face.members),
+        **({"views": [_probability(each) for each in face.views]} if face.views else {}),
     }
 
 
@@ -261,6 +262,7 @@ def _stats(stats: Stats) -> Document:
         "faces_reused": stats.faces_reused,
         "faces_unjudged": stats.faces_unjudged,
         "cuts_s": [_seconds(cut) for cut in stats.cuts_s],
+        "crops_scored": stats.crops_scored,
         "batch_slots": _rounded(stats.batch_slots, _SLOT_DIGITS),
         "seconds": {
             "decode": _seconds(spent.decode),

@@ -39,13 +39,14 @@ _TRACK = (
 _SECONDS = "struct<decode: double, detect: double, wait: double, score: double, total: double>"
 _STATS = (
     "struct<duration_s: double, frames_sampled: int32, faces_scored: int32, faces_reused: int32, "
-    f"faces_unjudged: int32, cuts_s: list<double>, batch_slots: double, seconds: {_SECONDS}>"
+    "faces_unjudged: int32, cuts_s: list<double>, crops_scored: int32, batch_slots: double, "
+    f"seconds: {_SECONDS}>"
 )
 _MODEL = "struct<name: string, sha256: string, members: list<struct<name: string, sha256: string>>>"
 _BOX = "struct<x: double, y: double, w: double, h: double>"
 _FACE = (
     f"struct<track: int32, box: {_BOX}, detection_confidence: double, quality: double, "
-    "fake_probability: double, members: list<double>>"
+    "fake_probability: double, members: list<double>, views: list<double>>"
 )
 
 COLUMNS: Mapping[str, Sequence[Column]] = {

@@ -86,7 +86,10 @@ def _verdict(document: Document) -> Verdict:
 
 def _point(document: Document) -> TimelinePoint:
     faces = tuple(
-        TimelineFace(**face | {"box": Box(*face["box"])} | _scores(face)) for face in document["faces"]
+        TimelineFace(
+            **face | {"box": Box(*face["box"]), "views": tuple(face.get("views", ()))} | _scores(face)
+        )
+        for face in document["faces"]
     )
     return TimelinePoint(**document | {"faces": faces})
 

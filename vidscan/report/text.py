@@ -86,7 +86,7 @@ def print_timings(console: Console, reports: Sequence[Report]) -> None:
     rows = [[f"{seconds:.2f}" for seconds in row] for row in spent]
     note = Text("Seconds; stages run side by side, so they may add up to more than the total.", "dim")
     if slots := sum(report.stats.batch_slots for report in reports):
-        filled = sum(report.stats.faces_scored for report in reports) / slots
+        filled = sum(report.stats.crops_scored for report in reports) / slots
         note.append(f"\nWait is the network's for a full batch. Batch slots filled: {filled:.0%}.")
     console.print(Legible(Group(named_table(names, STAGES, rows, console.width), note)))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vidscan.records import Label
+from vidscan.records import HeatKind, HeatSource, Label
 
 VERY_SURE, FAIRLY_SURE = 0.95, 0.8
 
@@ -42,6 +42,16 @@ def score(probability: float | None) -> str:
 def remark(note: str, quality: float) -> str:
     """What there is to say of a track or a face beside its score: its note, or that its quality is poor."""
     return note or ("poor quality" if quality < REMARKABLY_POOR else "")
+
+
+def heat_origin(source: HeatSource) -> str:
+    """How a heat map was made and what it explains: a sentence."""
+    if source.kind is HeatKind.SHARES:
+        return (
+            f"Patch shares of {source.network}: exactly what the token of each patch adds to the network’s "
+            "logit, beyond the average patch of its crop. A token also holds what it took from other patches."
+        )
+    return f"Grad-CAM of {source.network}: an estimate by the gradients at the network’s last feature map."
 
 
 def counted(count: int, noun: str, plural: str | None = None) -> str:

@@ -133,6 +133,7 @@ def test_a_clip_in_full() -> None:
                 "faces_reused": 0,
                 "faces_unjudged": 0,
                 "cuts_s": [],
+                "crops_scored": 0,
                 "batch_slots": 0.0,
                 "seconds": {"decode": 0.4, "detect": 1.25, "wait": 0.0, "score": 3.0, "total": 3.6},
             },
@@ -469,9 +470,9 @@ def test_every_object_that_vidscan_owns_is_closed() -> None:
         if isinstance(node, dict):
             if "properties" in node and not place.endswith(("if", "then", "else")):
                 closed = node.get("additionalProperties") is False
-                # An ensemble's report alone has members, a name that is no UTF-8 its bytes; the first reports
-                # had no quantisation.
-                sometimes = {"members", "detector", "source_bytes", "quantisation"}
+# An ensemble's report alone has members, a name that is no UTF-8 its bytes, a still's face views;
+                # reports of earlier versions have no quantisation and no crops_scored.
+                sometimes = {"members", "detector", "source_bytes", "quantisation", "views", "crops_scored"}
                 complete = set(node.get("required", ())) == set(node["properties"]) - sometimes
                 if not (closed and complete):
                     open_objects.append(place)

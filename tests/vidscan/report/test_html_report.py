@@ -34,7 +34,7 @@ from test_report_samples import (
 )
 
 from vidscan.options import VerdictOptions
-from vidscan.records import Label, ModelCard, Report, Segment, SourceFacts, SourceKind
+from vidscan.records import HeatKind, HeatSource, Label, ModelCard, Report, Segment, SourceFacts, SourceKind
 from vidscan.report import html
 from vidscan.report.document import evidence_of, to_document
 from vidscan.report.html import pictures
@@ -293,6 +293,28 @@ def test_pictures_keep_colours_and_heat_lies_where_it_belongs() -> None:
     side = opacity.shape[0]
     assert opacity[side // 4, side // 4] > 150 and opacity[3 * side // 4, 3 * side // 4] < 5
     assert "from dark violet over orange to pale yellow" in [each.get("alt") for each in images]
+
+
+def test_page_tells_what_the_views_of_a_still_gave() -> None:
+    text = page_of(still()).text
+    assert (
+        "Of face 2, which the verdict rests on, the one score is 0.93: the mean of 4 views, as it is (0.93) "
+        "and mirrored or cut out a little differently (0.93, 0.90, 0.95)."
+    ) in text
+    assert "Another picture of the same person would have scored between" in text
+    assert "Another picture" not in page_of(clip()).text
+
+
+def test_page_tells_the_kind_of_heat_maps_and_the_network_they_explain() -> None:
+    for kind, words in (
+        (HeatKind.SHARES, "Patch shares of net <i>: exactly what the token of each patch adds"),
+        (HeatKind.GRAD_CAM, "Grad-CAM of net <i>: an estimate by the gradients"),
+    ):
+        crops = face_crops(1, [0.9], heat=True)
+        named = tuple(replace(crop, heat_source=HeatSource(kind, "net <i>")) for crop in crops)
+        assert words in page_of(replace(clip(), evidence=named)).text
+    plain = page_of(replace(clip(), evidence=face_crops(1, [0.9], heat=True))).text
+    assert "Patch shares" not in plain and "Grad-CAM" not in plain
 
 
 def test_a_large_crop_is_made_smaller_and_a_small_one_left() -> None:

@@ -180,12 +180,12 @@ def results_in(folder: Path) -> list[Document]:
 
 
 def without_absent(value: Any) -> Any:
-    """Nested values without the two names that a JSON report leaves out where there is nothing to say."""
+    """Nested values without the names that a JSON report leaves out where there is nothing to say."""
     if isinstance(value, dict):
         return {
             name: without_absent(each)
             for name, each in value.items()
-            if each is not None or name not in ("members", "source_bytes")
+            if each is not None or name not in ("members", "source_bytes", "views")
         }
     return [without_absent(each) for each in value] if isinstance(value, list) else value
 

@@ -140,9 +140,14 @@ def clip(
     )
 
 
+def views_of(score: float) -> tuple[float, ...]:
+    """Scores of a face's four views, some around ``score``."""
+    return (score, score, max(0.0, score - 0.03), min(1.0, score + 0.02))
+
+
 def still(path: str = "stills/group.jpg", scores: Sequence[float] = (0.04, 0.93)) -> Report:
     faces = tuple(
-        TimelineFace(number, Box(120.0 * number, 80.0, 96.0, 110.0), 0.88, score)
+        TimelineFace(number, Box(120.0 * number, 80.0, 96.0, 110.0), 0.88, score, views=views_of(score))
         for number, score in enumerate(scores, start=1)
     )
     return Report(
@@ -159,7 +164,7 @@ def still(path: str = "stills/group.jpg", scores: Sequence[float] = (0.04, 0.93)
         tracks=tuple(Track(face.track, 0.0, 0.0, 1, face.fake_probability) for face in faces),
         timeline=(TimelinePoint(0.0, max(scores), faces),),
         segments=(),
-        stats=Stats(None, 1, len(faces), StageSeconds(0.01, 0.02, 0.2, 0.23)),
+        stats=Stats(None, 1, len(faces), StageSeconds(0.01, 0.02, 0.2, 0.23), crops_scored=4 * len(faces)),
         options={},
         model_card=CARD,
     )
@@ -283,7 +288,8 @@ _boxes = st.builds(
     Box, st.floats(-1e4, 1e4), st.floats(-1e4, 1e4), st.floats(0, 1e4, width=32), st.floats(0, 1e4)
 )
 _scores = st.none() | _chances
-_faces = st.builds(TimelineFace, st.integers(1, 9), _boxes, _chances, _scores, st.just(()), _chances)
+_views = st.just(()) | st.lists(_chances, min_size=2, max_size=4).map(tuple)
+_faces = st.builds(TimelineFace, st.integers(1, 9), _boxes, _chances, _scores, st.just(()), _chances, _views)
 _points = st.builds(
     TimelinePoint,
     _times,

@@ -332,8 +332,7 @@ def test_timings_by_file_and_together() -> None:
 
 def test_timings_tell_how_full_the_batches_were() -> None:
     report = clip()
-    faces = report.stats.faces_scored
-    padded = replace(report, stats=replace(report.stats, batch_slots=faces * 1.25))
+    padded = replace(report, stats=replace(report.stats, crops_scored=24, batch_slots=30.0))
     assert "Batch slots filled: 80%" in shown(print_timings, [padded])
     assert "slots" not in shown(print_timings, [no_face()])
 

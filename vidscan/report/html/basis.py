@@ -30,7 +30,7 @@ def basis(document: Document, result: Document, fake: float, real: float) -> tup
         return tuple(found)
     found.append(Fact("Agreement", _agreement(result, decisive, fake, real)))
     if interval := result["verdict"]["interval"]:
-        found.append(Fact("Range", _range(interval)))
+        found.append(Fact("Range", _range(interval, result["kind"])))
     if members := result["verdict"].get("members"):
         said = (f"{each['name']} {score(each['fake_probability'])} ({each['label']})" for each in members)
         found.append(Fact("Members", f"Each alone would say: {', '.join(said)}."))
@@ -83,19 +83,20 @@ def _people(tracks: Sequence[Document], decisive: _Decisive) -> str:
 
 def _agreement(result: Document, decisive: _Decisive, fake: float, real: float) -> str:
     """How the sightings of the person whom the verdict rests on fall on either side of the thresholds."""
-    scores = [
-        face["fake_probability"]
+    faces = [
+        face
         for point in result["timeline"]
         for face in point["faces"]
         if face["track"] in decisive.tracks and face["fake_probability"] is not None
     ]
+    scores = [face["fake_probability"] for face in faces]
     high = sum(each >= fake for each in scores)
     low = sum(each <= real and each < fake for each in scores)
     kind = "sighting" if result["kind"] == "video" else "face"
     whose = f"Of {counted(len(scores), kind)} of {decisive.name}"
     if kind == "face":
         whose = f"Of {decisive.name.replace('track', 'face')}, which the verdict rests on"
-        return f"{whose}, the one score is {score(scores[0])}." if scores else f"{whose}, none is listed."
+        return f"{whose}, {_of_views(faces[0])}." if faces else f"{whose}, none is listed."
     between = len(scores) - high - low
     for count, where in ((high, "to fake"), (low, "to real"), (between, "to neither")):
         if count == len(scores) > 1:
@@ -104,8 +105,25 @@ def _agreement(result: Document, decisive: _Decisive, fake: float, real: float) 
     return f"{whose}, {told}."
 
 
-def _range(interval: Sequence[float]) -> str:
+def _of_views(face: Document) -> str:
+    """The score of a still's face, and those of its views."""
+    told = f"the one score is {score(face['fake_probability'])}"
+    views = [score(each) for each in face.get("views", ())]
+    if not views:
+        return told
+    return (
+        f"{told}: the mean of {len(views)} views, as it is ({views[0]}) and mirrored or cut out a little "
+        f"differently ({', '.join(views[1:])})"
+    )
+
+
+def _range(interval: Sequence[float], kind: str) -> str:
     low, high = (score(end) for end in interval)
+    if kind != "video":
+        return (
+            f"Another picture of the same person would have scored between {low} and {high}, 19 times in "
+            "20: the wider, the less the views of the face agree."
+        )
     return (
         f"Other moments of the same person would have scored between {low} and {high}, 19 times in 20: the "
         "wider, the fewer faces were seen and the less they agree."

@@ -13,7 +13,7 @@ from vidscan.records import EvidenceCrop, Heat, Image
 from vidscan.report.document import Document
 from vidscan.report.legible import clock
 from vidscan.report.summary import suspicion
-from vidscan.report.wording import REMARKABLY_POOR, score
+from vidscan.report.wording import REMARKABLY_POOR, heat_origin, score
 
 CROP_SIDE = 192
 """Pixels of a crop's side in the page: more than it is shown at, for sharp screens."""
@@ -71,10 +71,15 @@ class Filmstrip:
 
 @dataclass(frozen=True, slots=True)
 class Gallery:
-    """All pictures of one file; ``left_out`` counts the faces there was no room for."""
+    """All pictures of one file.
+
+    ``left_out`` counts the faces there was no room for; ``heat_origin`` tells how heat maps were made,
+    "" where there are none or nobody noted it.
+    """
 
     strips: tuple[Filmstrip, ...] = ()
     left_out: int = 0
+    heat_origin: str = ""
 
     @property
     def pictures(self) -> tuple[Picture, ...]:
@@ -123,7 +128,10 @@ def gallery(
             chosen.setdefault(crop.track, []).append(picture)
         else:
             left_out += 1
-    return Gallery(tuple(_filmstrip(track, kept) for track, kept in chosen.items()), left_out)
+    strips = tuple(_filmstrip(track, kept) for track, kept in chosen.items())
+    # One scan has one explainer.
+    origin = next((heat_origin(crop.heat_source) for crop in crops if crop.heat_source is not None), "")
+    return Gallery(strips, left_out, origin)
 
 
 def poor_faces(timeline: Sequence[Document]) -> set[tuple[int, float]]:

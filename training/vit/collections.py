@@ -8,8 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from training.vit.faces import Labelled
-
-FOLDS_FILE = Path(__file__).with_name("folds.json")
+from training.vit.folds import FOLDS_FILE
 
 
 def listed(data: Path) -> list[Labelled]:
@@ -18,7 +17,12 @@ def listed(data: Path) -> list[Labelled]:
     The split of FaceForensics++ by pair, and of the portraits of ``faces`` by number, is that of the first
     network's card, so that what one of them has seen in training is known for both.
     """
-    return [*_ffpp(data / "ffpp"), *_talking(data / "talking"), *_stills(data / "stills"), *_portraits(data / "faces")]
+    return [
+        *_ffpp(data / "ffpp"),
+        *_talking(data / "talking"),
+        *_stills(data / "stills"),
+        *_portraits(data / "faces"),
+    ]
 
 
 def _ffpp(folder: Path) -> Iterator[Labelled]:
@@ -26,19 +30,32 @@ def _ffpp(folder: Path) -> Iterator[Labelled]:
     part_of = {pair: part for part, pairs in parts.items() for pair in pairs}
     for row in _rows(folder):
         yield Labelled(
-            folder / row["file"], row["label"], "ffpp", "ffpp", row["method"], row["pair"], part_of[row["pair"]]
+            folder / row["file"],
+            row["label"],
+            "ffpp",
+            "ffpp",
+            row["method"],
+            row["pair"],
+            part_of[row["pair"]],
         )
 
 
 def _talking(folder: Path) -> Iterator[Labelled]:
     for row in _rows(folder):
-        yield Labelled(folder / row["file"], row["label"], "talking", row["source"], row["method"], row["person"])
+        yield Labelled(
+            folder / row["file"], row["label"], "talking", row["source"], row["method"], row["person"]
+        )
 
 
 def _stills(folder: Path) -> Iterator[Labelled]:
     for row in _rows(folder):
         yield Labelled(
-            folder / row["file"], row["label"], "stills", row["source"], row["generator"], Path(row["file"]).stem
+            folder / row["file"],
+            row["label"],
+            "stills",
+            row["source"],
+            row["generator"],
+            Path(row["file"]).stem,
         )
 
 

@@ -1,8 +1,8 @@
 """Cuts faces out of clips and stills once, with room around them and not one pixel resampled.
 
-A store is a folder with ``faces.csv`` (one row a face, the fields of :class:`FaceRow`), ``meshes.npy`` (the face
-mesh of each, for self-blending) and ``faces/*.png``. Every crop that training looks at, at any margin, place or
-size, is then cut from the stored square by the function that a scan uses, :func:`vidscan.image.square_crop`.
+A store is a folder with ``faces.csv`` (one row a face, the fields of :class:`FaceRow`), ``meshes.npy`` (the
+face mesh of each, for self-blending) and ``faces/*.png``. Every crop for training, of any margin, place or
+size, is cut from the stored square by the function that a scan uses, :func:`vidscan.image.square_crop`.
 """
 
 from __future__ import annotations
@@ -40,10 +40,11 @@ FRAMES = 8
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """A clip or still whose truth is known.
+    """A clip or still whose label is known.
 
-    ``source`` is what is left out as a whole (a generator, a camera, a repository; of FaceForensics++, ``ffpp``);
-    ``person`` whoever is seen, as far as is known; ``part`` is the split of FaceForensics++ by pair, else empty.
+    ``source`` is what is left out as a whole: a generator, a camera, a repository, or ``ffpp`` for all of
+    FaceForensics++. ``person`` is the person shown, as far as is known. ``part`` is the part of the split of
+    FaceForensics++ by pair, and empty elsewhere.
     """
 
     path: Path
@@ -86,7 +87,10 @@ class FaceRow:
 
 @dataclass(frozen=True, slots=True)
 class FaceStore:
-    """A folder of stored faces; ``meshes`` is ``float16[n, 468, 2]``, x and y as shares of the mesh's square."""
+    """A folder of stored faces.
+
+    ``meshes`` is ``float16[n, 468, 2]``, x and y as shares of the mesh's square; NaN where none was found.
+    """
 
     path: Path
     rows: tuple[FaceRow, ...]
@@ -185,7 +189,9 @@ def _save(square: Image, box: Box, frame: Frame, item: Labelled, output: Path) -
     clip = f"{item.collection}/{item.label}/{item.path.name}"
     digest = hashlib.sha1(str(item.path).encode("utf-8", "replace")).hexdigest()[:6]
     file = f"faces/{item.path.stem}-{digest}-{frame.index:03d}.png"
-    encoded, data = cv2.imencode(".png", cv2.cvtColor(square, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_PNG_COMPRESSION, 1])
+    encoded, data = cv2.imencode(
+        ".png", cv2.cvtColor(square, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_PNG_COMPRESSION, 1]
+    )
     if not encoded:
         raise SourceError(f"{output / file}: the face could not be encoded as PNG")
     (output / file).write_bytes(data.tobytes())

@@ -1,8 +1,9 @@
-"""The protocol: what a head says of whole sources that it never saw, nor anyone who is seen in them.
+"""The protocol: a head is measured on whole sources that it never saw, nor any person shown in them.
 
-``folds.json`` lists what is left out together. For each fold a head is fitted on the rest, and scores the plain views
-of what was left out. Sources are right or wrong as a whole, and a pooled AUC hides it: the figure to go by is the mean
-over pairs of sources, each genuine one against each synthesised one of the same kind.
+``folds.json`` lists what is left out together. For each fold a head is fitted on the rest, and scores the
+plain views of what was left out. Sources are right or wrong as a whole, which a pooled AUC hides. The
+figure to choose by is the mean over pairs of sources, each genuine one against each synthesised one of the
+same kind.
 """
 
 from __future__ import annotations
@@ -63,7 +64,9 @@ class Folds:
     def kept(self, rows: Sequence[FaceRow], fold: str) -> npt.NDArray[np.bool_]:
         """Which faces may be learnt from when ``fold`` is left out: none of its sources and of its people."""
         absent = {(row.collection, row.person) for row in rows if self.fold(row) == fold}
-        return np.array([self.fold(row) != fold and (row.collection, row.person) not in absent for row in rows])
+        return np.array(
+            [self.fold(row) != fold and (row.collection, row.person) not in absent for row in rows]
+        )
 
 
 class Learnt:
@@ -83,8 +86,15 @@ class Learnt:
         return self._features[0].astype(np.float32)
 
     def sample(self, kept: npt.NDArray[np.bool_]) -> Sample:
-        """The views of the faces that are kept; of each set at most ``FRAMES`` of a clip, other ones in each set."""
-        parts, fakes, sources, people, worse = [], [], [], [], []
+        """The views of the faces that are kept.
+
+        Of each set these are at most ``FRAMES`` frames of a clip, other ones in each set.
+        """
+        parts: list[Array] = []
+        fakes: list[bool] = []
+        sources: list[str] = []
+        people: list[str] = []
+        worse: list[bool] = []
         for name, features in zip(("plain", *self._sets), self._features, strict=True):
             places = self._spread(np.flatnonzero(kept & np.isfinite(features[:, 0])), len(parts))
             parts.append(features[places].astype(np.float32))
@@ -95,7 +105,6 @@ class Learnt:
             people += [f"{row.collection}/{row.person}" for row in rows]
             worse += [name.startswith("degraded")] * len(rows)
         return Sample(np.concatenate(parts), np.array(fakes), sources, people, np.array(worse))
-
 
     def _spread(self, places: npt.NDArray[np.int64], number: int) -> list[int]:
         """Of each clip's places at most ``FRAMES``, evenly spread and beginning elsewhere in each set."""
@@ -115,7 +124,7 @@ def counted_as(row: FaceRow) -> str:
 
 
 def out_of_fold(store: FaceStore, sets: Sequence[str], options: ProbeOptions, folds: Folds) -> Array:
-    """The logit of P(fake) of each face by the head that was fitted without its fold; NaN where it has none."""
+    """The logit of P(fake) of each face by the head fitted without its fold; NaN for a face in no fold."""
     learnt = Learnt(store, sets, options.taps)
     logits = np.full(len(store.rows), np.nan, np.float32)
     of = np.array([folds.fold(row) for row in store.rows])
@@ -174,7 +183,10 @@ def mean_over_pairs(scores: Scores) -> float:
 
 def pooled(scores: Scores) -> float:
     """The AUC over all clips together."""
-    both = [[score for (fake, _), own in scores.items() if fake is label for score in own] for label in (False, True)]
+    both = [
+        [score for (fake, _), own in scores.items() if fake is label for score in own]
+        for label in (False, True)
+    ]
     return auc(both[0], both[1])
 
 
@@ -187,7 +199,11 @@ def headline(clips: Sequence[Clip], scores: Sequence[float]) -> dict[str, float]
     pairs = list(zip(clips, scores, strict=True))
 
     def between(*sources: str, part: str = "") -> float:
-        own = [(clip.row.fake, s) for clip, s in pairs if clip.row.source in sources and part in ("", clip.row.part)]
+        own = [
+            (clip.row.fake, s)
+            for clip, s in pairs
+            if clip.row.source in sources and part in ("", clip.row.part)
+        ]
         return auc([s for fake, s in own if not fake], [s for fake, s in own if fake])
 
     return {

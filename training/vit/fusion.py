@@ -1,22 +1,23 @@
-"""Both networks as one detector: weights, calibration and thresholds from what they say of sources left out.
+"""Both networks as one detector: weights, calibration and thresholds, fitted on sources left out.
 
-The second network's logits are those of heads that never saw the source (see :mod:`training.vit.folds`); the first one
-has seen none of ``talking`` and ``stills``, and of FaceForensics++ only pairs that are not used here. ``faces``, which
-it was trained on, is measured and fitted on nowhere. Each kind counts alike, within it each label, within that each
-source. A clip's logit is the mean over its faces of ``slope * sum(weight * member's logit) + intercept``.
+The second network's logits are those of heads that never saw the source (see :mod:`training.vit.folds`).
+The first network has seen none of ``talking`` and ``stills``, and of FaceForensics++ only pairs that are
+not used here. ``faces``, which it was trained on, is neither measured nor fitted on. Each kind counts
+alike, within it each label, within that each source by the root of its clips. A clip's logit is the mean
+over its faces of ``slope * sum(weight * member's logit) + intercept``.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import minimize
 
-from training.vit.folds import Clip, Folds, by_source
+from training.vit.folds import Clip, Folds, by_source, mean_over_pairs
+from vidscan.errors import UsageError
 from vidscan.verdict import CLIP_AT
 
 KINDS = ("talking", "stills", "ffpp")
@@ -24,6 +25,11 @@ FALSE_ALARMS, MISSES = 0.02, 0.05
 """Shares of genuine people that may be called FAKE, and of synthesised ones that may be called REAL."""
 ALARMS_OF_ONE, MANY = 0.06, 30
 """And of the genuine people of any one source of this many."""
+
+SHARES = tuple(round(0.05 * step, 2) for step in range(1, 20))
+"""The first network's weights that are tried."""
+LOSS = 0.03
+"""By how much AUC the two together may fall below the better network alone, in any kind."""
 
 _CLIPPED = float(np.log((1 - CLIP_AT) / CLIP_AT))
 _RIDGE = 1e-3
@@ -50,18 +56,20 @@ def clipped(logits: npt.ArrayLike) -> Array:
 
 
 def balanced(clips: Sequence[Clip]) -> Array:
-    """A weight for each clip: each kind, within it each label, within that each source counts alike."""
-    groups: dict[str, dict[bool, dict[str, list[int]]]] = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
+    """A weight for each clip: each kind, within it each label counts alike."""
+    groups: dict[str, dict[bool, dict[str, list[int]]]] = defaultdict(
+        lambda: defaultdict(lambda: defaultdict(list))
+    )
     for place, clip in enumerate(clips):
-        # Sources of a few clips shall not shout: they count by the root of their number.
         groups[clip.row.collection][clip.row.fake][clip.row.source].append(place)
     weights = np.zeros(len(clips))
     for labels in groups.values():
         for sources in labels.values():
+            # By the root of their number: sources of a few clips must not dominate.
             say = {source: np.sqrt(len(places)) for source, places in sources.items()}
             for source, places in sources.items():
                 weights[places] = say[source] / sum(say.values()) / len(places)
-    return weights / weights.sum()
+    return np.asarray(weights / weights.sum())
 
 
 def platt(logits: Array, fake: npt.NDArray[np.bool_], weights: Array) -> tuple[float, float]:
@@ -70,20 +78,46 @@ def platt(logits: Array, fake: npt.NDArray[np.bool_], weights: Array) -> tuple[f
     return float(found[0]), float(found[1])
 
 
-def fuse(members: Array, fake: npt.NDArray[np.bool_], weights: Array) -> Fusion:
-    """Fits the weights (none below 0) and the calibration at once, by logistic regression.
+def fuse(members: Array, fake: npt.NDArray[np.bool_], weights: Array, share: float) -> Fusion:
+    """Fits the calibration of the members' weighted mean.
 
     Args:
-        members: the members' mean clipped logits of each clip, ``[n, members]``.
+        members: the mean clipped logits of each clip by the first and the second network, ``[n, 2]``.
         fake: the truth.
         weights: of the clips.
+        share: the first network's weight; the second has the rest.
     """
-    *kernel, bias = _logistic(members, fake, weights)
-    total = float(sum(kernel))
-    return Fusion(tuple(float(each) / total for each in kernel), total, float(bias))
+    say = (share, 1.0 - share)
+    return Fusion(say, *platt(members @ np.asarray(say), fake, weights))
+
+
+def figures(clips: Sequence[Clip], logits: Array, kinds: Sequence[str] = KINDS) -> dict[str, float]:
+    """The figures that the share is chosen by: for each kind the mean AUC over pairs of sources.
+
+    FaceForensics++ is one source, so that its figure is the plain AUC.
+    """
+    return {kind: mean_over_pairs(by_source(clips, logits, kind)) for kind in kinds}
+
+
+def chosen_share(clips: Sequence[Clip], members: Array) -> float:
+    """The first network's weight at which the mean of the figures is highest.
+
+    No figure may fall more than ``LOSS`` below that of the better network alone.
+    """
+    alone = [figures(clips, members[:, column]) for column in range(2)]
+    best = {kind: max(each[kind] for each in alone) for kind in alone[0]}
+    found = {share: figures(clips, members @ np.array([share, 1.0 - share])) for share in SHARES}
+    fit = [share for share, own in found.items() if all(own[kind] >= best[kind] - LOSS for kind in own)]
+    if not fit:
+        raise UsageError(
+            f"no weight keeps every figure within {LOSS} of the better network's: fit another head"
+        )
+    return max(fit, key=lambda share: sum(found[share].values()))
 
 
 def _logistic(features: Array, fake: npt.NDArray[np.bool_], weights: Array) -> Array:
+    from scipy.optimize import minimize  # type: ignore[import-untyped]
+
     sign = np.where(fake, 1.0, -1.0)
 
     def loss(parameters: Array) -> tuple[float, Array]:
@@ -116,11 +150,11 @@ def thresholds(clips: Sequence[Clip], logits: Array) -> Thresholds:
     )
 
 
-def _lowest(logits: Array, allowed: object) -> float:
+def _lowest(logits: Array, allowed: Callable[[float], bool]) -> float:
     """The lowest of the logits, tried from the top, down to which all are allowed."""
     best = float(logits.max()) + 1e-6
     for limit in np.unique(logits)[::-1]:
-        if not allowed(limit):  # type: ignore[operator]
+        if not allowed(float(limit)):
             break
         best = float(limit)
     return best
@@ -135,13 +169,18 @@ def _alarms_allowed(clips: Sequence[Clip], called: npt.NDArray[np.bool_]) -> boo
 def _worse(clips: Sequence[Clip], called: npt.NDArray[np.bool_], *, fake: bool) -> float:
     shares = shares_by_source(clips, called, fake=fake).values()
     total = sum(count for _, count in shares)
-    return max(sum(share * count for share, count in shares) / total, sum(share for share, _ in shares) / len(shares))
+    return max(
+        sum(share * count for share, count in shares) / total, sum(share for share, _ in shares) / len(shares)
+    )
 
 
 def shares_by_source(
     clips: Sequence[Clip], called: npt.NDArray[np.bool_], *, fake: bool
 ) -> Mapping[tuple[str, str], tuple[float, int]]:
-    """By kind and source (small ones together): the share of its clips of one label that are called, their number."""
+    """By kind and source: the share of the clips of one label that are called, and the number of clips.
+
+    Small sources of a kind stand together.
+    """
     found = {}
     for kind in dict.fromkeys(clip.row.collection for clip in clips):
         for (label, source), own in by_source(clips, called.astype(float), kind).items():
@@ -150,8 +189,8 @@ def shares_by_source(
     return found
 
 
-def left_out(clips: Sequence[Clip], members: Array, folds: Folds) -> tuple[Array, Array]:
-    """What the detector says of each fold when fusion and thresholds too were fitted without it.
+def left_out(clips: Sequence[Clip], members: Array, folds: Folds, share: float) -> tuple[Array, Array]:
+    """What the detector says of each fold when calibration and thresholds too were fitted without it.
 
     Returns:
         The calibrated logits ``[n]``, and the verdicts: 1 for FAKE, -1 for REAL, 0 for UNCERTAIN.
@@ -162,7 +201,7 @@ def left_out(clips: Sequence[Clip], members: Array, folds: Folds) -> tuple[Array
     for fold in np.unique(of):
         rest, own = np.flatnonzero(of != fold), of == fold
         others = [clips[place] for place in rest]
-        fusion = fuse(members[rest], fake[rest], balanced(others))
+        fusion = fuse(members[rest], fake[rest], balanced(others), share)
         limits = thresholds(others, fusion.logits(members[rest]))
         logits[own] = fusion.logits(members[own])
         verdicts[own] = np.where(logits[own] >= limits.fake, 1, np.where(logits[own] <= limits.real, -1, 0))

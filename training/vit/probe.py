@@ -1,20 +1,18 @@
 """The head: one linear layer over class and mean patch tokens of a few blocks, fitted on cached features.
 
-A logistic regression with weights that let no source decide, and a penalty that keeps its answer from hanging on
-which source of its label a face comes from.
+It is a logistic regression, weighted so that no source dominates. An optional penalty makes its answer depend
+less on which source of its label a face comes from.
 """
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import minimize
 
-from training.vit.faces import FaceRow
 from training.vit.graph import Head
 
 Array = npt.NDArray[np.float32]
@@ -27,18 +25,19 @@ ITERATIONS = 150
 
 @dataclass(frozen=True, slots=True)
 class ProbeOptions:
-    """How a head is fitted; every value was chosen on sources left out (the table stands in training/README.md).
+    """How a head is fitted; every value was chosen on sources left out (see the table in training/README.md).
 
-    ``taps``: blocks that are read. ``l2``: penalty on the standardised weights. ``evenness``: how alike sources of
-    one label count, from 0 (by their people) to 1 (each the same). ``blended``: share of the fakes' weight that
-    self-blends have. ``degraded``: the weight of a degraded view beside a plain one of the same person. ``drift``: penalty on the variance of the sources' mean logits within a label.
+    ``taps``: blocks that are read. ``l2``: penalty on the standardised weights. ``evenness``: how alike
+    sources of one label count, from 0 (by their people) to 1 (each the same). ``blended``: share of the
+    fakes' weight that self-blends have. ``degraded``: the weight of a degraded view beside a plain one of
+    the same person. ``drift``: penalty on the variance of the sources' mean logits within a label.
     """
 
-    taps: tuple[int, ...] = (4, 6, 8)
+    taps: tuple[int, ...] = (6, 8, 10)
     l2: float = 1e-3
     evenness: float = 0.5
-    blended: float = 0.2
-    degraded: float = 1.0
+    blended: float = 0.1
+    degraded: float = 0.02
     drift: float = 0.0
 
 
@@ -54,32 +53,42 @@ class Sample:
 
 
 def sample_weights(sample: Sample, options: ProbeOptions) -> Array:
-    """Weights that add up to 1: a half for each label, within it by source, within a source alike by person."""
+    """Weights that add up to 1: half for each label, within it by source, within a source equal by person."""
     weights = np.zeros(len(sample.fake), np.float64)
     rows: dict[tuple[bool, str], dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
-    for place, (fake, source, person) in enumerate(zip(sample.fake, sample.source, sample.person, strict=True)):
+    for place, (fake, source, person) in enumerate(
+        zip(sample.fake, sample.source, sample.person, strict=True)
+    ):
         rows[bool(fake), source][person].append(place)
     say = {key: float(len(people)) ** (1.0 - options.evenness) for key, people in rows.items()}
     for key, people in rows.items():
         fake, source = key
-        alike = [each for each in say if each[0] == fake and (each[1].startswith(BLENDED) == source.startswith(BLENDED))]
+        alike = [
+            each
+            for each in say
+            if each[0] == fake and (each[1].startswith(BLENDED) == source.startswith(BLENDED))
+        ]
         share = say[key] / sum(say[each] for each in alike)
         if fake and any(each[1].startswith(BLENDED) for each in say if each[0]):
             share *= options.blended if source.startswith(BLENDED) else 1.0 - options.blended
         for places in people.values():
             own = np.where(sample.degraded[places], options.degraded, 1.0)
             weights[places] = 0.5 * share / len(people) * own / own.sum()
-    return (weights / weights.sum()).astype(np.float32)
+    return np.asarray(weights / weights.sum(), np.float32)
 
 
 def fit(sample: Sample, options: ProbeOptions) -> tuple[Array, float]:
     """Fits kernel and bias, ``float32[features]`` and a number, in the features' own scale."""
+    from scipy.optimize import minimize  # type: ignore[import-untyped]
+
     weights = sample_weights(sample, options)
     mean = weights @ sample.features
     deviation = np.sqrt(np.maximum(weights @ np.square(sample.features) - np.square(mean), 1e-8))
     scaled = (sample.features - mean) / deviation
     sign = np.where(sample.fake, 1.0, -1.0).astype(np.float32)
-    away = _source_drift(scaled, sample, weights) * np.float32(np.sqrt(options.drift)) if options.drift else None
+    away = (
+        _source_drift(scaled, sample, weights) * np.float32(np.sqrt(options.drift)) if options.drift else None
+    )
 
     def loss(parameters: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
         kernel, bias = parameters[:-1].astype(np.float32), np.float32(parameters[-1])
@@ -93,13 +102,19 @@ def fit(sample: Sample, options: ProbeOptions) -> tuple[Array, float]:
             gradient = gradient + 2 * (away.T @ moved)
         return value, np.append(gradient, pull.sum()).astype(np.float64)
 
-    found = minimize(loss, np.zeros(scaled.shape[1] + 1), jac=True, method="L-BFGS-B", options={"maxiter": ITERATIONS, "maxcor": 20})
+    found = minimize(
+        loss,
+        np.zeros(scaled.shape[1] + 1),
+        jac=True,
+        method="L-BFGS-B",
+        options={"maxiter": ITERATIONS, "maxcor": 20},
+    )
     kernel = (found.x[:-1] / deviation).astype(np.float32)
     return kernel, float(found.x[-1] - mean @ kernel)
 
 
 def _source_drift(scaled: Array, sample: Sample, weights: Array) -> Array:
-    """How far each source's mean lies from that of its label, times the root of its share: ``[sources, features]``."""
+    """How far each source's mean is from its label's, times the root of its share: ``[sources, n]``."""
     rows: dict[tuple[bool, str], list[int]] = defaultdict(list)
     for place, (fake, source) in enumerate(zip(sample.fake, sample.source, strict=True)):
         rows[bool(fake), source].append(place)
@@ -109,14 +124,9 @@ def _source_drift(scaled: Array, sample: Sample, weights: Array) -> Array:
         means = np.array([share @ scaled[places] / share.sum() for places, share in own])
         shares = np.array([share.sum() for _, share in own])
         drift.append((means - shares @ means / shares.sum()) * np.sqrt(shares)[:, None])
-    return np.concatenate(drift).astype(np.float32)
+    return np.asarray(np.concatenate(drift), np.float32)
 
 
 def head_of(kernel: Array, bias: float, taps: tuple[int, ...]) -> Head:
     """The head as the network's graph takes it."""
     return Head(taps, kernel.reshape(len(taps), 2, -1), bias)
-
-
-def counted(rows: Sequence[FaceRow]) -> Counter[tuple[str, str, str]]:
-    """Faces by collection, source and label, for tables."""
-    return Counter((row.collection, row.source, row.label) for row in rows)

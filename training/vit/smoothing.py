@@ -1,8 +1,9 @@
-"""Evens the tower out for 8 bits: what is large in its activations moves into its weights, nothing else changes.
+"""Prepares the tower for 8 bits: moves what is large in its activations into its weights.
 
-After Xiao et al., "SmoothQuant", 2023: before each product the activations' channel ``j`` is divided by, and the
-weights' row ``j`` multiplied by, ``max|activation_j| ** 0.5 / max|weight_j| ** 0.5``. The division is folded into the
-layer norm (or the values of the attention) that made the activations, so in float32 the tower computes the same.
+After Xiao et al., "SmoothQuant", 2023: before each product the activations' channel ``j`` is divided by,
+and the weights' row ``j`` multiplied by, ``max|activation_j| ** 0.5 / max|weight_j| ** 0.5``. The division
+is folded into the layer norm (or the values of the attention) that made the activations, so in float32 the
+tower computes the same.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from training.vit.graph import Graph, model_of, tower
-from training.vit.port import BLOCKS, TOKENS, Weights
+from training.vit.port import BLOCKS, TOKENS, WIDTH, Weights
 from vidscan.records import Image
 from vidscan.runtimes.onnx_runtime import import_onnxruntime
 
@@ -25,11 +26,13 @@ def activation_maxima(weights: Weights, crops: Sequence[Image], depth: int = BLO
     """What the channels before each product reach on some crops (RGB ``uint8[224, 224, 3]``), in float32."""
     graph = Graph("float32")
     tower(graph, weights, depth)
-    # Of the four products of each block, the last follows a non-linearity, which nothing can be folded through.
+    # Of each block's four products, the last follows a non-linearity, which nothing can be folded through.
     products = [node.input[0] for node in graph.nodes if node.op_type == "MatMul"]
-    names = [f"block{block}/{part}" for block in range(1, depth + 1) for part in ("norm1", "values", "norm2", "")]
+    names = [
+        f"block{block}/{part}" for block in range(1, depth + 1) for part in ("norm1", "values", "norm2", "")
+    ]
     wanted = {name: piece for name, piece in zip(names, products, strict=True) if not name.endswith("/")}
-    model = model_of(graph, [(piece, ["n", TOKENS, None]) for piece in wanted.values()])
+    model = model_of(graph, [(piece, ["n", TOKENS, WIDTH]) for piece in wanted.values()])
     session = import_onnxruntime().InferenceSession(model.SerializeToString())
     maxima: dict[str, npt.NDArray[np.float32]] = {}
     for crop in crops:
@@ -64,4 +67,4 @@ def _even_rows(
     factor = np.sqrt(np.maximum(reached, 1e-6) / np.maximum(rows, 1e-6)).astype(np.float32)
     for name in kernels:
         weights[name] = weights[name] * factor[:, None]
-    return factor
+    return np.asarray(factor)

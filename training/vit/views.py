@@ -1,7 +1,7 @@
-"""Views of a stored face as the tower will see it: plain, degraded as files and uploads degrade, self-blended.
+"""Views of a stored face as the tower will see it: plain, degraded as files and uploads are, self-blended.
 
-The shortcuts that a head would take are how faces were framed, sized and compressed: generators' demos are clean
-squares, real footage is not. A degraded view draws all of these anew for both labels alike.
+The shortcuts that a head could take are how faces were framed, sized and compressed: generators' demos are
+clean squares, real footage is not. A degraded view draws all of these anew for both labels alike.
 """
 
 from __future__ import annotations
@@ -54,7 +54,9 @@ def shifted(square: Image, row: FaceRow, generator: np.random.Generator) -> Imag
     return square_crop(square, moved, margin=MARGIN, size=SIDE)
 
 
-def blended(square: Image, row: FaceRow, mesh: npt.NDArray[np.float16], generator: np.random.Generator) -> Image:
+def blended(
+    square: Image, row: FaceRow, mesh: npt.NDArray[np.float16], generator: np.random.Generator
+) -> Image:
     """A forgery of a real face by itself (see :mod:`training.selfblend`)."""
     scale = SIDE * MESH_MARGIN / MARGIN
     points = mesh.astype(np.float32) * scale + np.float32((SIDE - scale) / 2)
@@ -94,13 +96,19 @@ def degraded(crops: Sequence[Image], generator: np.random.Generator) -> list[Ima
 
 def _drawn(generator: np.random.Generator) -> _Coding:
     codec = str(generator.choice(CODECS, p=CODEC_ODDS))
-    side = SIDE if generator.random() < 0.25 else round(np.exp(generator.uniform(np.log(LEAST_SIDE), np.log(SIDE))))
+    side = (
+        SIDE
+        if generator.random() < 0.25
+        else round(np.exp(generator.uniform(np.log(LEAST_SIDE), np.log(SIDE))))
+    )
     if codec == "h264":
         side = min(_H264_SIDES, key=lambda each: abs(each - side))
     return _Coding(side, codec, int(generator.choice(CRFS)))
 
 
-def _coded(pictures: Sequence[Image], codings: Sequence[_Coding], generator: np.random.Generator) -> list[Image]:
+def _coded(
+    pictures: Sequence[Image], codings: Sequence[_Coding], generator: np.random.Generator
+) -> list[Image]:
     result = list(pictures)
     groups: dict[tuple[int, int], list[int]] = defaultdict(list)
     for place, coding in enumerate(codings):
@@ -119,5 +127,7 @@ def _coded(pictures: Sequence[Image], codings: Sequence[_Coding], generator: np.
 
 def through_webp(image: Image, quality: int) -> Image:
     """Compresses as WebP at ``quality`` (1-100) and decodes again."""
-    _, data = cv2.imencode(".webp", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_WEBP_QUALITY, quality])
+    _, data = cv2.imencode(
+        ".webp", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_WEBP_QUALITY, quality]
+    )
     return np.asarray(cv2.cvtColor(cv2.imdecode(data, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB), np.uint8)

@@ -38,7 +38,9 @@ _LABELS = {
     Label.NO_FACE: "bold white on #6e7681",
 }
 _FAILED = "bold #d73a33"
-_STRIP_MOST = 120
+_STRIP_MOST, _STRIP_LEAST = 120, 12
+_ROOM_FOR_STRIP = 78
+"""Columns from which a folder's table has timelines."""
 _TRACKS_SHOWN = 8
 _SEGMENTS_SHOWN = 12
 _INDENT = 2
@@ -60,9 +62,13 @@ def print_summary(console: Console, reports: Sequence[Report]) -> None:
     reports = most_suspicious_first(reports)
     folder, names = _names(reports)
     parts: list[RenderableType] = [Text(shorten(folder, console.width), "bold")] if folder else []
-    parts.append(_summary_table(reports, names, console.width))
-    if members := [verdict.members for verdict in map(_verdict_of, reports) if verdict and verdict.members]:
-        who = ", ".join(shorten(member.name, console.width // 2) for member in members[0])
+    said = _said_by_members(reports, console.width)
+    parts.append(_summary_table(reports, names, said, console.width))
+    if said:
+        members = next(
+            verdict.members for verdict in map(_verdict_of, reports) if verdict and verdict.members
+        )
+        who = ", ".join(shorten(member.name, console.width // 2) for member in members)
         parts.append(Text(f"members, in this order: {who}", "dim"))
     console.print(Legible(Group(*parts)))
     for name, report in zip(names, reports, strict=True):
@@ -217,13 +223,14 @@ def _effort(report: Report, width: int) -> Text:
     return Text("\n".join(lines), "dim")
 
 
-def _summary_table(reports: Sequence[Report], names: Sequence[str], width: int) -> Table:
-    said = [_said_by_members(report) for report in reports]
+def _summary_table(
+    reports: Sequence[Report], names: Sequence[str], said: Sequence[Text], width: int
+) -> Table:
     spare = width - max((len(text) + GAP for text in said if text), default=0)
-    columns = 20 if spare >= 90 else 12 if spare >= 78 else 0
+    columns = 20 if spare >= 90 else _STRIP_LEAST if spare >= _ROOM_FOR_STRIP else 0
     heads = [" verdict", "P(fake)", "people", "faces", "length", "timeline"]
     rows = [_summary_row(report, columns) for report in reports]
-    if any(said):
+    if said:
         heads.insert(2, "members")
         rows = [[*row[:2], text, *row[2:]] for row, text in zip(rows, said, strict=True)]
     if not columns:
@@ -247,10 +254,22 @@ def _summary_row(report: Report, columns: int) -> list[str | Text]:
     ]
 
 
-def _said_by_members(report: Report) -> Text:
-    verdict = _verdict_of(report)
-    said = [_coloured(member.fake_probability) for member in verdict.members] if verdict else []
-    return Text(" ").join(said)
+def _said_by_members(reports: Sequence[Report], width: int) -> list[Text]:
+    """What each member of an ensemble alone gives each source; nothing where one network is all there is.
+
+    Where the members are one detector with a card of its own, the timeline is worth more than what each alone
+    says, and has the room if there is too little for both.
+    """
+    verdicts = [_verdict_of(report) for report in reports]
+    said = [
+        Text(" ").join([_coloured(member.fake_probability) for member in verdict.members] if verdict else [])
+        for verdict in verdicts
+    ]
+    widest = max(map(len, said), default=0)
+    fitted = any(report.model_card.members for report in reports)
+    if not widest or (fitted and width - widest - GAP < _ROOM_FOR_STRIP):
+        return []
+    return said
 
 
 def _totals(found: Mapping[str, int]) -> Text:

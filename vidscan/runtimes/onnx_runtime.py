@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vidscan.cores import cores
+from vidscan.runtimes.overflow import WIDER_SUMS, products_overflow
 from vidscan.runtimes.protocol import Outputs, RuntimeUnavailableError
 
 MOST_WORKERS = 8
@@ -106,9 +107,8 @@ def _session_options(runtime: Any, threads: int) -> Any:
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    # A processor with AVX2 but without VNNI adds products of uint8 and int8 in pairs of 16 bits, which may
-    # overflow. This has it take wider sums, so that int8 networks compute the same on every machine.
-    options.add_session_config_entry("session.x64quantprecision", "1")
+    if products_overflow(runtime):  # so that int8 networks compute the same on every machine
+        options.add_session_config_entry(*WIDER_SUMS)
     # Decoding and detection want the cores between two batches.
     options.add_session_config_entry("session.force_spinning_stop", "1")
     return options

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from training.vit.port import HIDDEN, PATCH, SIDE, TOKENS, WIDTH, Weights
 from vidscan.runtimes.onnx_runtime import import_onnxruntime
+from vidscan.runtimes.overflow import WIDER_SUMS, products_overflow
 
 LOUD_CHANNELS = 5
 """Channels whose norms are much larger than the rest, as trained towers have them."""
@@ -66,5 +67,6 @@ def computed(content: bytes, **inputs: npt.NDArray[Any]) -> list[npt.NDArray[np.
     runtime = import_onnxruntime()
     options = runtime.SessionOptions()
     options.intra_op_num_threads = 1
-    options.add_session_config_entry("session.x64quantprecision", "1")
+    if products_overflow(runtime):
+        options.add_session_config_entry(*WIDER_SUMS)
     return runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"]).run(None, inputs)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from vidscan.ffmpeg import find_program
+from vidscan.media.ffmpeg.decode import find_program
 
 SAMPLES = Path(__file__).resolve().parents[1] / "samples"
 SAMPLE_S = 6
@@ -28,7 +28,7 @@ def looped(name: str, seconds: int, target: Path) -> Path:
 
 def random_b4(folder: Path) -> Path:
     """A checkpoint of the reference network, whose scores mean nothing and cost what real ones do."""
-    from vidscan.model import build_network, save_checkpoint
+    from vidscan.models.checkpoint import build_network, save_checkpoint
     from vidscan.records import ModelCard
 
     path = folder / "random-b4.keras"

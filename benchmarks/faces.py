@@ -41,8 +41,8 @@ from scenes.verdicts import Said, said
 from scenes.walks import walks
 
 import vidscan
-from vidscan.faces import MediaPipeFaceDetector
-from vidscan.ffmpeg import stream_frames
+from vidscan.faces.detector import MediaPipeFaceDetector
+from vidscan.media.ffmpeg.decode import stream_frames
 from vidscan.options import DetectionOptions
 from vidscan.records import Frame
 

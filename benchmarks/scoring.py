@@ -25,8 +25,8 @@ from typing import Any
 
 import numpy as np
 
-from vidscan.export import ExportOptions, calibration_crops, export
-from vidscan.model import build_network, load_model, save_checkpoint
+from vidscan.cli.export import ExportOptions, calibration_crops, export
+from vidscan.models.checkpoint import build_network, load_model, save_checkpoint
 from vidscan.records import Geometry, ModelCard
 
 PRODUCT_SIDE = 2048
@@ -189,7 +189,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "--vit-float32",
         type=Path,
         metavar="FILE",
-        help="made by: python -m training.vit export --precision float32",
+        help="made by: python -m vidscan_training.recipes.vit export --precision float32",
     )
     parser.add_argument(
         "--memory", type=Path, metavar="CHECKPOINT", help="only print the peak memory, in MiB"

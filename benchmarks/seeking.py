@@ -18,10 +18,10 @@ from statistics import median
 from clips import looped
 
 import vidscan
-from vidscan import ffmpeg
+from vidscan.media.ffmpeg import decode
+from vidscan.media.frames import sample_frames
 from vidscan.options import SamplingOptions
 from vidscan.records import Source, SourceKind
-from vidscan.sampling import sample_frames
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -33,7 +33,7 @@ def seconds(work: Callable[[], object]) -> float:
 
 def read(path: Path, options: SamplingOptions) -> int:
     """Decodes what a scan would look at, and counts it."""
-    duration = ffmpeg.probe(path).duration_s
+    duration = decode.probe(path).duration_s
     return sum(1 for _ in sample_frames(Source("0", path, SourceKind.VIDEO), options, duration))
 
 

@@ -1,4 +1,4 @@
-"""What enlarging a small face does to its score: why ``vidscan.image.resize`` changes its method.
+"""What enlarging a small face does to its score: why ``vidscan.faces.crops.resize`` changes its method.
 
     python benchmarks/small_faces.py [DATA]
 
@@ -20,19 +20,19 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 from scenes.tables import table
+from vidscan_training.crops.extract import LabelledSource, sources_from_folder, sources_from_manifest
+from vidscan_training.crops.folder import CropRow
+from vidscan_training.crops.split import SplitOptions, assign_splits
+from vidscan_training.evaluation.metrics import auc
 
 import vidscan
-from training.crops import LabelledSource, sources_from_folder, sources_from_manifest
-from training.manifest import CropRow
-from training.metrics import auc
-from training.split import SplitOptions, assign_splits
-from vidscan import image as enlarging
-from vidscan.faces import FaceDetector, MediaPipeFaceDetector
-from vidscan.ffmpeg import stream_frames
-from vidscan.model import LoadedModel
+from vidscan.faces import crops as enlarging
+from vidscan.faces.detector import FaceDetector, MediaPipeFaceDetector
+from vidscan.media.ffmpeg.decode import stream_frames
+from vidscan.media.frames import read_still
+from vidscan.models.checkpoint import LoadedModel
 from vidscan.options import DetectionOptions
 from vidscan.records import Box, Image
-from vidscan.sampling import read_still
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 SIDES = (150, 110, 80, 64, 48)

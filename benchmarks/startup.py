@@ -20,7 +20,7 @@ STILL = Path(__file__).resolve().parents[1] / "samples" / "astronaut.jpg"
 
 def seconds(arguments: Sequence[str]) -> float:
     """Wall time of one run of the program."""
-    program = "import sys; from vidscan.cli import main; sys.exit(main())"
+    program = "import sys; from vidscan.cli.main import main; sys.exit(main())"
     began = time.perf_counter()
     subprocess.run([sys.executable, "-c", program, *arguments], check=True, capture_output=True)
     return time.perf_counter() - began

@@ -2,7 +2,8 @@
 
 The pictures come from scikit-image's wheel (an astronaut's portrait, a cup of coffee; both free of
 rights, see README.md), the movement from a virtual camera that glides over them, and the one manipulated
-face from :mod:`training.selfblend`: a *self-blended* image, after Shiohara and Yamasaki, "Detecting
+face from :mod:`vidscan_training.data.self_blend`: a *self-blended* image, after Shiohara and Yamasaki,
+"Detecting
 Deepfakes with Self-Blended Images", CVPR 2022. Every random number has a fixed seed, and x264 runs in one
 thread, so that a second run on the same machine with the same packages writes the same bytes.
 """
@@ -21,9 +22,8 @@ import imageio_ffmpeg
 import numpy as np
 from numpy.typing import NDArray
 from skimage import data
-
-from training.landmarks import FaceLandmarker
-from training.selfblend import blend, deform, hull_mask, region_points, soften
+from vidscan_training.crops.landmarks import FaceLandmarker
+from vidscan_training.data.self_blend import blend, deform, hull_mask, region_points, soften
 
 Image = NDArray[np.uint8]
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from vidscan.ffmpeg import find_program
+from vidscan.media.ffmpeg.decode import find_program
 from vidscan.records import ModelCard
 
 SAMPLES = Path(__file__).parents[1] / "samples"
@@ -134,8 +134,8 @@ def save_colour_network(path: Path, card: ModelCard, *, redness: float) -> Path:
     """P(real) is the sigmoid of ``redness`` times how much redder than blue (-1 to 1) a crop is."""
     import numpy as np
 
-    from vidscan.model import save_checkpoint
-    from vidscan.startup import import_keras
+    from vidscan.models.checkpoint import save_checkpoint
+    from vidscan.system.frameworks import import_keras
 
     keras = import_keras()
     inputs = keras.Input((card.input_size, card.input_size, 3), name="crop")

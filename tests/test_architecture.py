@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+PACKAGES = {"vidscan": ROOT / "vidscan", "vidscan_training": ROOT / "training" / "vidscan_training"}
 HEAVY = {
     "cv2",
     "ffmpeg",
@@ -23,21 +24,33 @@ HEAVY = {
     "tensorflow",
     "tf2onnx",
 }
-STAGES = ("sampling", "faces", "batching", "scoring", "tracks", "verdict", "explain")
-"""In the order in which a scan passes them."""
+GROUND = 0
+RANKS = {
+    "vidscan": [
+        *("system", "media", "faces", "tracking", "models", "verdict", "report"),
+        *("render", "scan", "engines", "results", "api", "cli"),
+    ],
+    "vidscan_training": ["crops", "data", "evaluation", "fitting", "recipes", "cli"],
+}
+"""The rooms from the ground up: a room imports only those before it, and the ground."""
+ENDS = ("isolated.parent", "isolated.worker", "ray.driver", "ray.worker")
+PURE = {"verdict": set[str](), "tracking": {"vidscan.faces.boxes", "vidscan.faces.crops"}}
+"""Rooms that import nothing but the ground and these."""
+MAX_MODULES = 16
+MAX_AT_THE_ROOT = 10
 
 
-def name_of(path: Path) -> str:
-    parts = path.relative_to(ROOT).with_suffix("").parts
+def name_of(path: Path, package: str) -> str:
+    parts = path.relative_to(PACKAGES[package].parent).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
 @cache
 def modules(package: str) -> dict[str, ast.Module]:
     """Every module of a package by its dotted name, parsed."""
-    paths = sorted((ROOT / package).rglob("*.py"))
+    paths = sorted(PACKAGES[package].rglob("*.py"))
     assert paths, f"no modules in {package}"
-    return {name_of(path): ast.parse(path.read_text("utf-8"), str(path)) for path in paths}
+    return {name_of(path, package): ast.parse(path.read_text("utf-8"), str(path)) for path in paths}
 
 
 def imported(tree: ast.AST) -> Iterator[str]:
@@ -83,6 +96,23 @@ def importers(package: str, wanted: str) -> set[str]:
     }
 
 
+def own_imports(package: str, name: str) -> set[str]:
+    """The modules of its own package that a module imports, anywhere; names in them count as the module."""
+    known = modules(package)
+    return {each for each in imported(known[name]) if each in known} - {name, package}
+
+
+def room(name: str) -> str:
+    """The room of a module: the folder or, at the root, the module itself."""
+    return name.split(".")[1] if "." in name else ""
+
+
+def rank(package: str, name: str) -> int:
+    """The rank of a module's room; what stands in no room is the ground."""
+    rooms = RANKS[package]
+    return rooms.index(room(name)) + 1 if room(name) in rooms else GROUND
+
+
 def test_reader_sees_imports():
     tree = ast.parse(
         "import a.b\nfrom c import d\nif TYPE_CHECKING:\n    import e\n"
@@ -92,13 +122,58 @@ def test_reader_sees_imports():
     assert imported_on_import(tree) == {"a.b", "c", "c.d", "f"}
 
 
+@pytest.mark.parametrize("package", PACKAGES)
+def test_no_arrow_runs_up(package: str):
+    """Imports for types and imports in functions count as well."""
+    roof = {package, f"{package}.__main__"}
+    up = [
+        f"{name} -> {each}"
+        for name in modules(package)
+        if name not in roof
+        for each in own_imports(package, name)
+        if rank(package, each) > rank(package, name)
+    ]
+    assert not up
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_no_module_imports_itself_by_way_of_others(package: str):
+    arrows = {name: own_imports(package, name) for name in modules(package)}
+    arrows.pop(package)
+    while free := [name for name, known in arrows.items() if not known & arrows.keys()]:
+        for name in free:
+            arrows.pop(name)
+    assert not arrows
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_folder_is_a_room_and_none_is_crowded(package: str):
+    folder = PACKAGES[package]
+    rooms = {path.parent.relative_to(folder).parts[:1] for path in folder.rglob("*.py")} - {()}
+    assert {name for (name,) in rooms} <= {*RANKS[package], "records"}
+    for path in {path.parent for path in folder.rglob("*.py")}:
+        assert len(list(path.glob("*.py"))) <= MAX_MODULES, path
+    assert len(list(folder.glob("*.py"))) <= MAX_AT_THE_ROOT
+
+
+def test_pure_rooms_know_the_ground_alone():
+    for name in modules("vidscan"):
+        if room(name) in PURE:
+            foreign = {
+                each
+                for each in own_imports("vidscan", name)
+                if rank("vidscan", each) and room(each) != room(name)
+            }
+            assert foreign <= PURE[room(name)] | {"vidscan.faces"}, name
+
+
 def test_program_does_not_know_its_training():
-    assert importers("vidscan", "training") == set()
-    assert importers("training", "vidscan") != set()
+    assert importers("vidscan", "vidscan_training") == set()
+    assert importers("vidscan_training", "vidscan") != set()
 
 
 def test_program_does_not_know_its_tests():
-    for package in ("vidscan", "training"):
+    for package in PACKAGES:
         for unwanted in ("tests", "pytest", "hypothesis", "skimage"):
             assert importers(package, unwanted) == set()
 
@@ -106,52 +181,45 @@ def test_program_does_not_know_its_tests():
 @pytest.mark.parametrize(
     ("library", "owners"),
     [
-        ("mediapipe", {"vidscan.faces"}),
-        # Jobs go from a parent to its workers as pickles; none of a stranger's is ever read.
+        ("mediapipe", {"vidscan.faces.detector"}),
+        # Jobs go from a parent to its workers as pickles; none of a worker's is ever read.
         (
             "pickle",
-            {f"vidscan.engines.{name}" for name in ("isolated", "worker", "ray_engine", "ray_worker")},
+            {f"vidscan.engines.{name}" for name in ENDS},
         ),
-        (
-            "vidscan.child_process",
-            {
-                "vidscan.engines.isolated",
-                "vidscan.ffmpeg",
-                "vidscan.ffmpeg_encode",
-                "vidscan.ffmpeg_output",
-                "vidscan.ffmpeg_program",
-                "vidscan.ffmpeg_redraw",
-                "vidscan.runtimes.conversion",
-                "vidscan.scan_command",
-            },
-        ),
-        ("onnxruntime", {"vidscan.runtimes.onnx_runtime", "vidscan.runtimes.quantisation"}),
-        ("onnx", {"vidscan.runtimes.exported", "vidscan.runtimes.quantisation"}),
-        ("tf2onnx", {"vidscan.runtimes.converter"}),
-        ("ffmpeg", {"vidscan.ffmpeg_command", "vidscan.ffmpeg_encode"}),
-        ("imageio_ffmpeg", {"vidscan.ffmpeg_program"}),
-        ("subprocess", {"vidscan.child_process"}),
-        ("ray", {"vidscan.engines.ray_connection"}),
-        ("fsspec", {"vidscan.storage"}),
-        ("pyarrow", {"vidscan.report.parquet_schema"}),
-        ("argparse", {f"vidscan.{name}" for name in ("arguments", "cli", "scan_command", "scan_plan")}),
+        ("onnxruntime", {"vidscan.models.runtimes.onnx", "vidscan.models.runtimes.quantisation"}),
+        ("onnx", {"vidscan.models.runtimes.exported", "vidscan.models.runtimes.quantisation"}),
+        ("tf2onnx", {"vidscan.models.runtimes.converter"}),
+        ("ffmpeg", {"vidscan.media.ffmpeg.command"}),
+        ("imageio_ffmpeg", {"vidscan.media.ffmpeg.program"}),
+        ("subprocess", {"vidscan.system.processes"}),
+        ("ray", {"vidscan.engines.ray.connection"}),
+        ("fsspec", {"vidscan.media.storage"}),
+        ("pyarrow", {"vidscan.report.parquet.schema", "vidscan.system.frameworks"}),
+        ("argparse", {f"vidscan.cli.{name}" for name in ("arguments", "main", "scan", "plan")}),
     ],
 )
 def test_library_lives_in_one_module(library: str, owners: set[str]):
     assert importers("vidscan", library) <= owners
 
 
+def test_processes_are_started_by_those_who_must():
+    owners = {"engines.isolated.parent", "models.runtimes.conversion", "cli.scan"}
+    owners |= {f"media.ffmpeg.{name}" for name in ("decode", "output", "program", "redraw")}
+    assert importers("vidscan", "vidscan.system.processes") <= {f"vidscan.{name}" for name in owners}
+
+
 def test_drawing_is_for_training_and_begins_when_it_is_asked_for():
     assert importers("vidscan", "matplotlib") == set()
-    assert importers("training", "matplotlib") == {"training.plots"}
-    for name, tree in modules("training").items():
+    assert importers("vidscan_training", "matplotlib") == {"vidscan_training.evaluation.plots"}
+    for name, tree in modules("vidscan_training").items():
         drawing = {
             each for each in imported_on_import(tree) if top(each) in ("matplotlib", "sklearn", "scipy")
         }
         assert not drawing, name
 
 
-def test_tf_data_lives_in_batching():
+def test_tf_data_lives_in_batches():
     def uses_tf_data(tree: ast.AST) -> bool:
         return any(
             isinstance(node, ast.Attribute)
@@ -161,27 +229,30 @@ def test_tf_data_lives_in_batching():
             for node in ast.walk(tree)
         )
 
-    assert {name for name, tree in modules("vidscan").items() if uses_tf_data(tree)} == {"vidscan.batching"}
+    assert {name for name, tree in modules("vidscan").items() if uses_tf_data(tree)} == {
+        "vidscan.scan.batches"
+    }
 
 
-def test_report_writers_know_records_and_nothing_behind_them():
+def test_report_writers_know_the_ground_and_storage():
     for name, tree in modules("vidscan").items():
-        if not name.startswith("vidscan.report"):
+        if room(name) != "report":
             continue
-        allowed = {"vidscan.records", "vidscan.errors", "vidscan.report"}
-        allowed |= {"vidscan.storage"} if name == "vidscan.report.destination" else set()
-        for each in imported(tree):
-            if top(each) == "vidscan":
-                assert any(each == ours or each.startswith(f"{ours}.") for ours in allowed), f"{name}: {each}"
-            else:
-                own = {"cv2", "jinja2", "markupsafe"} if name.startswith("vidscan.report.html") else set()
-                own |= {"pyarrow"} if name == "vidscan.report.parquet_schema" else set()
-                assert top(each) in sys.stdlib_module_names | {"numpy", "rich"} | own, f"{name}: {each}"
+        foreign = {
+            each
+            for each in own_imports("vidscan", name)
+            if rank("vidscan", each) and room(each) not in ("report", "system")
+        }
+        assert foreign <= {"vidscan.media", "vidscan.media.storage"}, name
+        own = {"cv2", "jinja2", "markupsafe"} if name.startswith("vidscan.report.html") else set()
+        own |= {"pyarrow"} if name == "vidscan.report.parquet.schema" else set()
+        outside = {top(each) for each in imported(tree)} - {"vidscan"}
+        assert outside <= sys.stdlib_module_names | {"numpy", "rich"} | own, name
 
 
 def test_pages_load_opencv_and_their_templates_when_they_are_written():
     for name, tree in modules("vidscan").items():
-        if name.startswith("vidscan.report"):
+        if room(name) == "report":
             assert "cv2" not in {top(each) for each in imported_on_import(tree)}, name
     known = modules("vidscan")
     assert "jinja2" in {top(each) for each in imported(known["vidscan.report.html.page"])}
@@ -189,32 +260,11 @@ def test_pages_load_opencv_and_their_templates_when_they_are_written():
     assert "vidscan.report.html.page" not in imported_on_import(known["vidscan.report.html"])
 
 
-def test_records_and_errors_know_nobody():
+def test_the_ground_needs_numpy_alone():
     for name, tree in modules("vidscan").items():
-        if name == "vidscan.errors":
-            assert {top(each) for each in imported(tree)} <= sys.stdlib_module_names
-        if name.startswith("vidscan.records"):
-            outside = {each for each in imported(tree) if not each.startswith("vidscan.records")}
-            assert {top(each) for each in outside} <= sys.stdlib_module_names | {"numpy"}, name
-
-
-def test_no_stage_knows_another():
-    for stage in STAGES:
-        if f"vidscan.{stage}" in modules("vidscan"):
-            known = set(imported(modules("vidscan")[f"vidscan.{stage}"]))
-            assert not known & {f"vidscan.{other}" for other in STAGES if other != stage}, stage
-
-
-def test_stages_meet_in_the_pipeline_alone():
-    """The ledger is the pipeline's reading half: sampling and what watches the frames, source by source."""
-    meeting = {
-        name: {stage for stage in STAGES if f"vidscan.{stage}" in set(imported(tree))}
-        for name, tree in modules("vidscan").items()
-    }
-    meeting = {name: stages for name, stages in meeting.items() if len(stages) > 1}
-    assert meeting.pop("vidscan.ledger") == {"sampling", "faces"}
-    assert meeting.pop("vidscan.watching") == {"faces", "tracks"}
-    assert set(meeting) == {"vidscan.pipeline"}
+        if rank("vidscan", name) == GROUND and name not in ("vidscan", "vidscan.__main__"):
+            outside = {top(each) for each in imported(tree)} - {"vidscan"}
+            assert outside <= sys.stdlib_module_names | {"numpy"}, name
 
 
 def test_frameworks_are_loaded_when_used_and_not_before():
@@ -226,7 +276,7 @@ def test_frameworks_are_loaded_when_used_and_not_before():
 def test_help_and_import_vidscan_reach_nothing_heavy():
     """Follows imports from the command line and the package, as far as they are made at once."""
     known = modules("vidscan")
-    waiting, reached = ["vidscan", "vidscan.cli"], set()
+    waiting, reached = ["vidscan", "vidscan.cli.main"], set()
     while waiting:
         name = waiting.pop()
         if name in reached:

@@ -6,11 +6,11 @@ import csv
 from pathlib import Path
 
 import pytest
+from vidscan_training.cli.main import main as train
 
 import vidscan
-from training.cli import main as train
-from vidscan import ffmpeg
-from vidscan.bundled import checkpoint_path
+from vidscan.media.ffmpeg import decode
+from vidscan.models.bundled import checkpoint_path
 
 CLIP = Path(__file__).parents[1] / "samples" / "self-blended.mp4"
 FRAMES = 8
@@ -29,7 +29,7 @@ def test_scan_and_evaluate_score_the_same_crops_alike(tmp_path: Path) -> None:
         rows = list(csv.DictReader(stream))
     evaluated = {round(float(row["time_s"]), 3): float(row["fake_probability"]) for row in rows}
 
-    duration = ffmpeg.probe(CLIP).duration_s
+    duration = decode.probe(CLIP).duration_s
     assert duration is not None
     report = vidscan.scan(CLIP, fps=FRAMES / duration, fast=True)
     scanned = {round(point.time_s, 3): point.fake_probability for point in report.timeline}

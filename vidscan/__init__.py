@@ -13,6 +13,9 @@ MediaPipe and OpenCV come in when the first scan or checkpoint asks for them.
 
 from __future__ import annotations
 
+# The room before the function of its name: an import sets the package's attribute at its first load alone, so
+# ``vidscan.scan`` stays the function, whatever of the room is imported later.
+import vidscan.scan  # noqa: F401
 from vidscan.api import load_model, scan, scan_many
 from vidscan.errors import (
     CardError,

@@ -1,5 +1,5 @@
 """``python -m vidscan`` is the ``vidscan`` command."""
 
-from vidscan.cli import main
+from vidscan.cli.main import main
 
 raise SystemExit(main())

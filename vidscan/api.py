@@ -8,8 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from vidscan.bundled import FAST
 from vidscan.errors import UsageError
+from vidscan.media.sources import from_paths
+from vidscan.models.bundled import FAST
 from vidscan.options import (
     BatchingOptions,
     DetectionOptions,
@@ -20,11 +21,10 @@ from vidscan.options import (
     VerdictOptions,
 )
 from vidscan.records import Report
-from vidscan.sources import from_paths
 
 if TYPE_CHECKING:
-    from vidscan.model import LoadedModel
-    from vidscan.scoring import Ensemble
+    from vidscan.models.checkpoint import LoadedModel
+    from vidscan.models.ensemble import Ensemble
 
 PathLike = str | os.PathLike[str]
 Models: TypeAlias = "PathLike | LoadedModel | Sequence[PathLike | LoadedModel] | None"
@@ -48,7 +48,7 @@ def load_model(path: PathLike | None = None, *, runtime: str = "auto") -> Loaded
     Raises:
         ModelError: there is no checkpoint, or it is refused; the message says why.
     """
-    from vidscan import model
+    from vidscan.models import checkpoint as model
 
     return model.load_model(None if path is None else Path(path), runtime)
 
@@ -70,7 +70,7 @@ def load_models(models: Models = None, *, runtime: str = "auto") -> Ensemble[Loa
         ModelError: a checkpoint is missing or refused, or two are the same, or all that ship are asked for
             and their detector card is missing.
     """
-    from vidscan.ensembles import all_bundled, runtimes_for, together
+    from vidscan.models.loading import all_bundled, runtimes_for, together
 
     given = all_bundled() if models is None else _listed(models)
     if not given:
@@ -193,7 +193,8 @@ def scan_many(
 
     Arguments and errors are those of :func:`scan`; the reports come in the order of ``paths``.
     """
-    from vidscan.engines import isolated, local
+    from vidscan.engines import local
+    from vidscan.engines.isolated import parent
 
     model = chosen(model, fast)
     given = _listed(model)
@@ -210,7 +211,7 @@ def scan_many(
         evidence=shown.shared_by(len(sources)),
     )
     models = load_models(model, runtime=runtime)
-    scan_sources = isolated.scan_sources if isolate else local.scan_sources
+    scan_sources = parent.scan_sources if isolate else local.scan_sources
     yield from scan_sources(sources, with_runtimes(options, models), models=models)
 
 

@@ -13,7 +13,7 @@ from scenes.identities import Kept, kept
 from scenes.pasted import HEIGHT, WIDTH, crowds
 from scenes.portraits import faceless, portraits
 from scenes.truth import Scene
-from vidscan.faces import MediaPipeFaceDetector
+from vidscan.faces.detector import MediaPipeFaceDetector
 from vidscan.records import Image
 
 

@@ -12,10 +12,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from vidscan.faces import FaceDetector
-from vidscan.image import resize
+from vidscan.faces.crops import resize
+from vidscan.faces.detector import FaceDetector
+from vidscan.media.frames import read_still
 from vidscan.records import Box, Image
-from vidscan.sampling import read_still
 
 SURE = 0.8
 """Confidence from which the detector's box of a whole portrait is taken for the truth."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from scenes.portraits import Canvas, Portrait, Pose, cast
 from scenes.truth import SHOWN, Face, Scene, SceneFrame
-from vidscan.image import resize
+from vidscan.faces.crops import resize
 from vidscan.records import Image
 
 WIDTH, HEIGHT = 1280, 720

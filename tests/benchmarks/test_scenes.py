@@ -19,8 +19,8 @@ from scenes.truth import Face, Scene, SceneFrame, match
 from scenes.verdicts import wilson
 from scenes.walks import ENCOUNTERS, walks
 
-from vidscan.ffmpeg import probe, stream_frames
-from vidscan.image import intersection_over_union
+from vidscan.faces.crops import intersection_over_union
+from vidscan.media.ffmpeg.decode import probe, stream_frames
 from vidscan.records import Box, Detection, Image
 
 GREY = np.full((360, 640, 3), 90, np.uint8)

@@ -10,7 +10,7 @@ import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 
-from vidscan.ffmpeg import find_program
+from vidscan.media.ffmpeg.decode import find_program
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 

@@ -109,9 +109,9 @@ def run(task: Task, workers: int) -> list[Outcome]:
 
 def work(task: Task, pipe: Connection) -> None:
     """A worker: scans its share of the mutants one after the other."""
-    from vidscan import ffmpeg
+    from vidscan.media.ffmpeg import decode
 
-    ffmpeg.STALL_TIMEOUT_S = STALL_S
+    decode.STALL_TIMEOUT_S = STALL_S
     contents = {path: path.read_bytes() for path in task.media}
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="fuzz-")))
@@ -139,7 +139,7 @@ def work(task: Task, pipe: Connection) -> None:
 
 def _detector(real: bool) -> Any:
     if real:
-        from vidscan.faces import MediaPipeFaceDetector
+        from vidscan.faces.detector import MediaPipeFaceDetector
         from vidscan.options import DetectionOptions
 
         return MediaPipeFaceDetector(DetectionOptions())
@@ -151,10 +151,10 @@ def _detector(real: bool) -> Any:
 
 def read(path: Path, detector: Any) -> tuple[str, list[str]]:
     """Reads one file as a scan does: the result in a few words, and what was not as it must be."""
-    from vidscan.ledger import Ledger, read_crops
+    from vidscan.media.sources import from_paths
     from vidscan.options import ScanOptions
     from vidscan.records import Geometry
-    from vidscan.sources import from_paths
+    from vidscan.scan.reading import Ledger, read_crops
 
     ledger = Ledger()
     try:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-
-from training import selfblend
+from vidscan_training.data import self_blend
 
 
 def drawn_landmarks(side: int) -> np.ndarray:
@@ -19,11 +18,11 @@ def drawn_landmarks(side: int) -> np.ndarray:
         low, high = (left, top), (right, bottom)
         points[list(indices)] = rng.uniform(low, high, (len(indices), 2))
 
-    put(selfblend._BROWS, 0.30, 0.70, 0.34, 0.38)
-    put(selfblend._EYES, 0.32, 0.68, 0.41, 0.46)
-    put(selfblend._NOSE, 0.45, 0.55, 0.45, 0.60)
-    put(selfblend._LIPS, 0.40, 0.60, 0.66, 0.73)
-    points[selfblend._FOREHEAD], points[selfblend._CHIN] = (0.5, 0.19), (0.5, 0.85)
+    put(self_blend._BROWS, 0.30, 0.70, 0.34, 0.38)
+    put(self_blend._EYES, 0.32, 0.68, 0.41, 0.46)
+    put(self_blend._NOSE, 0.45, 0.55, 0.45, 0.60)
+    put(self_blend._LIPS, 0.40, 0.60, 0.66, 0.73)
+    points[self_blend._FOREHEAD], points[self_blend._CHIN] = (0.5, 0.19), (0.5, 0.85)
     return (points * side).astype(np.float32)
 
 

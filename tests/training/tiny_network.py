@@ -7,13 +7,13 @@ from typing import Any
 
 from made_crops import SIZE
 
-from vidscan.model import save_checkpoint
+from vidscan.models.checkpoint import save_checkpoint
 from vidscan.records import ModelCard
-from vidscan.startup import import_keras
+from vidscan.system.frameworks import import_keras
 
 
 def tiny_features(inputs: Any, weights: str | None = None, *, dropout: float = 0.0) -> Any:
-    """Two convolutions with batch normalisation, in the form of a backbone of ``vidscan.backbones``."""
+    """Two convolutions with batch normalisation, a backbone like those of ``vidscan.models.backbones``."""
     layers = import_keras().layers
     del weights
     x = layers.Rescaling(1 / 128, -1.0, name="rescaling")(inputs)

@@ -11,7 +11,7 @@ import pytest
 from toys import ToyDetector, ToyScorer
 
 import vidscan
-from vidscan.cards import fake_probability
+from vidscan.models.card_file import fake_probability
 
 EXPORTED = {
     "CardError",
@@ -41,7 +41,7 @@ EXPORTED = {
 @pytest.fixture
 def detector(monkeypatch: pytest.MonkeyPatch) -> ToyDetector:
     toy = ToyDetector()
-    monkeypatch.setattr("vidscan.faces.MediaPipeFaceDetector", lambda options: toy)
+    monkeypatch.setattr("vidscan.faces.detector.MediaPipeFaceDetector", lambda options: toy)
     return toy
 
 

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from vidscan import errors, ffmpeg
+from vidscan import errors
 from vidscan.errors import MAX_QUOTED, DecodeError, VidscanError, escaped, quoted
-from vidscan.ledger import describe_failure
+from vidscan.media.ffmpeg import decode
+from vidscan.media.frames import read_still
 from vidscan.records import Source, SourceKind
-from vidscan.sampling import read_still
+from vidscan.scan.reading import describe_failure
 
 HOSTILE = "a\n\x1b[31m\x1b]0;owned\x07\x9b2J\u202egpj.\u200b" + os.fsdecode(b"\xff") + ".mp4"
 
@@ -40,7 +41,7 @@ def test_every_error_is_escaped():
 def test_failures_of_a_file_with_such_a_name(tmp_path: Path):
     path = tmp_path / HOSTILE
     path.write_bytes(b"no medium")
-    for read in (ffmpeg.probe, lambda path: list(ffmpeg.stream_frames(path, 2.0)), read_still):
+    for read in (decode.probe, lambda path: list(decode.stream_frames(path, 2.0)), read_still):
         with pytest.raises(DecodeError) as caught:
             read(path)
         assert str(caught.value).startswith(f"{escaped(str(path))}: ")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from vidscan.arguments import build_parser, scan_options
+from vidscan.cli.arguments import build_parser, scan_options
 from vidscan.errors import UsageError
 from vidscan.options import (
     BatchingOptions,

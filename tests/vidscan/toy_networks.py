@@ -13,7 +13,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from vidscan.cards import card_path, read_card, sha256_of, write_card
+from vidscan.models.card_file import card_path, read_card, sha256_of, write_card
 from vidscan.records import Calibration, ModelCard
 
 SIZE = 40

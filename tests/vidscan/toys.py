@@ -87,5 +87,5 @@ def toy_crop(number: int, source_id: str = "0", sizes: tuple[int, ...] = (16,)) 
 
 
 def every_face_is_fine(*_: object) -> Quality:
-    """In the place of ``vidscan.quality.assess``."""
+    """In the place of ``vidscan.faces.quality.assess``."""
     return FULL_QUALITY

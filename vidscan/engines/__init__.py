@@ -1,1 +1,1 @@
-"""Who runs :func:`vidscan.pipeline.scan` over which sources."""
+"""Who runs :func:`vidscan.scan.pipeline.scan` over which sources."""

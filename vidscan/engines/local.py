@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from vidscan.ledger import Observer
-from vidscan.model import LoadedModel
+from vidscan.models.checkpoint import LoadedModel
 from vidscan.options import ScanOptions
 from vidscan.records import Report, Source
+from vidscan.scan.reading import Observer
 
 
 def scan_sources(
@@ -33,8 +33,8 @@ def scan_sources(
         DetectionError: the face detector cannot start.
         ScoringError: a network fails.
     """
-    from vidscan.faces import MediaPipeFaceDetector
-    from vidscan.pipeline import explainer_of, scan
+    from vidscan.faces.detector import MediaPipeFaceDetector
+    from vidscan.scan.pipeline import explainer_of, scan
 
     explainer = explainer_of(models, options)
     with MediaPipeFaceDetector(options.detection) as detector:

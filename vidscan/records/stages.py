@@ -141,7 +141,7 @@ class Sighting:
     """A face seen in a frame, whose score nobody knows yet.
 
     ``roll`` is as in :class:`Detection`; ``shot`` counts the stretches between cuts from 0; ``appearance``
-    is what the face and its surroundings look like (see ``vidscan.appearance``).
+    is what the face and its surroundings look like (see ``vidscan.tracking.appearance``).
     """
 
     frame_index: int
@@ -231,7 +231,7 @@ class FaceScore:
 
     ``members``, here and below: what each member of an ensemble says, in order; empty for one model.
     ``views``, here and below: the scores of a still's views, whose mean as evidence is ``fake_probability``,
-    in the order of :func:`vidscan.image.still_views`; empty for clips.
+    in the order of :func:`vidscan.faces.crops.still_views`; empty for clips.
     """
 
     source_id: str

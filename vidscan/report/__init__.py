@@ -3,7 +3,7 @@
 ``WRITERS`` names the file formats by suffix. A further format is one module with a ``write`` function
 and one entry here; it gets the document of :func:`vidscan.report.document.to_document`, whose numbers
 and texts are already fit to be written, and the faces of ``evidence_of``, which only a page shows. What
-the terminal shows is in :mod:`vidscan.report.text`.
+the terminal shows is in :mod:`vidscan.report.terminal.text`.
 """
 
 from __future__ import annotations
@@ -11,15 +11,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TextIO
 
-from vidscan.report import csv_report, html, json_report, jsonl_report
+from vidscan.report import html
 from vidscan.report.document import Document, Evidence
+from vidscan.report.formats import csv as csv_report
+from vidscan.report.formats import json as json_report
+from vidscan.report.formats import jsonl
 
 Writer = Callable[[Document, TextIO, Evidence], None]
 """Writes a whole document, with the faces to look at, to a text stream opened with ``newline=""``."""
 
 WRITERS: Mapping[str, Writer] = {
     ".json": json_report.write,
-    ".jsonl": jsonl_report.write,
+    ".jsonl": jsonl.write,
     ".csv": csv_report.write,
     ".html": html.write,
 }

@@ -14,9 +14,9 @@ from pathlib import Path, PurePosixPath
 from typing import TextIO
 
 from vidscan.errors import ReportError
+from vidscan.media.storage import is_remote, local_path, put, remote, require_writable
 from vidscan.report import BESIDE, WRITERS, Writer
 from vidscan.report.document import NO_EVIDENCE, Document, Evidence
-from vidscan.storage import is_remote, local_path, put, remote, require_writable
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_report_samples import (
+from report_samples import (
     ENSEMBLE_REPORTS,
     HOSTILE,
     MEMBERS,
@@ -24,7 +24,8 @@ from test_report_samples import (
 )
 
 from vidscan.records import ErrorInfo, Report, Segment, SourceFacts, Verdict
-from vidscan.report import BESIDE, WRITERS, csv_report
+from vidscan.report import BESIDE, WRITERS
+from vidscan.report.formats import csv as csv_report
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 

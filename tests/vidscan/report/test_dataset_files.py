@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from vidscan.report.dataset_files import READERS, UNFINISHED, DatasetFiles
+from vidscan.report.parquet.files import READERS, UNFINISHED, DatasetFiles
 
 pa = pytest.importorskip("pyarrow", reason="pyarrow is not installed: pip install 'vidscan[parquet]'")
 

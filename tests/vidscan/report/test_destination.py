@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
 import pytest
-from test_report_samples import HOSTILE, clip, document_of, failed
+from report_samples import HOSTILE, clip, document_of, failed
 
 from vidscan.errors import ReportError
-from vidscan.report import csv_report, html, json_report
+from vidscan.report import html
 from vidscan.report.destination import Destination
 from vidscan.report.document import Document, Evidence
+from vidscan.report.formats import csv as csv_report
+from vidscan.report.formats import json as json_report
 
 DOCUMENT = document_of(clip(), failed())
 OLD = "the previous report"

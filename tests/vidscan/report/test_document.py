@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
-from test_report_samples import (
+from report_samples import (
     CARD,
     CREATED,
     ENSEMBLE_REPORTS,

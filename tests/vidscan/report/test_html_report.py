@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_report_samples import (
+from report_samples import (
     CARD,
     CREATED,
     ENSEMBLE_REPORTS,
@@ -39,14 +39,8 @@ from vidscan.report import html
 from vidscan.report.document import evidence_of, to_document
 from vidscan.report.html import pictures
 from vidscan.report.html.chart import UNJUDGED, chart_of, strip_of
-from vidscan.report.html.view import (
-    MOMENTS_SHOWN,
-    file_views,
-    folder_and_names,
-    moments_of_each,
-    thresholds,
-)
-from vidscan.verdict import thresholds as thresholds_of_the_verdict
+from vidscan.report.html.view import MOMENTS_SHOWN, file_views, folder_and_names, moments_of_each, thresholds
+from vidscan.verdict.judge import thresholds as thresholds_of_the_verdict
 
 VENDOR = Path(html.__file__).parent / "vendor" / "uplot"
 

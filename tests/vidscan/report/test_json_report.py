@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from test_report_samples import HOSTILE, clip, document_of, failed, still
+from report_samples import HOSTILE, clip, document_of, failed, still
 
-from vidscan.report import WRITERS, json_report
+from vidscan.report import WRITERS
+from vidscan.report.formats import json as json_report
 
 _leaves = (
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()

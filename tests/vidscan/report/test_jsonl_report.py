@@ -7,15 +7,16 @@ from pathlib import Path
 import pandas as pd
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_report_samples import CREATED, HOSTILE, REPORTS, clip, document_of, failed, no_face, still
+from report_samples import CREATED, HOSTILE, REPORTS, clip, document_of, failed, no_face, still
 
 from vidscan.records import Report
-from vidscan.report import WRITERS, jsonl_report
+from vidscan.report import WRITERS
+from vidscan.report.formats import jsonl
 
 
 def text_of(*reports: Report) -> str:
     stream = io.StringIO(newline="")
-    jsonl_report.write(document_of(*reports), stream)
+    jsonl.write(document_of(*reports), stream)
     return stream.getvalue()
 
 
@@ -59,4 +60,4 @@ def test_pandas_and_duckdb_take_it_as_it_stands(tmp_path: Path) -> None:
 
 
 def test_it_is_known_by_its_ending() -> None:
-    assert WRITERS[".jsonl"] is jsonl_report.write
+    assert WRITERS[".jsonl"] is jsonl.write

@@ -5,12 +5,12 @@ import io
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from report_samples import HOSTILE
 from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
-from test_report_samples import HOSTILE
 
-from vidscan.report.legible import Legible, clock, shorten, visible
+from vidscan.report.terminal.escape import Legible, clock, shorten, visible
 
 ANY_TEXT = st.text(st.characters(codec=None))
 

@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_report_samples import (
+from report_samples import (
     ENSEMBLE_REPORTS,
     HOSTILE,
     REPORTS,
@@ -31,10 +31,10 @@ from test_report_samples import (
 
 from vidscan.errors import ReportError
 from vidscan.records import Report
-from vidscan.report.dataset_files import DatasetFiles
 from vidscan.report.document import Document, result_document
-from vidscan.report.parquet_dataset import ABOUT, REMOVAL, Finished, ParquetDataset, Scan, Stamped
-from vidscan.report.parquet_schema import COLUMNS, SOURCES, TIMELINE, arrow_schema
+from vidscan.report.parquet.dataset import ABOUT, REMOVAL, Finished, ParquetDataset, Scan, Stamped
+from vidscan.report.parquet.files import DatasetFiles
+from vidscan.report.parquet.schema import COLUMNS, SOURCES, TIMELINE, arrow_schema
 
 pytest.importorskip("pyarrow", reason="pyarrow is not installed: pip install 'vidscan[parquet]'")
 duckdb = pytest.importorskip("duckdb")

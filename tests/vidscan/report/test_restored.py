@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from hypothesis import given, settings
-from test_report_samples import (
+from report_samples import (
     ENSEMBLE_REPORTS,
     HOSTILE,
     REPORTS,

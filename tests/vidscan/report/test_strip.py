@@ -6,10 +6,10 @@ from dataclasses import replace
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from test_report_samples import clip, interview, too_small
+from report_samples import clip, interview, too_small
 
 from vidscan.records import Report
-from vidscan.report.strip import LEVELS, UNJUDGED, UNSEEN, colour, cuts_below, strip
+from vidscan.report.terminal.strip import LEVELS, UNJUDGED, UNSEEN, colour, cuts_below, strip
 
 SEEN = st.floats(0, 1)
 

@@ -8,9 +8,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rich.cells import cell_len
-from rich.console import Console
-from test_report_samples import (
+from report_samples import (
     ENSEMBLE_REPORTS,
     HOSTILE,
     MEMBERS,
@@ -23,9 +21,11 @@ from test_report_samples import (
     still,
     too_small,
 )
+from rich.cells import cell_len
+from rich.console import Console
 
 from vidscan.records import Label, ModelCard, Report, Segment, SourceKind, Verdict
-from vidscan.report.text import print_report, print_summary, print_timings
+from vidscan.report.terminal.text import print_report, print_summary, print_timings
 
 
 def shown(draw: Callable[..., None], what: Report | Sequence[Report], width: int = 100) -> str:
@@ -390,5 +390,5 @@ def test_a_terminal_without_unicode_is_served() -> None:
 
 
 def test_a_table_that_nobody_sees_is_not_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vidscan.report.text._summary_table", lambda *_: pytest.fail("it was drawn"))
+    monkeypatch.setattr("vidscan.report.terminal.text._summary_table", lambda *_: pytest.fail("it was drawn"))
     print_summary(Console(file=io.StringIO(), quiet=True), [clip(), failed()])

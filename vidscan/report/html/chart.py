@@ -9,9 +9,9 @@ from typing import Any
 
 from vidscan.report.document import Document
 from vidscan.report.html.pictures import Picture
-from vidscan.report.legible import clock
-from vidscan.report.strip import LEVELS, Scale, higher, level
 from vidscan.report.summary import suspicion
+from vidscan.report.terminal.escape import clock
+from vidscan.report.terminal.strip import LEVELS, Scale, higher, level
 from vidscan.report.wording import score
 
 _GAP = 1.7  # faces this many sampling steps apart were not seen in between

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from vidscan.report.document import Document
-from vidscan.report.legible import clock
+from vidscan.report.terminal.escape import clock
 from vidscan.report.wording import counted
 
 

@@ -11,8 +11,8 @@ from markupsafe import Markup
 
 from vidscan.records import EvidenceCrop, Heat, Image
 from vidscan.report.document import Document
-from vidscan.report.legible import clock
 from vidscan.report.summary import suspicion
+from vidscan.report.terminal.escape import clock
 from vidscan.report.wording import REMARKABLY_POOR, heat_origin, score
 
 CROP_SIDE = 192

@@ -14,8 +14,8 @@ from vidscan.report.html.basis import basis
 from vidscan.report.html.chart import Strip, chart_of, strip_of
 from vidscan.report.html.facts import Fact, about_file
 from vidscan.report.html.pictures import Gallery, budget_of_each, gallery, poor_faces
-from vidscan.report.legible import clock
 from vidscan.report.summary import suspicion
+from vidscan.report.terminal.escape import clock
 from vidscan.report.wording import NOT_JUDGED, certainty, remark, score
 
 _OVERVIEW_COLUMNS = 24
@@ -131,7 +131,7 @@ def folder_and_names(paths: Sequence[str]) -> tuple[str, list[str]]:
 
 
 def thresholds(document: Document) -> tuple[float, float]:
-    """The fake and the real threshold in force, by the same rule as :func:`vidscan.verdict.thresholds`."""
+    """The fake and the real threshold in force: as :func:`vidscan.verdict.judge.thresholds`."""
     given, card = document["options"].get("verdict", {}), document["model"]
     fake, real = given.get("fake_threshold"), given.get("real_threshold")
     if fake is None and real is not None:

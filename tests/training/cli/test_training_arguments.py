@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import pytest
+from made_crops import make_crop_folder
+from tiny_network import save_tiny
+from vidscan_training.cli import arguments
+from vidscan_training.cli.main import main
+from vidscan_training.fitting.options import FitOptions
+
+from vidscan.errors import UsageError
+from vidscan.models.card_file import read_card
+from vidscan.system.frameworks import import_keras
+
+
+def parsed(add, *flags):
+    parser = argparse.ArgumentParser()
+    add(parser)
+    return parser.parse_args(list(flags))
+
+
+def test_fit_without_flags_has_the_defaults_of_the_options():
+    found = arguments.fit_options(parsed(arguments.add_fit_arguments, "crops", "--out", "run"))
+    expected = FitOptions(crops=Path("crops"), output=Path("run"))
+    differing = [
+        name for name in FitOptions.__dataclass_fields__ if getattr(found, name) != getattr(expected, name)
+    ]
+    # The reference recipe's batches hold 32 crops.
+    assert differing == ["sampling"]
+    assert found.sampling.batch_size == 32
+
+
+def test_fit_flags_reach_the_options():
+    text = (
+        "crops --out run --name n --backbone lite2 --head linear --phase full --images 900 --seed 4 "
+        "--natural --method-weights deepfakes=1,stylegan256=0.7 --match-resolution a=b,c=180-256 --resume "
+        "--whole-face stylegan256,diffusion "
+        "--self-blend 0.3 --val-share 0.3 --precision mixed_bfloat16 --teacher t.keras --teacher-weight 0.3"
+    )
+    found = arguments.fit_options(parsed(arguments.add_fit_arguments, *text.split()))
+    assert (found.backbone, found.head, found.phase) == ("lite2", "linear", "full")
+    assert (found.images, found.resume) == (900, True)
+    assert found.sampling.method_weights == {"deepfakes": 1.0, "stylegan256": 0.7}
+    assert found.sampling.match_resolution == {"a": "b", "c": (180.0, 256.0)}
+    assert found.sampling.whole_face == ("stylegan256", "diffusion")
+    assert not found.sampling.balanced
+    assert found.sampling.self_blend == 0.3
+    assert (found.split.val, found.split.seed) == (0.3, 4)
+    assert (found.teacher, found.teacher_weight) == (Path("t.keras"), 0.3)
+    found = arguments.fit_options(
+        parsed(arguments.add_fit_arguments, *["crops", "--out", "run", "--cache-features", "4"])
+    )
+    assert found.cache_features == 4
+
+
+def test_imagenet_weights_without_a_network_are_one_line_that_names_the_way_out(
+    tmp_path, monkeypatch, capsys
+):
+    def unreachable(*args, **kwargs):
+        raise OSError("URL fetch failure on somewhere: None -- unreachable\nand more")
+
+    import_keras()
+    monkeypatch.setattr("keras.src.applications.efficientnet.file_utils.get_file", unreachable)
+    crops = make_crop_folder(tmp_path / "crops")
+    flags = ["fit", str(crops), "--out", str(tmp_path / "run"), "--backbone"]
+    assert main([*flags, "efficientnetb0", "--weights", "imagenet"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "unreachable" in line
+    assert "--weights PATH" in line
+    assert main([*flags, "lite2", "--weights", "imagenet"]) == 2
+    assert "python -m vidscan_training.recipes.port_lite2" in capsys.readouterr().err
+    assert main([*flags, "efficientnetb0", "--weights", str(tmp_path / "none.h5")]) == 2
+    assert "no such weights file" in capsys.readouterr().err
+    assert main([*flags, "resnet50", "--weights", "none"]) == 2
+    assert "choose one of efficientnetb0" in capsys.readouterr().err
+
+
+def test_any_efficientnet_of_keras_can_be_trained(tmp_path):
+    """A V2 has other layers than the first generation; both end where the head begins."""
+    crops = make_crop_folder(tmp_path / "crops")
+    flags = "--backbone efficientnetv2b0 --weights none --cache-features 1 --augment none --epochs 1"
+    assert main(["fit", str(crops), "--out", str(tmp_path / "run"), *flags.split()]) == 0
+    assert read_card(tmp_path / "run" / "detector.json").backbone == "efficientnetv2b0"
+
+
+@pytest.mark.parametrize(
+    ("parse", "text"),
+    [
+        (arguments.parse_weights, "deepfakes"),
+        (arguments.parse_weights, "deepfakes=much"),
+        (arguments.parse_resolutions, "a=256-180"),
+        (arguments.parse_resolutions, "=256"),
+    ],
+)
+def test_malformed_pairs_are_refused(parse, text):
+    with pytest.raises(UsageError):
+        parse(text)
+
+
+def test_calibrate_then_evaluate_from_the_command_line(tmp_path, capsys):
+    crops = make_crop_folder(tmp_path / "crops", groups=9)
+    checkpoint = save_tiny(tmp_path / "tiny.keras")
+    from vidscan_training.crops.folder import read_manifest, write_manifest
+    from vidscan_training.crops.split import assign_splits
+
+    write_manifest(crops / "manifest.csv", assign_splits(read_manifest(crops / "manifest.csv")))
+    asked = parsed(arguments.add_calibrate_arguments, str(checkpoint), str(crops), "--misses", "0.1")
+    assert arguments.run_calibrate(asked) == 0
+    assert "FAKE at or above" in capsys.readouterr().out
+    asked = parsed(arguments.add_evaluate_arguments, str(checkpoint), str(crops), "--report", "-")
+    assert arguments.run_evaluate(asked) == 0
+    assert json.loads(capsys.readouterr().out)["split"] == "test"
+    asked = parsed(
+        arguments.add_evaluate_arguments,
+        str(checkpoint),
+        str(crops),
+        "--against",
+        "stylegan256=ffhq256+ffhq512",
+    )
+    assert arguments.run_evaluate(asked) == 0
+    assert "ffhq256+ffhq512" in capsys.readouterr().out
+
+
+def test_degradations_are_chosen_among_those_of_robustness(tmp_path):
+    def asked(*flags):
+        parsed_flags = parsed(arguments.add_evaluate_arguments, str(tmp_path), str(tmp_path), *flags)
+        return arguments.run_evaluate(parsed_flags)
+
+    with pytest.raises(UsageError, match="give that too"):
+        asked("--degradations", "blur")
+    with pytest.raises(UsageError, match="--degradations fog: not among jpeg, h264"):
+        asked("--robustness", "--degradations", "fog")

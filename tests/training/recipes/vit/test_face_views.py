@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from made_rows import made_row
+from vidscan_training.recipes.vit.views import CODECS, MARGIN, _drawn, degraded, plain, shifted
+
+from vidscan.faces.crops import upright_crop
+from vidscan.records import Geometry
+
+
+@pytest.fixture(scope="module")
+def crops() -> list[np.ndarray]:
+    generator = np.random.default_rng(0)
+    slope = np.linspace(20, 200, 224)
+    return [
+        np.clip(
+            np.add.outer(slope, slope[::-1])[..., None] / 2 + generator.normal(0, 12, (224, 224, 3)), 0, 255
+        ).astype(np.uint8)
+        for _ in range(16)
+    ]
+
+
+@pytest.fixture(scope="module")
+def square() -> np.ndarray:
+    return np.random.default_rng(1).integers(0, 256, (52, 52, 3), np.uint8)
+
+
+def test_degraded_views_hang_on_the_generator_alone(crops):
+    before = [crop.copy() for crop in crops]
+    found = degraded(crops, np.random.default_rng(4))
+    again = degraded(crops, np.random.default_rng(4))
+    np.testing.assert_array_equal(found, again)
+    np.testing.assert_array_equal(crops, before)
+    assert not np.array_equal(found, degraded(crops, np.random.default_rng(5)))
+
+
+def test_degraded_views_keep_form_and_place(crops):
+    found = degraded(crops, np.random.default_rng(6))
+    assert len(found) == len(crops)
+    for view, crop in zip(found, crops, strict=True):
+        assert view.shape == (224, 224, 3)
+        assert view.dtype == np.uint8
+        assert not np.array_equal(view, crop)
+        # Mirrored or not, it is brighter below than above, as the crop is.
+        assert view[112:].mean() > view[:112].mean() + 10
+
+
+def test_all_ways_of_coding_are_drawn():
+    generator = np.random.default_rng(0)
+    codings = [_drawn(generator) for _ in range(300)]
+    assert {each.codec for each in codings} == set(CODECS)
+    assert min(each.side for each in codings) >= 64
+    assert max(each.side for each in codings) == 224
+
+
+def test_plain_view_is_the_crop_that_a_scan_scores(square):
+    row = made_row("one")
+    expected = upright_crop(square, row.box, geometry=Geometry(224, 1.5))
+    assert MARGIN == 1.5
+    np.testing.assert_array_equal(plain(square, row), expected)
+
+
+def test_shifted_view_differs_and_keeps_its_form(square):
+    row = made_row("one")
+    found = shifted(square, row, np.random.default_rng(2))
+    assert found.shape == (224, 224, 3)
+    assert found.dtype == np.uint8
+    assert not np.array_equal(found, plain(square, row))
+    np.testing.assert_array_equal(found, shifted(square, row, np.random.default_rng(2)))

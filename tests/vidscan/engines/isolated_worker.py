@@ -1,0 +1,110 @@
+"""A worker with a toy network, which comes to harm over files whose names say so.
+
+Run by :mod:`test_isolated` in the place of ``vidscan.engines.isolated.worker``; the first argument is a
+folder in which each start leaves a file.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+from toys import ToyDetector, ToyScorer, every_face_is_fine
+
+from vidscan.engines.isolated.worker import Job, Scan, serve
+from vidscan.errors import ScoringError
+from vidscan.media.scratch import Scratch
+from vidscan.models.ensemble import Ensemble, score_batches
+from vidscan.options import ScanOptions
+from vidscan.records import CropBatch, FaceCrop, Report, Source
+from vidscan.scan.pipeline import collect
+from vidscan.scan.reading import Ledger, Observer, read_crops
+from vidscan.tracking import watcher
+
+
+def come_to_harm(name: str) -> None:
+    if "crash" in name:
+        os.kill(os.getpid(), signal.SIGSEGV)
+    if "killed" in name:
+        os.kill(os.getpid(), signal.SIGKILL)
+    if "hang" in name:
+        time.sleep(600)
+    if "exit" in name:
+        os._exit(7)
+    if "garbage" in name:
+        os.write(3, b"\x00\x00\x00\x05{]}[{" * 1000)
+        time.sleep(600)
+
+
+class HarmfulScorer(ToyScorer):
+    """Comes to harm over faces of a certain brightness, in whatever batch they are."""
+
+    def score(self, crops):
+        if ((crops.mean(axis=(1, 2, 3)) - 130) ** 2 < 9).any():
+            come_to_harm("crash")
+        if ((crops.mean(axis=(1, 2, 3)) - 140) ** 2 < 9).any():
+            raise ScoringError("the toy network broke down")
+        return super().score(crops)
+
+
+def in_batches(crops: Iterator[FaceCrop], size: int) -> Iterator[CropBatch]:
+    while rows := list(itertools.islice(crops, size)):
+        names = np.empty(len(rows), object)
+        names[:] = [crop.source_id for crop in rows]
+        yield CropBatch(
+            source_id=names,
+            frame_index=np.array([crop.frame_index for crop in rows]),
+            time_s=np.array([crop.time_s for crop in rows]),
+            box=np.array([crop.box for crop in rows], np.float32),
+            confidence=np.array([crop.confidence for crop in rows], np.float32),
+            images=(np.stack([crop.images[0] for crop in rows]),),
+            mask=np.ones(len(rows), bool),
+            track=np.array([crop.track for crop in rows]),
+            quality=np.array([crop.quality for crop in rows], np.float64),
+            view=np.array([crop.view for crop in rows]),
+        )
+
+
+def prepare(job: Job) -> Scan:
+    with tempfile.NamedTemporaryFile(dir=sys.argv[1], delete=False):
+        pass
+    if any("never" in source.path.name for group in job.groups for source in group):
+        come_to_harm("crash")
+    print("a library's chatter")
+
+    def harmful(sources: Iterable[Source]) -> Iterator[Source]:
+        for source in sources:
+            yield source
+            come_to_harm(source.path.name)  # as the next is asked for: its frames were read
+
+    def toy_scan(sources: Iterable[Source], options: ScanOptions, observer: Observer) -> Iterator[Report]:
+        """A scan in which plain numpy makes the batches: TensorFlow would take seconds at every start."""
+        ledger, ensemble = Ledger(), Ensemble((HarmfulScorer(),))
+        with Scratch(options.storage, observer.part_fetched) as scratch:
+            crops = read_crops(
+                harmful(sources),
+                options=options,
+                geometries=ensemble.geometries,
+                least_face=ensemble.least_face,
+                detector=ToyDetector(),
+                ledger=ledger,
+                observer=observer,
+                stop=threading.Event(),
+                scratch=scratch,
+            )
+            batches = in_batches(crops, options.batching.batch_size)
+            yield from collect(score_batches(batches, ensemble), ledger, options=options, ensemble=ensemble)
+
+    watcher.assess = every_face_is_fine
+    return toy_scan
+
+
+if __name__ == "__main__":
+    sys.exit(serve(prepare))

@@ -1,0 +1,126 @@
+"""Scores land in the rows of their crops, and what is no probability goes no further."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from toys import CARD, ConstantScorer, ToyScorer, toy_crop
+
+from vidscan.errors import ScoringError
+from vidscan.models.ensemble import Ensemble, score_batches
+from vidscan.records import CropBatch, Geometry
+
+SIZE = 16
+
+
+def batch_of(filled: int, batch_size: int = 8) -> CropBatch:
+    """A batch whose n-th crop has the brightness 10 * (n + 1)."""
+    crops = [toy_crop(10 * (number + 1)) for number in range(filled)]
+    image = np.zeros((batch_size, SIZE, SIZE, 3), np.uint8)
+    for row, crop in enumerate(crops):
+        image[row] = crop.images[0]
+    return CropBatch(
+        source_id=np.array(["0"] * filled + [""] * (batch_size - filled), object),
+        frame_index=np.zeros(batch_size, np.int64),
+        time_s=np.zeros(batch_size),
+        box=np.zeros((batch_size, 4), np.float32),
+        confidence=np.zeros(batch_size, np.float32),
+        images=(image,),
+        mask=np.arange(batch_size) < filled,
+        track=np.ones(batch_size, np.int64),
+        quality=np.ones((batch_size, 4), np.float64),
+        view=np.zeros(batch_size, np.int64),
+    )
+
+
+def test_each_row_gets_its_own_score_and_padding_none():
+    scorer = ToyScorer()
+    (scored,) = score_batches([batch_of(5)], Ensemble((scorer,)))
+    assert scored.fake_probability.shape == (8, 1)
+    assert scored.fake_probability.dtype == np.float32
+    expected = [10 / 255, 20 / 255, 30 / 255, 40 / 255, 50 / 255, 0, 0, 0]
+    assert scored.fake_probability[:, 0] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("filled", "computed"), [(1, 1), (2, 2), (3, 4), (4, 4), (5, 8), (9, 16), (17, 24), (24, 24), (25, 30)]
+)
+def test_few_more_rows_are_computed_than_are_filled(filled: int, computed: int):
+    scorer = ToyScorer()
+    list(score_batches([batch_of(filled, batch_size=30)], Ensemble((scorer,))))
+    assert scorer.batches == [computed]
+
+
+def test_batch_of_padding_alone_is_not_computed():
+    scorer = ToyScorer()
+    (scored,) = score_batches([batch_of(0)], Ensemble((scorer,)))
+    assert scorer.batches == []
+    assert not scored.fake_probability.any()
+
+
+def test_batches_keep_their_order_and_take_time():
+    given = [batch_of(3), batch_of(8), batch_of(1)]
+    scored = list(score_batches(given, Ensemble((ToyScorer(),))))
+    assert [each.batch for each in scored] == given
+    assert all(each.seconds > 0 for each in scored)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -0.1, 1.1])
+def test_score_that_is_no_probability_is_refused(value: float):
+    class Broken(ToyScorer):
+        def score(self, crops: np.ndarray) -> np.ndarray:
+            probability = super().score(crops)
+            probability[-1] = value
+            return probability
+
+    with pytest.raises(ScoringError, match=r"toy: the network gave a score that is no probability.*--model"):
+        list(score_batches([batch_of(8)], Ensemble((Broken(),))))
+
+
+# Several members
+
+WIDE = replace(CARD, name="wide", input_size=8, margin=2.0)
+
+
+def two_geometries(filled: int) -> CropBatch:
+    """A batch whose second image, for ``WIDE``, is twice as bright as its first."""
+    batch = batch_of(filled)
+    (first,) = batch.images
+    return replace(batch, images=(first, 2 * first[:, ::2, ::2]))
+
+
+def test_each_member_scores_the_crops_of_its_own_geometry():
+    ensemble = Ensemble((ToyScorer(), ToyScorer(WIDE), ConstantScorer(0.5)))
+    assert ensemble.geometries == (Geometry(16, 1.0), Geometry(8, 2.0))
+    (scored,) = score_batches([two_geometries(5)], ensemble)
+    assert scored.fake_probability.shape == (8, 3)
+    one = np.array([10, 20, 30, 40, 50, 0, 0, 0]) / 255
+    filled = one > 0
+    assert scored.fake_probability == pytest.approx(np.stack([one, 2 * one, 0.5 * filled], axis=1))
+
+
+def test_a_margin_alone_makes_another_geometry():
+    members = (
+        ToyScorer(),
+        ToyScorer(replace(CARD, margin=1.5)),
+        ToyScorer(replace(CARD, name="like the first")),
+    )
+    assert Ensemble(members).geometries == (Geometry(16, 1.0), Geometry(16, 1.5))
+
+
+def test_a_single_member_is_no_ensemble_to_its_reports():
+    one = Ensemble((ToyScorer(WIDE),))
+    assert one.card is WIDE
+    assert one.member_cards == ()
+    two = Ensemble((ToyScorer(WIDE), ToyScorer(replace(CARD, ensemble_weight=3.0))))
+    assert [card.name for card in two.member_cards] == ["wide", "toy"]
+    assert two.weights == (1.0, 3.0)
+    assert two.card.name == "wide + toy"
+
+
+def test_the_member_that_gives_no_probability_is_named():
+    ensemble = Ensemble((ToyScorer(), ConstantScorer(np.nan, WIDE)))
+    with pytest.raises(ScoringError, match=r"^wide: the network gave a score that is no probability"):
+        list(score_batches([two_geometries(3)], ensemble))

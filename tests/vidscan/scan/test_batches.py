@@ -1,0 +1,237 @@
+"""What leaves the queue is what went in: all of it, in order, in batches of one shape."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from toys import toy_crop
+
+from vidscan.options import BatchingOptions
+from vidscan.records import CropBatch, FaceCrop
+from vidscan.scan import batches as batching
+from vidscan.scan.batches import batch_crops
+
+SIZE = 16
+
+
+@pytest.fixture(autouse=True)
+def never_idle(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However slow the machine, batches without a crop come only where a test asks for them."""
+    monkeypatch.setattr(batching, "IDLE_S", 60.0)
+
+
+def batches(crops, batch_size: int = 4, prefetch: int = 2, **more) -> Iterator[CropBatch]:
+    return batch_crops(crops, sizes=[SIZE], options=BatchingOptions(batch_size, prefetch), **more)
+
+
+def unbatched(found: list[CropBatch]) -> list[FaceCrop]:
+    """The crops back from their batches, the padding left out."""
+    return [
+        FaceCrop(
+            batch.source_id[row],
+            int(batch.frame_index[row]),
+            float(batch.time_s[row]),
+            tuple(batch.box[row]),
+            float(batch.confidence[row]),
+            tuple(image[row] for image in batch.images),
+        )
+        for batch in found
+        for row in np.flatnonzero(batch.mask)
+    ]
+
+
+def assert_same(found: list[FaceCrop], expected: list[FaceCrop]) -> None:
+    assert len(found) == len(expected)
+    for a, b in zip(found, expected, strict=True):
+        assert (a.source_id, a.frame_index, a.time_s) == (b.source_id, b.frame_index, b.time_s)
+        assert a.box == pytest.approx(b.box)
+        assert a.confidence == pytest.approx(b.confidence)
+        assert len(a.images) == len(b.images)
+        assert all(np.array_equal(ours, theirs) for ours, theirs in zip(a.images, b.images, strict=True))
+
+
+@given(count=st.integers(0, 23), batch_size=st.integers(1, 9), prefetch=st.integers(1, 3))
+@settings(deadline=None, max_examples=25)
+def test_every_crop_comes_out_once_and_in_order(count: int, batch_size: int, prefetch: int):
+    crops = [toy_crop(number, source_id=f"clip {number // 5}") for number in range(count)]
+    found = list(batches(iter(crops), batch_size, prefetch))
+    assert len(found) == -(-count // batch_size)
+    assert_same(unbatched(found), crops)
+
+
+def test_all_batches_have_one_shape_and_the_documented_types():
+    for batch in batches([toy_crop(number) for number in range(6)]):
+        (image,) = batch.images
+        assert image.shape == (4, SIZE, SIZE, 3) and image.dtype == np.uint8
+        assert batch.box.shape == (4, 4) and batch.box.dtype == np.float32
+        assert batch.source_id.shape == (4,) and all(isinstance(name, str) for name in batch.source_id)
+        assert batch.frame_index.shape == (4,) and batch.frame_index.dtype == np.int64
+        assert batch.time_s.shape == (4,) and batch.time_s.dtype == np.float64
+        assert batch.confidence.shape == (4,) and batch.confidence.dtype == np.float32
+        assert batch.mask.shape == (4,) and batch.mask.dtype == np.bool_
+
+
+def test_last_batch_is_padded_at_its_end():
+    *_, last = batches([toy_crop(number) for number in range(1, 7)])
+    assert last.mask.tolist() == [True, True, False, False]
+    assert last.source_id.tolist() == ["0", "0", "", ""]
+    assert not last.images[0][2:].any() and last.images[0][:2].all()
+    assert not last.box[2:].any() and not last.confidence[2:].any()
+
+
+def test_images_of_several_sizes_travel_together():
+    crops = [toy_crop(number, sizes=(16, 8)) for number in range(1, 7)]
+    found = list(batch_crops(crops, sizes=(16, 8), options=BatchingOptions(4, 2)))
+    assert [[image.shape for image in batch.images] for batch in found] == [
+        [(4, 16, 16, 3), (4, 8, 8, 3)]
+    ] * 2
+    assert_same(unbatched(found), crops)
+    assert not any(image[2:].any() for image in found[-1].images)
+
+
+def test_no_crop_gives_no_batch():
+    assert list(batches([])) == []
+
+
+def test_source_ids_are_any_text():
+    names = ["a", "", "ünï-日本", "with space"]
+    (batch,) = batches([toy_crop(number, name) for number, name in enumerate(names)])
+    assert batch.source_id.tolist() == names
+
+
+def test_error_arrives_as_itself_after_all_crops_before_it():
+    class OutOfOrderError(Exception):
+        pass
+
+    def crops() -> Iterator[FaceCrop]:
+        yield from (toy_crop(number) for number in range(6))
+        raise OutOfOrderError("as it was raised")
+
+    found = []
+    with pytest.raises(OutOfOrderError, match="as it was raised"):
+        for batch in batches(crops()):
+            found.append(batch)
+    assert_same(unbatched(found), [toy_crop(number) for number in range(6)])
+
+
+@pytest.mark.parametrize("count", [0, 4])
+def test_error_at_the_border_of_a_batch(count: int):
+    def crops() -> Iterator[FaceCrop]:
+        yield from (toy_crop(number) for number in range(count))
+        raise LookupError
+
+    found = []
+    with pytest.raises(LookupError):
+        for batch in batches(crops()):
+            found.append(batch)
+    assert len(unbatched(found)) == count
+
+
+@pytest.mark.parametrize(
+    "crop",
+    [toy_crop(0, sizes=(8,)), toy_crop(0, sizes=(SIZE, SIZE)), toy_crop(0, source_id="\udcff")],
+    ids=["of another size", "with an image too many", "of an id that is no text"],
+)
+def test_crop_that_cannot_travel_is_an_error_and_no_standstill(crop: FaceCrop):
+    with pytest.raises(ValueError):
+        list(batches([toy_crop(0), crop]))
+
+
+class Endless:
+    """Crops without end that notes how many were read, and whether it was closed."""
+
+    def __init__(self) -> None:
+        self.read = 0
+        self.closed = threading.Event()
+
+    def __iter__(self) -> Iterator[FaceCrop]:
+        try:
+            while True:
+                self.read += 1
+                yield toy_crop(self.read)
+        finally:
+            self.closed.set()
+
+
+def test_reading_works_ahead_but_not_without_bound():
+    source = Endless()
+    running = batches(iter(source), batch_size=4, prefetch=2)
+    next(running)
+    deadline = time.monotonic() + 5
+    while source.read < 8 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    time.sleep(0.1)
+    # One batch was taken and two wait; the next may be half made.
+    assert 8 <= source.read <= 4 * 4 + 1
+    running.close()
+
+
+def test_consumer_that_stops_early_closes_the_crops():
+    source, stop = Endless(), threading.Event()
+    running = batches(iter(source), stop=stop)
+    next(running)
+    assert not source.closed.is_set() and not stop.is_set()
+    running.close()
+    assert source.closed.wait(5)
+    assert stop.is_set()
+    read = source.read
+    time.sleep(0.05)
+    assert source.read == read
+
+
+def test_consumer_can_look_around_while_no_crop_comes(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(batching, "IDLE_S", 0.05)
+    looked_around = threading.Event()
+
+    def crops() -> Iterator[FaceCrop]:
+        yield toy_crop(1)
+        looked_around.wait(20)
+        yield toy_crop(2)
+
+    found = []
+    for batch in batches(crops()):
+        if not batch.mask.any():
+            looked_around.set()
+            (image,) = batch.images
+            assert image.shape == (4, SIZE, SIZE, 3) and not image.any()
+        found.append(batch)
+    assert looked_around.is_set()
+    assert_same(unbatched(found), [toy_crop(1), toy_crop(2)])
+
+
+def test_interrupt_is_heeded_while_no_crop_comes():
+    """A long clip without a face gives no batch for minutes; Ctrl-C must not wait for one."""
+    stop, gave_up = threading.Event(), threading.Event()
+
+    def crops() -> Iterator[FaceCrop]:
+        yield toy_crop(0)
+        if not stop.wait(20):
+            gave_up.set()
+
+    timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        list(batches(crops(), stop=stop))
+    assert not gave_up.is_set()
+
+
+def test_nothing_is_tuned(monkeypatch: pytest.MonkeyPatch):
+    """Its sleep, ever longer, often kept the end of a stream waiting: too seldom for a test by the clock."""
+    tf = batching.import_tensorflow()
+    used, make = [], tf.data.Dataset.as_numpy_iterator
+
+    def noting(dataset):
+        used.append(dataset.options().autotune.enabled)
+        return make(dataset)
+
+    monkeypatch.setattr(tf.data.Dataset, "as_numpy_iterator", noting)
+    assert len(unbatched(list(batches(toy_crop(number) for number in range(5))))) == 5
+    assert used == [False]

@@ -1,0 +1,156 @@
+"""Reading source after source: what comes of it, and what one broken source costs."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from pathlib import Path
+
+import pytest
+from toys import CARD, ToyDetector
+
+from vidscan.errors import DecodeError
+from vidscan.options import ScanOptions
+from vidscan.records import FaceCrop, Source, SourceFacts, SourceKind
+from vidscan.scan.reading import Ledger, SourceEntry, describe_failure, read_crops
+
+
+def video(path: Path, name: str) -> Source:
+    return Source(name, path, SourceKind.VIDEO)
+
+
+class Heard:
+    def __init__(self) -> None:
+        self.frames: list[tuple[str, float, float | None]] = []
+
+    def part_fetched(self, source: Source) -> None:
+        raise AssertionError("nothing is remote")
+
+    def frame_sampled(self, source: Source, time_s: float, duration_s: float | None) -> None:
+        self.frames.append((source.id, time_s, duration_s))
+
+
+def read(sources, detector=None, ledger=None, observer=None, stop=None) -> list[FaceCrop]:
+    return list(
+        read_crops(
+            sources,
+            options=ScanOptions(),
+            geometries=[CARD.geometry],
+            least_face=0,
+            detector=detector or ToyDetector(),
+            ledger=ledger or Ledger(),
+            observer=observer,
+            stop=stop or threading.Event(),
+        )
+    )
+
+
+def entries(ledger: Ledger) -> list[SourceEntry]:
+    found = []
+    while ledger.oldest() is not None:
+        found.append(ledger.take())
+    return found
+
+
+def test_crops_of_all_sources_in_one_stream_with_an_entry_each(bright_clip: Path, dark_clip: Path):
+    ledger = Ledger()
+    sources = [video(bright_clip, "a"), video(dark_clip, "b"), video(bright_clip, "c")]
+    crops = read(sources, ledger=ledger)
+    assert [(crop.source_id, crop.time_s) for crop in crops] == [
+        (name, time) for name in "ac" for time in (0.0, 0.5, 1.0, 1.5)
+    ]
+    assert all(crop.images[0].shape == (16, 16, 3) for crop in crops)
+    found = entries(ledger)
+    assert [entry.source for entry in found] == sources
+    assert [(entry.frames, entry.crops) for entry in found] == [(4, 4), (4, 0), (4, 4)]
+    assert all(entry.error is None and entry.duration_s == 2.0 for entry in found)
+    assert all(entry.decode_seconds > 0 and entry.detect_seconds > 0 for entry in found)
+
+
+def test_facts_of_a_clip_a_still_and_a_broken_file(bright_clip: Path, text_as_clip: Path):
+    ledger, still = Ledger(), Path(__file__).parents[3] / "samples" / "no-face.jpg"
+    read(
+        [video(bright_clip, "a"), Source("b", still, SourceKind.IMAGE), video(text_as_clip, "c")],
+        ledger=ledger,
+    )
+    clip, picture, broken = (entry.facts for entry in entries(ledger))
+    assert clip == SourceFacts(bright_clip.stat().st_size, sha256(bright_clip), "mpeg4", 64, 48)
+    assert picture == SourceFacts(still.stat().st_size, sha256(still), None, 640, 360)
+    assert broken == SourceFacts(text_as_clip.stat().st_size, sha256(text_as_clip))
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_entry_comes_after_the_last_crop(bright_clip: Path):
+    ledger, stop = Ledger(), threading.Event()
+    stream = read_crops(
+        [video(bright_clip, "a")],
+        options=ScanOptions(),
+        geometries=[CARD.geometry],
+        least_face=0,
+        detector=ToyDetector(),
+        ledger=ledger,
+        observer=None,
+        stop=stop,
+    )
+    for _ in range(4):
+        next(stream)
+        assert ledger.oldest() is None
+    assert next(stream, None) is None
+    assert ledger.oldest() is not None
+
+
+def test_broken_source_is_noted_and_the_next_one_read(bright_clip: Path, text_as_clip: Path, tmp_path: Path):
+    ledger = Ledger()
+    crops = read(
+        [video(text_as_clip, "a"), video(tmp_path / "gone.mp4", "b"), video(bright_clip, "c")], ledger=ledger
+    )
+    assert {crop.source_id for crop in crops} == {"c"}
+    broken, gone, sound = entries(ledger)
+    assert broken.error is not None and broken.error.type == "DecodeError"
+    assert gone.error is not None and gone.error.type == "SourceError"
+    assert sound.error is None
+
+
+def test_source_that_breaks_down_half_way_keeps_count_of_its_crops(bright_clip: Path):
+    ledger, detector = Ledger(), ToyDetector()
+    detector._breaks = lambda image: detector.pictures == 3
+    crops = read([video(bright_clip, "a")], detector=detector, ledger=ledger)
+    (entry,) = entries(ledger)
+    assert len(crops) == entry.crops == 2
+    assert entry.error is not None
+    assert (entry.error.type, entry.error.message) == ("DetectionError", "the toy detector broke down")
+
+
+def test_fault_of_the_program_itself_ends_the_run(bright_clip: Path):
+    def fault(image: object) -> bool:
+        raise AttributeError("a slip of the pen")
+
+    with pytest.raises(AttributeError):
+        read([video(bright_clip, "a")], detector=ToyDetector(fault))
+
+
+def test_observer_hears_of_every_frame(bright_clip: Path, dark_clip: Path):
+    heard = Heard()
+    read([video(bright_clip, "a"), video(dark_clip, "b")], observer=heard)
+    assert heard.frames == [(name, time, 2.0) for name in "ab" for time in (0.0, 0.5, 1.0, 1.5)]
+
+
+def test_stop_ends_the_reading_without_an_entry(dark_clip: Path):
+    ledger, stop, detector = Ledger(), threading.Event(), ToyDetector()
+    detector._breaks = lambda image: detector.pictures == 2 and stop.set()
+    read([video(dark_clip, "a"), video(dark_clip, "b")], detector=detector, ledger=ledger, stop=stop)
+    assert detector.pictures == 2
+    assert entries(ledger) == []
+
+
+def test_failure_is_described_in_one_line():
+    source = video(Path("some.mp4"), "a")
+    own = describe_failure(source, DecodeError("some.mp4: broken: fetch it again"))
+    assert (own.type, own.message) == ("DecodeError", "some.mp4: broken: fetch it again")
+    foreign = describe_failure(source, ValueError("first line\n   second line\n"))
+    assert foreign.type == "ValueError"
+    assert "some.mp4" in foreign.message and "first line second line" in foreign.message
+    assert "MemoryError" in describe_failure(source, MemoryError()).message

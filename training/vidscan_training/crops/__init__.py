@@ -1,0 +1,1 @@
+"""Folders of face crops: extraction, landmarks, splits by person."""

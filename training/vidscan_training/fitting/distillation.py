@@ -1,0 +1,72 @@
+"""Targets softened by another network's opinion, so that a new network learns from it as well as from labels.
+
+After G. Hinton, O. Vinyals and J. Dean, "Distilling the Knowledge in a Neural Network", 2015, at
+temperature 1: with two classes, a score between the two says all that there is to say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from vidscan.errors import UsageError
+from vidscan.faces.crops import resize
+from vidscan.records import ModelCard
+from vidscan_training.crops.folder import CropRow
+from vidscan_training.data.batches import Batch
+from vidscan_training.evaluation.scores import uncalibrated
+
+
+class Teacher:
+    """A trained detector that is asked about every training picture, as augmented as the learner sees it."""
+
+    def __init__(self, checkpoint: Path, weight: float, rows: Sequence[CropRow]) -> None:
+        """Loads the checkpoint.
+
+        Args:
+            checkpoint: of any input size, with its card if there is one.
+            weight: the teacher's share of a target, 0-1.
+            rows: the crops with their splits.
+
+        Raises:
+            ModelError: the checkpoint is refused.
+            UsageError: it was trained on people of the validation or test split.
+        """
+        from vidscan.models.checkpoint import load_model
+
+        # The calibration was fitted on validation clips, and must not reach the training.
+        self._model = uncalibrated(load_model(checkpoint))
+        self._weight = weight
+        _refuse_leaks(self._model.card, rows)
+
+    @property
+    def name(self) -> str:
+        """The teacher's name, by its card."""
+        return str(self._model.card.name)
+
+    def soften(self, batch: Batch) -> Batch:
+        """``batch`` with targets ``(1 - weight) * label + weight * P(real)`` by the teacher."""
+        side = self._model.card.input_size
+        pictures = np.stack([resize(image, width=side, height=side) for image in _as_uint8(batch.image)])
+        real = 1 - self._model.score(pictures)[:, None]
+        target = (1 - self._weight) * batch.target + self._weight * real
+        return batch._replace(target=target.astype(np.float32))
+
+
+def _as_uint8(images: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
+    """Whole numbers from 0 to 255 are what augmentation put out, so nothing is lost."""
+    return images.astype(np.uint8)
+
+
+def _refuse_leaks(card: ModelCard, rows: Sequence[CropRow]) -> None:
+    """What a teacher knows by heart its learner can pass on, and would be measured on it."""
+    learnt = card.split.get("train")
+    known = set(learnt.get("groups", ())) if isinstance(learnt, dict) else set()
+    if shared := sorted(known & {row.group for row in rows if row.split in ("val", "test")}):
+        raise UsageError(
+            f"--teacher: {card.name} was trained on {', '.join(shared[:5])}, who are held back here for "
+            "validation and test; use the split that it was trained with"
+        )

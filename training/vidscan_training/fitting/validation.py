@@ -1,0 +1,135 @@
+"""Measures a network on the validation split while it trains: cheap, order-safe, by clip and by method."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from vidscan_training.crops.folder import CropFolder, CropRow
+from vidscan_training.data.batches import CropReader, in_order
+from vidscan_training.evaluation import metrics
+
+_LOGIT_LIMIT = 8.0
+"""Logits are clipped to this before they are averaged: one saturated crop may not decide for a clip."""
+
+
+class Validation:
+    """The validation rows of a folder, a few of each clip, ready to be scored again and again."""
+
+    def __init__(
+        self, folder: CropFolder, rows: Sequence[CropRow], *, per_clip: int, batch_size: int, workers: int = 2
+    ) -> None:
+        """Chooses the rows; ``rows`` are the folder's with their split, ``per_clip`` 0 takes all."""
+        self._reader = CropReader(folder)
+        self._batch_size, self._workers = batch_size, workers
+        self.places = spread_over_clips(
+            [i for i, row in enumerate(rows) if row.split == "val"], rows, per_clip
+        )
+        self.rows = [rows[place] for place in self.places]
+        self._against = comparable_reals(self.rows)
+        self._inputs: Callable[[int], npt.NDArray[np.float32]] = self._pictures
+
+    def score_features(self, features: npt.NDArray[np.float32]) -> None:
+        """From now on gives networks ``features``, ``float32[rows, channels]``, instead of pictures."""
+        self._inputs = lambda start: self._padded(features[start : start + self._batch_size])
+
+    def measure(self, network: Any) -> dict[str, float | None]:
+        """Scores all rows with ``network`` (float32, P(real)) and returns the figures by name."""
+        logit = self._fake_logits(network)
+        fake = np.array([row.label == "fake" for row in self.rows])
+        clips = clip_means(self.rows, logit)
+        clip_fake = np.array([value[1] for value in clips.values()])
+        clip_logit = np.array([value[0] for value in clips.values()])
+        methods = np.array([value[2] for value in clips.values()])
+        figures = {
+            "clip_auc": metrics.auc(clip_fake, clip_logit),
+            "crop_auc": metrics.auc(fake, logit),
+            "log_loss": metrics.log_loss(clip_fake, 1 / (1 + np.exp(-clip_logit))),
+            "crop_log_loss": metrics.log_loss(fake, 1 / (1 + np.exp(-logit))),
+        }
+        for method, reals in self._against.items():
+            chosen = (methods == method) | np.isin(methods, sorted(reals))
+            figures[f"auc_{method}"] = metrics.auc(clip_fake[chosen], clip_logit[chosen])
+        return figures
+
+    def outputs(self, network: Any) -> npt.NDArray[np.float32]:
+        """What ``network`` puts out, ``float32[rows, k]``, in the order of ``rows``."""
+        starts = range(0, len(self.places), self._batch_size)
+        batches = in_order(self._inputs, starts, workers=self._workers)
+        found = [np.asarray(network.predict_on_batch(batch), np.float32) for batch in batches]
+        return np.concatenate(found)[: len(self.places)]
+
+    def _fake_logits(self, network: Any) -> npt.NDArray[np.float64]:
+        probability = np.clip(self.outputs(network)[:, 0].astype(np.float64), 1e-7, 1 - 1e-7)
+        return np.clip(np.log1p(-probability) - np.log(probability), -_LOGIT_LIMIT, _LOGIT_LIMIT)
+
+    def _pictures(self, start: int) -> npt.NDArray[np.float32]:
+        """Crops from ``start`` on."""
+        chosen = self.places[start : start + self._batch_size]
+        return self._padded(np.stack([self._reader(place) for place in chosen]))
+
+    def _padded(self, rows: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+        """A whole batch that begins with ``rows``: a new shape would mean a new compilation."""
+        padded = np.zeros((self._batch_size, *rows.shape[1:]), np.float32)
+        padded[: len(rows)] = rows
+        return padded
+
+
+def spread_over_clips(places: Sequence[int], rows: Sequence[CropRow], per_clip: int) -> list[int]:
+    """At most ``per_clip`` of ``places`` from each clip (0: all), evenly over its time, in their order."""
+    if per_clip <= 0:
+        return list(places)
+    by_clip: dict[str, list[int]] = defaultdict(list)
+    for place in places:
+        by_clip[rows[place].clip].append(place)
+    kept: set[int] = set()
+    for members in by_clip.values():
+        members.sort(key=lambda place: (rows[place].time_s, rows[place].file))
+        chosen = np.linspace(0, len(members) - 1, min(per_clip, len(members))).round().astype(int)
+        kept.update(members[i] for i in chosen)
+    return [place for place in places if place in kept]
+
+
+def clip_means(rows: Sequence[CropRow], logit: npt.NDArray[np.float64]) -> dict[str, tuple[float, bool, str]]:
+    """Mean logit, truth (True: fake) and method of each clip."""
+    members: dict[str, list[int]] = defaultdict(list)
+    for i, row in enumerate(rows):
+        members[row.clip].append(i)
+    return {
+        clip: (float(logit[places].mean()), rows[places[0]].label == "fake", rows[places[0]].method)
+        for clip, places in members.items()
+    }
+
+
+def comparable_reals(
+    rows: Sequence[CropRow], stated: Mapping[str, Sequence[str]] | None = None
+) -> dict[str, set[str]]:
+    """For each manipulation, the real methods it is measured against.
+
+    Those ``stated``; else those of the same people (groups); else those of the same medium (stills
+    against stills); else all. Otherwise a figure could measure how collections differ.
+    """
+    stated = stated or {}
+    groups: dict[str, set[str]] = defaultdict(set)
+    clips: dict[str, set[str]] = defaultdict(set)
+    crops: dict[str, int] = defaultdict(int)
+    label = {row.method: row.label for row in rows}
+    for row in rows:
+        groups[row.method].add(row.group)
+        clips[row.method].add(row.clip)
+        crops[row.method] += 1
+    still = {method: crops[method] <= 1.5 * len(clips[method]) for method in label}
+    reals = {method for method, name in label.items() if name == "real"}
+    result = {}
+    for method in sorted(set(label) - reals):
+        result[method] = (
+            set(stated.get(method, ())) & reals
+            or {real for real in reals if groups[real] & groups[method]}
+            or {real for real in reals if still[real] == still[method]}
+            or reals
+        )
+    return result

@@ -1,0 +1,123 @@
+"""Caches on disk what the tower computes from views of stored faces; heads are fitted on these features.
+
+A cache is a folder beside the faces with one file for each set of views: ``plain``, ``degraded1`` …, and
+``blended1`` … (of real faces alone). A degraded set has every second face, the odd sets those that the even
+ones leave out, because frames of one clip are much alike. ``reference`` is the plain view of some faces in
+float32, to measure what 8 bits cost. Each file holds ``float16[faces, depth, 2, 768]``: after every block
+the class token and the mean patch token. Rows of faces that a set leaves out are NaN. Finished files are
+not made again.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from tqdm import tqdm
+
+from vidscan.models.card_file import replacing
+from vidscan.models.runtimes.onnx import OnnxRuntime
+from vidscan.records import Image
+from vidscan_training.recipes.vit import views
+from vidscan_training.recipes.vit.faces import FaceStore
+from vidscan_training.recipes.vit.tower.graph import Precision, features_model
+from vidscan_training.recipes.vit.tower.port import WIDTH, Weights
+from vidscan_training.recipes.vit.tower.smoothing import activation_maxima, smoothed
+
+DEPTH = 10
+"""Blocks whose tokens are kept: with more, the network would not fit into 75 MB."""
+
+GROUP = 128
+"""Views made and computed at once."""
+
+MEASURED = 64
+"""Faces on which the channels' maxima are measured for quantisation."""
+
+REFERENCE = "reference"
+
+Features = npt.NDArray[np.float16]
+
+
+def evened(store: FaceStore, weights: Weights) -> Weights:
+    """The tower's weights, evened out for quantisation by a few of the store's faces, the same every time."""
+    generator = np.random.default_rng(0)
+    chosen = generator.choice(len(store.rows), MEASURED, replace=False)
+    crops = [views.plain(store.picture(row), row) for row in (store.rows[place] for place in chosen)]
+    return smoothed(weights, activation_maxima(weights, crops, DEPTH))
+
+
+def make_views(store: FaceStore, name: str, places: Sequence[int]) -> list[Image]:
+    """The views of one set for some of its faces; chance depends on the set and the first place alone."""
+    generator = np.random.default_rng((zlib.crc32(name.encode()), places[0]))
+    rows = [store.rows[place] for place in places]
+    squares = [store.picture(row) for row in rows]
+    if name in ("plain", REFERENCE):
+        return [views.plain(square, row) for square, row in zip(squares, rows, strict=True)]
+    if name.startswith("blended"):
+        forged = [
+            views.blended(square, row, store.meshes[place], generator)
+            for square, row, place in zip(squares, rows, places, strict=True)
+        ]
+        worse = views.degraded(forged, generator)
+        return [
+            after if generator.random() < 0.6 else before for before, after in zip(forged, worse, strict=True)
+        ]
+    moved = [views.shifted(square, row, generator) for square, row in zip(squares, rows, strict=True)]
+    return views.degraded(moved, generator)
+
+
+def of_set(store: FaceStore, name: str) -> list[int]:
+    """The faces of a set: all, every second, or of self-blends those real ones whose mesh was found."""
+    if name.startswith("degraded"):
+        return list(range(int(name.removeprefix("degraded")) % 2, len(store.rows), 2))
+    if name == REFERENCE:
+        return [place for place, row in enumerate(store.rows) if row.collection in ("talking", "stills")][::3]
+    if not name.startswith("blended"):
+        return list(range(len(store.rows)))
+    meshed = np.isfinite(store.meshes.astype(np.float32)).all(axis=(1, 2))
+    return [place for place, row in enumerate(store.rows) if not row.fake and meshed[place]]
+
+
+def cache(store: FaceStore, name: str, weights: Weights) -> Features:
+    """The features of one set, from the disk, or computed and written there.
+
+    Args:
+        store: the faces.
+        name: of the set, see above.
+        weights: of the tower, evened out by :func:`evened`, which in float32 changes nothing.
+    """
+    file = store.path / "features" / f"{name}.npy"
+    if file.exists():
+        return np.asarray(np.load(file, mmap_mode="r"))
+    file.parent.mkdir(exist_ok=True)
+    precision: Precision = "float32" if name == REFERENCE else "int8"
+    runtime = OnnxRuntime(features_model(weights, range(1, DEPTH + 1), precision))
+    found = np.full((len(store.rows), DEPTH, 2, WIDTH), np.nan, np.float16)
+    for places, crops in _made(store, name):
+        found[places] = runtime.outputs(np.stack(crops)).reshape(len(places), DEPTH, 2, WIDTH)
+    with replacing(file) as path:
+        np.save(path, found)
+    return found
+
+
+def _made(store: FaceStore, name: str) -> Iterator[tuple[list[int], list[Image]]]:
+    """Groups of faces with their views, one group made while the one before is computed."""
+    places = of_set(store, name)
+    groups = [places[start : start + GROUP] for start in range(0, len(places), GROUP)]
+    with ThreadPoolExecutor(1) as maker:
+        waiting = deque(maker.submit(make_views, store, name, group) for group in groups[:2])
+        for number, group in enumerate(tqdm(groups, desc=name, mininterval=30)):
+            crops = waiting.popleft().result()
+            if number + 2 < len(groups):
+                waiting.append(maker.submit(make_views, store, name, groups[number + 2]))
+            yield group, crops
+
+
+def loaded(path: Path, names: Sequence[str]) -> list[Features]:
+    """Cached sets by name; raises FileNotFoundError where one was not made."""
+    return [np.load(path / "features" / f"{name}.npy", mmap_mode="r") for name in names]

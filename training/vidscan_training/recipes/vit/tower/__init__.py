@@ -1,0 +1,1 @@
+"""CLIP's image tower: weights, Keras network, ONNX graph, quantisation."""

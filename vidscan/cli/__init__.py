@@ -1,0 +1,1 @@
+"""The command line: flags -> options -> engine -> outputs -> exit code."""

@@ -1,0 +1,183 @@
+"""Writes a checkpoint as a file for deployment, with the card beside it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vidscan.errors import ModelError, SourceError, UsageError
+from vidscan.models.card_file import card_path, checkpoint_sha256, replacing, sha256_of, write_card
+from vidscan.records import LEAST_FACE, Geometry, Image, ModelCard
+
+FORMATS = {"onnx": ".onnx", "onnx-int8": ".onnx", "tflite-int8": ".tflite"}
+"""What can be written, and the suffix that its file must have."""
+
+CALIBRATION_CROPS = 128
+"""Crops from which int8 takes its ranges; more change little."""
+
+_LOOKED_AT = 1024
+"""Crops found at most, of which those for the ranges are taken at even steps."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExportOptions:
+    """``format``: one of :data:`FORMATS`; ``out``: the file to write.
+
+    ``calibrate``: for int8, a folder of clips and stills, or of crops made by ``vidscan-train crops``;
+    None takes the samples of a repository. ``checkpoint``: a path, or the name of one that ships; None takes
+    the one that ships as ``.keras``.
+    """
+
+    format: str
+    out: Path
+    checkpoint: Path | None = None
+    calibrate: Path | None = None
+
+    def __post_init__(self) -> None:
+        """Refuses what cannot work, before anything is loaded."""
+        if self.format not in FORMATS:
+            raise UsageError(f"--format {self.format} is unknown: choose one of {', '.join(FORMATS)}")
+        if self.out.suffix != FORMATS[self.format]:
+            raise UsageError(f"--out {self.out}: the name must end in {FORMATS[self.format]}")
+        if not self.out.parent.is_dir():
+            raise UsageError(f"--out {self.out}: there is no folder {self.out.parent}")
+        if self.calibrate is not None and not self.format.endswith("int8"):
+            raise UsageError(f"--calibrate has no use with --format {self.format}: leave it away")
+
+
+def export(options: ExportOptions) -> ModelCard:
+    """Writes the file and its card; each appears whole or not at all.
+
+    Returns:
+        The card as written. Its ``metrics`` hold how the file was made: ``export``.
+
+    Raises:
+        ModelError: the checkpoint is refused, or cannot be converted or written.
+        SourceError: there are no faces to take the ranges from.
+    """
+    from vidscan.models.checkpoint import load_model
+    from vidscan.models.runtimes.comparison import largest_difference
+    from vidscan.models.runtimes.conversion import converted_network
+    from vidscan.models.runtimes.exported import open_exported
+
+    model = load_model(options.checkpoint)
+    if model.checkpoint is None:
+        raise ModelError(
+            f"{model.path}: is an exported file already: copy it with its card, or name a .keras checkpoint"
+        )
+    crops = None
+    if options.format == "onnx":
+        content = converted_network(model.path)
+    else:
+        crops = calibration_crops(options.calibrate, model.card.geometry)
+        content = _quantised(options.format, model, crops)
+    try:
+        with replacing(options.out) as temporary:
+            temporary.write_bytes(content)
+            made, _ = open_exported(temporary, None, "auto")
+            card = replace(model.card, sha256=sha256_of(temporary))
+    except OSError as error:
+        raise ModelError(f"{options.out}: cannot be written: {error.strerror or error}") from error
+    how: dict[str, Any] = {
+        "format": options.format,
+        "source_sha256": checkpoint_sha256(model.card, model.path),
+        "largest_difference": largest_difference(made.outputs, model.runtime.outputs, made.input_size),
+    }
+    if crops is not None:
+        how |= measured(made.outputs(crops), model.runtime.outputs(crops))
+        card = replace(card, limits=f"{_INT8} {card.limits}".rstrip(), quantisation="int8")
+    card = replace(card, metrics={**card.metrics, "export": how})
+    write_card(card, card_path(options.out))
+    return card
+
+
+_INT8 = (
+    "Quantised to int8: calibration, thresholds and figures are those of the float32 network; what was "
+    "measured of this file stands under metrics.export."
+)
+
+
+def measured(quantised: np.ndarray[Any, Any], original: np.ndarray[Any, Any]) -> dict[str, Any]:
+    """How far a quantised network's outputs lie from the original's on the calibration crops."""
+    apart = np.abs(np.asarray(quantised, np.float64) - np.asarray(original, np.float64))
+    return {
+        "calibration_crops": len(apart),
+        "mean_difference": float(apart.mean()),
+        "difference_95_percent": float(np.quantile(apart, 0.95)),
+    }
+
+
+def _quantised(wanted: str, model: Any, crops: np.ndarray[Any, np.dtype[np.uint8]]) -> bytes:
+    from vidscan.models.runtimes.conversion import converted_network
+    from vidscan.models.runtimes.quantisation import quantised_onnx, quantised_tflite
+
+    if wanted == "onnx-int8":
+        return quantised_onnx(converted_network(model.path), crops)
+    return quantised_tflite(model.network, crops)
+
+
+def calibration_crops(folder: Path | None, geometry: Geometry) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """Faces for the ranges of int8, RGB ``uint8[n, size, size, 3]``.
+
+    Args:
+        folder: see :class:`ExportOptions`.
+        geometry: how the network wants them cut out.
+
+    Raises:
+        SourceError: there is no such folder, or no face in it.
+    """
+    if folder is None:
+        folder = Path(__file__).resolve().parents[2] / "samples"
+        if not folder.is_dir():
+            raise UsageError("int8 takes its ranges from real faces: name a folder of some with --calibrate")
+    crop_folder = (folder / "manifest.csv").is_file()
+    found = list(_ready_crops(folder, geometry) if crop_folder else _faces(folder, geometry))
+    if not found:
+        raise SourceError(f"{folder}: no face was found in it to take the ranges of int8 from")
+    steps = np.linspace(0, len(found) - 1, min(len(found), CALIBRATION_CROPS)).round().astype(int)
+    return np.stack([found[step] for step in steps])
+
+
+def _ready_crops(folder: Path, geometry: Geometry) -> Iterable[Image]:
+    """The crops of a folder made for training, brought to the network's size."""
+    import cv2
+
+    from vidscan.faces.crops import resize
+
+    paths = sorted(path for path in folder.rglob("*") if path.suffix in (".png", ".jpg"))
+    steps = np.linspace(0, max(len(paths) - 1, 0), min(len(paths), CALIBRATION_CROPS)).round().astype(int)
+    for path in (paths[step] for step in steps):
+        picture = cv2.imread(str(path))
+        if picture is None:
+            raise SourceError(f"{path}: is no readable picture; make the crop folder again")
+        rgb = np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
+        yield resize(rgb, width=geometry.input_size, height=geometry.input_size)
+
+
+def _faces(folder: Path, geometry: Geometry) -> Iterable[Image]:
+    """The faces in a folder of clips and stills, found as a scan finds them."""
+    from itertools import islice
+
+    from vidscan.faces.detector import MediaPipeFaceDetector
+    from vidscan.media.sources import from_folder
+    from vidscan.options import ScanOptions
+    from vidscan.scan.reading import Ledger, read_crops
+
+    options = ScanOptions()
+    with MediaPipeFaceDetector(options.detection) as detector:
+        crops = read_crops(
+            from_folder(folder, recursive=True),
+            options=options,
+            geometries=[geometry],
+            least_face=LEAST_FACE,
+            detector=detector,
+            ledger=Ledger(),
+            observer=None,
+            stop=threading.Event(),
+        )
+        yield from (crop.images[0] for crop in islice(crops, _LOOKED_AT))

@@ -1,0 +1,1 @@
+"""Runs the pipeline on a Ray cluster."""

@@ -1,0 +1,1 @@
+"""Faces in one frame: detection, search, crops and quality."""

@@ -1,0 +1,270 @@
+"""Finds faces in one picture. The only module that knows MediaPipe, imported when a detector starts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
+from importlib import resources
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+import numpy as np
+
+from vidscan.errors import DetectionError
+from vidscan.faces.crops import intersection_over_union, resize, square_crop
+from vidscan.faces.rotation import roll_of, turned
+from vidscan.options import DetectionOptions
+from vidscan.records import Box, Detection, Image
+from vidscan.system.frameworks import import_quietly, noise_dropped
+
+SHORT_RANGE_ONLY_CONFIDENCE = 0.7
+"""What the short-range network must be sure of where the full-range one saw nothing.
+
+On its own it takes ears, hands and background for faces at 0.5 to 0.6 on ordinary interview footage.
+"""
+
+DOUBTFUL_CONFIDENCE = 0.75
+"""A detection less sure than this gets a second look, close up, and is dropped unless that confirms it.
+
+On interview footage fewer than 1 in 100 faces are this doubtful; rocket engines, galaxies and coffee
+cups, which the full-range network calls faces at 0.5 to 0.7, all are.
+"""
+
+SECOND_LOOK_MARGIN = 2.0
+SECOND_LOOK_SIZE = 256
+SECOND_LOOK_CONFIDENCE = 0.65
+"""The second look: the short-range network on a square of this margin and side (pixels) around the
+face must find one of about the same place and size, at least this surely. False faces of the kinds
+above reach 0.63 there."""
+
+MOST_SIDE = 16_384
+"""Pixels a side of the pictures that MediaPipe is given; it looks at 192 of them anyway. From 32,767 on (an
+assertion of the OpenCV in it) it aborts the whole process."""
+
+SAME_FACE_OVERLAP = 0.3
+"""Boxes that overlap more than this (intersection over union) are one face: BlazeFace's own figure
+for non-maximum suppression."""
+
+
+class FaceDetector(Protocol):
+    """Finds the faces in one picture, RGB ``uint8[height, width, 3]``; boxes are in its pixels."""
+
+    def detect(self, image: Image) -> Sequence[Detection]:
+        """All faces in a picture by one plain search of the whole, surest first."""
+        ...
+
+    def far(self, image: Image) -> Sequence[Detection]:
+        """What the full-range network alone claims, unchecked and of any size, surest first."""
+        ...
+
+    def near(self, image: Image) -> Sequence[Detection]:
+        """What the short-range network alone claims, unchecked and of any size, surest first."""
+        ...
+
+
+class MediaPipeFaceDetector:
+    """BlazeFace in its two forms: full-range (192 px input) and short-range (128 px input).
+
+    The full-range network finds faces across a room and the short-range one a face that fills the
+    picture; each misses some of what the other finds, so both look at every picture (about 6 ms
+    together on one core). Use as a context manager: a detector left to the garbage collector prints
+    a traceback when the interpreter exits.
+
+    Raises:
+        DetectionError: MediaPipe or its model files cannot be loaded, or fail on a picture.
+    """
+
+    def __init__(self, options: DetectionOptions) -> None:
+        self._options = options
+        self._closed = False
+        self._stack = ExitStack()
+        try:
+            self._full_range = self._open("face_detection_full_range_sparse.tflite")
+            self._short_range = self._open("face_detection_short_range.tflite")
+        except BaseException:
+            self._stack.close()
+            raise
+
+    def _open(self, asset: str) -> Any:
+        try:
+            tasks = import_quietly("mediapipe.tasks.python")  # brings in TensorFlow where it is installed
+            # Bytes rather than a path: the package may be read from a zip, and MediaPipe's own path
+            # handling stumbles over names that are no ASCII.
+            model = (resources.files("vidscan") / "assets" / asset).read_bytes()
+            options = tasks.vision.FaceDetectorOptions(
+                base_options=tasks.BaseOptions(model_asset_buffer=model),
+                min_detection_confidence=self._options.min_confidence,
+            )
+            with noise_dropped():
+                task = tasks.vision.FaceDetector.create_from_options(options)
+                # It starts, and prints, with the first picture.
+                task.detect(_picture(np.zeros((64, 64, 3), np.uint8)))
+        except (ImportError, OSError, RuntimeError, ValueError) as error:
+            raise DetectionError(
+                f"the face detector cannot start ({asset}: {error}): reinstall vidscan; on a minimal Linux "
+                "also install libgl1, libegl1 and libgles2"
+            ) from error
+        self._stack.callback(task.close)
+        return task
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends MediaPipe's threads. The detector cannot be used afterwards."""
+        self._closed = True
+        self._stack.close()
+
+    def detect(self, image: Image) -> list[Detection]:
+        """All faces in an RGB ``uint8[height, width, 3]`` picture, surest first."""
+        found = self._reduced(image, self._search)
+        return [each for each in found if each.box.longer_side >= self._options.min_face]
+
+    def far(self, image: Image) -> list[Detection]:
+        """What the full-range network alone claims, unchecked and of any size, surest first.
+
+        It sees 192 by 192 pixels and takes about 5 ms, whatever the picture's size. Of faces (portraits of
+        FFHQ, pasted) it finds 9 in 10 whose longer side is a ninth of the picture's, and 3 in 4 of a twelfth.
+        """
+        return self._reduced(image, lambda picture: self._claims(self._full_range, picture))
+
+    def near(self, image: Image) -> list[Detection]:
+        """What the short-range network alone claims, unchecked and of any size, surest first.
+
+        It sees 128 by 128 pixels, takes about 1.7 ms, and finds faces from a fifth of the picture's side on.
+        """
+        return self._reduced(image, lambda picture: self._claims(self._short_range, picture))
+
+    def _reduced(self, image: Image, search: Callable[[Image], list[Detection]]) -> list[Detection]:
+        """What ``search`` finds in a picture that is not too large for MediaPipe, in pixels of ``image``."""
+        if self._closed:  # MediaPipe itself would say that there is no face
+            raise DetectionError("the face detector was closed: start another")
+        height, width = image.shape[:2]
+        factor = max(height, width, MOST_SIDE) / MOST_SIDE
+        searched = resize(image, width=max(1, int(width / factor)), height=max(1, int(height / factor)))
+        return [_enlarged(each, width, height, searched) for each in search(searched)]
+
+    def _claims(self, network: Any, image: Image) -> list[Detection]:
+        height, width = image.shape[:2]
+        try:
+            return _by_confidence(_detections(network.detect(_picture(image)), width, height))
+        except (RuntimeError, ValueError) as error:
+            raise _failure(width, height, error) from error
+
+    def _search(self, image: Image) -> list[Detection]:
+        """All faces in a picture that is not too large for MediaPipe, surest first."""
+        picture = _picture(image)
+        height, width = image.shape[:2]
+        try:
+            far = _detections(self._full_range.detect(picture), width, height)
+            near = _detections(self._short_range.detect(picture), width, height)
+            near = [d for d in near if d.confidence >= SHORT_RANGE_ONLY_CONFIDENCE]
+            merged = merge_detections([*_by_confidence(far), *_by_confidence(near)])
+            kept = [
+                d
+                for d in merged
+                if d.confidence >= DOUBTFUL_CONFIDENCE or shows_face(self.near, image, d.box)
+            ]
+        except (RuntimeError, ValueError) as error:
+            raise _failure(width, height, error) from error
+        return _by_confidence(kept)
+
+
+def shows_face(
+    near: Callable[[Image], Sequence[Detection]], image: Image, box: Box, quarters: int = 0
+) -> bool:
+    """The second look: whether the short-range network sees a face where ``box`` claims one, close up.
+
+    Args:
+        near: the network.
+        image: RGB ``uint8[height, width, 3]``.
+        box: in pixels of ``image``, which it touches.
+        quarters: 0 to 3, by which the close-up is turned anticlockwise for the face to stand upright.
+    """
+    close_up = square_crop(image, box, margin=SECOND_LOOK_MARGIN, size=SECOND_LOOK_SIZE)
+    expected_side = SECOND_LOOK_SIZE / SECOND_LOOK_MARGIN
+    start = (SECOND_LOOK_SIZE - expected_side) / 2
+    expected = Box(start, start, expected_side, expected_side)
+    return any(
+        seen.confidence >= SECOND_LOOK_CONFIDENCE
+        and intersection_over_union(seen.box, expected) > SAME_FACE_OVERLAP
+        for seen in near(turned(close_up, quarters))
+    )
+
+
+def _failure(width: int, height: int, error: Exception) -> DetectionError:
+    return DetectionError(f"face detection failed on a {width}x{height} picture: {error}")
+
+
+def _picture(image: Image) -> Any:
+    """A picture as MediaPipe takes it."""
+    import mediapipe
+
+    return mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=np.ascontiguousarray(image))
+
+
+def _by_confidence(detections: Iterable[Detection]) -> list[Detection]:
+    return sorted(detections, key=lambda detection: -detection.confidence)
+
+
+def merge_detections(detections: Iterable[Detection]) -> list[Detection]:
+    """Drops every detection that shows the same face as one before it in the given order."""
+    kept: list[Detection] = []
+    for detection in detections:
+        if not any(same_face(detection.box, other.box) for other in kept):
+            kept.append(detection)
+    return kept
+
+
+def same_face(a: Box, b: Box) -> bool:
+    """Overlapping boxes, or one whose centre lies inside of the other: a face within a face."""
+    return intersection_over_union(a, b) > SAME_FACE_OVERLAP or holds_centre(a, b) or holds_centre(b, a)
+
+
+def holds_centre(outer: Box, inner: Box) -> bool:
+    """Whether the centre of ``inner`` lies inside of ``outer``."""
+    x, y = inner.x + inner.w / 2, inner.y + inner.h / 2
+    return outer.x <= x <= outer.x + outer.w and outer.y <= y <= outer.y + outer.h
+
+
+def _enlarged(detection: Detection, width: int, height: int, searched: Image) -> Detection:
+    """What was found in the reduced picture ``searched``, in pixels of the whole one."""
+    if searched.shape[:2] == (height, width):
+        return detection
+    x, y = width / searched.shape[1], height / searched.shape[0]
+    box = detection.box
+    return Detection(
+        Box(box.x * x, box.y * y, box.w * x, box.h * y),
+        detection.confidence,
+        detection.keypoints * np.array([x, y], np.float32),
+        detection.roll,
+    )
+
+
+def _detections(result: Any, width: int, height: int) -> list[Detection]:
+    """MediaPipe's result as records; boxes that do not touch the picture are dropped."""
+    found = []
+    for detection in result.detections:
+        rectangle = detection.bounding_box
+        box = Box(
+            float(rectangle.origin_x),
+            float(rectangle.origin_y),
+            float(rectangle.width),
+            float(rectangle.height),
+        )
+        touches = box.x < width and box.y < height and box.x + box.w > 0 and box.y + box.h > 0
+        if not touches or box.w < 1 or box.h < 1:
+            continue
+        keypoints = np.array(
+            [(point.x * width, point.y * height) for point in detection.keypoints or ()], np.float32
+        ).reshape(-1, 2)
+        found.append(Detection(box, float(detection.categories[0].score), keypoints, roll_of(keypoints)))
+    return found

@@ -1,0 +1,1 @@
+"""Sources and what is read of them: files, folders, lists, object stores, stills, and frames of clips."""

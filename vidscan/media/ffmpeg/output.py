@@ -1,0 +1,124 @@
+"""What ffmpeg writes: pictures to standard output, their times and its complaints to standard error."""
+
+from __future__ import annotations
+
+import io
+import queue
+import re
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+
+from vidscan.errors import DecodeError, quoted
+from vidscan.records import Image
+from vidscan.system.processes import Child, memory_limit
+
+MAX_LINES_KEPT = 200
+"""Lines of ffmpeg's words that are kept to find the cause of a failure in."""
+
+MAX_LINE, MAX_WORDS = 4096, 4 << 20
+"""Bytes of one line, and of all about a header, that are read of ffmpeg's words: a file can make it
+say far more."""
+
+MAX_PIXELS = 1 << 26
+"""Pixels of a frame that are decoded at most: twice those of 8K video."""
+
+# Anywhere in a line: where another thread of ffmpeg is amid a line of its own, this one goes on there.
+_SHOWINFO_TIME = re.compile(r"n: *\d+ pts: *\S+ +pts_time: *(\S+)")
+_HARMLESS = re.compile(r"\[showinfo@|detected only with low score")
+
+
+class Complaints(threading.Thread):
+    """Reads ffmpeg's stderr: frame times into ``times``, the first other lines into ``lines``.
+
+    Before it decodes, ffmpeg prints what the file says of itself, where anything can stand, line breaks
+    included. So times count only from the first line on that bears ``mark``, which no file can know.
+    """
+
+    def __init__(self, stream: IO[bytes], mark: str) -> None:
+        super().__init__(name="ffmpeg-stderr", daemon=True)
+        self._stream = stream
+        self._mark = mark
+        self.times: queue.SimpleQueue[float | None] = queue.SimpleQueue()
+        self.lines: list[str] = []
+
+    def run(self) -> None:
+        """Reads until ffmpeg closes its end."""
+        decoding = False
+        for raw in _lines(self._stream):
+            line = raw.decode("utf-8", "replace").rstrip()
+            decoding = decoding or self._mark in line
+            if decoding and (time := _SHOWINFO_TIME.search(line)) is not None:
+                self.times.put(float(time[1]) if time[1] not in ("NOPTS", "nan") else None)
+            elif len(self.lines) < MAX_LINES_KEPT:  # a damaged clip can give thousands
+                self.lines.append(line)
+
+
+def _lines(stream: IO[bytes]) -> Iterator[bytes]:
+    """The first :data:`MAX_LINE` bytes of every line."""
+    reader = io.BufferedReader(stream)  # type: ignore[type-var]
+    while line := reader.readline(MAX_LINE):
+        yield line
+        while not line.endswith(b"\n") and (line := reader.readline(MAX_LINE)):
+            pass
+
+
+def read_ppm(child: Child, path: Path, limit_s: float) -> Image | None:
+    """The next binary PPM (``P6``, 8 bits a channel) of a child; None where they end or break off.
+
+    Raises:
+        Stalled: it does not come within ``limit_s``. The time that the consumer takes over a picture
+            does not count.
+        DecodeError: it is larger than :data:`MAX_PIXELS`.
+    """
+    deadline = time.monotonic() + limit_s
+    header = child.read(len(b"P6\n1 1\n255\n"), deadline)
+    while header.count(b"\n") < 3 and len(header) < 32 and (more := child.read(1, deadline)):
+        header += more
+    size = re.fullmatch(rb"P6\n(\d{1,9}) (\d{1,9})\n255\n", header)
+    if size is None:
+        return None
+    width, height = int(size[1]), int(size[2])
+    if width * height > MAX_PIXELS:
+        raise DecodeError(f"{path}: ffmpeg gave a picture of {width}x{height} pixels: reduce the clip first")
+    pixels = child.read(width * height * 3, deadline)
+    if len(pixels) < width * height * 3:
+        return None
+    picture = np.frombuffer(pixels, np.uint8).reshape(height, width, 3)
+    picture.flags.writeable = False
+    return picture
+
+
+def cause_of(lines: list[str]) -> str:
+    """What ffmpeg complains of first: what comes after follows from it.
+
+    Complaints begin with the module's name in brackets. Where there is none, the last line says most.
+    """
+    complaints = [line for line in lines if line.startswith("[") and not _HARMLESS.search(line)]
+    line = complaints[0] if complaints else next((line for line in reversed(lines) if line.strip()), "")
+    text = re.sub(r"^(\[[^]]*\]\s*)+", "", line[:MAX_LINE]).strip().rstrip(".")
+    return quoted(re.sub(r"file:\S.*?: (?=\S)", "", text)) or "no reason given"
+
+
+def failure(path: Path, what: str, remedy: str, lines: list[str]) -> DecodeError:
+    """What went wrong, by ffmpeg's words; its limits in ours."""
+    if any("Format not on whitelist" in line for line in lines):
+        return DecodeError(
+            f"{path}: is of a format that vidscan does not read, such as a playlist: "
+            "give the video itself, as MP4 or Matroska"
+        )
+    if any("exceeds specified max pixel count" in line for line in lines):
+        return DecodeError(
+            f"{path}: its pictures have more than {MAX_PIXELS} pixels, the most that vidscan decodes: "
+            "reduce them first"
+        )
+    if any("Cannot allocate memory" in line for line in lines):
+        return DecodeError(
+            f"{path}: ffmpeg would need more than {memory_limit() >> 20} MiB of memory for it: "
+            "re-encode the file or leave it out"
+        )
+    return DecodeError(f"{path}: {what} ({cause_of(lines)}): {remedy}")

@@ -1,0 +1,105 @@
+"""Which ffmpeg runs, and what that one can do. Asked once a process; no clip is read here."""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+import shutil
+
+from vidscan.errors import VidscanError
+from vidscan.system.processes import Child, Stalled, memory_limit
+
+ANSWER_TIMEOUT_S = 30.0
+"""A program that does not answer a call that reads no clip in this time is not waited for."""
+
+_HARDWARE = ("videotoolbox", "cuda", "vaapi", "qsv", "d3d11va", "dxva2", "vdpau")
+"""Ways of decoding in hardware, in the order in which they are tried."""
+
+
+@functools.cache
+def find_program() -> str:
+    """The ffmpeg to use: ``$VIDSCAN_FFMPEG``, else the one on PATH, else imageio-ffmpeg's.
+
+    Raises:
+        VidscanError: none of the three is there, or the variable names no program.
+    """
+    named = os.environ.get("VIDSCAN_FFMPEG")
+    if named:
+        found = shutil.which(named)
+        if found is None:
+            raise VidscanError(
+                f"VIDSCAN_FFMPEG={named} is no program: correct the variable or unset it to use the embedded "
+                "ffmpeg"
+            )
+        return found
+    on_path = shutil.which("ffmpeg")
+    if on_path is not None:
+        return on_path
+    import imageio_ffmpeg
+
+    try:
+        return str(imageio_ffmpeg.get_ffmpeg_exe())
+    except RuntimeError as error:
+        raise VidscanError(
+            "no ffmpeg was found: install ffmpeg, or set VIDSCAN_FFMPEG to the program's path"
+        ) from error
+
+
+@functools.cache
+def passthrough_option(program: str) -> dict[str, str]:
+    """How to say "keep the frames' own times": ``-vsync`` became ``-fps_mode`` in ffmpeg 5.1."""
+    said, _ = answer(program, "-version")
+    version = re.search(r"ffmpeg version n?(\d+)\.(\d+)", said)
+    if version and (int(version[1]), int(version[2])) < (5, 1):
+        return {"vsync": "passthrough"}
+    return {"fps_mode": "passthrough"}
+
+
+@functools.cache
+def working_hardware(program: str) -> str | None:
+    """The first way of decoding in hardware that both this ffmpeg and this machine have; None without.
+
+    ffmpeg's own ``-hwaccel auto`` will not do: static builds abort in it where a driver's library is
+    missing. So each device is opened once, by a process of its own that decodes nothing.
+    """
+    known = answer(program, "-hide_banner", "-hwaccels")[0].split()
+    for method in _HARDWARE:
+        if method not in known:
+            continue
+        nothing = ("-f", "lavfi", "-i", "nullsrc=size=16x16", "-frames:v", "1", "-f", "null", "-")
+        _, code = answer(program, "-nostdin", "-v", "error", "-init_hw_device", method, *nothing)
+        if code == 0:
+            return method
+    return None
+
+
+def start(command: list[str], *, fed: bool = False) -> Child:
+    """Starts ffmpeg within its limits; use as a context manager, which ends it on every way out.
+
+    ``fed``: with a pipe as its standard input.
+
+    Raises:
+        VidscanError: the program cannot be run.
+    """
+    try:
+        return Child(command, fed=fed, memory=memory_limit())
+    except OSError as error:
+        raise VidscanError(
+            f"{command[0]} cannot be run ({error.strerror}): set VIDSCAN_FFMPEG to another ffmpeg"
+        ) from error
+
+
+def answer(program: str, *arguments: str) -> tuple[str, int | None]:
+    """What a call that reads no clip says on standard output, and its exit code.
+
+    Raises:
+        VidscanError: the program cannot be run, or does not come to an end.
+    """
+    try:
+        with start([program, *arguments]) as child:
+            said, _ = child.communicate(b"", ANSWER_TIMEOUT_S)
+            code = child.exit_code()
+    except Stalled as error:
+        raise VidscanError(f"{program} does not answer: set VIDSCAN_FFMPEG to another ffmpeg") from error
+    return said.decode("utf-8", "replace"), code

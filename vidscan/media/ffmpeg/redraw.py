@@ -1,0 +1,227 @@
+"""A clip through ffmpeg twice: out, to be drawn on frame by frame, and back into a file with its sound.
+
+The frames travel as fragmented MP4 of raw pictures. Its boxes are handed on as they come and only the
+pixels in them changed, so every frame keeps its time and duration to the tick, whatever the frame rate.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+import struct
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from vidscan.errors import DecodeError, VidscanError
+from vidscan.media.ffmpeg.decode import (
+    INPUT_LIMITS,
+    STALL_TIMEOUT_S,
+    find_program,
+    listening,
+    local_name,
+    passthrough_option,
+    probe,
+)
+from vidscan.media.ffmpeg.output import cause_of
+from vidscan.media.ffmpeg.program import answer, start
+from vidscan.records import Image
+from vidscan.system.processes import Child, Stalled
+
+Draw = Callable[[float, Image], None]
+"""``draw(time_s, picture)`` changes a picture, RGB ``uint8[height, width, 3]``, in place."""
+
+# As in a scan, but for the pipe between the two.
+_LIMITS = ("-protocol_whitelist", "file,pipe", *INPUT_LIMITS[2:])
+_COPIED_AUDIO = frozenset(("aac", "mp3", "opus"))
+"""Sound that MP4 holds and browsers play; any other is encoded anew as AAC."""
+
+
+@dataclass(frozen=True, slots=True)
+class Codec:
+    """An encoder of ffmpeg's, what it makes, and whether every browser plays that.
+
+    ``ticks_a_second``: the clock of the file. By ffmpeg's own choice times would be rounded to whole
+    frames of a steady rate; of 120,000 all usual rates are divisors, also the American ones by 1001.
+    """
+
+    encoder: str
+    name: str
+    plays: bool
+    settings: tuple[str, ...]
+    ticks_a_second: int = 120_000
+
+
+# B-frames would make the last frame last longer in the file than it does in the clip.
+CODECS = (
+    Codec("libx264", "H.264", True, ("-preset", "veryfast", "-crf", "20", "-bf", "0")),
+    Codec("h264_videotoolbox", "H.264", True, ("-q:v", "60")),
+    Codec("libopenh264", "H.264", True, ("-b:v", "6M")),
+    Codec("libvpx-vp9", "VP9", True, ("-crf", "30", "-b:v", "0", "-deadline", "realtime", "-cpu-used", "6")),
+    Codec("mpeg4", "MPEG-4 part 2", False, ("-q:v", "3"), ticks_a_second=60_000),
+)
+"""By preference; every ffmpeg has the last one."""
+
+
+@functools.cache
+def best_codec(program: str) -> Codec:
+    """The first of ``CODECS`` that an ffmpeg can write."""
+    known = set(re.findall(r"^ V\S+ (\S+)", answer(program, "-hide_banner", "-encoders")[0], re.MULTILINE))
+    return next((codec for codec in CODECS if codec.encoder in known), CODECS[-1])
+
+
+def redraw(
+    source: Path, target: Path, *, size: tuple[int, int], below: int, first_s: float, draw: Draw
+) -> int:
+    """Writes a clip once more, every frame drawn on.
+
+    Args:
+        source: a clip.
+        target: the MP4 file to write.
+        size: width and height of its upright frames in pixels.
+        below: rows added beneath each frame; with them the height must be even. An odd width gets a column.
+        first_s: when the first frame is shown.
+        draw: is given each frame with the rows added.
+
+    Returns:
+        How many frames were written.
+
+    Raises:
+        DecodeError: no frame could be decoded.
+        VidscanError: ffmpeg could not write the file, or hung.
+    """
+    canvas = (size[0] + size[0] % 2, size[1] + below)
+    commands = _reading(source, size, canvas), _writing(source, target, first_s)
+    frames, broken, read, code = 0, False, None, None
+    with (
+        start(commands[0]) as reader,
+        start(commands[1], fed=True) as writer,
+        listening(reader) as read_words,
+        listening(writer) as written_words,
+    ):
+        try:
+            for piece in _drawn(reader, canvas, first_s, draw):
+                writer.write(piece, time.monotonic() + STALL_TIMEOUT_S)
+                frames += isinstance(piece, bytearray)
+            writer.end_input()
+            read, code = reader.exit_code(), writer.exit_code(STALL_TIMEOUT_S)
+        except BrokenPipeError:
+            broken = True
+            writer.exit_code()  # it says why before it goes
+        except Stalled:
+            pass
+    if code is None and not broken:
+        raise VidscanError(
+            f"{source}: ffmpeg stood still for {STALL_TIMEOUT_S:.0f} s and was ended: try again"
+        )
+    if read is not None and read < 0:
+        raise DecodeError(
+            f"{source}: ffmpeg crashed (signal {-read}) after {frames} frames: re-encode the file"
+        )
+    if frames == 0 and not broken:
+        raise DecodeError(f"{source}: not one frame could be decoded ({cause_of(read_words.lines)})")
+    if code != 0:
+        raise VidscanError(
+            f"{source}: its annotated video could not be written ({cause_of(written_words.lines)}): "
+            "make room on the disk, or set VIDSCAN_FFMPEG to another ffmpeg"
+        )
+    return frames
+
+
+def _reading(source: Path, size: tuple[int, int], canvas: tuple[int, int]) -> list[str]:
+    # Scaled for the case that the resolution changes in mid-stream.
+    upright = f"scale={size[0]}:{size[1]},setpts=PTS-STARTPTS,pad={canvas[0]}:{canvas[1]}"
+    program = find_program()
+    return [
+        *(program, "-hide_banner", "-nostdin", "-v", "error", *_LIMITS, "-i", local_name(source)),
+        *("-map", "0:V:0", "-vf", upright, *_passthrough(program), "-c:v", "rawvideo", "-pix_fmt", "rgb24"),
+        *("-map_metadata", "-1", "-f", "mov", "-movflags", "frag_every_frame+empty_moov+default_base_moof"),
+        "pipe:1",
+    ]
+
+
+def _writing(source: Path, target: Path, first_s: float) -> list[str]:
+    program = find_program()
+    codec = best_codec(program)
+    how = [("copy" if name in _COPIED_AUDIO else "aac") for name in probe(source).sound]
+    # Said openly, so that players show the colours that were drawn.
+    colours = [f"-{what}={value}".split("=") for what, value in _BT709]
+    return [
+        *(program, "-hide_banner", "-nostdin", "-v", "error", "-y", *_LIMITS),
+        *("-itsoffset", f"{first_s!r}", "-f", "mov", "-i", "pipe:0", "-i", local_name(source)),
+        *("-map", "0:v:0", "-map", "1:a?", "-map_metadata", "-1", "-map_chapters", "-1"),
+        *("-vf", "scale=in_range=pc:out_range=tv:out_color_matrix=bt709,format=yuv420p"),
+        *(
+            "-enc_time_base",
+            f"1/{codec.ticks_a_second}",
+            "-c:v",
+            codec.encoder,
+            *codec.settings,
+            *(part for pair in colours for part in pair),
+        ),
+        *(part for number, each in enumerate(how) for part in (f"-c:a:{number}", each)),
+        *(*_passthrough(program), "-movflags", "+faststart", "-f", "mp4", local_name(target)),
+    ]
+
+
+_BT709 = (
+    ("colorspace", "bt709"),
+    ("color_primaries", "bt709"),
+    ("color_trc", "bt709"),
+    ("color_range", "tv"),
+)
+
+
+def _passthrough(program: str) -> list[str]:
+    return [part for name, value in passthrough_option(program).items() for part in (f"-{name}", value)]
+
+
+def _drawn(reader: Child, canvas: tuple[int, int], first_s: float, draw: Draw) -> Iterator[bytes | bytearray]:
+    """The boxes of a fragmented MP4, the pictures in it (as ``bytearray``) drawn on."""
+    width, height = canvas
+    ticks_a_second, ticks = 1, 0
+    while (box := _read_box(reader)) is not None:
+        header, kind, body = box
+        if kind == b"moov":
+            ticks_a_second = _number(body, b"mdhd", (12, ">I"), (20, ">I"))
+        elif kind == b"moof":
+            ticks = _number(body, b"tfdt", (4, ">I"), (4, ">Q"))
+        yield header
+        if kind != b"mdat":
+            yield bytes(body)
+            continue
+        if len(body) != width * height * 3:
+            raise DecodeError(
+                f"ffmpeg gave a picture of {len(body)} bytes where {width * height * 3} were due"
+            )
+        draw(first_s + ticks / ticks_a_second, np.frombuffer(body, np.uint8).reshape(height, width, 3))
+        yield body
+
+
+def _read_box(reader: Child) -> tuple[bytes, bytes, bytearray] | None:
+    """A box's header, type and content; None where the stream ends or breaks off.
+
+    Raises:
+        Stalled: it does not come.
+    """
+    deadline = time.monotonic() + STALL_TIMEOUT_S
+    header = bytes(reader.read(8, deadline))
+    if len(header) < 8:
+        return None
+    length, kind = struct.unpack(">I4s", header)
+    if length == 1:
+        wide = bytes(reader.read(8, deadline))
+        header += wide
+        length = struct.unpack(">Q", wide)[0]
+    body = reader.read(length - len(header), deadline)
+    return (header, kind, body) if len(body) == length - len(header) else None
+
+
+def _number(body: bytearray, box: bytes, *layouts: tuple[int, str]) -> int:
+    """A number of a box in ``body``, of the offset behind its type and the format that its version has."""
+    start = body.index(box) + 4
+    offset, layout = layouts[body[start]]
+    return int(struct.unpack_from(layout, body, start + offset)[0])

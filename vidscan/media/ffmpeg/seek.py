@@ -1,0 +1,109 @@
+"""Frames spread evenly over a clip, reached by seeking: the cost goes with their number, not its length.
+
+Each frame costs a short-lived ffmpeg that seeks to the keyframe before it and decodes from there. Starting
+one takes some 25 ms, and every way to reach several places with one process is worse: its inputs all stay
+open, so that a decoder's worth of memory would be held for each.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeAlias
+
+from vidscan.errors import DecodeError
+from vidscan.media.ffmpeg import decode
+from vidscan.media.ffmpeg.command import Look, evenly
+from vidscan.records import Image
+
+DENSE_S = 1.0
+"""Where frames lie no further apart than this, decoding what is between them is cheaper than seeking."""
+
+AT_ONCE = max(1, min(4, os.cpu_count() or 1))
+"""Places sought at the same time. Each holds a decoder and one picture, and uses one core."""
+
+_SAME_FRAME_S = 1e-3
+"""Two places that lead to times this close lead to one frame."""
+
+_Picture: TypeAlias = tuple[float, Image]
+
+
+def spread_frames(
+    path: Path, count: int, duration_s: float | None, *, hwaccel: bool = False
+) -> Iterator[_Picture]:
+    """The first frame in each of ``count`` equal parts of a clip, as a rate of count / duration gives them.
+
+    Parts without a frame of their own give none: a clip of fewer frames gives each of them once. Where
+    there is nothing at the clip's supposed end, its length is measured and spread over anew.
+
+    Args:
+        path: a local clip.
+        count: how many frames.
+        duration_s: the clip's length as its header gives it; None where it does not.
+        hwaccel: decode in hardware where this machine can.
+
+    Yields:
+        ``(time_s, image)`` as :func:`vidscan.media.ffmpeg.decode.stream_frames` does, in order of time.
+
+    Raises:
+        DecodeError: nothing could be decoded, or nothing tells how long the clip is.
+    """
+    duration = duration_s or _measured(path)
+    if duration > count * DENSE_S and not _leads_somewhere(path, evenly(duration, count)[-1], hwaccel):
+        duration = _measured(path)
+    if duration <= count * DENSE_S:
+        look = Look(fps=count / duration, most=count)
+        yield from decode.stream_frames(path, look, hwaccel=hwaccel)
+        return
+    latest = -1.0
+    try:
+        for pictures in _sought_in_order(path, evenly(duration, count), hwaccel):
+            for time_s, image in pictures:
+                if time_s > latest + _SAME_FRAME_S:
+                    latest = time_s
+                    yield time_s, image
+    except DecodeError:  # its index leads astray: what is missing is found by reading it through
+        look = Look(fps=count / duration, most=count)
+        for time_s, image in decode.stream_frames(path, look, hwaccel=hwaccel):
+            if time_s > latest + _SAME_FRAME_S:
+                yield time_s, image
+
+
+def _measured(path: Path) -> float:
+    duration = decode.measure_duration(path)
+    if not duration:
+        raise DecodeError(
+            f"{path}: nothing in it tells how long it is, so frames cannot be spread over it: "
+            "use --fps instead of --frames, or convert it to MP4"
+        )
+    return duration
+
+
+def _leads_somewhere(path: Path, look: Look, hwaccel: bool) -> bool:
+    try:
+        return bool(_sought(path, look, hwaccel))
+    except DecodeError:
+        return True  # there is something, though it cannot be decoded from there
+
+
+def _sought(path: Path, look: Look, hwaccel: bool) -> list[_Picture]:
+    """The picture that a look finds; none where nothing lies there."""
+    return list(decode.stream_frames(path, look, hwaccel=hwaccel))
+
+
+def _sought_in_order(path: Path, looks: Sequence[Look], hwaccel: bool) -> Iterator[list[_Picture]]:
+    """What the looks find, in their order. Pictures wait for the consumer, not more than ``AT_ONCE``."""
+    waiting: deque[Future[list[_Picture]]] = deque()
+    pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="seek")
+    try:
+        for look in looks:
+            waiting.append(pool.submit(_sought, path, look, hwaccel))
+            if len(waiting) == AT_ONCE:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)

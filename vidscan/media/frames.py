@@ -1,0 +1,144 @@
+"""Source -> Iterator[Frame]: clips through ffmpeg, stills through OpenCV."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Generator, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from vidscan.errors import DecodeError, SourceError, quoted
+from vidscan.media.ffmpeg import decode
+from vidscan.media.ffmpeg.command import Look
+from vidscan.media.ffmpeg.seek import spread_frames
+from vidscan.media.still_header import HeaderError, StillHeader, read_header
+from vidscan.options import SamplingOptions
+from vidscan.records import Frame, Image, Source, SourceKind
+
+MAX_STILL_PIXELS = 1 << 27
+"""Pixels of a still that are decoded at most: 134 million, which take 400 MB as RGB."""
+
+MAX_STILL_BYTES = 1 << 29
+"""Bytes of a still's file that are read at most."""
+
+
+def sample_frames(
+    source: Source, options: SamplingOptions, duration_s: float | None = None
+) -> Iterator[Frame]:
+    """The frames of a clip that shall be looked at, or the one picture of a still.
+
+    Args:
+        source: what to read.
+        options: how often to look.
+        duration_s: the clip's length as its header gives it; None where it does not. Only frames that
+            are spread over the clip depend on it.
+
+    Yields:
+        Frames in the order of time, with ``index`` counting from 0.
+
+    Raises:
+        SourceError: the file cannot be read or is empty.
+        DecodeError: its pictures cannot be decoded.
+    """
+    require_content(source.path)
+    if source.kind is SourceKind.IMAGE:
+        yield Frame(source.id, 0, 0.0, read_still(source.path))
+        return
+    with closing(_pictures(source.path, options, duration_s)) as pictures:
+        for index, (time_s, image) in enumerate(pictures):
+            yield Frame(source.id, index, time_s, image)
+
+
+def _pictures(
+    path: Path, options: SamplingOptions, duration_s: float | None
+) -> Generator[tuple[float, Image], None, None]:
+    hwaccel = options.hwaccel == "auto"
+    if options.frames is not None:
+        yield from spread_frames(path, options.frames, duration_s, hwaccel=hwaccel)
+    else:
+        look = Look(fps=options.fps, keyframes=options.keyframes)
+        yield from decode.stream_frames(path, look, hwaccel=hwaccel)
+
+
+def require_content(path: Path) -> None:
+    """Raises SourceError where a file is missing, unreadable, empty, or no ordinary file.
+
+    A pipe or a device may keep its reader waiting for ever.
+    """
+    try:
+        # Without waiting for a writer, should it be a pipe.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        try:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise SourceError(f"{path}: is no ordinary file: copy what it gives into one")
+            if not os.read(descriptor, 1):
+                raise SourceError(f"{path}: the file is empty: fetch it again")
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise SourceError(
+            f"{path}: cannot be read ({error.strerror}): check the path and permissions"
+        ) from error
+
+
+def read_still(path: Path) -> Image:
+    """Reads a still as RGB ``uint8[height, width, 3]``, turned as its EXIF orientation says.
+
+    Of several pictures in a file (an animation, pages), the first is read.
+
+    Raises:
+        SourceError: the file is no ordinary one.
+        DecodeError: it is no picture of a known format, is damaged or cut off, or is larger than
+            :data:`MAX_STILL_PIXELS`, which is found out before any of it is decoded.
+    """
+    content = _content(path)
+    header = _header(path, content)
+    if header.width * header.height > MAX_STILL_PIXELS:
+        raise DecodeError(
+            f"{path}: the picture has {header.width}x{header.height} pixels, and vidscan decodes "
+            f"{MAX_STILL_PIXELS} at most: reduce it first"
+        )
+    # OpenCV logs its complaints to stderr by itself; the error below is what a person should read.
+    log_level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    try:
+        decoded = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
+    except cv2.error as error:
+        raise DecodeError(
+            f"{path}: the picture cannot be decoded ({quoted(error.err)}): check the file"
+        ) from error
+    finally:
+        cv2.utils.logging.setLogLevel(log_level)
+    if decoded is None:
+        raise DecodeError(
+            f"{path}: its {header.format} data is damaged or cut off: fetch it again, or convert it to PNG"
+        )
+    return np.asarray(cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB), dtype=np.uint8)
+
+
+def still_remark(path: Path) -> str:
+    """What a reader of the verdict on a still must know: that there are pictures nobody looked at."""
+    header = _header(path, _content(path))
+    return f"Only the first of the pictures in this {header.format} was looked at." if header.several else ""
+
+
+def _content(path: Path) -> bytes:
+    """A still's bytes. By name, OpenCV would read it too, but fails on names that are no ASCII."""
+    require_content(path)
+    with path.open("rb") as file:
+        content = file.read(MAX_STILL_BYTES + 1)
+    if len(content) > MAX_STILL_BYTES:
+        raise DecodeError(f"{path}: is larger than {MAX_STILL_BYTES >> 20} MiB: reduce the picture first")
+    return content
+
+
+def _header(path: Path, content: bytes) -> StillHeader:
+    try:
+        return read_header(content)
+    except HeaderError as error:
+        raise DecodeError(
+            f"{path}: no picture that can be read ({error}): convert it to PNG or JPEG, or fetch it again"
+        ) from error

@@ -1,0 +1,157 @@
+"""Room on this machine's disk for copies of remote sources: bounded, and cleared whatever happens.
+
+At most two copies lie there: the one that is read, and the next. A copy goes as soon as it has been read.
+What a killed process left is removed by the next that starts.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import tempfile
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Self
+
+from vidscan.errors import SourceError
+from vidscan.media import storage
+from vidscan.options import StorageOptions
+from vidscan.records import Source
+
+PREFIX = "vidscan-scratch-"
+LOCK = "lock"
+
+
+class Scratch:
+    """Copies of remote sources, one ahead. Use as a context manager; local sources cost nothing."""
+
+    def __init__(
+        self, options: StorageOptions, part_fetched: Callable[[Source], None] = lambda _: None
+    ) -> None:
+        """Nothing is made before a remote source comes.
+
+        Args:
+            options: where copies lie, and how large they may be together.
+            part_fetched: is told, from a thread of its own, whenever a part of a source has come.
+        """
+        self._part_fetched = part_fetched
+        self._closing = threading.Event()
+        self._parent = options.scratch or Path(tempfile.gettempdir())
+        self._copy_limit_bytes = int(options.scratch_gb * 1e9 / 2)
+        self._folder: Path | None = None
+        self._lock: int | None = None
+        self._fetcher = ThreadPoolExecutor(1, thread_name_prefix="fetch")
+        self._fetched: dict[str, Future[Path]] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._closing.set()
+        self._fetcher.shutdown(cancel_futures=True)
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+        if self._lock is not None:
+            os.close(self._lock)
+
+    def ahead(self, sources: Iterable[Source]) -> Iterator[Source]:
+        """Passes sources on; while a remote one is read, the next is fetched."""
+        coming = iter(sources)
+        source = next(coming, None)
+        while source is not None:
+            following = None
+            if source.remote is not None:
+                self._start(source)
+                following = next(coming, None)
+                if following is not None:
+                    self._start(following)
+            yield source
+            source = following or next(coming, None)
+
+    @contextmanager
+    def local_copy(self, source: Source) -> Iterator[Source]:
+        """The source with the path of its copy, which is there within the block; a local one as it is.
+
+        Raises:
+            SourceError: it cannot be fetched, or there is no room for it.
+        """
+        if source.remote is None:
+            yield source
+            return
+        self._start(source)
+        path = self._fetched.pop(source.id).result()
+        try:
+            yield replace(source, path=path)
+        finally:
+            path.unlink(missing_ok=True)
+
+    def _start(self, source: Source) -> None:
+        if source.remote is not None and source.id not in self._fetched:
+            self._fetched[source.id] = self._fetcher.submit(self._fetch, source)
+
+    def _fetch(self, source: Source) -> Path:
+        assert source.remote is not None
+        # The suffix says what it is; the rest of the name is a stranger's, and may be too long.
+        path = self._own_folder(source) / f"{source.id}{source.path.suffix[:16]}"
+        storage.fetch(
+            source.remote,
+            path,
+            limit_bytes=self._copy_limit_bytes,
+            received=lambda: self._go_on(source),
+        )
+        return path
+
+    def _go_on(self, source: Source) -> None:
+        if self._closing.is_set():
+            raise SourceError(f"{source.name}: was not fetched to its end, as the scan is over")
+        self._part_fetched(source)
+
+    def _own_folder(self, source: Source) -> Path:
+        if self._folder is not None:
+            return self._folder
+        try:
+            remove_abandoned(self._parent)
+            folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=self._parent))
+            self._lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise SourceError(
+                f"{source.name}: cannot be fetched, as there is no scratch space in {self._parent} "
+                f"({error.strerror}): name another place with --scratch"
+            ) from error
+        self._folder = folder
+        return folder
+
+
+def remove_abandoned(parent: Path) -> None:
+    """Removes the scratch folders of this user's processes that are no more.
+
+    Raises:
+        OSError: ``parent`` cannot be read.
+    """
+    for folder in parent.glob(f"{PREFIX}*"):
+        if _is_abandoned(folder):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_abandoned(folder: Path) -> bool:
+    """Whether nobody holds the lock in a folder. One that has none yet is being made."""
+    try:
+        if folder.lstat().st_uid != os.geteuid():
+            return False
+        lock = os.open(folder / LOCK, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    else:
+        return True
+    finally:
+        os.close(lock)

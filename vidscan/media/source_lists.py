@@ -1,0 +1,87 @@
+"""Lists of sources: a path or URL a line, or in a column of a CSV or Parquet file."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePosixPath
+from urllib.parse import urlsplit
+
+from vidscan.errors import SourceError
+from vidscan.media import storage
+from vidscan.media.sources import source_at
+from vidscan.records import Source
+
+COLUMNS = ("source", "path", "url")
+"""The column that names the sources, the first of these that is there; else a table's first column."""
+
+
+def from_list(place: str) -> list[Source]:
+    """The sources that a list names, each once, in its order.
+
+    A text file has one a line; ``.csv`` and ``.parquet`` a column of them. Relative paths count from the
+    current folder. Whether they are there turns out when they are scanned.
+
+    Args:
+        place: path or URL of the list.
+
+    Raises:
+        SourceError: the list cannot be read, or names nothing.
+    """
+    shown = storage.remote(place).shown
+    content = storage.content_of(place) if storage.is_remote(place) else _content(storage.local_path(place))
+    suffix = PurePosixPath(urlsplit(place).path if storage.is_remote(place) else place).suffix.lower()
+    read = {".csv": _from_csv, ".parquet": _from_parquet}.get(suffix, _from_text)
+    named = dict.fromkeys(entry for entry in read(content, shown) if entry)
+    if not named:
+        raise SourceError(f"{shown}: the list names no source: put a path or URL on each line")
+    return [source_at(str(number), entry) for number, entry in enumerate(named)]
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise SourceError(f"{path}: the list cannot be read ({error.strerror}): check the path") from error
+
+
+def _from_text(content: bytes, shown: str) -> Iterator[str]:
+    return (line.strip("\r") for line in _text(content, shown).split("\n") if line.strip())
+
+
+def _from_csv(content: bytes, shown: str) -> Iterator[str]:
+    try:
+        rows = [row for row in csv.reader(io.StringIO(_text(content, shown), newline="")) if row]
+    except csv.Error as error:
+        raise SourceError(f"{shown}: the list is no CSV file ({error}): check it") from error
+    named = _column([cell.strip().lower() for cell in rows[0]]) if rows else None
+    column, first = (0, 0) if named is None else (named, 1)
+    return (row[column] for row in rows[first:] if len(row) > column)
+
+
+def _from_parquet(content: bytes, shown: str) -> Iterator[str]:
+    from vidscan.report.parquet.schema import import_pyarrow
+
+    arrow = import_pyarrow()
+    try:
+        file = arrow.parquet.ParquetFile(io.BytesIO(content))
+        names = file.schema_arrow.names
+        column = names[_column([name.lower() for name in names]) or 0]
+        values = file.read([column]).column(0).to_pylist()
+    except (arrow.ArrowException, OSError, IndexError) as error:
+        raise SourceError(
+            f"{shown}: the list is no Parquet file that can be read ({error}): check it"
+        ) from error
+    return (str(value) for value in values if value is not None)
+
+
+def _column(names: Sequence[str]) -> int | None:
+    return next((names.index(name) for name in COLUMNS if name in names), None)
+
+
+def _text(content: bytes, shown: str) -> str:
+    """UTF-8, with or without a byte order mark; other bytes as a path on this system has them."""
+    if b"\0" in content:
+        raise SourceError(f"{shown}: the list is no text: is it one of sources, and not a clip itself?")
+    return content.decode("utf-8-sig", "surrogateescape")

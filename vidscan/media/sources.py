@@ -1,0 +1,155 @@
+"""Paths, folders and URLs -> Source. Nothing is opened here but folders."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from vidscan.errors import SourceError
+from vidscan.media import storage
+from vidscan.records import FileStamp, Remote, Source, SourceKind
+
+VIDEO_SUFFIXES = frozenset(
+    """.3gp .asf .avi .flv .gif .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg
+    .mts .mxf .ogv .ts .vob .webm .wmv""".split()  # noqa: SIM905 - a list of quotes is harder to read
+)
+IMAGE_SUFFIXES = frozenset(
+    (".bmp", ".jpeg", ".jpg", ".jp2", ".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
+)
+
+
+def kind_of(path: Path) -> SourceKind | None:
+    """What a file is by its suffix, whatever its case; None where vidscan knows no such suffix."""
+    suffix = path.suffix.lower()
+    if suffix in VIDEO_SUFFIXES:
+        return SourceKind.VIDEO
+    if suffix in IMAGE_SUFFIXES:
+        return SourceKind.IMAGE
+    return None
+
+
+def from_paths(places: Iterable[Path | str], kind: SourceKind | None = None) -> list[Source]:
+    """Names each file a source, in the given order.
+
+    Args:
+        places: paths, or URLs of what lies elsewhere.
+        kind: what they are; None goes by the suffix and takes an unknown one for a clip.
+
+    Raises:
+        SourceError: a file is missing, cannot be looked up, or is no ordinary file.
+    """
+    sources = []
+    for number, place in enumerate(places):
+        if storage.is_remote(str(place)):
+            found = from_remote(str(number), storage.looked_up(str(place)))
+        else:
+            path = storage.local_path(place) if isinstance(place, str) else place
+            _require_file(path)
+            found = Source(str(number), path, kind_of(path) or SourceKind.VIDEO)
+        sources.append(found if kind is None else replace(found, kind=kind))
+    return sources
+
+
+def source_at(name: str, place: str) -> Source:
+    """The source of this id at a path or URL, which need not be there; an unknown suffix is a clip's."""
+    if storage.is_remote(place):
+        return from_remote(name, storage.remote(place))
+    path = storage.local_path(place)
+    return Source(name, path, kind_of(path) or SourceKind.VIDEO)
+
+
+def from_remote(name: str, remote: Remote) -> Source:
+    """The source of this id at a remote place; what it is goes by the suffix."""
+    path = Path(storage.file_name(remote.url))
+    return Source(name, path, kind_of(path) or SourceKind.VIDEO, remote)
+
+
+def _require_file(path: Path) -> None:
+    try:
+        if path.is_dir():
+            raise SourceError(f"{path}: is a folder: scan it with `vidscan dir`")
+        if not path.exists():
+            raise SourceError(f"{path}: no such file: check the path")
+        # A pipe would be waited for without end, and could be read only once.
+        if not path.is_file():
+            raise SourceError(f"{path}: is no ordinary file: copy what it gives into one")
+    except OSError as error:
+        raise SourceError(f"{path}: cannot be looked up ({error.strerror}): check the path") from error
+
+
+def stamp_of(path: Path) -> FileStamp | None:
+    """What tells the file from a later state of it; None where the system tells nothing of it."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return FileStamp(found.st_size, found.st_mtime_ns, found.st_dev, found.st_ino)
+
+
+def state_of(source: Source) -> str | None:
+    """What tells the source's file from a later state of it, in a word; None where that cannot be told.
+
+    Device and inode are no part of it: they may change where nothing else does, as on network drives.
+    """
+    if source.remote is not None:
+        return source.remote.version or None
+    stamp = stamp_of(source.path)
+    return None if stamp is None else f"{stamp.size}-{stamp.modified_ns}"
+
+
+def from_folder(folder: Path | str, *, recursive: bool = False) -> list[Source]:
+    """All clips and stills in a folder or below a URL, sorted by path; hidden files are left out.
+
+    A link that leads nowhere is taken for the clip or still that its name promises, so that the report
+    says that it could not be read.
+
+    Raises:
+        SourceError: the folder is missing, is a file, it or one below it cannot be read, or holds no medium.
+    """
+    hint = "" if recursive else "; --recursive looks into subfolders too"
+    if storage.is_remote(str(folder)):
+        found = storage.listed(str(folder), recursive=recursive)
+        media = [each for each in found if kind_of(Path(storage.file_name(each.url))) is not None]
+        if not media:
+            shown = storage.remote(str(folder)).shown
+            raise SourceError(f"{shown}: holds no clip or still that vidscan knows{hint}")
+        return [from_remote(str(number), each) for number, each in enumerate(media)]
+    folder = storage.local_path(folder) if isinstance(folder, str) else folder
+    try:
+        if not folder.exists():
+            raise SourceError(f"{folder}: no such folder: check the path")
+        if not folder.is_dir():
+            raise SourceError(f"{folder}: is a file: scan it with `vidscan run` or `vidscan image`")
+        paths = sorted(path for path in _files(folder, recursive) if kind_of(path) is not None)
+    except OSError as error:
+        where = folder if error.filename is None else Path(os.fsdecode(error.filename))
+        raise SourceError(f"{where}: cannot be read ({error.strerror}): check its permissions") from error
+    if not paths:
+        raise SourceError(f"{folder}: holds no clip or still that vidscan knows{hint}")
+    return [
+        Source(str(number), path, kind)
+        for number, path in enumerate(paths)
+        if (kind := kind_of(path)) is not None
+    ]
+
+
+def _files(folder: Path, recursive: bool) -> Iterator[Path]:
+    """Files below a folder; links to folders are not followed, so that no loop is walked."""
+    for entry in os.scandir(folder):
+        if entry.name.startswith("."):
+            continue
+        if entry.is_dir(follow_symlinks=False):
+            if recursive:
+                yield from _files(Path(entry.path), recursive)
+        elif _is_file(entry):
+            yield Path(entry.path)
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    """Whether it is a file, or a link that leads to nothing that is there (or round in a circle)."""
+    try:
+        return entry.is_file() or (entry.is_symlink() and stamp_of(Path(entry)) is None)
+    except OSError:
+        return True

@@ -1,0 +1,1 @@
+"""Networks: their cards, checkpoints, runtimes, checks of untrusted files, and heat maps."""

@@ -1,0 +1,248 @@
+"""Builds the network; loads and saves checkpoints with their cards.
+
+Conventions: crops are RGB, 0-255, ``[n, size, size, 3]``, and the network does its own rescaling; its
+output is a sigmoid's ``float32[n, 1]``, the probability of the class that the card names. Keras is
+imported when something here is used, never before, under the backend that ``KERAS_BACKEND`` names.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from vidscan.errors import CardError, ModelError, ScoringError
+from vidscan.models.backbones import BACKBONES, backbone_features, first_line
+from vidscan.models.bundled import FAST, checkpoint_path
+from vidscan.models.card_file import (
+    calibrate,
+    card_path,
+    fake_probability,
+    read_card,
+    replacing,
+    sha256_of,
+    write_card,
+)
+from vidscan.models.guards.archive import inspect_archive
+from vidscan.models.guards.network import check_network
+from vidscan.models.heads import Head, put_head
+from vidscan.models.runtimes.keras import KerasRuntime
+from vidscan.models.runtimes.protocol import Runtime
+from vidscan.records import ModelCard, Quantisation
+from vidscan.system.frameworks import import_keras
+
+__all__ = [
+    "LoadedModel",
+    "build_network",
+    "calibrate",
+    "card_path",
+    "fake_probability",
+    "freeze_backbone",
+    "load_model",
+    "read_card",
+    "save_checkpoint",
+    "write_card",
+]
+
+LAST_FEATURE_LAYER = "top_activation"
+"""The layer in which every backbone ends; what follows it is the head."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LoadedModel:
+    """A checkpoint ready to score: its card, the file it came from, and the runtime that computes it.
+
+    ``checkpoint`` builds the Keras network when :attr:`network` is asked for; None for exported files.
+    """
+
+    card: ModelCard
+    path: Path
+    runtime: Runtime
+    checkpoint: KerasRuntime | None = None
+
+    @property
+    def network(self) -> Any:
+        """The Keras network, built at the first use where another runtime does the scoring.
+
+        Raises:
+            ModelError: an exported file has none, or Keras cannot build it.
+        """
+        if self.checkpoint is None:
+            raise ModelError(
+                f"{self.path}: is an exported file and no Keras network; name the .keras checkpoint instead"
+            )
+        return self.checkpoint.network
+
+    def score(self, crops: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        """P(fake) of each crop, calibrated where the card holds a calibration.
+
+        Args:
+            crops: RGB ``uint8[n, size, size, 3]``, 0-255, with ``size`` the card's ``input_size``.
+
+        Returns:
+            ``float32[n]``, 0-1; ``n`` may be 0.
+
+        Raises:
+            ScoringError: ``crops`` is of another type or shape, or the network failed on it.
+        """
+        size = self.card.input_size
+        if not isinstance(crops, np.ndarray) or crops.dtype != np.uint8 or crops.shape[1:] != (size, size, 3):
+            raise ScoringError(
+                f"crops must be a uint8 array [n, {size}, {size}, 3] (RGB, 0-255), not {_described(crops)}"
+            )
+        try:
+            outputs = self.runtime.outputs(crops) if len(crops) else np.empty((0, 1), np.float32)
+        except Exception as error:  # each backend raises its own
+            raise ScoringError(f"{self.path}: the network failed: {first_line(error)}") from error
+        return fake_probability(outputs, self.card)
+
+
+def build_network(
+    backbone: str,
+    *,
+    input_size: int | None = None,
+    head: Head = "reference",
+    dropout: float = 0.5,
+    weights: Literal["imagenet"] | Path | None = None,
+) -> Any:
+    """A new network as one flat functional model: no layer of the backbone is nested in another.
+
+    Args:
+        backbone: a name from :data:`vidscan.models.backbones.BACKBONES`.
+        input_size: side of the crops in pixels; None takes the backbone's own.
+        head: what follows the features; see :mod:`vidscan.models.heads`.
+        dropout: share of features dropped in training, 0 or more and below 1.
+        weights: the backbone's: ``"imagenet"`` (Keras downloads them), a ``.weights.h5`` or ``.keras``
+            file, or None (random, for training from nothing). The head always starts at random.
+
+    Returns:
+        A Keras model: RGB crops ``[n, size, size, 3]``, 0-255, uint8 or float, to ``float32[n, 1]``.
+
+    Raises:
+        ModelError: there is no such backbone, or its weights cannot be had.
+    """
+    keras = import_keras()
+    if input_size is None and backbone in BACKBONES:
+        input_size = BACKBONES[backbone].input_size
+    inputs = keras.Input((input_size, input_size, 3), name="crop")
+    outputs = put_head(backbone_features(backbone, inputs, weights), head, dropout)
+    return keras.Model(inputs, outputs, name=f"{backbone}_{head}")
+
+
+def freeze_backbone(network: Any, frozen: bool = True) -> None:
+    """Sets whether training changes the layers up to ``top_activation``; the head is left as it is.
+
+    Args:
+        network: as made by :func:`build_network`. It must be compiled again to take notice.
+        frozen: False makes them trainable again.
+    """
+    for layer in network.layers:
+        layer.trainable = not frozen
+        if layer.name == LAST_FEATURE_LAYER:
+            return
+
+
+def load_model(path: Path | str | None = None, runtime: str = "keras") -> LoadedModel:
+    """Loads a checkpoint for scoring, in float32 whatever it was trained in.
+
+    The card ``NAME.json`` beside ``NAME.keras`` is read where there is one, and its hash, input size and
+    quantisation are held against the file. Without one, the input size is the network's, the output is taken
+    for P(real), and nothing is calibrated.
+
+    Args:
+        path: a Keras 3 ``.keras`` file, one that ``vidscan export`` made of it, or the name of a bundled
+            checkpoint (``bundled.CHECKPOINTS``); None takes the fast one of those.
+        runtime: one of ``options.RUNTIMES``; an exported file runs on what it was made for.
+
+    Raises:
+        ModelError: the file is missing, incomplete, unsafe, or no network of the right shape; or the
+            runtime cannot be had for it.
+        CardError: the card is malformed or belongs to another file.
+        UsageError: there is no such runtime here.
+    """
+    from vidscan.models.runtimes.choice import open_runtime
+    from vidscan.models.runtimes.exported import SUFFIXES, open_exported
+
+    path = checkpoint_path(FAST if path is None else path)
+    if path.suffix in SUFFIXES:
+        card = _card_of(path)
+        return LoadedModel(*_with_card(path, *open_exported(path, card, runtime), card))
+    checkpoint = KerasRuntime(path, *inspect_archive(path))
+    card = _card_of(path)
+    if card is not None and card.quantisation != "none":
+        raise CardError(
+            f'{card_path(path)}: "quantisation" is "{card.quantisation}", but a .keras file computes in '
+            'floating point; correct it to "none"'
+        )
+    opened = open_runtime(runtime, checkpoint, path)
+    return LoadedModel(*_with_card(path, opened, "none", card), checkpoint)
+
+
+def _card_of(path: Path) -> ModelCard | None:
+    """The card beside ``path``, if there is one; raises CardError where it belongs to another file."""
+    card = read_card(card_path(path)) if card_path(path).is_file() else None
+    if card is not None and card.members:
+        raise CardError(
+            f"{card_path(path)}: speaks of several networks together, not of {path.name} alone; move it "
+            "away, or give the file another name"
+        )
+    if card is not None and card.sha256 is not None and card.sha256 != sha256_of(path):
+        raise CardError(
+            f"{path}: is not the file that its card {card_path(path).name} describes (their SHA-256 differ); "
+            "fetch both again, or move the card away to use the file uncalibrated"
+        )
+    return card
+
+
+def _with_card(
+    path: Path, runtime: Runtime, quantisation: Quantisation, card: ModelCard | None
+) -> tuple[ModelCard, Path, Runtime]:
+    size = runtime.input_size
+    if card is None:
+        card = ModelCard(path.stem, backbone="unknown", input_size=size, quantisation=quantisation)
+    elif card.input_size != size:
+        raise CardError(
+            f'{card_path(path)}: "input_size" is {card.input_size}, but the network takes {size} pixels; '
+            f"correct it to {size}, or fetch the card that belongs to {path.name}"
+        )
+    return card, path, runtime
+
+
+def save_checkpoint(network: Any, path: Path, card: ModelCard) -> ModelCard:
+    """Saves ``network`` as ``path`` and its card beside it; each file appears whole or not at all.
+
+    A compiled network keeps its optimizer's state and training configuration, so that training can go
+    on from the file. If the process dies between the two files, the hash in the older card no longer
+    fits and :func:`load_model` says so.
+
+    Returns:
+        The card as written, with the file's SHA-256.
+
+    Raises:
+        ModelError: the name does not end in ``.keras``, the file cannot be written, or the network
+            would be refused when loaded.
+        CardError: the card is malformed or contradicts the network.
+    """
+    path = Path(path)
+    if path.suffix != ".keras":
+        raise ModelError(f"{path}: a checkpoint's name must end in .keras")
+    size = check_network(path, network)
+    if card.input_size != size:
+        raise CardError(f"{path}: the card's input size {card.input_size} is not the network's, {size}")
+    try:
+        with replacing(path) as temporary:
+            network.save(temporary)
+            card = replace(card, sha256=sha256_of(temporary))
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be written: {error.strerror or error}") from error
+    write_card(card, card_path(path))
+    return card
+
+
+def _described(crops: object) -> str:
+    if isinstance(crops, np.ndarray):
+        return f"{crops.dtype} {list(crops.shape)}"
+    return f"a {type(crops).__name__}"

@@ -1,0 +1,82 @@
+"""Loads what a scan scores with: one checkpoint, or several that score together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from vidscan.errors import ModelError
+from vidscan.models.bundled import CHECKPOINTS, checkpoint_path, detector_card
+from vidscan.models.card_file import checkpoint_sha256
+from vidscan.models.checkpoint import LoadedModel
+from vidscan.models.ensemble import Ensemble
+from vidscan.models.runtimes.exported import SUFFIXES
+
+
+def runtimes_for(paths: Sequence[Path], wanted: str) -> tuple[str, ...]:
+    """The runtime to ask for with each checkpoint.
+
+    ``--runtime`` is about checkpoints that leave a choice. Beside one that does, an exported file runs on
+    what it was made for; where all are exported, asking for another runtime is an error that loading raises.
+
+    Args:
+        paths: the checkpoints, or whatever names them.
+        wanted: one of ``options.RUNTIMES``.
+    """
+    exported = [checkpoint_path(path).suffix in SUFFIXES for path in paths]
+    return tuple("auto" if alone and not all(exported) else wanted for alone in exported)
+
+
+def all_bundled() -> tuple[Path, ...]:
+    """The names of all checkpoints that ship, each of them looked up.
+
+    Raises:
+        ModelError: one is missing; that is never passed over.
+    """
+    for name in CHECKPOINTS:
+        checkpoint_path(name)
+    return tuple(map(Path, CHECKPOINTS))
+
+
+def together(models: Sequence[LoadedModel]) -> Ensemble[LoadedModel]:
+    """The models as one ensemble: by the detector card that was fitted for them, where there is one.
+
+    Args:
+        models: one or more. Under a detector card their order means nothing: it is the card's.
+
+    Raises:
+        ModelError: two are the same checkpoint, or all that ship are given and their detector card is
+            missing or made for others.
+    """
+    if len(models) == 1:
+        return Ensemble(tuple(models))
+    members = distinct_members(models)
+    by_hash = {checkpoint_sha256(model.card, model.path): model for model in members}
+    detector = detector_card({sha256: model.path for sha256, model in by_hash.items()})
+    if detector is None:
+        return Ensemble(members)
+    weighted = [
+        replace(by_hash[each.sha256], card=replace(by_hash[each.sha256].card, ensemble_weight=each.weight))
+        for each in detector.members
+    ]
+    return Ensemble(tuple(weighted), detector)
+
+
+def distinct_members(models: Sequence[LoadedModel]) -> tuple[LoadedModel, ...]:
+    """The members of an ensemble, in order, each with its file's SHA-256 in its card.
+
+    Raises:
+        ModelError: two are the same checkpoint.
+    """
+    known: dict[str, LoadedModel] = {}
+    for model in models:
+        sha256 = checkpoint_sha256(model.card, model.path)
+        if sha256 in known:
+            raise ModelError(
+                f"{model.path}: is the same checkpoint as {known[sha256].path} (their SHA-256 agree) and "
+                'would count twice; name it once, or raise "ensemble_weight" in its card to give it more say'
+            )
+        hashed = model.card.sha256 is not None
+        known[sha256] = model if hashed else replace(model, card=replace(model.card, sha256=sha256))
+    return tuple(known.values())

@@ -1,0 +1,125 @@
+"""Which runtime scores with a checkpoint, and why."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from vidscan.errors import UsageError
+from vidscan.models.runtimes.comparison import TOLERANCE, largest_difference
+from vidscan.models.runtimes.conversion import converted_network
+from vidscan.models.runtimes.devices import Devices, devices
+from vidscan.models.runtimes.keras import KerasRuntime
+from vidscan.models.runtimes.onnx import COREML, OnnxRuntime
+from vidscan.models.runtimes.protocol import Runtime, RuntimeUnavailableError
+from vidscan.options import RUNTIMES
+
+_log = logging.getLogger("vidscan")
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A runtime and the reason in words; ``compare``: first hold its outputs against the CPU's."""
+
+    name: str
+    reason: str
+    compare: bool = False
+
+
+def choose(wanted: str, has: Devices) -> Choice:
+    """The runtime for a ``.keras`` checkpoint.
+
+    Args:
+        wanted: one of ``options.RUNTIMES``.
+        has: what the machine offers.
+
+    Raises:
+        UsageError: this machine or this kind of file cannot have what is wanted.
+    """
+    match wanted:
+        case "auto":
+            return _best(has)
+        case "keras" | "onnx":
+            return Choice(wanted, "it was asked for")
+        case "coreml" if has.coreml:
+            return Choice("coreml", "it was asked for", compare=True)
+        case "coreml":
+            raise UsageError("--runtime coreml: CoreML is there on macOS alone; choose auto, onnx or keras")
+        case "tflite":
+            raise UsageError(
+                "--runtime tflite: takes a .tflite file, made with: vidscan export --format tflite-int8"
+            )
+    raise UsageError(f"--runtime {wanted}: is none of {', '.join(RUNTIMES)}")
+
+
+def _best(has: Devices) -> Choice:
+    match has.gpu:
+        case "cuda":
+            return Choice("keras", "there is a GPU (CUDA)")
+        case "metal":
+            # Its fused layers are known to compute wrong values on some machines.
+            return Choice("keras", "there is a GPU (Metal)", compare=True)
+    return Choice("onnx", "there is no GPU, and onnxruntime is the fastest on a CPU")
+
+
+def open_runtime(wanted: str, checkpoint: KerasRuntime, path: Path) -> Runtime:
+    """The runtime that is wanted for an inspected checkpoint; ``auto`` may fall back, with a warning.
+
+    Raises:
+        UsageError: this machine cannot have what is wanted.
+        RuntimeUnavailableError: a runtime that was asked for by name cannot be had for this checkpoint, or
+            computes something else than the CPU does.
+        ModelError: the checkpoint is refused.
+    """
+    if wanted == "keras":
+        return checkpoint
+    if wanted == "onnx":
+        return _on_cpu(path, checkpoint, by_name=True)
+    choice = choose(wanted, devices())
+    if choice.name == "coreml":
+        return _coreml(path)
+    if choice.name == "keras":
+        apart = difference_on_gpu(checkpoint) if choice.compare else 0.0
+        if apart <= TOLERANCE:
+            return checkpoint
+        _log.warning(
+            "vidscan: the GPU's outputs lie %.2g from the CPU's (%g is allowed): the CPU is used; "
+            "--runtime keras takes the GPU all the same",
+            apart,
+            TOLERANCE,
+        )
+    return _on_cpu(path, checkpoint, by_name=False)
+
+
+def _on_cpu(path: Path, checkpoint: KerasRuntime, *, by_name: bool) -> Runtime:
+    try:
+        return OnnxRuntime(converted_network(path))
+    except RuntimeUnavailableError as error:
+        if by_name:
+            raise
+        _log.warning("vidscan: %s; Keras is used, which is slower on a CPU", error)
+        return checkpoint
+
+
+def _coreml(path: Path) -> Runtime:
+    network = converted_network(path)
+    apple, cpu = OnnxRuntime(network, name="coreml", provider=COREML), OnnxRuntime(network)
+    refuse_disagreement(apple, cpu.outputs, path)
+    return apple
+
+
+def refuse_disagreement(runtime: Runtime, on_cpu: Callable[..., object], path: Path) -> None:
+    """Raises RuntimeUnavailableError where the outputs on the fixed crops are not those of the CPU."""
+    apart = largest_difference(runtime.outputs, on_cpu, runtime.input_size)  # type: ignore[arg-type]
+    if not apart <= TOLERANCE:
+        raise RuntimeUnavailableError(
+            f"{path}: {runtime.name} computes outputs {apart:.2g} from the CPU's, where {TOLERANCE:g} is "
+            "allowed; choose --runtime onnx"
+        )
+
+
+def difference_on_gpu(checkpoint: KerasRuntime) -> float:
+    """How far (0-1) Keras's outputs on the GPU lie from those it computes step by step on the CPU."""
+    return largest_difference(checkpoint.outputs, checkpoint.outputs_on_cpu, checkpoint.input_size)

@@ -1,0 +1,184 @@
+"""Files made by ``vidscan export``, and strangers' ones of the same formats: inspected, then opened.
+
+An ONNX or TFLite file holds a graph of fixed operations and no code, but it may name other files, ask for
+operations that a library of its author's would bring, or be no such network at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from vidscan.errors import CardError, ModelError, UsageError
+from vidscan.models.card_file import card_path
+from vidscan.models.runtimes.onnx import OnnxRuntime
+from vidscan.models.runtimes.protocol import Runtime, RuntimeUnavailableError
+from vidscan.records import ModelCard, Quantisation
+
+SUFFIXES = {".onnx": "onnx", ".tflite": "tflite"}
+"""The runtime of each kind of file."""
+
+_MAX_BYTES = 2 << 30
+_DOMAINS = frozenset(("", "ai.onnx", "com.microsoft"))
+"""ONNX's own operations, and those that onnxruntime brings for quantised networks."""
+
+_INT8_OPERATIONS = ("MatMulInteger", "ConvInteger", "DynamicQuantize", "QLinear", "QuantizeLinear")
+"""How the names of operations begin that compute in integers of 8 bits, or turn activations into such."""
+
+_REMEDY = "export it again from its .keras checkpoint, with: vidscan export"
+
+
+def open_exported(path: Path, card: ModelCard | None, wanted: str) -> tuple[Runtime, Quantisation]:
+    """Inspects an exported file and opens it in the runtime that it was made for.
+
+    Args:
+        path: a file with one of :data:`SUFFIXES`.
+        card: the card beside it, whose hash was held against the file; None where there is none.
+        wanted: a runtime's name; ``keras`` and ``auto`` leave it to the file.
+
+    Returns:
+        The runtime, and the quantisation: an ONNX file's by its graph; of another, which is not looked into,
+        what its card says.
+
+    Raises:
+        ModelError: the file is missing or unsafe, or no network of the right shape.
+        CardError: the card says something else of an ONNX file's quantisation than its graph does.
+        UsageError: it can't run on what is wanted.
+    """
+    name = SUFFIXES[path.suffix]
+    if wanted not in ("auto", "keras", name):
+        raise UsageError(f"--runtime {wanted}: {path} is a file for {name}; leave --runtime away")
+    content = _content(path)
+    try:
+        if name == "tflite":
+            return _open_tflite(path, content), "none" if card is None else card.quantisation
+        quantisation = inspect_onnx(path, content)
+        if card is not None and card.quantisation != quantisation:
+            raise CardError(
+                f'{card_path(path)}: "quantisation" is "{card.quantisation}", but by its graph {path.name} '
+                f'is "{quantisation}"; fetch both again, or correct the card'
+            )
+        return OnnxRuntime(content), quantisation
+    except RuntimeUnavailableError as error:
+        raise ModelError(f"{path}: {error}; {_REMEDY}") from error
+
+
+def inspect_onnx(path: Path, content: bytes) -> Quantisation:
+    """Refuses an ONNX file that reaches outside itself or is no network of the right shape.
+
+    Returns:
+        Its quantisation, as a card has it.
+
+    Raises:
+        ModelError: the reason, and what to do.
+    """
+    import onnx
+    from google.protobuf.message import DecodeError
+
+    try:
+        model = onnx.load_model_from_string(content)
+    except (DecodeError, ValueError) as error:
+        raise ModelError(f"{path}: is no ONNX file, or incomplete; fetch or copy it again") from error
+    if model.functions or model.training_info:
+        raise ModelError(f"{path}: holds functions of its own; refused as unsafe; {_REMEDY}")
+    for graph in _graphs(model.graph):
+        for node in graph.node:
+            if node.domain not in _DOMAINS:
+                raise ModelError(
+                    f"{path}: needs the operation {node.op_type!r} of {node.domain!r}, which is no part of "
+                    f"onnxruntime; {_REMEDY}"
+                )
+        tensors = [*graph.initializer, *(tensor for node in graph.node for tensor in _constants(node))]
+        if graph.sparse_initializer or any(
+            tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.external_data for tensor in tensors
+        ):
+            raise ModelError(f"{path}: keeps weights in other files; refused as unsafe; {_REMEDY}")
+    weights = {tensor.name for tensor in model.graph.initializer}
+    _check_ports(
+        path,
+        [_port(each) for each in model.graph.input if each.name not in weights],
+        [_port(each) for each in model.graph.output],
+    )
+    operations = {node.op_type for graph in _graphs(model.graph) for node in graph.node}
+    return "int8" if any(name.startswith(_INT8_OPERATIONS) for name in operations) else "none"
+
+
+def _open_tflite(path: Path, content: bytes) -> Runtime:
+    from vidscan.models.runtimes.tflite import TfliteRuntime
+
+    if content[4:8] != b"TFL3":
+        raise ModelError(f"{path}: is no TensorFlow Lite file; fetch or copy it again")
+    runtime = TfliteRuntime(content)
+    inputs, outputs = (
+        [(each["dtype"].__name__, [int(side) for side in each["shape_signature"]]) for each in part]
+        for part in (runtime.inputs, runtime.results)
+    )
+    _check_ports(path, inputs, outputs)
+    return runtime
+
+
+Port = tuple[str, list[int]]
+"""Type and shape of an input or output; a side that is left open is below 1."""
+
+
+def _check_ports(path: Path, inputs: list[Port], outputs: list[Port]) -> None:
+    match inputs:
+        case [(kind, [_, height, width, 3])] if kind == "uint8" and height == width and height > 0:
+            pass
+        case _:
+            raise ModelError(
+                f"{path}: takes {_shown(inputs)} where uint8 [n, size, size, 3] is due (square RGB crops "
+                f"0-255, channels last); {_REMEDY}"
+            )
+    match outputs:
+        case [(kind, [_, 1])] if kind == "float32":
+            pass
+        # What each part of a crop adds to the logit: ``shares`` of onnx_runtime.OnnxRuntime.
+        case [("float32", [_, 1]), ("float32", [_, rows, columns])] if rows == columns > 0:
+            pass
+        case _:
+            raise ModelError(
+                f"{path}: puts out {_shown(outputs)} where float32 [n, 1], one probability, is due, "
+                f"and at most float32 [n, cells, cells] beside it; {_REMEDY}"
+            )
+
+
+def _shown(ports: list[Port]) -> str:
+    return " and ".join(f"{kind} {shape}" for kind, shape in ports) or "nothing"
+
+
+def _port(value: Any) -> Port:
+    import onnx
+
+    tensor = value.type.tensor_type
+    names = {onnx.TensorProto.UINT8: "uint8", onnx.TensorProto.FLOAT: "float32"}
+    kind = names.get(tensor.elem_type, f"type {tensor.elem_type}")
+    return kind, [int(side.dim_value) if side.HasField("dim_value") else -1 for side in tensor.shape.dim]
+
+
+def _graphs(graph: Any) -> Iterator[Any]:
+    """A graph and those inside its nodes, such as the branches of an ``If``."""
+    yield graph
+    for node in graph.node:
+        for attribute in node.attribute:
+            for inner in (*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs):
+                yield from _graphs(inner)
+
+
+def _constants(node: Any) -> Iterator[Any]:
+    for attribute in node.attribute:
+        if attribute.HasField("t"):
+            yield attribute.t
+        yield from attribute.tensors
+
+
+def _content(path: Path) -> bytes:
+    try:
+        if path.stat().st_size > _MAX_BYTES:
+            raise ModelError(f"{path}: is larger than 2 GiB; refused as unsafe")
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise ModelError(f"{path}: there is no such file; check the path given with --model") from error
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read: {error.strerror}; check its permissions") from error

@@ -1,0 +1,119 @@
+"""The network as Keras computes it, built from a checkpoint when it is first needed."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import zipfile
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from vidscan.errors import ModelError
+from vidscan.models.backbones import first_line, no_layer_left_random
+from vidscan.models.guards.archive import CONFIG
+from vidscan.models.guards.network import check_network
+from vidscan.models.guards.weights import weights_of_at_most
+from vidscan.models.runtimes.protocol import Outputs
+from vidscan.system.frameworks import import_keras
+
+_CHUNK = 32
+"""Crops put through the network at once; bounds its memory."""
+
+_HALF_PRECISION = frozenset(("float16", "bfloat16", "mixed_float16", "mixed_bfloat16"))
+
+
+class KerasRuntime:
+    """Keras, under the backend that ``KERAS_BACKEND`` names, on the device that the backend prefers."""
+
+    name = "keras"
+
+    def __init__(self, path: Path, config: dict[str, Any], weights: int) -> None:
+        """Takes note of a checkpoint and does not build it yet.
+
+        Args:
+            path: the ``.keras`` file.
+            config: its configuration, as ``checkpoint_guard.inspect_archive`` returned it.
+            weights: how many numbers its weights file holds, from there too.
+        """
+        self._path, self._config, self._weights = path, config, weights
+
+    @cached_property
+    def network(self) -> Any:
+        """The Keras model in float32, not compiled; built and checked at the first use.
+
+        Raises:
+            ModelError: Keras cannot build it, or it is no network of the right shape.
+        """
+        network = _network_in_float32(self._path, self._config, self._weights)
+        check_network(self._path, network)
+        return network
+
+    @property
+    def input_size(self) -> int:
+        """Side of the crops in pixels."""
+        return int(self.network.inputs[0].shape[1])
+
+    def outputs(self, crops: npt.NDArray[np.uint8]) -> Outputs:
+        """See :class:`vidscan.models.runtimes.protocol.Runtime`."""
+        chunks = (crops[start : start + _CHUNK] for start in range(0, len(crops), _CHUNK))
+        return np.concatenate([np.asarray(self.network.predict_on_batch(chunk)) for chunk in chunks])
+
+    def outputs_on_cpu(self, crops: npt.NDArray[np.uint8]) -> Outputs:
+        """The same computed step by step on the CPU, to hold a GPU's outputs against; slow."""
+        with import_keras().device("cpu:0"):
+            return np.asarray(self.network(crops, training=False), np.float32)
+
+
+def _network_in_float32(path: Path, config: dict[str, Any], weights: int) -> Any:
+    """The network, built by Keras in safe mode and not compiled.
+
+    Half precision is slow on CPUs and moves scores by up to a percent, so such a network is read from
+    a copy of the archive that asks for float32. Its weights were kept in float32 all along.
+    """
+    keras = import_keras()
+    try:
+        in_float32 = _without_half_precision(config)
+        with tempfile.TemporaryDirectory() as folder, no_layer_left_random(), weights_of_at_most(weights):
+            readable = path
+            if in_float32 != config:
+                readable = Path(folder) / path.name
+                _copy_with_config(path, readable, in_float32)
+            return keras.saving.load_model(readable, compile=False, safe_mode=True)
+    except Exception as error:  # Keras raises whatever a layer's constructor or h5py does
+        raise ModelError(
+            f"{path}: Keras {keras.__version__} cannot rebuild the network: {first_line(error)}; "
+            "save it again with a current Keras 3, or use another checkpoint"
+        ) from error
+
+
+def _without_half_precision(tree: Any) -> Any:
+    """``config.json`` with every half-precision policy, cast and dtype replaced by float32."""
+    if isinstance(tree, list):
+        return [_without_half_precision(item) for item in tree]
+    if not isinstance(tree, dict):
+        return tree
+    copy = {key: _without_half_precision(value) for key, value in tree.items()}
+    if isinstance(copy.get("dtype"), str) and copy["dtype"] in _HALF_PRECISION:
+        copy["dtype"] = "float32"
+    if str(copy.get("class_name")).endswith("DTypePolicy"):
+        match copy.get("config"):
+            case {"name": str(name)} if name in _HALF_PRECISION:
+                copy["config"]["name"] = "float32"
+    return copy
+
+
+def _copy_with_config(source: Path, target: Path, config: dict[str, Any]) -> None:
+    with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w") as new:
+        for member in old.infolist():
+            if member.is_dir():
+                continue
+            if member.filename == CONFIG:
+                new.writestr(CONFIG, json.dumps(config))
+                continue
+            with old.open(member) as reader, new.open(member.filename, "w", force_zip64=True) as writer:
+                while block := reader.read(1 << 20):
+                    writer.write(block)

@@ -1,0 +1,118 @@
+"""The network as onnxruntime computes it, on the CPU or through Apple's CoreML."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
+from itertools import repeat
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from vidscan.models.runtimes.overflow import WIDER_SUMS, products_overflow
+from vidscan.models.runtimes.protocol import Outputs, RuntimeUnavailableError
+from vidscan.system.cores import cores
+
+MOST_WORKERS = 8
+"""Crops computed side by side at most: each takes memory of its own."""
+
+CPU, COREML = "CPUExecutionProvider", "CoreMLExecutionProvider"
+
+
+class OnnxRuntime:
+    """An onnxruntime session over a network of one uint8 input and one output, or two.
+
+    The second output, where there is one, is what each part of a crop adds to the logit of the first.
+    """
+
+    def __init__(self, network: bytes | Path, *, name: str = "onnx", provider: str = CPU) -> None:
+        """Opens a session.
+
+        Args:
+            network: the ONNX file, or its content. It must have been inspected, or be of our making.
+            name: as reports have it.
+            provider: onnxruntime's execution provider; what it can't compute, the CPU does.
+
+        Raises:
+            RuntimeUnavailableError: onnxruntime is missing, or refuses the network.
+        """
+        self.name = name
+        runtime = import_onnxruntime()
+        if provider not in runtime.get_available_providers():
+            raise RuntimeUnavailableError(f"this onnxruntime has no {provider}; choose --runtime onnx")
+        content = network if isinstance(network, bytes) else str(network)
+        providers = [provider] if provider == CPU else [provider, CPU]
+        workers = min(cores(), MOST_WORKERS) if provider == CPU else 1
+        try:
+            options = _session_options(runtime, threads=1 if provider == CPU else cores())
+            self._session = runtime.InferenceSession(content, options, providers=providers)
+        except Exception as error:  # onnxruntime's own errors have no common base but Exception
+            raise RuntimeUnavailableError(f"onnxruntime refuses the network: {_brief(error)}") from error
+        self._workers = ThreadPoolExecutor(workers, thread_name_prefix="onnx")
+        self._input = self._session.get_inputs()[0]
+        self._outputs = [output.name for output in self._session.get_outputs()]
+
+    @property
+    def input_size(self) -> int:
+        """Side of the crops in pixels."""
+        return int(self._input.shape[1])
+
+    def outputs(self, crops: npt.NDArray[np.uint8]) -> Outputs:
+        """See :class:`vidscan.models.runtimes.protocol.Runtime`.
+
+        On the CPU every crop is computed by one thread, several side by side. That is faster than several
+        threads over a few crops at a time (benchmarks/README.md): none waits for another at every layer,
+        and what a layer leaves still fits the caches.
+        """
+        return self._computed(self._outputs[0], crops)
+
+    @property
+    def gives_shares(self) -> bool:
+        """Whether the network tells what each part of a crop adds to its logit, see :meth:`shares`."""
+        return len(self._outputs) > 1
+
+    def shares(self, crops: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        """What each part of each crop adds to the logit of the output, where :attr:`gives_shares` is True.
+
+        Args:
+            crops: RGB ``uint8[n, size, size, 3]``, 0-255, with ``n`` of 1 or more.
+
+        Returns:
+            ``float32[n, cells, cells]``, row by row from the upper left.
+        """
+        return self._computed(self._outputs[1], crops)
+
+    def _computed(self, output: str, crops: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        parts = self._workers.map(self._of_one, range(len(crops)), repeat(crops), repeat(output))
+        return np.concatenate(list(parts))
+
+    def _of_one(self, number: int, crops: npt.NDArray[np.uint8], output: str) -> npt.NDArray[np.float32]:
+        (found,) = self._session.run([output], {self._input.name: crops[number : number + 1]})
+        return np.asarray(found, np.float32)
+
+
+def import_onnxruntime() -> Any:
+    """The ``onnxruntime`` module; raises RuntimeUnavailableError where it is not installed."""
+    if find_spec("onnxruntime") is None:
+        raise RuntimeUnavailableError("onnxruntime is not installed; install vidscan again")
+    import onnxruntime
+
+    return onnxruntime
+
+
+def _session_options(runtime: Any, threads: int) -> Any:
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    if products_overflow(runtime):  # so that int8 networks compute the same on every machine
+        options.add_session_config_entry(*WIDER_SUMS)
+    # Decoding and detection want the cores between two batches.
+    options.add_session_config_entry("session.force_spinning_stop", "1")
+    return options
+
+
+def _brief(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]

@@ -1,0 +1,206 @@
+"""Static int8 quantisation of a network, its ranges taken from real crops.
+
+In an ONNX file, what decides about a face is computed in float32, from weights kept in int8: the
+squeeze-excite branches, which scale whole channels by a sigmoid, and the head. They cost little time, and
+in int8 they would cost accuracy: a sigmoid in 256 steps tells no two probabilities above 0.996 apart.
+"""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from vidscan.models.backbones import first_line
+from vidscan.models.runtimes.onnx import CPU, import_onnxruntime
+from vidscan.models.runtimes.protocol import RuntimeUnavailableError
+from vidscan.system.frameworks import import_tensorflow, noise_dropped
+
+Crops = npt.NDArray[np.uint8]
+
+_QUANTISED = ("Conv", "Add", "Clip", "Relu", "Sigmoid", "Mul")
+"""Activations are among them so that a convolution and what cuts its output off get one range, and so that
+swish (a sigmoid and a product) does not go back to float32 between any two convolutions."""
+
+_FEW_CHANNELS = 8
+"""A convolution that puts out fewer is a head's, such as the map of the region head."""
+
+_SMALL_WEIGHTS = 4096
+"""Weights kept in float32 where there are fewer of them: they take no room."""
+
+
+class _Reader:
+    """Hands the crops to onnxruntime's calibration, one by one."""
+
+    def __init__(self, name: str, crops: Crops) -> None:
+        self._feeds: Iterator[dict[str, Crops]] = ({name: crop[None]} for crop in crops)
+
+    def get_next(self) -> dict[str, Crops] | None:
+        return next(self._feeds, None)
+
+
+def quantised_onnx(network: bytes, crops: Crops) -> bytes:
+    """The ONNX network with int8 convolutions (QDQ form, weights by channel).
+
+    Args:
+        network: of float32, as ``conversion`` makes it.
+        crops: RGB ``uint8[n, size, size, 3]``; their activations give the ranges.
+
+    Raises:
+        RuntimeUnavailableError: onnxruntime cannot quantise it.
+    """
+    import_onnxruntime()
+    from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
+
+    with tempfile.TemporaryDirectory(prefix="vidscan-") as folder:
+        whole, target = Path(folder) / "whole.onnx", Path(folder) / "int8.onnx"
+        try:
+            whole.write_bytes(_folded(network, whole))
+            name, kept = _input_and_kept(whole)
+            quantize_static(
+                str(whole),
+                str(target),
+                _Reader(name, crops),
+                quant_format=QuantFormat.QDQ,
+                per_channel=True,
+                activation_type=QuantType.QUInt8,
+                weight_type=QuantType.QInt8,
+                op_types_to_quantize=list(_QUANTISED),
+                nodes_to_exclude=kept,
+                calibrate_method=CalibrationMethod.MinMax,
+            )
+            return _with_small_weights(target.read_bytes())
+        except (ValueError, RuntimeError, OSError) as error:
+            raise RuntimeUnavailableError(f"the network cannot be quantised: {first_line(error)}") from error
+
+
+def _folded(network: bytes, target: Path) -> bytes:
+    """The network with batch normalisation folded into the convolutions, in ONNX's own operations."""
+    runtime = import_onnxruntime()
+    options = runtime.SessionOptions()
+    options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    options.optimized_model_filepath = str(target)
+    options.log_severity_level = 3
+    runtime.InferenceSession(network, options, providers=[CPU])
+    return target.read_bytes()
+
+
+def _input_and_kept(path: Path) -> tuple[str, list[str]]:
+    """The input's name, and the names of nodes that stay in float32; every node is given one."""
+    import onnx
+
+    model = onnx.shape_inference.infer_shapes(onnx.load(str(path)))
+    for place, node in enumerate(model.graph.node):
+        node.name = node.name or f"node_{place}"
+    onnx.save(model, str(path))
+    shapes = {each.name: each.type.tensor_type.shape.dim for each in model.graph.value_info}
+    channels = {each.name: each.dims[0] for each in model.graph.initializer if each.dims}
+    kinds = [node.op_type for node in model.graph.node]
+    first = kinds.index("Conv") if "Conv" in kinds else len(kinds)
+    kept = [
+        node.name
+        for place, node in enumerate(model.graph.node)
+        if place < first
+        or not _is_map(shapes, node)
+        or (node.op_type == "Conv" and channels.get(node.input[1], _FEW_CHANNELS) < _FEW_CHANNELS)
+    ]
+    return model.graph.input[0].name, kept
+
+
+def _is_map(shapes: dict[str, Any], node: Any) -> bool:
+    """Whether a node puts out maps of several places; what has one only describes whole channels."""
+    sides = shapes.get(node.output[0], ())
+    return len(sides) == 4 and any(side.dim_value != 1 for side in sides[2:])
+
+
+def _with_small_weights(network: bytes) -> bytes:
+    """Keeps the large weights of what is computed in float32 as int8, with one scale a channel."""
+    import onnx
+    from onnx import helper, numpy_helper
+
+    model = onnx.load_model_from_string(network)
+    graph = model.graph
+    weights = {each.name: each for each in graph.initializer}
+    for node in list(graph.node):
+        tensor = weights.get(node.input[1]) if node.op_type in ("Conv", "MatMul", "Gemm") else None
+        if tensor is None or tensor.data_type != onnx.TensorProto.FLOAT:
+            continue
+        values = numpy_helper.to_array(tensor)
+        if values.size < _SMALL_WEIGHTS:
+            continue
+        turned = any(each.name == "transB" and each.i for each in node.attribute)
+        axis = 0 if node.op_type == "Conv" or turned else 1
+        others = tuple(place for place in range(values.ndim) if place != axis)
+        scale = np.maximum(np.abs(values).max(axis=others), 1e-12) / 127
+        steps = np.rint(values / np.expand_dims(scale, others)).astype(np.int8)
+        parts = {"steps": steps, "scale": scale.astype(np.float32), "zero": np.zeros(len(scale), np.int8)}
+        names = [f"{tensor.name}_{part}" for part in parts]
+        graph.initializer.remove(tensor)
+        del weights[tensor.name]
+        pairs = zip(parts.values(), names, strict=True)
+        graph.initializer.extend(numpy_helper.from_array(part, name) for part, name in pairs)
+        node_of = helper.make_node("DequantizeLinear", names, [tensor.name], axis=axis)
+        graph.node.insert(0, node_of)
+    _share_equal_integers(graph)
+    # Names of nodes and noted shapes have no use, and take a hundredth of the file.
+    del graph.value_info[:]
+    for node in graph.node:
+        node.ClearField("name")
+    content: bytes = model.SerializeToString()
+    return content
+
+
+def _share_equal_integers(graph: Any) -> None:
+    """Keeps one of equal integer tensors: each channel's zero points are zeros, over and over."""
+    first: dict[tuple[int, tuple[int, ...], bytes], str] = {}
+    same: dict[str, str] = {}
+    for tensor in list(graph.initializer):
+        if tensor.data_type == tensor.FLOAT or not tensor.raw_data:
+            continue
+        kept = first.setdefault((tensor.data_type, tuple(tensor.dims), tensor.raw_data), tensor.name)
+        if kept != tensor.name:
+            same[tensor.name] = kept
+            graph.initializer.remove(tensor)
+    for node in graph.node:
+        for place, name in enumerate(node.input):
+            node.input[place] = same.get(name, name)
+
+
+def quantised_tflite(network: Any, crops: Crops) -> bytes:
+    """The Keras network as a TFLite file in int8, its input uint8 and its output float32.
+
+    Args:
+        network: the Keras network, under the TensorFlow backend.
+        crops: RGB ``uint8[n, size, size, 3]``; their activations give the ranges.
+
+    Raises:
+        RuntimeUnavailableError: TensorFlow Lite cannot quantise it.
+    """
+    tf = import_tensorflow()
+    size = network.inputs[0].shape[1]
+    if not isinstance(network.variables[0].value, tf.Variable):
+        raise RuntimeUnavailableError("tflite-int8 needs Keras on TensorFlow: set KERAS_BACKEND=tensorflow")
+
+    @tf.function(input_signature=[tf.TensorSpec((1, size, size, 3), tf.float32, name="crop")])  # type: ignore[untyped-decorator]
+    def probability(crop: Any) -> Any:
+        return network(crop, training=False)
+
+    converter = tf.lite.TFLiteConverter.from_concrete_functions(
+        [probability.get_concrete_function()], tf.Module()
+    )
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = lambda: ([crop[None].astype(np.float32)] for crop in crops)
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    converter.inference_input_type = tf.uint8
+    converter.inference_output_type = tf.float32
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    try:
+        with noise_dropped():
+            return bytes(converter.convert())
+    except (ValueError, RuntimeError, tf.errors.OpError) as error:
+        raise RuntimeUnavailableError(f"the network cannot be quantised: {first_line(error)}") from error

@@ -1,0 +1,1 @@
+"""Pictures and videos with the findings drawn in."""

@@ -1,0 +1,68 @@
+"""The annotated video: the clip with its faces boxed and scored, and a strip of the scores below."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from vidscan.errors import DecodeError, ReportError, UsageError
+from vidscan.media.ffmpeg import decode, redraw
+from vidscan.models.card_file import replacing
+from vidscan.options import VerdictOptions
+from vidscan.records import Image, Report
+from vidscan.render.painter import Painter, strip_height
+from vidscan.verdict import judge
+
+SUFFIX = ".mp4"
+
+
+def check_name(path: Path) -> None:
+    """Raises UsageError where the name is none of an MP4 file."""
+    if path.suffix.lower() != SUFFIX:
+        raise UsageError(f"--annotate {str(path)!r}: a video's name must end in {SUFFIX}")
+
+
+def annotate(
+    report: Report,
+    path: Path,
+    options: VerdictOptions,
+    progress: Callable[[float], None] = lambda time_s: None,
+) -> redraw.Codec:
+    """Writes the annotated video of a clip; the file appears whole or not at all.
+
+    Args:
+        report: on a clip that was analysed.
+        path: the MP4 file to write.
+        options: say which thresholds the colours stand for.
+        progress: is told the time of each frame, in seconds from the start of the clip.
+
+    Returns:
+        What the video was encoded with.
+
+    Raises:
+        DecodeError: the clip cannot be decoded any more.
+        ReportError: the file cannot be written.
+        VidscanError: ffmpeg failed.
+    """
+    source = report.source.path
+    frames = decode.stream_frames(source, 1.0)
+    first = next(frames, None)
+    frames.close()  # type: ignore[attr-defined]  # a generator
+    if first is None:
+        raise DecodeError(f"{source}: not one frame could be decoded")
+    first_s, (height, width) = first[0], first[1].shape[:2]
+    below = strip_height(width, height)
+    painter = Painter(report, width, height, judge.thresholds(report.model_card, options))
+
+    def draw(time_s: float, picture: Image) -> None:
+        painter.draw(time_s, picture)
+        progress(time_s)
+
+    try:
+        with replacing(path) as temporary:
+            redraw.redraw(source, temporary, size=(width, height), below=below, first_s=first_s, draw=draw)
+    except OSError as error:
+        raise ReportError(
+            f"{path}: the annotated video cannot be written ({error.strerror}): name another place"
+        ) from error
+    return redraw.best_codec(decode.find_program())

@@ -1,0 +1,151 @@
+"""Heat maps as pictures: drawn over their crops with a colour scale, and written as PNG files."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from vidscan.errors import ReportError
+from vidscan.models.card_file import replacing
+from vidscan.records import EvidenceCrop, Heat, HeatKind, HeatSource, Image, Source
+
+_STRONGEST = 0.6
+"""Share of the colour where the heat is 1; what lies beneath must still be seen."""
+
+_WHITE, _GREY = (255, 255, 255), (170, 170, 170)
+_SMALLEST_SIDE = 256
+"""Side to which smaller crops are enlarged, so that the scale beside them can be read."""
+
+_MAX_NAME = 15
+"""Characters of a network's name in the panel."""
+
+
+def overlay(image: Image, heat: Heat) -> Image:
+    """A crop with its heat over it, the more opaque the hotter; cold parts stay as they are.
+
+    Args:
+        image: RGB ``uint8[size, size, 3]``.
+        heat: ``float32[cells, cells]``, 0-1.
+
+    Returns:
+        RGB ``uint8[size, size, 3]``.
+    """
+    height, width = image.shape[:2]
+    smooth = np.clip(cv2.resize(heat, (width, height), interpolation=cv2.INTER_CUBIC), 0.0, 1.0)
+    opacity = (_STRONGEST * np.sqrt(smooth))[..., None]
+    return np.asarray(np.rint(image * (1 - opacity) + _coloured(smooth) * opacity), np.uint8)
+
+
+def with_scale(image: Image, heat: Heat, source: HeatSource | None = None) -> Image:
+    """:func:`overlay` with the colour scale and its legend to the right.
+
+    Args:
+        image: as in :func:`overlay`.
+        heat: as there.
+        source: the kind of map and its network, for the legend; None leaves them out.
+
+    Returns:
+        RGB ``uint8[h, w, 3]``, at least 256 px high.
+    """
+    side = max(image.shape[0], _SMALLEST_SIDE)
+    large = np.asarray(cv2.resize(image, (side, side), interpolation=cv2.INTER_CUBIC), np.uint8)
+    text, edge = side // 18, side // 16
+    panel = np.full((side, side // 2, 3), 24, np.uint8)
+    top = 3 * edge
+    ramp = np.linspace(1.0, 0.0, side - 5 * edge, dtype=np.float32)[:, None].repeat(edge, axis=1)
+    panel[top : top + len(ramp), edge : 2 * edge] = _coloured(ramp)
+    font = cv2.FontFace("sans")
+
+    def say(words: str, row: float, colour: tuple[int, int, int], column: float = 2.5) -> None:
+        place = (round(column * edge), round(row))
+        cv2.putText(panel, words, place, colour, font, text, 500)
+
+    if source is not None:
+        say(f"{source.method} of", edge * 1.1, _GREY, 1)
+        say(_short(source.network), edge * 1.1 + 1.2 * text, _GREY, 1)
+    say("most", top + text * 0.8, _WHITE)
+    # Shares are drawn beyond those of the crop's average part.
+    coldest = "average" if source is not None and source.kind is HeatKind.SHARES else "none"
+    say(coldest, top + len(ramp), _WHITE)
+    say("speaks for", side / 2, _GREY)
+    say("a forgery", side / 2 + 1.3 * text, _GREY)
+    say("within this crop", side - edge * 0.6, _GREY, 1)
+    return np.concatenate([overlay(large, heat), panel], axis=1)
+
+
+def _short(name: str) -> str:
+    """As much of a network's name as the panel has room for."""
+    return name if len(name) <= _MAX_NAME else f"{name[: _MAX_NAME - 1]}…"
+
+
+def _coloured(values: Heat) -> Image:
+    """Values 0-1 in the colours of the scale, RGB."""
+    levels = np.rint(values * 255).astype(np.uint8)
+    return np.asarray(
+        cv2.cvtColor(cv2.applyColorMap(levels, cv2.COLORMAP_INFERNO), cv2.COLOR_BGR2RGB), np.uint8
+    )
+
+
+def file_stem(source: Source) -> str:
+    """A source's name as any file system takes it, told from others of the same name by its path's hash."""
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "_", source.path.stem)[:60].strip("._-") or "file"
+    return f"{plain}-{hashlib.sha256(os.fsencode(source.name)).hexdigest()[:6]}"
+
+
+def check_folder(folder: Path, flag: str) -> None:
+    """Makes a folder for what is written beside the report.
+
+    Raises:
+        ReportError: it can be neither made nor written to.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ReportError(
+            f"{flag} {str(folder)!r}: no folder can be made there ({error.strerror}): name another"
+        ) from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise ReportError(
+            f"{flag} {str(folder)!r}: it cannot be written to: change its permissions, or name another"
+        )
+
+
+def write_heat_maps(source: Source, evidence: Sequence[EvidenceCrop], folder: Path) -> int:
+    """Writes two PNG files for each crop with a heat map: the crop, and its map over it with a scale.
+
+    Names tell file, track, time and score; each file appears whole or not at all.
+
+    Returns:
+        How many maps were written.
+
+    Raises:
+        ReportError: a file cannot be written.
+    """
+    explained = [crop for crop in evidence if crop.heat is not None]
+    for crop in explained:
+        assert crop.heat is not None
+        name = (
+            f"{file_stem(source)}_track{crop.track}_{crop.time_s:08.2f}s"
+            f"_frame{crop.frame_index}_fake{crop.fake_probability:.2f}"
+        )
+        _write_png(folder / f"{name}_crop.png", crop.image)
+        _write_png(folder / f"{name}_heat.png", with_scale(crop.image, crop.heat, crop.heat_source))
+    return len(explained)
+
+
+def _write_png(path: Path, image: Image) -> None:
+    done, encoded = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+    assert done, "PNG takes any 8-bit picture"
+    try:
+        with replacing(path) as temporary:
+            temporary.write_bytes(encoded.tobytes())
+    except OSError as error:
+        raise ReportError(
+            f"{path}: the heat map cannot be written ({error.strerror}): name another --explain-dir"
+        ) from error

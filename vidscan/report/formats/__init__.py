@@ -1,0 +1,1 @@
+"""One module for each plain file format of a report."""

@@ -1,0 +1,1 @@
+"""Reports as a Parquet dataset."""

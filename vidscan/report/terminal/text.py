@@ -1,0 +1,325 @@
+"""What a person sees in the terminal: verdicts, timelines and tables, drawn with rich.
+
+Every text that comes from a file or its name goes through :func:`vidscan.report.terminal.escape.visible`, and
+none of it is markup.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import PurePath
+
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from vidscan.records import Label, ModelCard, Report, SourceKind, Status, Verdict
+from vidscan.report.summary import (
+    joined,
+    most_suspicious_first,
+    people_among,
+    people_of,
+    ranked_tracks,
+    summarise,
+)
+from vidscan.report.terminal.escape import Legible, clock, shorten, times_below, visible
+from vidscan.report.terminal.strip import colour, cuts_below, strip
+from vidscan.report.terminal.tables import GAP, STAGES, named_table, plain_table
+from vidscan.report.wording import certainty, remark
+from vidscan.report.wording import counted as _counted
+from vidscan.report.wording import score as _score
+
+_LABELS = {
+    Label.FAKE: "bold white on #c93c37",
+    Label.REAL: "bold white on #2b7d3c",
+    Label.UNCERTAIN: "bold black on #d9a421",
+    Label.NO_FACE: "bold white on #6e7681",
+}
+_FAILED = "bold #d73a33"
+_STRIP_MOST, _STRIP_LEAST = 120, 12
+_ROOM_FOR_STRIP = 78
+"""Columns from which a folder's table has timelines."""
+_TRACKS_SHOWN = 8
+_SEGMENTS_SHOWN = 12
+_INDENT = 2
+
+
+def print_report(console: Console, report: Report) -> None:
+    """Print everything about one clip or still; a failed source takes one line."""
+    verdict = _verdict_of(report)
+    if verdict is None:
+        _print_failure(console, report.source.name, report)
+    else:
+        console.print(Legible(Group(*_about(report, verdict, console.width))))
+
+
+def print_summary(console: Console, reports: Sequence[Report]) -> None:
+    """Print many sources as a table, the most suspicious first; then why sources failed, and the counts."""
+    if console.quiet:  # which would draw it all the same, seconds for a large folder
+        return
+    reports = most_suspicious_first(reports)
+    folder, names = _names(reports)
+    parts: list[RenderableType] = [Text(shorten(folder, console.width), "bold")] if folder else []
+    said = _said_by_members(reports, console.width)
+    parts.append(_summary_table(reports, names, said, console.width))
+    if said:
+        members = next(
+            verdict.members for verdict in map(_verdict_of, reports) if verdict and verdict.members
+        )
+        who = ", ".join(shorten(member.name, console.width // 2) for member in members)
+        parts.append(Text(f"members, in this order: {who}", "dim"))
+    console.print(Legible(Group(*parts)))
+    for name, report in zip(names, reports, strict=True):
+        if _verdict_of(report) is None:
+            _print_failure(console, name, report)
+    console.print(Legible(Group(Text(), _totals(summarise(reports)))))
+
+
+def print_totals(console: Console, found: Mapping[str, int]) -> None:
+    """Print how many sources there are of each outcome, where there are too many to be named."""
+    console.print(Legible(_totals(found)))
+
+
+def print_timings(console: Console, reports: Sequence[Report]) -> None:
+    """Print the seconds that each stage took, by source and in total."""
+    spent = [[getattr(report.stats.seconds, stage) for stage in STAGES] for report in reports]
+    names = _names(reports)[1]
+    if len(reports) > 1:
+        names.append("together")
+        spent.append([sum(column) for column in zip(*spent, strict=True)])
+    rows = [[f"{seconds:.2f}" for seconds in row] for row in spent]
+    note = Text("Seconds; stages run side by side, so they may add up to more than the total.", "dim")
+    if slots := sum(report.stats.batch_slots for report in reports):
+        filled = sum(report.stats.crops_scored for report in reports) / slots
+        note.append(f"\nWait is the network's for a full batch. Batch slots filled: {filled:.0%}.")
+    console.print(Legible(Group(named_table(names, STAGES, rows, console.width), note)))
+
+
+def _about(report: Report, verdict: Verdict, width: int) -> Iterator[RenderableType]:
+    yield Text(shorten(report.source.name, width), "bold")
+    yield _indented(_verdict_line(verdict, report.model_card.calibration is not None))
+    yield _indented(Text(visible(verdict.reason)))
+    if report.timeline and report.source.kind is SourceKind.VIDEO:
+        yield from _timeline(report, width - _INDENT)
+        yield from _segments(report)
+        if len(report.tracks) > 1:
+            yield from (Text(), _indented(_track_table(report)))
+            yield from _left_out(len(report.tracks) - _TRACKS_SHOWN)
+    elif sum(len(point.faces) for point in report.timeline) > 1:
+        yield from (Text(), _indented(_face_table(report)))
+    if verdict.members:
+        yield from (Text(), _indented(_member_table(report, verdict)))
+        yield _indented(Text(_how_together(report.model_card), "dim"))
+    yield Text()
+    yield _indented(_effort(report, width - _INDENT))
+
+
+def _how_together(card: ModelCard) -> str:
+    if card.members:
+        return f"together ({visible(card.name)}): the weighted mean of their logits, calibrated as one"
+    return "together: the weighted mean of their logits; thresholds alike"
+
+
+def _verdict_line(verdict: Verdict, calibrated: bool) -> Text:
+    line = Text.assemble(_badge(verdict))  # a text of its own: the badge's colours must not run on
+    if verdict.fake_probability is None:
+        return line
+    line.append(f"  P(fake) {_score(verdict.fake_probability)}", "bold")
+    if verdict.interval is not None:
+        line.append(f" ({_score(verdict.interval.low)} to {_score(verdict.interval.high)})", "dim")
+    return line.append(
+        f"  {_certainty(verdict) if calibrated else 'an uncalibrated score, not a probability'}"
+    )
+
+
+def _certainty(verdict: Verdict) -> str:
+    return certainty(verdict.label, verdict.fake_probability, verdict.confidence)
+
+
+def _timeline(report: Report, width: int) -> Iterator[RenderableType]:
+    people = people_of(report)
+    shown = {who: people[who] for who in sorted(list(people)[:_TRACKS_SHOWN])}
+    word = "person" if joined(report) else "track"
+    labels = [f"{word} {who}  " for who in shown] if len(shown) > 1 else [""]
+    room = max(map(len, [*labels, "cuts  " if report.stats.cuts_s else ""]))
+    columns = max(1, min(_STRIP_MOST, width - room))
+    strips = [strip(report, columns, tracks) for tracks in shown.values()] or [strip(report, columns)]
+    yield Text()
+    for label, drawn in zip(labels, strips, strict=True):
+        yield _indented(Text.assemble((label.rjust(room), "dim"), drawn))
+    if marks := cuts_below(report, columns):
+        yield _indented(Text("cuts  ".rjust(room) + marks, "dim", no_wrap=True))
+    end_s = report.stats.duration_s or report.timeline[-1].time_s
+    yield _indented(Text(" " * room + times_below(end_s, len(strips[0])), "dim"))
+
+
+def _segments(report: Report) -> Iterator[RenderableType]:
+    if not report.segments:
+        return
+    grid = Table.grid(padding=(0, 3))
+    for segment in report.segments[:_SEGMENTS_SHOWN]:
+        span = f"{clock(segment.start_s)} – {clock(segment.end_s)}"
+        grid.add_row(span, f"track {segment.track}", _coloured(segment.fake_probability))
+    yield from (Text(), _indented(Text("Suspicious", "bold")), _indented(grid))
+    yield from _left_out(len(report.segments) - _SEGMENTS_SHOWN)
+
+
+def _track_table(report: Report) -> Table:
+    """The tracks; whom each shows, where any two show the same person."""
+    several = joined(report)
+    table = plain_table("track", *(["person"] if several else []), "P(fake)", "faces", "seen", "")
+    for track in sorted(ranked_tracks(report)[:_TRACKS_SHOWN], key=lambda track: track.id):
+        seen = f"{clock(track.start_s)} – {clock(track.end_s)}"
+        said = Text(visible(remark(track.note, track.quality)), "dim")
+        who = [str(track.person or track.id)] if several else []
+        table.add_row(str(track.id), *who, _coloured(track.fake_probability), str(track.faces), seen, said)
+    return table
+
+
+def _member_table(report: Report, verdict: Verdict) -> Table:
+    table = plain_table("member", "P(fake)", "alone says", "weight", "crop")
+    for card, said in zip(report.members, verdict.members, strict=True):
+        score, weight = _coloured(said.fake_probability), f"{card.ensemble_weight:g}"
+        crop = f"{card.input_size} px, margin {card.margin:g}"
+        table.add_row(Text(shorten(said.name, 32)), score, said.label.value, weight, crop)
+    return table
+
+
+def _face_table(report: Report) -> Table:
+    table = plain_table("face", "P(fake)", "at (pixels)", "size", "detected", "")
+    notes = {track.id: track.note for track in report.tracks}
+    for face in (face for point in report.timeline for face in point.faces):
+        place = f"{face.box.x:.0f}, {face.box.y:.0f}"
+        size = f"{face.box.w:.0f}×{face.box.h:.0f}"
+        detected = _score(face.detection_confidence)
+        said = Text(visible(remark(notes.get(face.track, ""), face.quality)), "dim")
+        table.add_row(str(face.track), _coloured(face.fake_probability), place, size, detected, said)
+    return table
+
+
+def _effort(report: Report, width: int) -> Text:
+    """What was looked at, and how long it took; broken between its parts where the terminal is narrow."""
+    stats = report.stats
+    said = [_counted(stats.frames_sampled, "frame"), _counted(stats.faces_scored, "face")]
+    if stats.faces_reused:
+        said.append(f"{stats.faces_reused:,} more by the score of one before")
+    if stats.faces_unjudged:
+        said.append(f"{stats.faces_unjudged:,} too small to judge")
+    if report.source.kind is SourceKind.IMAGE:
+        said = said[1:]
+    elif stats.duration_s is not None:
+        said.append(f"{clock(stats.duration_s)} long")
+    if stats.cuts_s:
+        said.append(_counted(len(stats.cuts_s), "cut"))
+    said.append(f"took {stats.seconds.total:.1f} s")
+    lines: list[str] = []
+    for part in said:
+        if lines and len(lines[-1]) + len(" · ") + len(part) <= width:
+            lines[-1] += f" · {part}"
+        else:
+            lines.append(part)
+    return Text("\n".join(lines), "dim")
+
+
+def _summary_table(
+    reports: Sequence[Report], names: Sequence[str], said: Sequence[Text], width: int
+) -> Table:
+    spare = width - max((len(text) + GAP for text in said if text), default=0)
+    columns = 20 if spare >= 90 else _STRIP_LEAST if spare >= _ROOM_FOR_STRIP else 0
+    heads = [" verdict", "P(fake)", "people", "faces", "length", "timeline"]
+    rows = [_summary_row(report, columns) for report in reports]
+    if said:
+        heads.insert(2, "members")
+        rows = [[*row[:2], text, *row[2:]] for row, text in zip(rows, said, strict=True)]
+    if not columns:
+        heads, rows = heads[:-1], [row[:-1] for row in rows]
+    return named_table(names, heads, rows, width)
+
+
+def _summary_row(report: Report, columns: int) -> list[str | Text]:
+    verdict = _verdict_of(report)
+    if verdict is None:
+        return [_badge(None), "", "", "", "", ""]
+    duration = report.stats.duration_s
+    drawn = columns and report.timeline and report.source.kind is SourceKind.VIDEO
+    return [
+        _badge(verdict),
+        "" if verdict.label is Label.NO_FACE else _coloured(verdict.fake_probability),
+        str(people_among(report)),
+        str(report.stats.faces_scored + report.stats.faces_reused),
+        "" if duration is None else clock(duration),
+        strip(report, columns) if drawn else "",
+    ]
+
+
+def _said_by_members(reports: Sequence[Report], width: int) -> list[Text]:
+    """What each member of an ensemble alone gives each source; nothing where one network is all there is.
+
+    Where the members are one detector with a card of its own, the timeline is worth more than what each alone
+    says, and has the room if there is too little for both.
+    """
+    verdicts = [_verdict_of(report) for report in reports]
+    said = [
+        Text(" ").join([_coloured(member.fake_probability) for member in verdict.members] if verdict else [])
+        for verdict in verdicts
+    ]
+    widest = max(map(len, said), default=0)
+    fitted = any(report.model_card.members for report in reports)
+    if not widest or (fitted and width - widest - GAP < _ROOM_FOR_STRIP):
+        return []
+    return said
+
+
+def _totals(found: Mapping[str, int]) -> Text:
+    named = {"no_face": "without a face"}
+    said = [f"{found[key]} {named.get(key, key)}" for key in found if key != "total" and found[key]]
+    return Text(f"{_counted(found['total'], 'file')}: {', '.join(said) or 'nothing to show'}", "bold")
+
+
+def _names(reports: Sequence[Report]) -> tuple[str, list[str]]:
+    """The folder that holds several sources ("" if there is none to name), and their paths in it."""
+    paths = [PurePath(report.source.name) for report in reports]
+    if any(report.source.remote for report in reports):
+        return "", [report.source.name for report in reports]
+    if len(paths) == 1:
+        return "", [str(paths[0])]
+    try:
+        folder = os.path.commonpath([path.parent for path in paths])
+    except ValueError:  # no sources, or absolute and relative ones
+        folder = ""
+    return folder, [str(path.relative_to(folder)) if folder else str(path) for path in paths]
+
+
+def _print_failure(console: Console, name: str, report: Report) -> None:
+    """One line, however long, so that other programs can search it; the name only where it lacks it."""
+    message = visible(report.error.message) if report.error else "no reason was given"
+    line = Text.assemble(_badge(None), " ")
+    if visible(report.source.name) not in message:
+        line.append(f"{visible(name)}: ", "bold")
+    console.print(Legible(line.append(message)), soft_wrap=True)
+
+
+def _verdict_of(report: Report) -> Verdict | None:
+    return None if report.status is Status.FAILED else report.verdict
+
+
+def _badge(verdict: Verdict | None) -> Text:
+    if verdict is None:
+        return Text(" FAILED ", _FAILED)
+    return Text(f" {verdict.label.value.replace('_', ' ')} ", _LABELS[verdict.label])
+
+
+def _coloured(probability: float | None) -> Text:
+    style = "dim" if probability is None else colour(probability)
+    return Text(_score(probability), style, justify="right")
+
+
+def _left_out(count: int) -> Iterator[RenderableType]:
+    if count > 0:
+        yield _indented(Text(f"… and {count} more: see --report", "dim"))
+
+
+def _indented(inner: RenderableType) -> Padding:
+    return Padding(inner, (0, 0, 0, _INDENT), expand=False)

@@ -1,0 +1,1 @@
+"""The stages of a scan, from sources to reports."""

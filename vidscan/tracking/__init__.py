@@ -1,0 +1,1 @@
+"""Faces of successive frames joined to shots, tracks and people."""

@@ -1,0 +1,1 @@
+"""Scores -> people -> a verdict and the words for it. Pure functions."""

@@ -1,0 +1,163 @@
+"""The scores of one source -> its tracks and people, and how much each of them weighs.
+
+Sightings are averaged by their quality, people by how long and how well they were seen: a blurred poster
+and a face in the audience shall neither outvote the speaker nor raise an alarm of their own.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from vidscan.records import FaceScore, Quality, Track
+from vidscan.verdict.evidence import average, clipped
+
+TOO_BRIEF = "seen too briefly to count"
+NOT_JUDGED = "too small to be judged"
+
+LEAST_WEIGHT = 1e-3
+"""What even the poorest sighting weighs, so that averages are always of something."""
+
+_LONG = 4  # beside a person seen this often, one that was seen once does not count
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """One person with all sightings that were judged, in order of time: clipped scores and weights.
+
+    ``number`` is that of the first track; ``weights`` are the sightings' qualities, ``weight`` the person's
+    share in the verdict, 0-1. ``lacking`` names the factor of quality that the sightings lack most.
+    ``views``: the clipped scores of the views of a still's face, whose mean is its score; empty in a clip.
+    """
+
+    number: int
+    tracks: tuple[Track, ...]
+    scores: tuple[float, ...]
+    weights: tuple[float, ...]
+    fake_probability: float
+    weight: float
+    lacking: str
+    views: tuple[float, ...] = ()
+
+    @property
+    def counted(self) -> bool:
+        """Whether the person has a part in the verdict."""
+        return self.weight > 0
+
+    @property
+    def quality(self) -> float:
+        """The mean quality of the sightings, 0-1."""
+        return sum(self.weights) / len(self.scores)
+
+    @property
+    def name(self) -> str:
+        """As a sentence begins: ``Track 3``, or ``Person 3 (tracks 3 and 5)``."""
+        *others, last = (str(track.id) for track in self.tracks)
+        return f"Person {self.number} (tracks {', '.join(others)} and {last})" if others else f"Track {last}"
+
+
+def highest(people: Sequence[Person]) -> Person:
+    """The most suspicious; of equals the one seen most, then the first."""
+    return max(people, key=lambda one: (one.fake_probability, len(one.scores), -one.number))
+
+
+def gather(
+    scores: Sequence[FaceScore], persons: Mapping[int, int], share: float, *, still: bool
+) -> tuple[list[Person], list[Track]]:
+    """The people of one source by number, and its tracks by number.
+
+    Args:
+        scores: all sightings, in any order.
+        persons: the person of each track; a track that is not named is a person of its own.
+        share: a person counts who was seen at least this much of what the most seen one was, and more than
+            once beside one that was seen ``_LONG`` times.
+        still: of a still, everybody counts, and times are 0.
+    """
+    by_track: dict[int, list[FaceScore]] = defaultdict(list)
+    for score in sorted(scores, key=lambda score: score.time_s):
+        by_track[score.track].append(score)
+    owner = {track: persons.get(track, track) for track in by_track}
+    judged: dict[int, list[FaceScore]] = {number: [] for number in sorted(owner.values())}
+    for track, faces in by_track.items():
+        judged[owner[track]] += [face for face in faces if face.fake_probability is not None]
+    weights = _weights(judged, share, still=still)
+    tracks = [
+        _track(track, faces, person=owner[track], weight=weights[owner[track]], still=still)
+        for track, faces in sorted(by_track.items())
+    ]
+    people = [
+        _person([track for track in tracks if track.person == number], faces)
+        for number, faces in judged.items()
+        if faces
+    ]
+    return people, tracks
+
+
+def _weights(judged: Mapping[int, Sequence[FaceScore]], share: float, *, still: bool) -> dict[int, float]:
+    """What share in the verdict each person has by what was judged of them; 0 for those who do not count."""
+    presence = {number: sum(map(_weight, faces)) for number, faces in judged.items()}
+    # A hair of slack: 0.07 * 100 is a little more than 7.
+    needed = min(share, 1.0) * max(presence.values(), default=0.0) - 1e-9
+    once = max(map(len, judged.values()), default=0) >= _LONG
+    counted = {
+        number
+        for number, faces in judged.items()
+        if faces and (still or (presence[number] >= needed and not (once and len(faces) == 1)))
+    }
+    whole = sum(presence[number] for number in counted)
+    return {number: presence[number] / whole if number in counted else 0.0 for number in judged}
+
+
+def _weight(face: FaceScore) -> float:
+    return max(face.quality.overall, LEAST_WEIGHT)
+
+
+def _mean(faces: Sequence[FaceScore]) -> float:
+    """The weighted mean of the judged sightings' clipped scores."""
+    return average(
+        [clipped(face.fake_probability) for face in faces if face.fake_probability is not None],
+        [_weight(face) for face in faces],
+    )
+
+
+def _track(track: int, faces: Sequence[FaceScore], *, person: int, weight: float, still: bool) -> Track:
+    judged = [face for face in faces if face.fake_probability is not None]
+    weights = [_weight(face) for face in judged]
+    by_member = zip(*(face.members for face in judged), strict=True)
+    start, end = (0.0, 0.0) if still else (faces[0].time_s, faces[-1].time_s)
+    return Track(
+        id=track,
+        start_s=start,
+        end_s=end,
+        faces=len(faces),
+        fake_probability=_mean(judged) if judged else None,
+        counted=weight > 0,
+        members=tuple(average([clipped(score) for score in each], weights) for each in by_member),
+        person=person,
+        weight=weight,
+        quality=sum(face.quality.overall for face in faces) / len(faces),
+        note="" if weight > 0 else TOO_BRIEF if judged else NOT_JUDGED,
+    )
+
+
+def _person(tracks: Sequence[Track], judged: Sequence[FaceScore]) -> Person:
+    faces = sorted(judged, key=lambda face: face.time_s)
+    return Person(
+        number=tracks[0].person,
+        tracks=tuple(tracks),
+        scores=tuple(clipped(face.fake_probability) for face in faces if face.fake_probability is not None),
+        weights=tuple(_weight(face) for face in faces),
+        fake_probability=_mean(faces),
+        weight=tracks[0].weight,
+        lacking=_lacking(faces),
+        views=tuple(clipped(score) for face in faces for score in face.views),
+    )
+
+
+def _lacking(faces: Sequence[FaceScore]) -> str:
+    """The name of the factor of quality that is lowest on average."""
+    means = {
+        name: sum(getattr(face.quality, name) for face in faces) / len(faces) for name in Quality._fields
+    }
+    return min(means, key=lambda name: means[name])

@@ -1,0 +1,161 @@
+"""Puts a decision into words: the ``reason`` of a verdict. Pure functions; nothing is decided here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from vidscan.records import Interval, Label, MemberVerdict, Segment
+from vidscan.verdict.people import Person, highest
+
+_FEW = 3  # a verdict on a clip that rests on fewer sightings says so
+_STRIKING = 0.9  # an uncounted person who scores this high is mentioned
+_LACKING = {
+    "size": "too small",
+    "sharpness": "too blurred",
+    "pose": "turned away too far",
+    "visible": "covered, cut off or unclear",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A label, the source's P(fake), the person it rests on and the thresholds.
+
+    ``seen_once`` and ``poor`` are True where that made it UNCERTAIN.
+    """
+
+    label: Label
+    probability: float
+    person: Person
+    fake: float
+    real: float
+    seen_once: bool = False
+    poor: bool = False
+
+
+def clip_sentence(decision: Decision, people: Sequence[Person]) -> str:
+    """Why a clip got its label: one sentence."""
+    person = decision.person
+    count = sum(other.counted for other in people)
+    name = "The one person followed" if count == 1 else f"{person.name}, one of {count} people followed,"
+    above = sum(score >= decision.fake for score in person.scores)
+    caveat = ", which is little to go by" if len(person.scores) < _FEW else ""
+    tally = f"{above} of {_sightings(person)} above the fake threshold{caveat}"
+    if decision.seen_once or decision.poor:
+        looks = "synthesised" if decision.probability >= decision.fake else "genuine"
+        few = "was seen only once, too little for a verdict"
+        return f"{name} looks {looks}, but {few if decision.seen_once else _poorly(person)}."
+    if decision.label is Label.FAKE:
+        return f"{name} looks synthesised: {tally}."
+    if decision.label is Label.UNCERTAIN:
+        return f"{name} {_undecided(decision, count)}: {tally}."
+    if count == 1:
+        return f"{name} looks genuine: {tally}."
+    first = person.name[0].lower() + person.name[1:]
+    return f"The {count} people followed look genuine; {first} comes closest to fake: {tally}."
+
+
+def still_sentence(decision: Decision, people: Sequence[Person]) -> str:
+    """Why a still got its label: one sentence."""
+    person, count = decision.person, len(people)
+    name = "The face" if count == 1 else f"Face {person.number} (of {count})"
+    score, fake, real = f"{person.fake_probability:.2f}", f"{decision.fake:.2f}", f"{decision.real:.2f}"
+    if decision.poor:
+        looks = "synthesised" if decision.probability >= decision.fake else "genuine"
+        return f"{name} looks {looks}, but {_poorly(person)}."
+    if decision.label is Label.FAKE:
+        return f"{name} looks synthesised: its score of {score} reaches the fake threshold of {fake}."
+    if decision.label is Label.UNCERTAIN:
+        if person.fake_probability >= decision.fake:
+            return f"{name} {_undecided(decision, count)}: its score is {score}."
+        return (
+            f"{name} looks neither clearly synthesised nor clearly genuine: "
+            f"its score of {score} lies between {real} and {fake}."
+        )
+    if count == 1:
+        return f"{name} looks genuine: its score of {score} does not exceed the real threshold of {real}."
+    return f"The {count} faces look genuine: the highest score is {score} (face {person.number})."
+
+
+def unjudged_sentence(largest: float, least: int) -> str:
+    """Why there is no score: sides in pixels of the largest face seen, and of the least that is judged."""
+    return (
+        f"The faces seen are too small to be judged: {largest:.0f} pixels at the most, where "
+        f"{least} are needed."
+    )
+
+
+def _undecided(decision: Decision, count: int) -> str:
+    """What an UNCERTAIN person looks like."""
+    if decision.person.fake_probability < decision.fake:
+        return "looks neither clearly synthesised nor clearly genuine"
+    alone = f"{decision.person.fake_probability:.2f}"
+    return (
+        f"looks synthesised taken alone ({alone}), but not clearly enough for one of {count}, "
+        "among whom somebody may look so by chance"
+    )
+
+
+def _poorly(person: Person) -> str:
+    return f"the picture is too poor for a verdict: the face is {_LACKING[person.lacking]}"
+
+
+def notes(
+    decision: Decision,
+    people: Sequence[Person],
+    segments: Sequence[Segment],
+    likely: Interval,
+    *,
+    calibrated: bool,
+    unjudged: int = 0,
+) -> str:
+    """What the reader should bear in mind: one more sentence with a space before it, or nothing."""
+    noted = []
+    if decision.label is not Label.FAKE:
+        brief = [person for person in people if not person.counted]
+        if brief and (short := highest(brief)).fake_probability >= max(decision.fake, _STRIKING):
+            name, score = short.name.lower(), f"{short.fake_probability:.2f}"
+            noted.append(f"{name} scored {score}, but in only {_sightings(short)}, so it is not counted")
+        if segments and not (decision.seen_once or decision.poor):
+            stretches = "1 stretch looks" if len(segments) == 1 else f"{len(segments)} stretches look"
+            noted.append(f"{stretches} synthesised, from {segments[0].start_s:.1f} s on")
+    opposite = {Label.FAKE: likely.low <= decision.real, Label.REAL: likely.high >= decision.fake}
+    if len(decision.person.scores) > 1 and opposite.get(decision.label, False):
+        noted.append("its faces are so few, or agree so little, that others could have said the opposite")
+    if apart := _views_apart(decision):
+        noted.append(apart)
+    if unjudged:
+        noted.append(f"{unjudged} {'face was' if unjudged == 1 else 'faces were'} too small to be judged")
+    if not calibrated:
+        noted.append("the score is uncalibrated: it ranks clips, and is no probability")
+    return f" {'; '.join(noted).capitalize()}." if noted else ""
+
+
+def _views_apart(decision: Decision) -> str:
+    """How far a still's views differ where not all of them would get the same label; else nothing."""
+    views = decision.person.views
+    if len({_label(score, decision) for score in views}) < 2:
+        return ""
+    return (
+        f"mirrored or cut out a little differently, the face scores from {min(views):.2f} to "
+        f"{max(views):.2f}, which would not always be the same verdict"
+    )
+
+
+def _label(score: float, decision: Decision) -> Label:
+    if score >= decision.fake:
+        return Label.FAKE
+    return Label.REAL if score <= decision.real else Label.UNCERTAIN
+
+
+def disagreement(members: Sequence[MemberVerdict]) -> str:
+    """Who says what where one member says FAKE and another REAL: a sentence as in ``notes``, or nothing."""
+    if not {Label.FAKE, Label.REAL} <= {member.label for member in members}:
+        return ""
+    said = [f"{member.name} alone says {member.label} ({member.fake_probability:.2f})" for member in members]
+    return f" The members disagree: {', '.join(said)}."
+
+
+def _sightings(person: Person) -> str:
+    return f"{len(person.scores)} {'sighting' if len(person.scores) == 1 else 'sightings'}"

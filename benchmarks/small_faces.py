@@ -27,11 +27,12 @@ from vidscan_training.evaluation.metrics import auc
 
 import vidscan
 from vidscan.faces import crops as enlarging
-from vidscan.faces.detector import FaceDetector, MediaPipeFaceDetector
+from vidscan.faces.detector import MediaPipeFaceDetector
 from vidscan.media.ffmpeg.decode import stream_frames
 from vidscan.media.frames import read_still
 from vidscan.models.checkpoint import LoadedModel
 from vidscan.options import DetectionOptions
+from vidscan.protocols import FaceDetector
 from vidscan.records import Box, Image
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"

@@ -99,7 +99,13 @@ def importers(package: str, wanted: str) -> set[str]:
 def own_imports(package: str, name: str) -> set[str]:
     """The modules of its own package that a module imports, anywhere; names in them count as the module."""
     known = modules(package)
-    return {each for each in imported(known[name]) if each in known} - {name, package}
+    found = {each for each in imported(known[name]) if each in known}
+    for node in ast.walk(known[name]):
+        if isinstance(node, ast.ImportFrom) and all(
+            f"{node.module}.{each.name}" in known for each in node.names
+        ):
+            found.discard(str(node.module))  # the way to a module, not the package's own code
+    return found - {name, package}
 
 
 def room(name: str) -> str:

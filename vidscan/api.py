@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from vidscan.errors import UsageError
 from vidscan.media.sources import from_paths
 from vidscan.models.bundled import FAST
+from vidscan.models.loading import Models, PathLike, listed_models, load_models, with_runtimes
 from vidscan.options import (
     BatchingOptions,
     DetectionOptions,
@@ -24,11 +24,6 @@ from vidscan.records import Report
 
 if TYPE_CHECKING:
     from vidscan.models.checkpoint import LoadedModel
-    from vidscan.models.ensemble import Ensemble
-
-PathLike = str | os.PathLike[str]
-Models: TypeAlias = "PathLike | LoadedModel | Sequence[PathLike | LoadedModel] | None"
-"""What a scan may be told to score with: bundled checkpoints by name, others by path, loaded models."""
 
 
 def load_model(path: PathLike | None = None, *, runtime: str = "auto") -> LoadedModel:
@@ -48,47 +43,9 @@ def load_model(path: PathLike | None = None, *, runtime: str = "auto") -> Loaded
     Raises:
         ModelError: there is no checkpoint, or it is refused; the message says why.
     """
-    from vidscan.models import checkpoint as model
+    from vidscan.models import checkpoint
 
-    return model.load_model(None if path is None else Path(path), runtime)
-
-
-def load_models(models: Models = None, *, runtime: str = "auto") -> Ensemble[LoadedModel]:
-    """Loads what a scan scores with: one checkpoint, or several whose scores are combined.
-
-    Args:
-        models: a checkpoint's name or path, a loaded model, or a list of them; None takes all that ship.
-        runtime: of those that are given by name or path; see :func:`load_model`. Where a ``.keras`` file is
-            among them, it is about such files alone: exported ones run on what they were made for.
-
-    Returns:
-        One model or more, with the detector card that was fitted for them together, where there is one; of
-        several, each has its file's SHA-256 in its card.
-
-    Raises:
-        UsageError: the list is empty.
-        ModelError: a checkpoint is missing or refused, or two are the same, or all that ship are asked for
-            and their detector card is missing.
-    """
-    from vidscan.models.loading import all_bundled, runtimes_for, together
-
-    given = all_bundled() if models is None else _listed(models)
-    if not given:
-        raise UsageError("the list of models is empty: name one, or give no list for those that ship")
-    named = [Path(each) for each in given if isinstance(each, str | os.PathLike)]
-    wanted = iter(runtimes_for(named, runtime))
-    return together(
-        tuple(
-            load_model(each, runtime=next(wanted)) if isinstance(each, str | os.PathLike) else each
-            for each in given
-        )
-    )
-
-
-def _listed(models: Models) -> tuple[PathLike | LoadedModel, ...]:
-    if models is None:
-        return ()
-    return tuple(models) if isinstance(models, Sequence) and not isinstance(models, str) else (models,)
+    return checkpoint.load_model(None if path is None else Path(path), runtime)
 
 
 def chosen(model: Models, fast: bool) -> Models:
@@ -197,7 +154,7 @@ def scan_many(
     from vidscan.engines.isolated import parent
 
     model = chosen(model, fast)
-    given = _listed(model)
+    given = listed_models(model)
     sources = from_paths(os.fsdecode(path) for path in paths)
     shown = EvidenceOptions(kept=evidence or explain, explained=explain)
     options = ScanOptions(
@@ -213,9 +170,3 @@ def scan_many(
     models = load_models(model, runtime=runtime)
     scan_sources = parent.scan_sources if isolate else local.scan_sources
     yield from scan_sources(sources, with_runtimes(options, models), models=models)
-
-
-def with_runtimes(options: ScanOptions, models: Sequence[LoadedModel]) -> ScanOptions:
-    """The options with what computes each model, for the report; a scorer of another make has no name."""
-    used = tuple(model.runtime.name for model in models if hasattr(model, "runtime"))
-    return replace(options, model=replace(options.model, runtimes_used=used))

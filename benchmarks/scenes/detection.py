@@ -11,12 +11,12 @@ from functools import partial
 from scenes.following import NewWatcher, as_frame
 from scenes.pasted import BELOW_MIN_FACE, SIZES
 from scenes.truth import Face, Scene, match
-from vidscan.faces.detector import FaceDetector
 from vidscan.faces.search import FaceSearch
 from vidscan.options import DetectionOptions
+from vidscan.protocols import FaceDetector
 from vidscan.records import Box, Frame
+from vidscan.scan.watcher import Watcher
 from vidscan.tracking.shots import CutFinder
-from vidscan.tracking.watcher import Watcher
 
 
 @dataclass

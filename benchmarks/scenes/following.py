@@ -8,15 +8,15 @@ from functools import partial
 from typing import Protocol
 
 from scenes.truth import Face, Scene, SceneFrame, match
-from vidscan.faces.detector import FaceDetector
 from vidscan.options import DetectionOptions
+from vidscan.protocols import FaceDetector
 from vidscan.records import Frame, Sighting
+from vidscan.scan.watcher import Watcher
 from vidscan.tracking.tracks import Linker
-from vidscan.tracking.watcher import Watcher
 
 
 class Watching(Protocol):
-    """What ``vidscan.tracking.watcher.Watcher`` does."""
+    """What ``vidscan.scan.watcher.Watcher`` does."""
 
     cuts_s: list[float]
 

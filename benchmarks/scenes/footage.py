@@ -20,8 +20,8 @@ import numpy as np
 
 from scenes.truth import SHOWN, Face, Scene, SceneFrame, share_within
 from vidscan.faces.crops import resize
-from vidscan.faces.detector import FaceDetector
 from vidscan.media.ffmpeg.decode import stream_frames
+from vidscan.protocols import FaceDetector
 from vidscan.records import Box, Image
 
 CARD = Path(__file__).resolve().parents[2] / "model" / "checkpoints" / "vidscan-lite2.json"

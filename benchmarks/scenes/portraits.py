@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from vidscan.faces.crops import resize
-from vidscan.faces.detector import FaceDetector
 from vidscan.media.frames import read_still
+from vidscan.protocols import FaceDetector
 from vidscan.records import Box, Image
 
 SURE = 0.8

@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numpy as np
 
 from scenes.footage import Clip, cells
-from vidscan.faces.detector import FaceDetector
 from vidscan.media.ffmpeg.decode import find_program, probe, stream_frames
+from vidscan.protocols import FaceDetector
 from vidscan.records import Image
 
 RATE = 5

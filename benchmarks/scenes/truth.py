@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import NamedTuple
 
-from vidscan.faces.crops import intersection_over_union
+from vidscan.faces.boxes import intersection_over_union
 from vidscan.records import Box, Image
 
 SAME_PLACE = 0.4

@@ -19,7 +19,7 @@ from scenes.truth import Face, Scene, SceneFrame, match
 from scenes.verdicts import wilson
 from scenes.walks import ENCOUNTERS, walks
 
-from vidscan.faces.crops import intersection_over_union
+from vidscan.faces.boxes import intersection_over_union
 from vidscan.media.ffmpeg.decode import probe, stream_frames
 from vidscan.records import Box, Detection, Image
 

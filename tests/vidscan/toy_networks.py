@@ -13,8 +13,9 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from vidscan.models.card_file import card_path, read_card, sha256_of, write_card
+from vidscan.models.card_file import card_path, read_card, write_card
 from vidscan.records import Calibration, ModelCard
+from vidscan.system.files import sha256_of
 
 SIZE = 40
 CARD = ModelCard("vidscan-vit", "none", SIZE, margin=2.0, positive_class="fake", least_face=0)

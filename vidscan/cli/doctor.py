@@ -18,10 +18,11 @@ from vidscan.errors import VidscanError
 from vidscan.media.ffmpeg import decode, redraw
 from vidscan.media.ffmpeg.program import answer
 from vidscan.models.bundled import CHECKPOINTS, checkpoint_path, detector_card
-from vidscan.models.card_file import sha256_of
 from vidscan.options import DetectionOptions
 from vidscan.records import ModelCard
-from vidscan.report.terminal.escape import Legible, visible
+from vidscan.report.escape import visible
+from vidscan.report.terminal.escape import Legible
+from vidscan.system.files import sha256_of
 from vidscan.system.frameworks import import_keras, import_tensorflow
 
 Check = tuple[str, Callable[[], str]]

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from vidscan.errors import ModelError, SourceError, UsageError
-from vidscan.models.card_file import card_path, checkpoint_sha256, replacing, sha256_of, write_card
+from vidscan.models.card_file import card_path, checkpoint_sha256, write_card
 from vidscan.records import LEAST_FACE, Geometry, Image, ModelCard
+from vidscan.system.files import replacing, sha256_of
 
 FORMATS = {"onnx": ".onnx", "onnx-int8": ".onnx", "tflite-int8": ".tflite"}
 """What can be written, and the suffix that its file must have."""

@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def complain(error: BaseException, *, verbose: bool) -> None:
     """Prints an error as one line on stderr; its traceback too where ``verbose``."""
-    from vidscan.report.terminal.escape import visible
+    from vidscan.report.escape import visible
 
     if verbose:
         traceback.print_exception(error)

@@ -56,8 +56,8 @@ def plan_of(flags: Namespace, find: Callable[[], list[Source]]) -> Plan:
     """
     from rich.console import Console
 
-    from vidscan.api import load_models, with_runtimes
     from vidscan.media.ffmpeg.decode import find_program
+    from vidscan.models.loading import load_models, with_runtimes
     from vidscan.report.destination import Destination
 
     options = scan_options(flags)

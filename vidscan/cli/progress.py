@@ -20,7 +20,8 @@ from rich.progress import (
 from rich.text import Text
 
 from vidscan.records import Report, Source, Status
-from vidscan.report.terminal.escape import shorten, visible
+from vidscan.report.escape import visible
+from vidscan.report.terminal.escape import shorten
 
 NAME_WIDTH = 36
 """Characters of a file's name shown beside the bar."""

@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
     from vidscan.cli.interrupts import Interrupts
     from vidscan.engines.ray.driver import Cluster
+    from vidscan.protocols import Observer
     from vidscan.report.destination import Destination
     from vidscan.results.in_dataset import Archive
     from vidscan.results.in_memory import Harvest
-    from vidscan.scan.reading import Observer
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,8 +149,8 @@ def _reports(
 
 def _show(report: Report, flags: Namespace, console: Console) -> None:
     """What is said of a file as soon as it is finished."""
+    from vidscan.report.escape import visible
     from vidscan.report.terminal import text
-    from vidscan.report.terminal.escape import visible
 
     if flags.quiet and report.error is not None:
         print(f"vidscan: {visible(report.error.message)}", file=sys.stderr)
@@ -161,8 +161,8 @@ def _show(report: Report, flags: Namespace, console: Console) -> None:
 
 def _conclude(harvest: Harvest | Archive, plan: Plan) -> None:
     """Shows and writes what there is of all files together."""
+    from vidscan.report.escape import visible
     from vidscan.report.terminal import text
-    from vidscan.report.terminal.escape import visible
     from vidscan.results.in_dataset import Archive
 
     if isinstance(harvest, Archive):
@@ -183,7 +183,7 @@ def _conclude(harvest: Harvest | Archive, plan: Plan) -> None:
 def _write(destination: Destination, harvest: Harvest, console: Console) -> None:
     """Writes the report; once it is on the disk, says where, and what is left to do."""
     from vidscan.report.document import evidence_of
-    from vidscan.report.terminal.escape import visible
+    from vidscan.report.escape import visible
 
     destination.write(harvest.document(datetime.now(UTC)), evidence_of(harvest.reports))
     kept = harvest.reported()

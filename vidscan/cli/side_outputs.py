@@ -107,7 +107,7 @@ Say = Callable[[str], None]
 
 def say_annotated(written: Iterator[tuple[Path, Codec | VidscanError]], say: Say, complain: Say) -> bool:
     """Tells where each annotated video lies, or why there is none; False where one is missing."""
-    from vidscan.report.terminal.escape import visible
+    from vidscan.report.escape import visible
 
     whole = True
     for path, outcome in written:

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from vidscan.models.checkpoint import LoadedModel
 from vidscan.options import ScanOptions
+from vidscan.protocols import Observer
 from vidscan.records import Report, Source
-from vidscan.scan.reading import Observer
 
 
 def scan_sources(

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from vidscan.faces.crops import intersection_over_union
-from vidscan.faces.detector import SAME_FACE_OVERLAP, SECOND_LOOK_CONFIDENCE, SECOND_LOOK_MARGIN, FaceDetector
+from vidscan.faces.boxes import SAME_FACE_OVERLAP, intersection_over_union
+from vidscan.faces.detector import SECOND_LOOK_CONFIDENCE, SECOND_LOOK_MARGIN
 from vidscan.faces.mosaic import CELLS, CloseUp, mosaic, seen_in
 from vidscan.faces.predicted import KnownFace
 from vidscan.faces.rotation import angle_within
+from vidscan.protocols import FaceDetector
 from vidscan.records import Box, Detection, Image
 
 TURNED_CONFIDENCE = 0.75

@@ -174,16 +174,3 @@ def resize(image: Image, *, width: int, height: int) -> Image:
         much = max(width / columns, height / rows) >= MUCH_ENLARGED
         method = cv2.INTER_CUBIC if much else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(image, (width, height), interpolation=method), dtype=np.uint8)
-
-
-def shared_area(a: Box, b: Box) -> float:
-    """The area that two boxes share, in square pixels."""
-    width = min(a.x + a.w, b.x + b.w) - max(a.x, b.x)
-    height = min(a.y + a.h, b.y + b.h) - max(a.y, b.y)
-    return width * height if width > 0 and height > 0 else 0.0
-
-
-def intersection_over_union(a: Box, b: Box) -> float:
-    """Jaccard overlap of two boxes, 0-1."""
-    shared = shared_area(a, b)
-    return shared / (a.w * a.h + b.w * b.h - shared) if shared else 0.0

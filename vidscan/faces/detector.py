@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from importlib import resources
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 import numpy as np
 
 from vidscan.errors import DetectionError
-from vidscan.faces.crops import intersection_over_union, resize, square_crop
+from vidscan.faces.boxes import SAME_FACE_OVERLAP, intersection_over_union, merge_detections
+from vidscan.faces.crops import resize, square_crop
 from vidscan.faces.rotation import roll_of, turned
 from vidscan.options import DetectionOptions
 from vidscan.records import Box, Detection, Image
@@ -40,26 +41,6 @@ above reach 0.63 there."""
 MOST_SIDE = 16_384
 """Pixels a side of the pictures that MediaPipe is given; it looks at 192 of them anyway. From 32,767 on (an
 assertion of the OpenCV in it) it aborts the whole process."""
-
-SAME_FACE_OVERLAP = 0.3
-"""Boxes that overlap more than this (intersection over union) are one face: BlazeFace's own figure
-for non-maximum suppression."""
-
-
-class FaceDetector(Protocol):
-    """Finds the faces in one picture, RGB ``uint8[height, width, 3]``; boxes are in its pixels."""
-
-    def detect(self, image: Image) -> Sequence[Detection]:
-        """All faces in a picture by one plain search of the whole, surest first."""
-        ...
-
-    def far(self, image: Image) -> Sequence[Detection]:
-        """What the full-range network alone claims, unchecked and of any size, surest first."""
-        ...
-
-    def near(self, image: Image) -> Sequence[Detection]:
-        """What the short-range network alone claims, unchecked and of any size, surest first."""
-        ...
 
 
 class MediaPipeFaceDetector:
@@ -213,26 +194,6 @@ def _picture(image: Image) -> Any:
 
 def _by_confidence(detections: Iterable[Detection]) -> list[Detection]:
     return sorted(detections, key=lambda detection: -detection.confidence)
-
-
-def merge_detections(detections: Iterable[Detection]) -> list[Detection]:
-    """Drops every detection that shows the same face as one before it in the given order."""
-    kept: list[Detection] = []
-    for detection in detections:
-        if not any(same_face(detection.box, other.box) for other in kept):
-            kept.append(detection)
-    return kept
-
-
-def same_face(a: Box, b: Box) -> bool:
-    """Overlapping boxes, or one whose centre lies inside of the other: a face within a face."""
-    return intersection_over_union(a, b) > SAME_FACE_OVERLAP or holds_centre(a, b) or holds_centre(b, a)
-
-
-def holds_centre(outer: Box, inner: Box) -> bool:
-    """Whether the centre of ``inner`` lies inside of ``outer``."""
-    x, y = inner.x + inner.w / 2, inner.y + inner.h / 2
-    return outer.x <= x <= outer.x + outer.w and outer.y <= y <= outer.y + outer.h
 
 
 def _enlarged(detection: Detection, width: int, height: int, searched: Image) -> Detection:

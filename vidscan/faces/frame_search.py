@@ -5,19 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
+from vidscan.faces.boxes import SAME_FACE_OVERLAP, intersection_over_union, same_face
 from vidscan.faces.close_ups import close_ups, second_look, tilt
-from vidscan.faces.crops import intersection_over_union, resize
-from vidscan.faces.detector import (
-    DOUBTFUL_CONFIDENCE,
-    SAME_FACE_OVERLAP,
-    SECOND_LOOK_CONFIDENCE,
-    FaceDetector,
-    same_face,
-    shows_face,
-)
+from vidscan.faces.crops import resize
+from vidscan.faces.detector import DOUBTFUL_CONFIDENCE, SECOND_LOOK_CONFIDENCE, shows_face
 from vidscan.faces.predicted import KnownFace, paired
 from vidscan.faces.rotation import nearest_quarter, scaled, turned, turned_back
 from vidscan.faces.tiles import SURE_SHARE, Tile
+from vidscan.protocols import FaceDetector
 from vidscan.records import Box, Detection, Image
 
 TILTED = 30.0

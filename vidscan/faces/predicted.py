@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from vidscan.faces.detector import same_face
+from vidscan.faces.boxes import same_face
 from vidscan.faces.rotation import nearest_quarter
 from vidscan.records import Box, Detection
 

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from vidscan.faces.crops import shared_area, square_crop
+from vidscan.faces.boxes import shared_area
+from vidscan.faces.crops import square_crop
 from vidscan.records import Box, Detection, Image, Quality
 
 FULL_SIZE = 128.0

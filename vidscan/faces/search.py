@@ -13,19 +13,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from vidscan.errors import DetectionError
-from vidscan.faces.detector import (
-    DOUBTFUL_CONFIDENCE,
-    SHORT_RANGE_ONLY_CONFIDENCE,
-    FaceDetector,
-    holds_centre,
-    merge_detections,
-)
+from vidscan.faces.boxes import holds_centre, merge_detections
+from vidscan.faces.detector import DOUBTFUL_CONFIDENCE, SHORT_RANGE_ONLY_CONFIDENCE
 from vidscan.faces.frame_search import Look
 from vidscan.faces.predicted import KnownFaces, missing
 from vidscan.faces.rotation import nearest_quarter, scaled
 from vidscan.faces.tile_schedule import Credit, Sketch, Sweep, sketch_step, sketched, without
 from vidscan.faces.tiles import SURE_SHARE, pyramid
 from vidscan.options import DetectionOptions
+from vidscan.protocols import FaceDetector
 from vidscan.records import Box, Detection, Image
 
 REACH = 12

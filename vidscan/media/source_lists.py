@@ -61,7 +61,7 @@ def _from_csv(content: bytes, shown: str) -> Iterator[str]:
 
 
 def _from_parquet(content: bytes, shown: str) -> Iterator[str]:
-    from vidscan.report.parquet.schema import import_pyarrow
+    from vidscan.system.frameworks import import_pyarrow
 
     arrow = import_pyarrow()
     try:

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from vidscan.errors import ModelError
-from vidscan.models.card_file import card_path, read_card, sha256_of
+from vidscan.models.card_file import card_path, read_card
 from vidscan.records import ModelCard
+from vidscan.system.files import sha256_of
 
 CHECKPOINTS: Mapping[str, str] = {
     "vidscan-lite2": "vidscan-lite2.keras",

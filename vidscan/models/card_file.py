@@ -7,13 +7,9 @@ would quietly change verdicts, so anything unexpected is refused by name.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
-import os
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -23,8 +19,9 @@ import numpy.typing as npt
 
 from vidscan.errors import CardError, ScoringError
 from vidscan.models.card_fields import FieldError, card_from_json
-from vidscan.records import Calibration, ModelCard
-from vidscan.verdict.evidence import average
+from vidscan.probability import average
+from vidscan.records import Calibration, ModelCard, member_names
+from vidscan.system.files import replacing, sha256_of
 
 LOGIT_LIMIT = 16.0
 """Logits are clipped to +-16: beyond it a float32 sigmoid cannot be told from 0 or 1."""
@@ -84,44 +81,13 @@ def write_card(card: ModelCard, path: Path) -> None:
         raise CardError(f"{path}: the card cannot be written: {error.strerror}") from error
 
 
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Yields a temporary path in the same folder that becomes ``path`` when the block succeeds.
-
-    A crash leaves the previous file, never half of a new one. The suffix is kept, as Keras looks at it.
-    """
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
-    try:
-        yield temporary
-        with temporary.open("rb") as written:
-            os.fsync(written.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
 def checkpoint_sha256(card: ModelCard, path: Path) -> str:
     """The SHA-256 of a checkpoint: its card's, which loading has checked, or else its file's."""
     return card.sha256 or sha256_of(path)
 
 
-def sha256_of(path: Path) -> str:
-    """The file's SHA-256, as cards have it: 64 lower-case hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def member_names(cards: Sequence[ModelCard]) -> tuple[str, ...]:
-    """The cards' names; where two are alike, with the first digits of the file's SHA-256."""
-    count = Counter(card.name for card in cards)
-    return tuple(
-        f"{card.name} ({card.sha256[:8]})" if card.sha256 and count[card.name] > 1 else card.name
-        for card in cards
-    )
-
-
 def ensemble_card(cards: Sequence[ModelCard]) -> ModelCard:
-    """What holds for the combined score of several members (see ``evidence.combine``).
+    """What holds for the combined score of several members (see ``probability.combine``).
 
     Each threshold is the weighted mean of the members' thresholds, taken of their logits as that of the
     scores is: a face that every member finds beyond its own threshold is then beyond this one too. The

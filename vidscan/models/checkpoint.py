@@ -17,21 +17,14 @@ import numpy.typing as npt
 from vidscan.errors import CardError, ModelError, ScoringError
 from vidscan.models.backbones import BACKBONES, backbone_features, first_line
 from vidscan.models.bundled import FAST, checkpoint_path
-from vidscan.models.card_file import (
-    calibrate,
-    card_path,
-    fake_probability,
-    read_card,
-    replacing,
-    sha256_of,
-    write_card,
-)
+from vidscan.models.card_file import calibrate, card_path, fake_probability, read_card, write_card
 from vidscan.models.guards.archive import inspect_archive
 from vidscan.models.guards.network import check_network
 from vidscan.models.heads import Head, put_head
 from vidscan.models.runtimes.keras import KerasRuntime
 from vidscan.models.runtimes.protocol import Runtime
 from vidscan.records import ModelCard, Quantisation
+from vidscan.system.files import replacing, sha256_of
 from vidscan.system.frameworks import import_keras
 
 __all__ = [

@@ -1,32 +1,14 @@
-"""CropBatch -> ScoredBatch, through one or several of what keeps the :class:`Scorer` promise."""
+"""The networks that look at every face, as one."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar, overload
+from typing import TypeVar, overload
 
-import numpy as np
-import numpy.typing as npt
-
-from vidscan.errors import ScoringError
 from vidscan.models.card_file import ensemble_card
-from vidscan.records import Calibration, CropBatch, Geometry, Image, ModelCard, ScoredBatch
-
-
-class Scorer(Protocol):
-    """A network ready to score, with the card that says how to feed it."""
-
-    @property
-    def card(self) -> ModelCard:
-        """Geometry, class convention, calibration and thresholds."""
-        ...
-
-    def score(self, crops: Image) -> npt.NDArray[np.float32]:
-        """P(fake), ``float32[n]``, of RGB ``uint8[n, size, size, 3]`` crops."""
-        ...
-
+from vidscan.protocols import Scorer
+from vidscan.records import Calibration, Geometry, ModelCard
 
 AnyScorer = TypeVar("AnyScorer", bound=Scorer, covariant=True)
 
@@ -35,8 +17,8 @@ AnyScorer = TypeVar("AnyScorer", bound=Scorer, covariant=True)
 class Ensemble(Sequence[AnyScorer]):
     """The networks that look at every face, each at crops of its own geometry; often a single one.
 
-    What they say is put together by ``evidence.combine``, with the weights of their cards. It is a sequence
-    of its members, and goes wherever models go.
+    What they say is put together by ``probability.combine``, with the weights of their cards. It is a
+    sequence of its members, and goes wherever models go.
 
     ``detector`` is the detector card that was fitted for exactly these members, None where there is none;
     then the weights on the members' cards are those that it gives them.
@@ -89,50 +71,3 @@ class Ensemble(Sequence[AnyScorer]):
     def least_face(self) -> int:
         """Longer side in pixels from which a face can be judged: by every member, if no card says it."""
         return self.card.least_face
-
-
-def score_batches(batches: Iterable[CropBatch], ensemble: Ensemble[Scorer]) -> Iterator[ScoredBatch]:
-    """Scores batch after batch, in order, by every member.
-
-    Args:
-        batches: padded batches of crops, their ``images`` in the order of ``ensemble.geometries``.
-        ensemble: the network or networks.
-
-    Yields:
-        Each batch with ``fake_probability`` ``float32[n, members]``; padding holds 0.
-
-    Raises:
-        ScoringError: a network failed, or gave something that is no probability.
-    """
-    places = [ensemble.geometries.index(member.card.geometry) for member in ensemble.members]
-    waited, asked = 0.0, time.perf_counter()
-    for batch in batches:
-        started = time.perf_counter()
-        waited += started - asked
-        probability = np.zeros((len(batch.mask), len(ensemble.members)), np.float32)
-        filled, computed = int(batch.mask.sum()), 0
-        if filled:
-            computed = _rows_to_score(filled, len(batch.mask))
-            for column, (member, place) in enumerate(zip(ensemble.members, places, strict=True)):
-                probability[:filled, column] = member.score(batch.images[place][:computed])[:filled]
-                _refuse_no_probability(probability[:, column], member.card)
-        yield ScoredBatch(batch, probability, time.perf_counter() - started, waited, computed)
-        waited, asked = 0.0 if filled else waited, time.perf_counter()
-
-
-def _refuse_no_probability(scores: npt.NDArray[np.float32], card: ModelCard) -> None:
-    if not np.all((scores >= 0) & (scores <= 1)):  # written so that NaN fails as well
-        raise ScoringError(
-            f"{card.name}: the network gave a score that is no probability: "
-            "the checkpoint is damaged; fetch it again or name another with --model"
-        )
-
-
-def _rows_to_score(filled: int, batch_size: int) -> int:
-    """Rows of a batch worth computing: the next power of two up to 8, then the next multiple of 8.
-
-    One still should not cost a whole batch, yet each new shape costs the runtime some preparation, so
-    there are few. Padding sits at the end of a batch.
-    """
-    wanted = 1 << (filled - 1).bit_length() if filled <= 8 else -(-filled // 8) * 8
-    return min(wanted, batch_size)

@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vidscan.errors import ModelError, ScoringError, VidscanError
+from vidscan.protocols import Explainer
 from vidscan.records import EvidenceCrop, Geometry, Heat, HeatKind, HeatSource, Image, ModelCard
 from vidscan.system.frameworks import import_keras, import_tensorflow
 
@@ -29,24 +30,6 @@ CHUNK = 8
 
 FEATURE_LAYER = "top_activation"
 """The layer in which vidscan's own backbones end; other networks are searched for their last feature map."""
-
-
-class Explainer(Protocol):
-    """Draws heat maps of crops."""
-
-    @property
-    def source(self) -> HeatSource:
-        """The kind of map and the network that it explains."""
-        ...
-
-    @property
-    def geometry(self) -> Geometry:
-        """How that network wants its crops."""
-        ...
-
-    def heat(self, crops: Image) -> list[Heat]:
-        """A map for each of ``crops``, RGB ``uint8[n, size, size, 3]``."""
-        ...
 
 
 class ExplainableModel(Protocol):

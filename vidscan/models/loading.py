@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeAlias
 
-from vidscan.errors import ModelError
+from vidscan.errors import ModelError, UsageError
 from vidscan.models.bundled import CHECKPOINTS, checkpoint_path, detector_card
 from vidscan.models.card_file import checkpoint_sha256
-from vidscan.models.checkpoint import LoadedModel
+from vidscan.models.checkpoint import LoadedModel, load_model
 from vidscan.models.ensemble import Ensemble
 from vidscan.models.runtimes.exported import SUFFIXES
+from vidscan.options import (
+    ScanOptions,
+)
 
 
 def runtimes_for(paths: Sequence[Path], wanted: str) -> tuple[str, ...]:
@@ -80,3 +85,54 @@ def distinct_members(models: Sequence[LoadedModel]) -> tuple[LoadedModel, ...]:
         hashed = model.card.sha256 is not None
         known[sha256] = model if hashed else replace(model, card=replace(model.card, sha256=sha256))
     return tuple(known.values())
+
+
+PathLike = str | os.PathLike[str]
+
+
+Models: TypeAlias = "PathLike | LoadedModel | Sequence[PathLike | LoadedModel] | None"
+"""What a scan may be told to score with: bundled checkpoints by name, others by path, loaded models."""
+
+
+def load_models(models: Models = None, *, runtime: str = "auto") -> Ensemble[LoadedModel]:
+    """Loads what a scan scores with: one checkpoint, or several whose scores are combined.
+
+    Args:
+        models: a checkpoint's name or path, a loaded model, or a list of them; None takes all that ship.
+        runtime: of those that are given by name or path; see :func:`vidscan.load_model`. Where a ``.keras``
+            file is
+            among them, it is about such files alone: exported ones run on what they were made for.
+
+    Returns:
+        One model or more, with the detector card that was fitted for them together, where there is one; of
+        several, each has its file's SHA-256 in its card.
+
+    Raises:
+        UsageError: the list is empty.
+        ModelError: a checkpoint is missing or refused, or two are the same, or all that ship are asked for
+            and their detector card is missing.
+    """
+    given = all_bundled() if models is None else listed_models(models)
+    if not given:
+        raise UsageError("the list of models is empty: name one, or give no list for those that ship")
+    named = [Path(each) for each in given if isinstance(each, str | os.PathLike)]
+    wanted = iter(runtimes_for(named, runtime))
+    return together(
+        tuple(
+            load_model(Path(each), next(wanted)) if isinstance(each, str | os.PathLike) else each
+            for each in given
+        )
+    )
+
+
+def listed_models(models: Models) -> tuple[PathLike | LoadedModel, ...]:
+    """What was given as a list of none, one or several."""
+    if models is None:
+        return ()
+    return tuple(models) if isinstance(models, Sequence) and not isinstance(models, str) else (models,)
+
+
+def with_runtimes(options: ScanOptions, models: Sequence[LoadedModel]) -> ScanOptions:
+    """The options with what computes each model, for the report; a scorer of another make has no name."""
+    used = tuple(model.runtime.name for model in models if hasattr(model, "runtime"))
+    return replace(options, model=replace(options.model, runtimes_used=used))

@@ -5,7 +5,15 @@ none of them. Pictures are always RGB, ``uint8``, 0-255, laid out ``[height, wid
 of the upright frame, times in seconds from the start of the clip.
 """
 
-from vidscan.records.card import LEAST_FACE, TYPICAL_SPREAD, Calibration, Member, ModelCard, Quantisation
+from vidscan.records.card import (
+    LEAST_FACE,
+    TYPICAL_SPREAD,
+    Calibration,
+    Member,
+    ModelCard,
+    Quantisation,
+    member_names,
+)
 from vidscan.records.findings import (
     ErrorInfo,
     EvidenceCrop,
@@ -93,5 +101,6 @@ __all__ = [
     "TimelinePoint",
     "Track",
     "Verdict",
+    "member_names",
     "no_appearance",
 ]

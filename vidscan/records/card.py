@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
@@ -86,3 +87,12 @@ class ModelCard:
     def geometry(self) -> Geometry:
         """The crops that the network wants."""
         return Geometry(self.input_size, self.margin, self.level)
+
+
+def member_names(cards: Sequence[ModelCard]) -> tuple[str, ...]:
+    """The cards' names; where two are alike, with the first digits of the file's SHA-256."""
+    count = Counter(card.name for card in cards)
+    return tuple(
+        f"{card.name} ({card.sha256[:8]})" if card.sha256 and count[card.name] > 1 else card.name
+        for card in cards
+    )

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from vidscan.errors import DecodeError, ReportError, UsageError
 from vidscan.media.ffmpeg import decode, redraw
-from vidscan.models.card_file import replacing
 from vidscan.options import VerdictOptions
 from vidscan.records import Image, Report
 from vidscan.render.painter import Painter, strip_height
+from vidscan.system.files import replacing
 from vidscan.verdict import judge
 
 SUFFIX = ".mp4"

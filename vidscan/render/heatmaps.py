@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 
 from vidscan.errors import ReportError
-from vidscan.models.card_file import replacing
 from vidscan.records import EvidenceCrop, Heat, HeatKind, HeatSource, Image, Source
+from vidscan.system.files import replacing
 
 _STRONGEST = 0.6
 """Share of the colour where the heat is 1; what lies beneath must still be seen."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from vidscan.records import Image, Label, Report
 from vidscan.render.interpolation import Sighting, Sightings
-from vidscan.report.terminal.escape import clock
+from vidscan.report.wording import clock
 
 Colour = tuple[int, int, int]
 """RGB, 0-255."""

@@ -57,3 +57,12 @@ def heat_origin(source: HeatSource) -> str:
 def counted(count: int, noun: str, plural: str | None = None) -> str:
     """A count with its noun; the plural has an s where none is given."""
     return f"{count:,} {noun if count == 1 else plural or f'{noun}s'}"
+
+
+def clock(seconds: float) -> str:
+    """Seconds as ``m:ss.s``, or ``h:mm:ss.s`` from an hour on."""
+    tenths = round(seconds * 10)
+    minutes, rest = divmod(tenths, 600)
+    hours, minutes = divmod(minutes, 60)
+    ahead = f"{hours}:{minutes:02d}" if hours else f"{minutes}"
+    return f"{ahead}:{rest / 10:04.1f}"

@@ -19,10 +19,11 @@ from vidscan.options import ScanOptions
 from vidscan.records import Report, Source
 from vidscan.report.document import result_document, version
 from vidscan.report.parquet.dataset import ParquetDataset, Scan, Stamped
-from vidscan.report.parquet.schema import import_pyarrow, label_of
+from vidscan.report.parquet.schema import label_of
 from vidscan.report.summary import tally
 from vidscan.results.in_memory import scan_terms
 from vidscan.results.journal import Journal, compare_terms, has_changed
+from vidscan.system.frameworks import import_pyarrow
 
 if TYPE_CHECKING:
     from vidscan.models.checkpoint import LoadedModel

@@ -11,12 +11,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from vidscan.faces.detector import FaceDetector
 from vidscan.media.scratch import Scratch
-from vidscan.models.ensemble import Ensemble, Scorer, score_batches
-from vidscan.models.gradcam import ExplainableModel, Explainer, GradCam, with_heat
+from vidscan.models.ensemble import Ensemble
+from vidscan.models.gradcam import ExplainableModel, GradCam, with_heat
 from vidscan.models.shares import first_with_shares
 from vidscan.options import ScanOptions
+from vidscan.probability import combine
+from vidscan.protocols import Explainer, FaceDetector, Observer, Scorer
 from vidscan.records import (
     Box,
     Calibration,
@@ -32,11 +33,11 @@ from vidscan.records import (
 )
 from vidscan.scan.batches import batch_crops
 from vidscan.scan.best_crops import Gallery
-from vidscan.scan.reading import Ledger, Observer, SourceEntry, read_crops
+from vidscan.scan.reading import Ledger, SourceEntry, read_crops
 from vidscan.scan.reuse import with_repeats
+from vidscan.scan.scoring import score_batches
 from vidscan.scan.views import whole_faces, with_face_scores
 from vidscan.verdict import judge
-from vidscan.verdict.evidence import combine
 
 
 def scan(

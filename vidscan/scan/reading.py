@@ -14,18 +14,17 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Protocol
 
 import cv2
 
 from vidscan.errors import SourceError, VidscanError, escaped, quoted
 from vidscan.faces.cropping import crop_faces
-from vidscan.faces.detector import FaceDetector
 from vidscan.media.ffmpeg import decode
 from vidscan.media.frames import require_content, sample_frames, still_remark
 from vidscan.media.scratch import Scratch
 from vidscan.media.sources import stamp_of
 from vidscan.options import ScanOptions
+from vidscan.protocols import FaceDetector, Observer
 from vidscan.records import (
     ErrorInfo,
     FaceCrop,
@@ -38,24 +37,12 @@ from vidscan.records import (
     SourceKind,
 )
 from vidscan.scan.reuse import Repeat, RepeatFinder
+from vidscan.scan.watcher import Watcher
 from vidscan.system.files import file_facts
-from vidscan.tracking.watcher import Watcher
 
 SOURCE_FAILURES = (VidscanError, OSError, ValueError, MemoryError, cv2.error)
 """What one source may die of while the others go on. Anything else is a fault of vidscan's own and
 ends the run."""
-
-
-class Observer(Protocol):
-    """Is told how a scan gets on."""
-
-    def part_fetched(self, source: Source) -> None:
-        """A part of a remote source has come, perhaps while another is read; called from any thread."""
-        ...
-
-    def frame_sampled(self, source: Source, time_s: float, duration_s: float | None) -> None:
-        """A frame was taken from ``source`` at ``time_s``; called from the reading thread."""
-        ...
 
 
 @dataclass(slots=True)

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from vidscan.faces.crops import intersection_over_union
+from vidscan.faces.boxes import intersection_over_union
 from vidscan.records import Box, FaceCrop, FaceScore, Quality
 
 CELLS = 16

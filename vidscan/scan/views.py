@@ -6,8 +6,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 
+from vidscan.probability import average, clipped
 from vidscan.records import EvidenceCrop, FaceScore
-from vidscan.verdict.evidence import average, clipped
 
 
 def whole_faces(rows: Sequence[FaceScore]) -> list[FaceScore]:

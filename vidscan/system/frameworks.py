@@ -17,6 +17,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from vidscan.errors import ReportError
+
 _NOISE = re.compile(
     rb"WARNING: All log messages before absl::InitializeLog"
     rb"|INFO: Created TensorFlow Lite XNNPACK delegate"
@@ -77,3 +79,14 @@ def noise_dropped() -> Iterator[None]:
             kept = b"".join(line for line in held if not _NOISE.match(line))
             if kept:
                 os.write(2, kept)
+
+
+def import_pyarrow() -> Any:
+    """The package; raises ReportError where it is not installed."""
+    try:
+        import pyarrow
+        import pyarrow.fs
+        import pyarrow.parquet
+    except ImportError as error:
+        raise ReportError("a Parquet report needs pyarrow: pip install 'vidscan[parquet]'") from error
+    return pyarrow

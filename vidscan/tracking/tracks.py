@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from itertools import groupby, pairwise
 from typing import TypeAlias
 
-from vidscan.faces.crops import intersection_over_union
+from vidscan.faces.boxes import intersection_over_union
 from vidscan.records import Appearance, Box, Sighting
 from vidscan.tracking.appearance import CLEARLY_ANOTHER, distance
 from vidscan.tracking.assignment import assign

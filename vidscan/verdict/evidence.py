@@ -1,10 +1,4 @@
-"""Scores as evidence: the one place where several become one.
-
-Scores are averaged as logits, never as probabilities. They are calibrated by a function that is affine
-in the logit (see ``records.Calibration``), so averaging there is averaging the evidence, be it that of
-one person's faces or that of an ensemble's members for one face; and it makes no difference which of
-the two is averaged first.
-"""
+"""What the scores of several people, and the spread of one person's, say about a source."""
 
 from __future__ import annotations
 
@@ -13,16 +7,12 @@ from collections.abc import Sequence
 from itertools import pairwise
 from statistics import variance
 
-from vidscan.records import TYPICAL_SPREAD, Calibration, Interval
-
-CLIP_AT = 0.005
-"""Scores nearer than this to 0 or 1 count as this near, so that one crop cannot carry a whole clip, nor
-one member an ensemble."""
+from vidscan.records import TYPICAL_SPREAD, Interval
 
 TAIL = 2.0
 """How fast high odds become rare among genuine people, as an exponent. Of 227 genuine people in validation
 clips and portraits, 9.3% have odds above 2.7 (a logit of 1.0), 2.6% above 5.6 (1.72, where FAKE begins) and
-none above 11 (2.4): exponents of 1.7 and at least 2.7 (``benchmarks/genuine_tail.py``)."""
+none above 11 (2.4): exponents of 1.7 and at least 2.7."""
 
 _PRIOR_SIGHTINGS = 4
 """How many sightings the typical spread is worth beside the person's own."""
@@ -33,59 +23,6 @@ showed none on validation clips; denser ones are more alike, and the person's ow
 
 _TWO_SIDED_95 = 1.96
 """Standard deviations of a normal distribution on either side that hold 95% of it."""
-
-
-def clipped(probability: float) -> float:
-    """``probability`` (0-1), but no nearer to 0 or 1 than ``CLIP_AT``."""
-    return min(max(probability, CLIP_AT), 1.0 - CLIP_AT)
-
-
-def average(probabilities: Sequence[float], weights: Sequence[float] | None = None) -> float:
-    """The sigmoid of the mean logit.
-
-    Args:
-        probabilities: one or more, above 0 and below 1.
-        weights: as many, above 0; None counts all alike.
-    """
-    weights = [1.0] * len(probabilities) if weights is None else weights
-    return _sigmoid(_mean_logit(probabilities, weights))
-
-
-def _mean_logit(probabilities: Sequence[float], weights: Sequence[float]) -> float:
-    pairs = zip(probabilities, weights, strict=True)
-    return math.fsum(weight * math.log(p / (1.0 - p)) for p, weight in pairs) / math.fsum(weights)
-
-
-def _sigmoid(logit: float) -> float:
-    """Rounded, so that a score that is exactly a threshold is still that after there and back."""
-    # A card's calibration may ask for any logit; beyond 40 nothing is left to be told after rounding.
-    return round(1.0 / (1.0 + math.exp(-min(max(logit, -40.0), 40.0))), 9)
-
-
-def combine(
-    members: Sequence[float], weights: Sequence[float], calibration: Calibration | None = None
-) -> float:
-    """What the members of an ensemble say together about one face.
-
-    The weighted mean of their calibrated logits, each clipped by ``CLIP_AT``, turned back into a
-    probability: the logarithmic opinion pool (C. Genest and J. Zidek, "Combining probability
-    distributions", 1986). A calibrated logit is the log of the odds: a member that is unsure (0.5) adds
-    evidence for neither side, and one that is sure is heard better than in a mean of probabilities.
-    Thresholds are combined in the same way (see ``cards.ensemble_card``), so members that agree about
-    a face are never overruled.
-
-    Args:
-        members: P(fake) by each member, 0-1.
-        weights: as many, above 0, from the cards; only their ratios matter.
-        calibration: a detector card's, fitted on the mean logit; None leaves that as it is.
-
-    Returns:
-        P(fake), 0-1; a single member's is given back as it is, to the last bit.
-    """
-    if len(members) == 1:
-        return members[0]
-    logit = _mean_logit([clipped(probability) for probability in members], weights)
-    return _sigmoid(logit if calibration is None else calibration.slope * logit + calibration.intercept)
 
 
 def any_of(probabilities: Sequence[float], weights: Sequence[float]) -> float:

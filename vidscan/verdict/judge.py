@@ -12,8 +12,8 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from vidscan.errors import ScoringError
-from vidscan.models.card_file import member_names
 from vidscan.options import VerdictOptions
+from vidscan.probability import CLIP_AT
 from vidscan.records import (
     TYPICAL_SPREAD,
     FaceScore,
@@ -24,8 +24,9 @@ from vidscan.records import (
     ModelCard,
     SourceKind,
     Verdict,
+    member_names,
 )
-from vidscan.verdict.evidence import CLIP_AT, any_of, interval, views_interval
+from vidscan.verdict.evidence import any_of, interval, views_interval
 from vidscan.verdict.people import Person, gather, highest
 from vidscan.verdict.reasons import (
     Decision,

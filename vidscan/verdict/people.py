@@ -10,8 +10,8 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from vidscan.probability import average, clipped
 from vidscan.records import FaceScore, Quality, Track
-from vidscan.verdict.evidence import average, clipped
 
 TOO_BRIEF = "seen too briefly to count"
 NOT_JUDGED = "too small to be judged"

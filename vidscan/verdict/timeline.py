@@ -7,8 +7,8 @@ from itertools import groupby, pairwise
 from statistics import median
 from typing import TypeAlias
 
+from vidscan.probability import average, clipped
 from vidscan.records import FaceScore, Segment, TimelineFace, TimelinePoint
-from vidscan.verdict.evidence import average, clipped
 
 _Path: TypeAlias = list[tuple[float, float]]
 """Times in seconds and scores, in order of time."""

@@ -14,9 +14,11 @@ import pytest
 from made_crops import SIZE, make_crop_folder
 from tiny_network import save_tiny
 from vidscan_training.crops.folder import open_crop_folder, read_manifest
+from vidscan_training.crops.split import spread_over_clips
+from vidscan_training.evaluation.metrics import comparable_reals
 from vidscan_training.fitting import loop as fit_module
 from vidscan_training.fitting.loop import FitOptions, SamplingOptions, fit
-from vidscan_training.fitting.validation import Validation, comparable_reals, spread_over_clips
+from vidscan_training.fitting.validation import Validation
 from without_tensorflow import run_without_tensorflow
 
 from vidscan.errors import ModelError, UsageError

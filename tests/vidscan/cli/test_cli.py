@@ -35,7 +35,9 @@ def scorer(monkeypatch: pytest.MonkeyPatch) -> ToyScorer:
     """A toy network in place of every checkpoint."""
     # With the hash of a file that is not there to be read.
     toy = ToyScorer(replace(CARD, sha256="70" * 32))
-    monkeypatch.setattr("vidscan.api.load_models", lambda models=None, runtime="auto": Ensemble((toy,)))
+    monkeypatch.setattr(
+        "vidscan.models.loading.load_models", lambda models=None, runtime="auto": Ensemble((toy,))
+    )
     return toy
 
 
@@ -54,7 +56,7 @@ def no_work(monkeypatch: pytest.MonkeyPatch) -> None:
     def forbidden(*_: object, **__: object) -> None:
         pytest.fail("work was begun")
 
-    monkeypatch.setattr("vidscan.api.load_models", forbidden)
+    monkeypatch.setattr("vidscan.models.loading.load_models", forbidden)
     monkeypatch.setattr("vidscan.engines.local.scan_sources", forbidden)
 
 
@@ -309,7 +311,7 @@ def test_error_is_one_line_whatever_its_message_holds(bright_clip, monkeypatch, 
     def refuse(path: object, runtime: str) -> None:
         raise ModelError("two\nlines and \x1b[31mcolour")
 
-    monkeypatch.setattr("vidscan.api.load_models", refuse)
+    monkeypatch.setattr("vidscan.models.loading.load_models", refuse)
     assert main(["run", str(bright_clip)]) == 2
     assert only_line(capsys.readouterr().err) == r"vidscan: two\nlines and \x1b[31mcolour"
     assert main(["run", str(bright_clip), "--verbose"]) == 2

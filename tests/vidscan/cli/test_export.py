@@ -12,9 +12,10 @@ import pytest
 from vidscan.cli.export import CALIBRATION_CROPS, ExportOptions, calibration_crops, export
 from vidscan.cli.main import main
 from vidscan.errors import SourceError, UsageError
-from vidscan.models.card_file import card_path, read_card, sha256_of
+from vidscan.models.card_file import card_path, read_card
 from vidscan.models.checkpoint import LoadedModel, load_model, save_checkpoint
 from vidscan.records import Calibration, Geometry, ModelCard
+from vidscan.system.files import sha256_of
 from vidscan.system.frameworks import import_keras
 
 SIZE = 32

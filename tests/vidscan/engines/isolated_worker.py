@@ -21,11 +21,13 @@ from toys import ToyDetector, ToyScorer, every_face_is_fine
 from vidscan.engines.isolated.worker import Job, Scan, serve
 from vidscan.errors import ScoringError
 from vidscan.media.scratch import Scratch
-from vidscan.models.ensemble import Ensemble, score_batches
+from vidscan.models.ensemble import Ensemble
 from vidscan.options import ScanOptions
+from vidscan.protocols import Observer
 from vidscan.records import CropBatch, FaceCrop, Report, Source
 from vidscan.scan.pipeline import collect
-from vidscan.scan.reading import Ledger, Observer, read_crops
+from vidscan.scan.reading import Ledger, read_crops
+from vidscan.scan.scoring import score_batches
 from vidscan.tracking import watcher
 
 

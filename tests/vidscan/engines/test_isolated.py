@@ -222,7 +222,7 @@ def test_real_worker_scores_as_this_process_does(bright_clip, tiny_checkpoint, m
 
     (tmp_path / "cv2.py").write_text("raise SystemExit(9)")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("vidscan.tracking.watcher.assess", quality.assess)  # the worker knows no fixtures
+    monkeypatch.setattr("vidscan.scan.watcher.assess", quality.assess)  # the worker knows no fixtures
     samples = Path(__file__).parents[3] / "samples"
     paths = [samples / "astronaut.jpg", bright_clip]
     here = list(vidscan.scan_many(paths, model=tiny_checkpoint, runtime="keras"))

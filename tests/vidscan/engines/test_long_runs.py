@@ -64,7 +64,9 @@ def detector(monkeypatch: pytest.MonkeyPatch) -> ToyDetector:
 
 def use_model(monkeypatch: pytest.MonkeyPatch, sha256: str) -> None:
     toy = ToyScorer(replace(CARD, sha256=sha256))
-    monkeypatch.setattr("vidscan.api.load_models", lambda models=None, runtime="auto": Ensemble((toy,)))
+    monkeypatch.setattr(
+        "vidscan.models.loading.load_models", lambda models=None, runtime="auto": Ensemble((toy,))
+    )
 
 
 def still(path: Path, brightness: int) -> Path:

@@ -16,11 +16,11 @@ from pathlib import Path
 
 import pytest
 
-from vidscan.api import load_models, with_runtimes
 from vidscan.cli.main import EXIT_OK, EXIT_USAGE, main
 from vidscan.engines import local
 from vidscan.errors import ClusterError, ModelError
 from vidscan.media.sources import from_folder
+from vidscan.models.loading import load_models, with_runtimes
 from vidscan.options import ModelOptions, RayOptions, SamplingOptions, ScanOptions
 from vidscan.records import Report, Source, Stats, Status
 

@@ -21,9 +21,9 @@ from vidscan.engines.ray.worker import IDLE_S, Job, Stream, Worker, installed, l
 from vidscan.errors import ClusterError, ModelError, ScoringError, WorkerError
 from vidscan.media.sources import from_paths
 from vidscan.options import BatchingOptions, ModelOptions, ScanOptions
+from vidscan.protocols import Observer
 from vidscan.records import Label, ModelCard, Report, Source, SourceKind
 from vidscan.scan.pipeline import scan
-from vidscan.scan.reading import Observer
 
 CARD = ModelCard("toy", "none", 16)
 SAMPLES = Path(__file__).parents[3] / "samples"
@@ -133,7 +133,7 @@ def test_a_worker_loads_only_beside_the_same_installation():
     worker = Worker()
     found, scored_with = run(worker.prepare(installed(), job))
     require_same(installed(), found)
-    from vidscan.api import load_models
+    from vidscan.models.loading import load_models
 
     assert scored_with == loaded(load_models("vidscan-lite2"))
 

@@ -8,14 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vidscan.faces.crops import (
-    crop_square,
-    intersection_over_union,
-    resize,
-    square_crop,
-    still_views,
-    upright_crop,
-)
+from vidscan.faces.boxes import intersection_over_union
+from vidscan.faces.crops import crop_square, resize, square_crop, still_views, upright_crop
 from vidscan.records import Box, Geometry
 
 sides = st.integers(1, 90)

@@ -16,8 +16,8 @@ from skimage import data
 
 from vidscan.errors import DetectionError
 from vidscan.faces import detector as faces
-from vidscan.faces.crops import intersection_over_union
-from vidscan.faces.detector import SAME_FACE_OVERLAP, MediaPipeFaceDetector, merge_detections
+from vidscan.faces.boxes import SAME_FACE_OVERLAP, intersection_over_union, merge_detections
+from vidscan.faces.detector import MediaPipeFaceDetector
 from vidscan.media.frames import sample_frames
 from vidscan.options import DetectionOptions, SamplingOptions
 from vidscan.records import Box, Detection, Source, SourceKind

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from skimage import data
 
 from vidscan.errors import DetectionError
+from vidscan.faces.boxes import intersection_over_union
 from vidscan.faces.close_ups import second_look
-from vidscan.faces.crops import intersection_over_union
 from vidscan.faces.detector import SECOND_LOOK_SIZE, MediaPipeFaceDetector
 from vidscan.faces.mosaic import CELLS, CloseUp, mosaic, seen_in
 from vidscan.faces.predicted import KEPT_FRAMES, KnownFaces

@@ -9,8 +9,9 @@ import pytest
 from toys import CARD, ConstantScorer, ToyScorer, toy_crop
 
 from vidscan.errors import ScoringError
-from vidscan.models.ensemble import Ensemble, score_batches
+from vidscan.models.ensemble import Ensemble
 from vidscan.records import CropBatch, Geometry
+from vidscan.scan.scoring import score_batches
 
 SIZE = 16
 

@@ -18,17 +18,17 @@ from toys import CARD as TOY_CARD
 from toys import ConstantScorer, ToyDetector, ToyScorer
 
 import vidscan
-from vidscan.api import load_models
 from vidscan.cli.main import main
 from vidscan.errors import CardError, ModelError, UsageError
 from vidscan.models import bundled
 from vidscan.models.bundled import CHECKPOINTS, checkpoint_path, fingerprint
-from vidscan.models.card_file import card_path, read_card, sha256_of, write_card
+from vidscan.models.card_file import card_path, read_card, write_card
 from vidscan.models.checkpoint import load_model
 from vidscan.models.ensemble import Ensemble
-from vidscan.models.loading import distinct_members, together
+from vidscan.models.loading import distinct_members, load_models, together
 from vidscan.options import ModelOptions, ScanOptions
-from vidscan.verdict.evidence import combine
+from vidscan.probability import combine
+from vidscan.system.files import sha256_of
 
 
 @pytest.fixture

@@ -10,7 +10,9 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from vidscan.report.terminal.escape import Legible, clock, shorten, visible
+from vidscan.report.escape import visible
+from vidscan.report.terminal.escape import Legible, shorten
+from vidscan.report.wording import clock
 
 ANY_TEXT = st.text(st.characters(codec=None))
 

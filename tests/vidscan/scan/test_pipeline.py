@@ -19,11 +19,11 @@ from vidscan.errors import ScoringError
 from vidscan.faces import cropping
 from vidscan.media.sources import from_paths
 from vidscan.options import BatchingOptions, EvidenceOptions, SamplingOptions, ScanOptions
+from vidscan.probability import average, combine
 from vidscan.records import Label, Report, Source, SourceKind, Status
 from vidscan.scan import batches
 from vidscan.scan.pipeline import scan
 from vidscan.scan.reuse import ALIKE
-from vidscan.verdict.evidence import average, combine
 
 
 def options(batch_size: int = 4) -> ScanOptions:

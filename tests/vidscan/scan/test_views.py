@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vidscan.probability import average, clipped
 from vidscan.records import Box, EvidenceCrop, FaceScore
 from vidscan.scan.views import whole_faces, with_face_scores
-from vidscan.verdict.evidence import average, clipped
 
 probabilities = st.floats(0, 1)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from fake_program import fake_ffmpeg
-from vidscan_training.data import encode
+from vidscan_training.crops import encode
 
 from vidscan.errors import VidscanError
 from vidscan.media.ffmpeg import decode, program

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vidscan.models.card_file import ensemble_card
+from vidscan.probability import CLIP_AT, average, clipped, combine
 from vidscan.records import ModelCard
-from vidscan.verdict.evidence import CLIP_AT, any_of, average, clipped, combine, interval, views_interval
+from vidscan.verdict.evidence import any_of, interval, views_interval
 
 probabilities = st.floats(0, 1)
 weights = st.floats(1e-6, 1e6)

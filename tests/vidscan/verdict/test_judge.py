@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from vidscan.errors import ScoringError
 from vidscan.options import VerdictOptions
+from vidscan.probability import average, combine
 from vidscan.records import Box, Calibration, FaceScore, Label, ModelCard, Quality, SourceKind
-from vidscan.verdict.evidence import average, combine, views_interval
+from vidscan.verdict.evidence import views_interval
 from vidscan.verdict.judge import CLIP_AT, judge, thresholds
 
 CARD = ModelCard("test", "none", 224, calibration=Calibration(1.0, 0.0, "nothing"))

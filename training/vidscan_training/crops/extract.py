@@ -28,6 +28,7 @@ from vidscan.media.ffmpeg import decode
 from vidscan.media.frames import require_content, sample_frames
 from vidscan.options import DetectionOptions, SamplingOptions
 from vidscan.records import Detection, FaceCrop, Geometry, Sighting, Source, SourceKind
+from vidscan_training.crops.encode import MAX_CRF
 from vidscan_training.crops.folder import (
     GEOMETRY_NAME,
     LABELS,
@@ -40,7 +41,6 @@ from vidscan_training.crops.folder import (
 )
 from vidscan_training.crops.landmarks import LANDMARK_COUNT, FaceLandmarker
 from vidscan_training.crops.reencode import as_uploaded
-from vidscan_training.data.encode import MAX_CRF
 
 
 @dataclass(frozen=True, slots=True)

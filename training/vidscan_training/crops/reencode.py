@@ -14,7 +14,7 @@ from vidscan.errors import SourceError, VidscanError
 from vidscan.media import sources
 from vidscan.media.frames import read_still
 from vidscan.records import Image, SourceKind
-from vidscan_training.data.encode import recompress, through_h264
+from vidscan_training.crops.encode import recompress, through_h264
 
 _FINE_CRF = 17
 """What a clip is encoded with when only its size is to change: hardly any loss is seen at this."""

@@ -153,3 +153,18 @@ def _require_both_labels(rows: Sequence[CropRow], splits: Sequence[str]) -> None
                     f"no group with {label} faces is left for the split '{split}'; "
                     "bring more groups, or state the splits in the manifest"
                 )
+
+
+def spread_over_clips(places: Sequence[int], rows: Sequence[CropRow], per_clip: int) -> list[int]:
+    """At most ``per_clip`` of ``places`` from each clip (0: all), evenly over its time, in their order."""
+    if per_clip <= 0:
+        return list(places)
+    by_clip: dict[str, list[int]] = defaultdict(list)
+    for place in places:
+        by_clip[rows[place].clip].append(place)
+    kept: set[int] = set()
+    for members in by_clip.values():
+        members.sort(key=lambda place: (rows[place].time_s, rows[place].file))
+        chosen = np.linspace(0, len(members) - 1, min(per_clip, len(members))).round().astype(int)
+        kept.update(members[i] for i in chosen)
+    return [place for place in places if place in kept]

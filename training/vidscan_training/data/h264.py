@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 
 from vidscan.records import Image
+from vidscan_training.crops.encode import through_h264
 from vidscan_training.data.augment_presets import AugmentOptions
-from vidscan_training.data.encode import through_h264
 
 _MACROBLOCK = 16
 """Pixels on a side of H.264's largest block; a face lies anywhere on the grid of its video."""

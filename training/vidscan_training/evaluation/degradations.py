@@ -107,7 +107,7 @@ def _jpeg(picture: Image, quality: float, origin: Origin) -> Image:
 
 
 def _h264(pictures: Sequence[Image], crf: float, origins: Sequence[Origin]) -> list[Image]:
-    from vidscan_training.data.encode import through_h264
+    from vidscan_training.crops.encode import through_h264
 
     return through_h264(pictures, int(crf))
 

@@ -13,12 +13,14 @@ import numpy as np
 
 from vidscan import __version__
 from vidscan.errors import ReportError, UsageError
-from vidscan.models.ensemble import Scorer
+from vidscan.protocols import Scorer
 from vidscan.records import TYPICAL_SPREAD, ModelCard
 from vidscan_training.crops.folder import CropFolder, open_crop_folder
+from vidscan_training.crops.split import spread_over_clips
 from vidscan_training.evaluation import metrics
 from vidscan_training.evaluation.degradations import DEGRADATIONS
 from vidscan_training.evaluation.interval_coverage import interval_coverage
+from vidscan_training.evaluation.metrics import comparable_reals
 from vidscan_training.evaluation.pooling_rules import compare_rules
 from vidscan_training.evaluation.robustness import check_names, measure_robustness
 from vidscan_training.evaluation.scores import (
@@ -30,7 +32,6 @@ from vidscan_training.evaluation.scores import (
     truth_and_scores,
     write_scores,
 )
-from vidscan_training.fitting.validation import comparable_reals, spread_over_clips
 
 SCHEMA = "vidscan.evaluation/1"
 

@@ -10,7 +10,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from vidscan.verdict.evidence import average, clipped, interval
+from vidscan.probability import average, clipped
+from vidscan.verdict.evidence import interval
 from vidscan_training.evaluation.scores import ScoredRow
 
 SIGHTINGS = (1, 2, 4, 8)

@@ -8,11 +8,14 @@ otherwise pass for True and give a figure of nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from vidscan_training.crops.folder import CropRow
 
 Flags = npt.NDArray[np.bool_]
 Scores = npt.NDArray[np.float64]
@@ -270,4 +273,34 @@ def summary(
     if intervals:
         for name, figure in INTERVALS.items():
             result[name] = bootstrap_interval(figure, fake, probability, clusters=clusters)
+    return result
+
+
+def comparable_reals(
+    rows: Sequence[CropRow], stated: Mapping[str, Sequence[str]] | None = None
+) -> dict[str, set[str]]:
+    """For each manipulation, the real methods it is measured against.
+
+    Those ``stated``; else those of the same people (groups); else those of the same medium (stills
+    against stills); else all. Otherwise a figure could measure how collections differ.
+    """
+    stated = stated or {}
+    groups: dict[str, set[str]] = defaultdict(set)
+    clips: dict[str, set[str]] = defaultdict(set)
+    crops: dict[str, int] = defaultdict(int)
+    label = {row.method: row.label for row in rows}
+    for row in rows:
+        groups[row.method].add(row.group)
+        clips[row.method].add(row.clip)
+        crops[row.method] += 1
+    still = {method: crops[method] <= 1.5 * len(clips[method]) for method in label}
+    reals = {method for method, name in label.items() if name == "real"}
+    result = {}
+    for method in sorted(set(label) - reals):
+        result[method] = (
+            set(stated.get(method, ())) & reals
+            or {real for real in reals if groups[real] & groups[method]}
+            or {real for real in reals if still[real] == still[method]}
+            or reals
+        )
     return result

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from vidscan.errors import UsageError
-from vidscan.models.ensemble import Scorer
+from vidscan.protocols import Scorer
 from vidscan.records import Image, ModelCard
 from vidscan_training.crops.folder import CropFolder, native_sizes
 from vidscan_training.evaluation import metrics

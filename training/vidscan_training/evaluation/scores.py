@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from vidscan.errors import UsageError
-from vidscan.models.ensemble import Scorer
 from vidscan.options import VerdictOptions
+from vidscan.protocols import Scorer
 from vidscan.records import Box, FaceScore, Image, ModelCard, SourceKind
 from vidscan.verdict.judge import judge
 from vidscan_training.crops.folder import CropFolder, CropRow

@@ -26,7 +26,7 @@ import numpy.typing as npt
 
 from vidscan import __version__
 from vidscan.errors import ModelError, SourceError, UsageError
-from vidscan.models.card_file import replacing, sha256_of
+from vidscan.system.files import replacing, sha256_of
 from vidscan_training.crops.folder import CropFolder, CropRow
 from vidscan_training.data.augment_presets import preset
 from vidscan_training.data.batches import Views, in_order

@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vidscan.models.card_file import card_path, read_card, sha256_of, write_card
+from vidscan.models.card_file import card_path, read_card, write_card
 from vidscan.models.guards.archive import WEIGHTS
 from vidscan.records import Image
+from vidscan.system.files import sha256_of
 from vidscan_training.evaluation.scores import uncalibrated
 
 LARGEST_CHANGE = 1e-3

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vidscan.errors import UsageError
-from vidscan.models.card_file import sha256_of
+from vidscan.system.files import sha256_of
 from vidscan_training.crops.folder import CropFolder, CropRow, open_crop_folder, write_manifest
 from vidscan_training.crops.split import assign_splits
 from vidscan_training.data.augment_presets import preset

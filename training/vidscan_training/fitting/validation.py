@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from vidscan_training.crops.folder import CropFolder, CropRow
+from vidscan_training.crops.split import spread_over_clips
 from vidscan_training.data.batches import CropReader, in_order
 from vidscan_training.evaluation import metrics
+from vidscan_training.evaluation.metrics import comparable_reals
 
 _LOGIT_LIMIT = 8.0
 """Logits are clipped to this before they are averaged: one saturated crop may not decide for a clip."""
@@ -79,21 +81,6 @@ class Validation:
         return padded
 
 
-def spread_over_clips(places: Sequence[int], rows: Sequence[CropRow], per_clip: int) -> list[int]:
-    """At most ``per_clip`` of ``places`` from each clip (0: all), evenly over its time, in their order."""
-    if per_clip <= 0:
-        return list(places)
-    by_clip: dict[str, list[int]] = defaultdict(list)
-    for place in places:
-        by_clip[rows[place].clip].append(place)
-    kept: set[int] = set()
-    for members in by_clip.values():
-        members.sort(key=lambda place: (rows[place].time_s, rows[place].file))
-        chosen = np.linspace(0, len(members) - 1, min(per_clip, len(members))).round().astype(int)
-        kept.update(members[i] for i in chosen)
-    return [place for place in places if place in kept]
-
-
 def clip_means(rows: Sequence[CropRow], logit: npt.NDArray[np.float64]) -> dict[str, tuple[float, bool, str]]:
     """Mean logit, truth (True: fake) and method of each clip."""
     members: dict[str, list[int]] = defaultdict(list)
@@ -103,33 +90,3 @@ def clip_means(rows: Sequence[CropRow], logit: npt.NDArray[np.float64]) -> dict[
         clip: (float(logit[places].mean()), rows[places[0]].label == "fake", rows[places[0]].method)
         for clip, places in members.items()
     }
-
-
-def comparable_reals(
-    rows: Sequence[CropRow], stated: Mapping[str, Sequence[str]] | None = None
-) -> dict[str, set[str]]:
-    """For each manipulation, the real methods it is measured against.
-
-    Those ``stated``; else those of the same people (groups); else those of the same medium (stills
-    against stills); else all. Otherwise a figure could measure how collections differ.
-    """
-    stated = stated or {}
-    groups: dict[str, set[str]] = defaultdict(set)
-    clips: dict[str, set[str]] = defaultdict(set)
-    crops: dict[str, int] = defaultdict(int)
-    label = {row.method: row.label for row in rows}
-    for row in rows:
-        groups[row.method].add(row.group)
-        clips[row.method].add(row.clip)
-        crops[row.method] += 1
-    still = {method: crops[method] <= 1.5 * len(clips[method]) for method in label}
-    reals = {method for method, name in label.items() if name == "real"}
-    result = {}
-    for method in sorted(set(label) - reals):
-        result[method] = (
-            set(stated.get(method, ())) & reals
-            or {real for real in reals if groups[real] & groups[method]}
-            or {real for real in reals if still[real] == still[method]}
-            or reals
-        )
-    return result

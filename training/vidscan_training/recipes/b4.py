@@ -27,7 +27,7 @@ import numpy as np
 
 from vidscan.errors import VidscanError
 from vidscan_training.crops.folder import CropFolder, open_crop_folder
-from vidscan_training.crops.split import assign_splits
+from vidscan_training.crops.split import assign_splits, spread_over_clips
 from vidscan_training.crops.subset import subset
 from vidscan_training.data.batches import CropReader
 from vidscan_training.evaluation.calibrate import CalibrateOptions, calibrate_checkpoint
@@ -37,7 +37,6 @@ from vidscan_training.fitting.half_precision import LARGEST_CHANGE, store_in_hal
 from vidscan_training.fitting.loop import FitOptions, SamplingOptions, SplitOptions, fit
 from vidscan_training.fitting.pace import Pace, pace_of, steps_that_fit
 from vidscan_training.fitting.progress import StepClock
-from vidscan_training.fitting.validation import spread_over_clips
 
 NAME = "vidscan-b4"
 

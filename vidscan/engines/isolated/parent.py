@@ -25,8 +25,8 @@ from vidscan.engines.isolated.worker import TOLD, Job
 from vidscan.errors import VidscanError, WorkerError
 from vidscan.models.checkpoint import LoadedModel
 from vidscan.options import ScanOptions
+from vidscan.protocols import Observer
 from vidscan.records import ModelCard, Report, Source
-from vidscan.scan.reading import Observer
 from vidscan.system.processes import Child, Stalled
 
 # -P: a file named like one of Python's modules in the current folder, perhaps the evidence's, is not run.

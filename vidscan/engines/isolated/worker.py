@@ -21,8 +21,8 @@ from typing import Any
 from vidscan.engines.isolated.codec import pack, to_plain
 from vidscan.errors import VidscanError, quoted
 from vidscan.options import ScanOptions
+from vidscan.protocols import Observer
 from vidscan.records import Report, Source
-from vidscan.scan.reading import Observer
 
 KNOWN = frozenset(("source", "options", "model_card", "members"))
 """The fields of a report that the parent knows as well."""
@@ -104,8 +104,8 @@ def _told(report: Report) -> Mapping[str, Any]:
 
 
 def _with_models(job: Job) -> Scan:
-    from vidscan.api import load_models
     from vidscan.engines import local
+    from vidscan.models.loading import load_models
 
     models = load_models(job.models, runtime=job.options.model.runtime)
 

@@ -24,9 +24,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from vidscan.errors import ClusterError, VidscanError, WorkerError, quoted
 from vidscan.models.bundled import fingerprint
 from vidscan.options import ScanOptions
+from vidscan.protocols import Observer
 from vidscan.records import Report, Source
 from vidscan.report.document import version
-from vidscan.scan.reading import Observer
 from vidscan.system.cores import LIMIT
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ class Worker:
         os.environ[LIMIT] = str(job.cores)
         # TensorFlow takes a GPU's whole memory else, and another worker may have a part of the same.
         os.environ["TF_FORCE_GPU_ALLOW_GROWTH"] = "true"
-        from vidscan.api import load_models
+        from vidscan.models.loading import load_models
 
         models = load_models(job.models or None, runtime=job.options.model.runtime)
         self._stream = Stream(_scan_with(models, job.options))

@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from vidscan.errors import ModelError
-from vidscan.models.card_file import sha256_of
 from vidscan.models.runtimes import cache
 from vidscan.models.runtimes.protocol import RuntimeUnavailableError
 from vidscan.system import user_folder
+from vidscan.system.files import sha256_of
 from vidscan.system.processes import Child, Stalled
 
 CONVERTER = "onnx-1"

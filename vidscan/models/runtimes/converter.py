@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from vidscan.errors import ModelError
-from vidscan.models.card_file import sha256_of
 from vidscan.models.runtimes.cache import Manifest, sha256_of_bytes
 from vidscan.models.runtimes.comparison import TOLERANCE, largest_difference
 from vidscan.models.runtimes.conversion import CONVERTER
 from vidscan.models.runtimes.keras import KerasRuntime
 from vidscan.models.runtimes.onnx import OnnxRuntime
+from vidscan.system.files import sha256_of
 from vidscan.system.frameworks import import_tensorflow
 
 OPSET = 17

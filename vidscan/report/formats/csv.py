@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TextIO
 
 from vidscan.report.document import NO_EVIDENCE, Document, Evidence
-from vidscan.report.terminal.escape import visible
+from vidscan.report.escape import visible
 
 FACE_COLUMNS = (
     "file",

@@ -10,9 +10,8 @@ from typing import Any
 from vidscan.report.document import Document
 from vidscan.report.html.pictures import Picture
 from vidscan.report.summary import suspicion
-from vidscan.report.terminal.escape import clock
 from vidscan.report.terminal.strip import LEVELS, Scale, higher, level
-from vidscan.report.wording import score
+from vidscan.report.wording import clock, score
 
 _GAP = 1.7  # faces this many sampling steps apart were not seen in between
 _DIGITS = 4  # of a score: finer than a pixel

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from vidscan.report.document import Document
-from vidscan.report.terminal.escape import clock
-from vidscan.report.wording import counted
+from vidscan.report.wording import clock, counted
 
 
 class Fact(NamedTuple):

@@ -14,10 +14,10 @@ import jinja2
 from markupsafe import Markup
 
 from vidscan.report.document import Document, Evidence
+from vidscan.report.escape import visible
 from vidscan.report.html.facts import about_model, about_options
 from vidscan.report.html.pictures import colour_scale
 from vidscan.report.html.view import FileView, file_views, folder_and_names, thresholds
-from vidscan.report.terminal.escape import visible
 from vidscan.report.wording import score
 
 _HERE = Path(__file__).parent

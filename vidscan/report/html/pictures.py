@@ -12,8 +12,7 @@ from markupsafe import Markup
 from vidscan.records import EvidenceCrop, Heat, Image
 from vidscan.report.document import Document
 from vidscan.report.summary import suspicion
-from vidscan.report.terminal.escape import clock
-from vidscan.report.wording import REMARKABLY_POOR, heat_origin, score
+from vidscan.report.wording import REMARKABLY_POOR, clock, heat_origin, score
 
 CROP_SIDE = 192
 """Pixels of a crop's side in the page: more than it is shown at, for sharp screens."""

@@ -15,8 +15,7 @@ from vidscan.report.html.chart import Strip, chart_of, strip_of
 from vidscan.report.html.facts import Fact, about_file
 from vidscan.report.html.pictures import Gallery, budget_of_each, gallery, poor_faces
 from vidscan.report.summary import suspicion
-from vidscan.report.terminal.escape import clock
-from vidscan.report.wording import NOT_JUDGED, certainty, remark, score
+from vidscan.report.wording import NOT_JUDGED, certainty, clock, remark, score
 
 _OVERVIEW_COLUMNS = 24
 _TRACK_COLUMNS = 60

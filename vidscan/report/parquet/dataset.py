@@ -25,15 +25,8 @@ from typing import Any, NamedTuple
 from vidscan.errors import ReportError, VidscanError, quoted
 from vidscan.report.document import Document
 from vidscan.report.parquet.files import UNFINISHED, DatasetFiles
-from vidscan.report.parquet.schema import (
-    SOURCES,
-    TIMELINE,
-    arrow_schema,
-    import_pyarrow,
-    label_of,
-    source_row,
-    timeline_rows,
-)
+from vidscan.report.parquet.schema import SOURCES, TIMELINE, arrow_schema, label_of, source_row, timeline_rows
+from vidscan.system.frameworks import import_pyarrow
 
 SCHEMA = "vidscan.dataset/1"
 

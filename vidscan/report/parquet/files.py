@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from vidscan.report.parquet.schema import import_pyarrow
+from vidscan.system.frameworks import import_pyarrow
 
 ROW_GROUP = 16384
 """Rows read at once at least: large enough to be compressed well, small enough for little memory."""

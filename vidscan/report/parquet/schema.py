@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from vidscan.errors import ReportError
 from vidscan.report.document import Document
+from vidscan.system.frameworks import import_pyarrow
 
 SOURCES, TIMELINE = "sources", "timeline"
 
@@ -76,17 +76,6 @@ COLUMNS: Mapping[str, Sequence[Column]] = {
 }
 """Nested types, and meanings as in the JSON report's schema. ``label`` is the folder: FAKE, REAL, UNCERTAIN,
 NO_FACE or FAILED."""
-
-
-def import_pyarrow() -> Any:
-    """The package; raises ReportError where it is not installed."""
-    try:
-        import pyarrow
-        import pyarrow.fs
-        import pyarrow.parquet
-    except ImportError as error:
-        raise ReportError("a Parquet report needs pyarrow: pip install 'vidscan[parquet]'") from error
-    return pyarrow
 
 
 def arrow_schema(table: str) -> Any:

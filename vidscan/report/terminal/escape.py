@@ -9,20 +9,14 @@ from rich.cells import cell_len, set_cell_size
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
-from vidscan.errors import escaped
-from vidscan.report.document import valid_text
+from vidscan.report.escape import visible
 from vidscan.report.terminal.strip import CUT, LEVELS, UNSEEN
-from vidscan.report.wording import NOT_JUDGED
+from vidscan.report.wording import NOT_JUDGED, clock
 
 # For terminals that are not Unicode.
 _PLAIN = str.maketrans(LEVELS + UNSEEN + CUT + NOT_JUDGED + "–…×", ".:-=+*#@ |--~x")
 
 _TIMES_APART = 24  # columns of a strip
-
-
-def visible(text: str) -> str:
-    r"""``text`` on one line, with what a terminal would act on or hide written as an escape (``\x1b``)."""
-    return escaped(valid_text(text))
 
 
 def shorten(text: str, width: int) -> str:
@@ -33,15 +27,6 @@ def shorten(text: str, width: int) -> str:
     head = max(0, width - 1) // 2
     tail = max(0, width - 1 - head)
     return set_cell_size(whole, head) + "…"[:width] + set_cell_size(whole[::-1], tail)[::-1]
-
-
-def clock(seconds: float) -> str:
-    """Seconds as ``m:ss.s``, or ``h:mm:ss.s`` from an hour on."""
-    tenths = round(seconds * 10)
-    minutes, rest = divmod(tenths, 600)
-    hours, minutes = divmod(minutes, 60)
-    ahead = f"{hours}:{minutes:02d}" if hours else f"{minutes}"
-    return f"{ahead}:{rest / 10:04.1f}"
 
 
 def times_below(end_s: float, columns: int) -> str:

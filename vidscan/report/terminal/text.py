@@ -1,6 +1,6 @@
 """What a person sees in the terminal: verdicts, timelines and tables, drawn with rich.
 
-Every text that comes from a file or its name goes through :func:`vidscan.report.terminal.escape.visible`, and
+Every text that comes from a file or its name goes through :func:`vidscan.report.escape.visible`, and
 none of it is markup.
 """
 
@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from vidscan.records import Label, ModelCard, Report, SourceKind, Status, Verdict
+from vidscan.report.escape import visible
 from vidscan.report.summary import (
     joined,
     most_suspicious_first,
@@ -24,10 +25,10 @@ from vidscan.report.summary import (
     ranked_tracks,
     summarise,
 )
-from vidscan.report.terminal.escape import Legible, clock, shorten, times_below, visible
+from vidscan.report.terminal.escape import Legible, shorten, times_below
 from vidscan.report.terminal.strip import colour, cuts_below, strip
 from vidscan.report.terminal.tables import GAP, STAGES, named_table, plain_table
-from vidscan.report.wording import certainty, remark
+from vidscan.report.wording import certainty, clock, remark
 from vidscan.report.wording import counted as _counted
 from vidscan.report.wording import score as _score
 

@@ -13,9 +13,10 @@ from toy_networks import SIZE as RED_SIZE
 from toy_networks import red_network, save_red_network
 
 from vidscan.errors import CardError, ModelError, UsageError
-from vidscan.models.card_file import card_path, read_card, sha256_of, write_card
+from vidscan.models.card_file import card_path, read_card, write_card
 from vidscan.models.checkpoint import load_model
 from vidscan.records import ModelCard
+from vidscan.system.files import sha256_of
 
 SIZE = 32
 CARD = ModelCard("mean", "none", SIZE, positive_class="fake")

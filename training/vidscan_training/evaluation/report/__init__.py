@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from vidscan.errors import ReportError
-from vidscan.models.card_file import replacing
+from vidscan.system.files import replacing
 from vidscan_training.evaluation.report.html import as_html
 from vidscan_training.evaluation.report.json import as_json
 from vidscan_training.evaluation.report.markdown import as_markdown

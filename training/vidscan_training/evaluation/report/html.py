@@ -9,7 +9,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from vidscan.report.terminal.escape import visible
+from vidscan.report.escape import visible
 from vidscan_training.evaluation.report import tables
 from vidscan_training.evaluation.report.svg import StyleSheet, inline_svg
 from vidscan_training.evaluation.report.tables import Table, brief

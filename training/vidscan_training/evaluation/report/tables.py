@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from vidscan.report.terminal.escape import visible
+from vidscan.report.escape import visible
 
 LABELS = ("FAKE", "UNCERTAIN", "REAL")
 

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from vidscan.models.card_file import replacing, sha256_of, write_card
+from vidscan.models.card_file import write_card
 from vidscan.models.checkpoint import load_model
 from vidscan.records import Calibration, Member, ModelCard
+from vidscan.system.files import replacing, sha256_of
 from vidscan_training.recipes.vit.faces import FaceStore
 from vidscan_training.recipes.vit.features import REFERENCE, evened, loaded
 from vidscan_training.recipes.vit.folds import Folds, Learnt, clips_of, headline

@@ -24,9 +24,9 @@ from vidscan.faces.detector import MediaPipeFaceDetector
 from vidscan.media import sources
 from vidscan.media.ffmpeg import decode
 from vidscan.media.frames import sample_frames
-from vidscan.models.card_file import replacing
 from vidscan.options import DetectionOptions, SamplingOptions
 from vidscan.records import Box, Detection, Frame, Image, Source, SourceKind
+from vidscan.system.files import replacing
 from vidscan_training.crops.landmarks import LANDMARK_COUNT, FaceLandmarker
 
 KEPT_MARGIN = 2.2

@@ -20,9 +20,9 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
-from vidscan.models.card_file import replacing
 from vidscan.models.runtimes.onnx import OnnxRuntime
 from vidscan.records import Image
+from vidscan.system.files import replacing
 from vidscan_training.recipes.vit import views
 from vidscan_training.recipes.vit.faces import FaceStore
 from vidscan_training.recipes.vit.tower.graph import Precision, features_model

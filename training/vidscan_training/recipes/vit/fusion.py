@@ -52,7 +52,7 @@ class Fusion:
 
 
 def clipped(logits: npt.ArrayLike) -> Array:
-    """Logits as a scan takes them into a mean (``evidence.clipped``)."""
+    """Logits as a scan takes them into a mean (``probability.clipped``)."""
     return np.clip(np.asarray(logits, np.float64), -_CLIPPED, _CLIPPED)
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from vidscan.faces.crops import square_crop
-from vidscan.models.card_file import replacing
 from vidscan.models.checkpoint import LoadedModel, load_model
+from vidscan.system.files import replacing
 from vidscan_training.recipes.vit.faces import FaceStore
 from vidscan_training.recipes.vit.folds import Clip, Folds, auc, by_source, clips_of, headline, out_of_fold
 from vidscan_training.recipes.vit.fusion import (

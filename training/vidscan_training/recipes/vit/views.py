@@ -16,9 +16,9 @@ import numpy.typing as npt
 
 from vidscan.faces.crops import resize, square_crop
 from vidscan.records import Box, Image
+from vidscan_training.crops.encode import through_h264
 from vidscan_training.data.augment import augment, jpeg
 from vidscan_training.data.augment_presets import AugmentOptions
-from vidscan_training.data.encode import through_h264
 from vidscan_training.data.self_blend import self_blend, sharpen
 from vidscan_training.recipes.vit.faces import MESH_MARGIN, FaceRow
 from vidscan_training.recipes.vit.tower.port import SIDE

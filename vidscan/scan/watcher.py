@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from vidscan.faces.detector import FaceDetector
 from vidscan.faces.quality import assess
 from vidscan.faces.search import FaceSearch
 from vidscan.options import DetectionOptions
+from vidscan.protocols import FaceDetector
 from vidscan.records import Detection, Frame, Sighting
 from vidscan.tracking.appearance import describe
 from vidscan.tracking.reidentify import Acquaintances

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from vidscan_training.data import encode
-from vidscan_training.data.encode import recompress, through_h264
+from vidscan_training.crops import encode
+from vidscan_training.crops.encode import recompress, through_h264
 
 from vidscan.errors import VidscanError
 from vidscan.media.ffmpeg.decode import find_program, probe, stream_frames

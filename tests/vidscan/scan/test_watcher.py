@@ -12,7 +12,7 @@ from skimage import data
 from vidscan.faces.detector import MediaPipeFaceDetector
 from vidscan.options import DetectionOptions
 from vidscan.records import Frame, Image
-from vidscan.tracking.watcher import Watcher
+from vidscan.scan.watcher import Watcher
 from vidscan.verdict.judge import POOR
 
 

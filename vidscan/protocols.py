@@ -1,0 +1,78 @@
+"""What the rooms promise each other: protocols that a part can be exchanged behind."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from vidscan.records import (
+    Detection,
+    Geometry,
+    Heat,
+    HeatSource,
+    Image,
+    ModelCard,
+    Source,
+)
+
+
+class Observer(Protocol):
+    """Is told how a scan gets on."""
+
+    def part_fetched(self, source: Source) -> None:
+        """A part of a remote source has come, perhaps while another is read; called from any thread."""
+        ...
+
+    def frame_sampled(self, source: Source, time_s: float, duration_s: float | None) -> None:
+        """A frame was taken from ``source`` at ``time_s``; called from the reading thread."""
+        ...
+
+
+class Scorer(Protocol):
+    """A network ready to score, with the card that says how to feed it."""
+
+    @property
+    def card(self) -> ModelCard:
+        """Geometry, class convention, calibration and thresholds."""
+        ...
+
+    def score(self, crops: Image) -> npt.NDArray[np.float32]:
+        """P(fake), ``float32[n]``, of RGB ``uint8[n, size, size, 3]`` crops."""
+        ...
+
+
+class FaceDetector(Protocol):
+    """Finds the faces in one picture, RGB ``uint8[height, width, 3]``; boxes are in its pixels."""
+
+    def detect(self, image: Image) -> Sequence[Detection]:
+        """All faces in a picture by one plain search of the whole, surest first."""
+        ...
+
+    def far(self, image: Image) -> Sequence[Detection]:
+        """What the full-range network alone claims, unchecked and of any size, surest first."""
+        ...
+
+    def near(self, image: Image) -> Sequence[Detection]:
+        """What the short-range network alone claims, unchecked and of any size, surest first."""
+        ...
+
+
+class Explainer(Protocol):
+    """Draws heat maps of crops."""
+
+    @property
+    def source(self) -> HeatSource:
+        """The kind of map and the network that it explains."""
+        ...
+
+    @property
+    def geometry(self) -> Geometry:
+        """How that network wants its crops."""
+        ...
+
+    def heat(self, crops: Image) -> list[Heat]:
+        """A map for each of ``crops``, RGB ``uint8[n, size, size, 3]``."""
+        ...

@@ -26,6 +26,7 @@ from vidscan.errors import ModelError, ScoringError
 from vidscan.models.ensemble import Ensemble
 from vidscan.records import Report
 from vidscan.report.document import schema
+from vidscan.scan import batches
 
 SAMPLES = Path(__file__).parents[3] / "samples"
 
@@ -401,7 +402,7 @@ def test_interrupt_keeps_what_was_finished(detector, bright_clip, tmp_path, monk
 
 def test_second_interrupt_in_the_middle_of_a_folder(detector, folder, tmp_path, monkeypatch, capsys):
     """Real signals while a clip without a face is read; the clip before it was finished."""
-    monkeypatch.setattr("vidscan.scan.batches.IDLE_S", 0.05)
+    monkeypatch.setattr(batches, "IDLE_S", 0.05)
     report, reported = tmp_path / "out.json", threading.Event()
 
     def interrupt(image: np.ndarray) -> bool:

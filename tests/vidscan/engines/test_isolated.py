@@ -22,6 +22,7 @@ from vidscan.faces import quality
 from vidscan.media.sources import from_folder, from_paths
 from vidscan.options import BatchingOptions, ScanOptions
 from vidscan.records import Report, Source, Stats, Status
+from vidscan.scan import watcher
 from vidscan.scan.pipeline import scan
 
 OPTIONS = ScanOptions(batching=BatchingOptions(16))
@@ -222,7 +223,7 @@ def test_real_worker_scores_as_this_process_does(bright_clip, tiny_checkpoint, m
 
     (tmp_path / "cv2.py").write_text("raise SystemExit(9)")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("vidscan.scan.watcher.assess", quality.assess)  # the worker knows no fixtures
+    monkeypatch.setattr(watcher, "assess", quality.assess)  # the worker knows no fixtures
     samples = Path(__file__).parents[3] / "samples"
     paths = [samples / "astronaut.jpg", bright_clip]
     here = list(vidscan.scan_many(paths, model=tiny_checkpoint, runtime="keras"))

@@ -34,6 +34,7 @@ from vidscan.models.ensemble import Ensemble
 from vidscan.report.destination import Destination
 from vidscan.report.document import schema
 from vidscan.results.journal import Journal
+from vidscan.scan import batches
 from vidscan.system import processes
 
 ROOT = Path(__file__).parents[3]
@@ -57,7 +58,7 @@ def detector(monkeypatch: pytest.MonkeyPatch) -> ToyDetector:
 
     monkeypatch.setattr(Interrupts, "_take", take_and_tell)
     monkeypatch.setattr("vidscan.faces.detector.MediaPipeFaceDetector", lambda options: toy)
-    monkeypatch.setattr("vidscan.scan.batches.IDLE_S", 0.05)
+    monkeypatch.setattr(batches, "IDLE_S", 0.05)
     use_model(monkeypatch, "70" * 32)
     return toy
 

@@ -298,9 +298,9 @@ def test_training_and_measuring_under_jax_without_tensorflow(made, tmp_path):
     done = run_without_tensorflow(
         f"""
 from pathlib import Path
-from training.calibrate import CalibrateOptions, calibrate_checkpoint
-from training.evaluate import EvaluateOptions, evaluate
-from training.fit import FitOptions, SamplingOptions, fit
+from vidscan_training.evaluation.calibrate import CalibrateOptions, calibrate_checkpoint
+from vidscan_training.evaluation.evaluate import EvaluateOptions, evaluate
+from vidscan_training.fitting.loop import FitOptions, SamplingOptions, fit
 
 crops = Path({str(made / "crops")!r})
 path = fit(FitOptions(crops, Path({str(tmp_path / "run")!r}), initial=Path({str(made / "tiny.keras")!r}),

@@ -463,7 +463,7 @@ def python(code: str, *arguments: str) -> subprocess.CompletedProcess:
 def test_help_loads_nothing_heavy():
     code = f"""
 import sys
-from vidscan.cli import main
+from vidscan.cli.main import main
 for command in ([], ["run"], ["dir"], ["image"], ["doctor"]):
     try:
         main([*command, "--help"])
@@ -495,9 +495,10 @@ def test_one_scan_in_full(tiny_checkpoint: Path):
 @pytest.mark.parametrize(("flags", "engine"), [([], "local"), (["--isolate"], "isolated")])
 def test_isolate_chooses_who_does_the_work(monkeypatch, folder: Path, scorer: ToyScorer, flags, engine: str):
     asked: list[str] = []
-    for name in ("local", "isolated"):
+    for name, place in (("local", "local"), ("isolated", "isolated.parent")):
         monkeypatch.setattr(
-            f"vidscan.engines.{name}.scan_sources", lambda *_, name=name, **__: iter(asked.append(name) or ())
+            f"vidscan.engines.{place}.scan_sources",
+            lambda *_, name=name, **__: iter(asked.append(name) or ()),
         )
     assert main(["dir", str(folder), "-q", *flags]) == 0
     assert asked == [engine]

@@ -164,7 +164,7 @@ def children_running(mark: str) -> str:
 
 LIAR = """
 import os, sys, pickle
-from vidscan.engines.wire import pack
+from vidscan.engines.isolated.codec import pack
 job = pickle.load(sys.stdin.buffer)
 for message in MESSAGES: os.write(1, message if isinstance(message, bytes) else pack(message))
 """

@@ -145,8 +145,8 @@ def test_a_killed_process_leaves_nothing_for_long(s3, tmp_path, room) -> None:
 import os, signal
 from pathlib import Path
 from vidscan.options import StorageOptions
-from vidscan.scratch import Scratch
-from vidscan.sources import from_folder
+from vidscan.media.scratch import Scratch
+from vidscan.media.sources import from_folder
 with Scratch(StorageOptions(Path({str(room)!r}))) as scratch:
     with scratch.local_copy(from_folder("s3://clips")[0]) as copy:
         print(copy.path, flush=True)

@@ -134,7 +134,9 @@ def test_other_terms_are_refused_by_name(path, sources, now, said):
 @pytest.mark.parametrize("name", ["REPORT_SCHEMA", "version"])
 def test_another_report_schema_and_another_vidscan_are_refused(path, sources, name, monkeypatch):
     write(path, sources, OK)
-    monkeypatch.setattr(f"vidscan.journal.{name}", "vidscan.report/2" if name.isupper() else lambda: "9.9.9")
+    monkeypatch.setattr(
+        f"vidscan.results.journal.{name}", "vidscan.report/2" if name.isupper() else lambda: "9.9.9"
+    )
     with pytest.raises(JournalError, match=r"report schema was|vidscan was"):
         recalled(path, sources)
 

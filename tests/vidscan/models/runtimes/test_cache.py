@@ -142,8 +142,8 @@ def test_processes_that_start_at_once_convert_once(folder: Path, checkpoint: Pat
     code = f"""
 import sys, time
 from pathlib import Path
-from vidscan import user_folder
-from vidscan.runtimes import cache, conversion
+from vidscan.system import user_folder
+from vidscan.models.runtimes import cache, conversion
 
 def convert(path, sha256):
     with Path({str(tmp_path / "log")!r}).open("a") as log:
@@ -169,7 +169,7 @@ def test_writers_without_a_lock_leave_a_whole_entry(folder: Path):
     code = """
 import sys
 from pathlib import Path
-from vidscan.runtimes import cache
+from vidscan.models.runtimes import cache
 network = sys.argv[1].encode() * 100000
 for _ in range(60):
     cache.write_entry(Path(sys.argv[2]), "key", network, cache.Manifest("c" * 64, "x",

@@ -201,6 +201,7 @@ def test_program_does_not_know_its_tests():
         ("subprocess", {"vidscan.system.processes"}),
         ("ray", {"vidscan.engines.ray.connection"}),
         ("fsspec", {"vidscan.media.storage"}),
+        ("msgspec", {"vidscan.system.typed_json"}),
         ("pyarrow", {"vidscan.report.parquet.schema", "vidscan.system.frameworks"}),
         ("argparse", {f"vidscan.cli.{name}" for name in ("arguments", "main", "scan", "plan")}),
     ],

@@ -55,7 +55,7 @@ def combine(
     probability: the logarithmic opinion pool (C. Genest and J. Zidek, "Combining probability
     distributions", 1986). A calibrated logit is the log of the odds: a member that is unsure (0.5) adds
     evidence for neither side, and one that is sure is heard better than in a mean of probabilities.
-    Thresholds are combined in the same way (see ``card_file.ensemble_card``), so members that agree about
+    Thresholds are combined in the same way (see ``models.ensemble_card``), so members that agree about
     a face are never overruled.
 
     Args:

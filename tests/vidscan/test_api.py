@@ -11,7 +11,7 @@ import pytest
 from toys import ToyDetector, ToyScorer
 
 import vidscan
-from vidscan.models.card_file import fake_probability
+from vidscan.models.calibration import fake_probability
 
 EXPORTED = {
     "CardError",

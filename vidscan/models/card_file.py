@@ -1,32 +1,24 @@
-"""The card beside a checkpoint, what a network's output means by it, and the card of an ensemble.
+"""The card beside a checkpoint: ``NAME.json`` next to ``NAME.keras``, one JSON object.
 
-A card is a JSON object in ``NAME.json`` next to ``NAME.keras``, with the fields of
-:class:`vidscan.records.ModelCard`. It is read strictly: a misspelt field or a threshold out of range
-would quietly change verdicts, so anything unexpected is refused by name.
+It has the fields of :class:`vidscan.records.ModelCard` and is read strictly: a misspelt field or a threshold
+out of range would change verdicts unnoticed, so anything unexpected is refused by name.
 """
 
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
-import numpy as np
-import numpy.typing as npt
-
-from vidscan.errors import CardError, ScoringError
-from vidscan.models.card_fields import FieldError, card_from_json
-from vidscan.probability import average
-from vidscan.records import Calibration, ModelCard, member_names
+from vidscan.errors import CardError
+from vidscan.records import ModelCard
 from vidscan.system.files import replacing, sha256_of
-
-LOGIT_LIMIT = 16.0
-"""Logits are clipped to +-16: beyond it a float32 sigmoid cannot be told from 0 or 1."""
+from vidscan.system.typed_json import Form, MismatchError, field_types, from_plain, optional, parted
 
 _MAX_CARD_BYTES = 1 << 20
+_MAX_DEPTH = 16
+_MAX_NAME_SHOWN = 80
 
 
 def card_path(checkpoint: Path) -> Path:
@@ -54,11 +46,9 @@ def read_card(path: Path) -> ModelCard:
         document = json.loads(raw, object_pairs_hook=_unique_fields, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         raise CardError(f"{path}: not readable as JSON ({error}); {_REMEDY}") from error
-    if not isinstance(document, dict):
-        raise CardError(f"{path}: a model card is a JSON object; {_REMEDY}")
     try:
         return card_from_json(document)
-    except FieldError as error:
+    except ValueError as error:
         raise CardError(f"{path}: {error}; {_REMEDY}") from error
 
 
@@ -72,7 +62,7 @@ def write_card(card: ModelCard, path: Path) -> None:
         document = asdict(card)
         text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
         card_from_json(json.loads(text))
-    except (FieldError, TypeError, ValueError, RecursionError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise CardError(f"{path}: this card would be refused when read back: {error}") from error
     try:
         with replacing(path) as temporary:
@@ -86,104 +76,82 @@ def checkpoint_sha256(card: ModelCard, path: Path) -> str:
     return card.sha256 or sha256_of(path)
 
 
-def ensemble_card(cards: Sequence[ModelCard]) -> ModelCard:
-    """What holds for the combined score of several members (see ``probability.combine``).
-
-    Each threshold is the weighted mean of the members' thresholds, taken of their logits as that of the
-    scores is: a face that every member finds beyond its own threshold is then beyond this one too. The
-    ensemble is uncalibrated if any member is; nobody has fitted or measured the combination itself.
-
-    Args:
-        cards: the members', one or more; a single one is given back as it is.
-
-    Returns:
-        A card without a hash. Its ``input_size``, ``margin`` and ``least_face`` are the largest of the
-        members', and it is ``level`` where all of them are.
-    """
-    if len(cards) == 1:
-        return cards[0]
-    weights, names = [card.ensemble_weight for card in cards], member_names(cards)
-    own = Calibration(1.0, 0.0, "each member by its own card; the combination itself was not fitted")
-
-    def told(field: str) -> str:
-        said = {name: getattr(card, field) for name, card in zip(names, cards, strict=True)}
-        return "; ".join(f"{name}: {text}" for name, text in said.items() if text)
-
-    return ModelCard(
-        name=" + ".join(names),
-        backbone="ensemble",
-        input_size=max(card.input_size for card in cards),
-        margin=max(card.margin for card in cards),
-        level=all(card.level for card in cards),
-        least_face=max(card.least_face for card in cards),
-        quantisation="int8" if all(card.quantisation == "int8" for card in cards) else "none",
-        positive_class="fake",
-        fake_threshold=_average_threshold([card.fake_threshold for card in cards], weights),
-        real_threshold=_average_threshold([card.real_threshold for card in cards], weights),
-        calibration=None if any(card.calibration is None for card in cards) else own,
-        terms=told("terms"),
-        data=told("data"),
-        limits=f"{_COMBINED} {told('limits')}".rstrip(),
-    )
+def card_from_json(document: Any) -> ModelCard:
+    """The card with these fields, each of them checked; raises ValueError."""
+    try:
+        card = from_plain(ModelCard, document, Form.CARD)
+    except MismatchError as error:
+        raise ValueError(_sentence(error)) from error
+    for name in ("split", "metrics"):
+        if _nested_deeper_than(_MAX_DEPTH, getattr(card, name)):
+            raise ValueError(f'"{name}" is nested more than {_MAX_DEPTH} deep')
+    if card.members:
+        _check_detector(card)
+    if card.real_threshold > card.fake_threshold:
+        raise ValueError('"real_threshold" must not lie above "fake_threshold"')
+    return card
 
 
-_COMBINED = (
-    "Scores and thresholds are the weighted means of the members', taken of their logits; "
-    "how well the members do together was not measured."
-)
+def _check_detector(card: ModelCard) -> None:
+    """Refuses a detector card that leaves open what it is there to say."""
+    if len(card.members) == 1:
+        raise ValueError(f'"members" must be {_expected(field_types(ModelCard)["members"])}')
+    if len({member.sha256 for member in card.members}) < len(card.members):
+        raise ValueError('"members" names the same file twice (their "sha256" agree)')
+    if card.calibration is None:
+        raise ValueError('"calibration" must be given where there are "members": it is theirs together')
+    if card.positive_class != "fake":
+        raise ValueError('"positive_class" must be "fake" where there are "members": scores are P(fake)')
+    if card.sha256 is not None:
+        raise ValueError('"sha256" must be null where there are "members": each has its own')
 
 
-def _average_threshold(thresholds: Sequence[float], weights: Sequence[float]) -> float:
-    """A threshold of 0 or 1, which no score reaches, has no logit; that of ``LOGIT_LIMIT`` does as well."""
-    least = 1.0 / (1.0 + math.exp(LOGIT_LIMIT))
-    return average([min(max(threshold, least), 1.0 - least) for threshold in thresholds], weights)
+def _nested_deeper_than(levels: int, tree: Any) -> bool:
+    """Reports hold the whole card, and what writes them calls itself for each level."""
+    nodes = [tree]
+    for _ in range(levels):
+        nodes = [
+            child
+            for node in nodes
+            if isinstance(node, (dict, list))
+            for child in (node.values() if isinstance(node, dict) else node)
+        ]
+    return any(isinstance(node, (dict, list)) for node in nodes)
 
 
-def fake_probability(output: npt.ArrayLike, card: ModelCard) -> npt.NDArray[np.float32]:
-    """What the network's output says about forgery.
-
-    Args:
-        output: the sigmoid's values 0-1, ``[n]`` or ``[n, 1]``: P(``card.positive_class``).
-        card: names the positive class and holds the calibration, if anyone fitted one.
-
-    Returns:
-        P(fake), ``float32[n]``, calibrated where the card allows it.
-
-    Raises:
-        ScoringError: a value is not a probability; a broken runtime shows itself so.
-    """
-    values = np.asarray(output, dtype=np.float64)
-    if values.ndim != 1 and values.shape[1:] != (1,):
-        raise ScoringError(f"the network put out shape {list(values.shape)} where [n, 1] was due")
-    values = values.reshape(-1)
-    # Written so that NaN fails as well.
-    if not np.all((values >= 0) & (values <= 1)):
-        raise ScoringError(
-            "the network put out values that are no probabilities (NaN or outside 0-1): "
-            "it must end in a sigmoid and run on sound hardware; try the CPU or another checkpoint"
-        )
-    fake = values if card.positive_class == "fake" else 1.0 - values
-    return calibrate(fake, card.calibration)
+def _sentence(error: MismatchError) -> str:
+    """What is wrong with which field, and what it should be."""
+    if not error.path:
+        return "a model card is a JSON object"
+    shown = ".".join(name[:_MAX_NAME_SHOWN] for name in error.path)
+    if error.problem != "wrong":
+        return f'"{shown}" is {"missing" if error.problem == "missing" else "not a field of a card"}'
+    kind: Any = ModelCard
+    for name in error.path:
+        kind = _inside(kind, name)
+    return f'"{shown}" must be {_expected(kind)}'
 
 
-def calibrate(fake: npt.ArrayLike, calibration: Calibration | None) -> npt.NDArray[np.float32]:
-    """Platt scaling: ``sigmoid(slope * logit(p) + intercept)``; without a calibration, ``p`` itself.
+def _inside(kind: Any, name: str) -> Any:
+    """The declared type of a record's field, or of a tuple's items."""
+    base = parted(kind)[0]
+    base = optional(base) or base
+    return get_args(base)[0] if get_origin(base) is tuple else field_types(base)[name]
 
-    Args:
-        fake: uncalibrated P(fake), 0-1, any shape.
-        calibration: slope and intercept; see :class:`vidscan.records.Calibration` for the source.
 
-    Returns:
-        The same shape in float32.
-    """
-    p = np.asarray(fake, dtype=np.float64)
-    if calibration is None:
-        return p.astype(np.float32)
-    with np.errstate(divide="ignore"):  # log(0) is -inf, which the clip brings back
-        logit = np.clip(np.log(p) - np.log1p(-p), -LOGIT_LIMIT, LOGIT_LIMIT)
-    # tanh, unlike exp, cannot overflow.
-    scaled = 0.5 * (1.0 + np.tanh(0.5 * (calibration.slope * logit + calibration.intercept)))
-    return np.asarray(scaled, dtype=np.float32)
+def _expected(kind: Any) -> str:
+    """What a field of this type may hold, in words."""
+    base, limits = parted(kind)
+    inner = optional(base)
+    if limits.words:
+        return limits.words
+    if inner is not None:
+        return f"{_expected(inner)} or null"
+    if get_origin(base) is Literal:
+        return " or ".join(f'"{each}"' for each in get_args(base))
+    if base is float:
+        return f"a number from {limits.low:g} to {limits.high:g}"
+    return {str: "a text", bool: "true or false"}.get(base, "an object")
 
 
 _REMEDY = "correct it, or move it away if it is no vidscan card (the checkpoint also works without one)"

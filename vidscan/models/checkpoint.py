@@ -17,7 +17,8 @@ import numpy.typing as npt
 from vidscan.errors import CardError, ModelError, ScoringError
 from vidscan.models.backbones import BACKBONES, backbone_features, first_line
 from vidscan.models.bundled import FAST, checkpoint_path
-from vidscan.models.card_file import calibrate, card_path, fake_probability, read_card, write_card
+from vidscan.models.calibration import calibrate, fake_probability
+from vidscan.models.card_file import card_path, read_card, write_card
 from vidscan.models.guards.archive import inspect_archive
 from vidscan.models.guards.network import check_network
 from vidscan.models.heads import Head, put_head

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar, overload
 
-from vidscan.models.card_file import ensemble_card
+from vidscan.models.ensemble_card import ensemble_card
 from vidscan.protocols import Scorer
 from vidscan.records import Calibration, Geometry, ModelCard
 

@@ -13,6 +13,7 @@ from vidscan.records.card import (
     ModelCard,
     Quantisation,
     member_names,
+    thresholds_in_force,
 )
 from vidscan.records.findings import (
     ErrorInfo,
@@ -103,4 +104,5 @@ __all__ = [
     "Verdict",
     "member_names",
     "no_appearance",
+    "thresholds_in_force",
 ]

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
+from vidscan.records.limits import Limits, Sha256
 from vidscan.records.stages import Geometry
 
 TYPICAL_SPREAD = 1.0
@@ -21,10 +22,15 @@ class Calibration:
     standard deviation of the scaled logits within a clip, above 0.
     """
 
-    slope: float
-    intercept: float
+    # A slope of 0 or less would forget or invert what the network says.
+    slope: Annotated[float, Limits(1e-6, 1e6)]
+    intercept: Annotated[float, Limits(-1e6, 1e6)]
     fitted_on: str
-    spread: float = TYPICAL_SPREAD
+    spread: Annotated[float, Limits(1e-3, 1e3)] = TYPICAL_SPREAD
+
+
+Weight = Annotated[float, Limits(1e-6, 1e6)]
+"""Bounded so that no sum of weights overflows; a weight of 0 would be a member without a say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +38,15 @@ class Member:
     """A network that a detector card speaks of: its name, its file's SHA-256, and its say, above 0."""
 
     name: str
-    sha256: str
-    weight: float
+    sha256: Sha256
+    weight: Weight
 
 
 LEAST_FACE = 48
 """``least_face`` of a network that nobody has asked: at a margin of 1.4, 67 pixels of video in its crop."""
 
+
+MAX_MEMBERS = 16
 
 Quantisation: TypeAlias = Literal["none", "int8"]
 """What a network computes in: floating point, or integers of 8 bits."""
@@ -65,23 +73,25 @@ class ModelCard:
 
     name: str
     backbone: str
-    input_size: int
-    margin: float = 1.4
-    positive_class: str = "real"
-    fake_threshold: float = 0.6
-    real_threshold: float = 0.4
+    input_size: Annotated[int, Limits(32, 4096, words="a whole number of pixels from 32 to 4096")]
+    margin: Annotated[float, Limits(1, 4)] = 1.4
+    positive_class: Literal["real", "fake"] = "real"
+    fake_threshold: Annotated[float, Limits(0, 1)] = 0.6
+    real_threshold: Annotated[float, Limits(0, 1)] = 0.4
     calibration: Calibration | None = None
-    sha256: str | None = None
+    sha256: Sha256 | None = None
     terms: str = "unknown"
     data: str = "unknown"
     split: Mapping[str, Any] = field(default_factory=dict)
     metrics: Mapping[str, Any] = field(default_factory=dict)
     limits: str = ""
-    ensemble_weight: float = 1.0
+    ensemble_weight: Weight = 1.0
     level: bool = False
-    least_face: int = LEAST_FACE
+    least_face: Annotated[int, Limits(0, 4096, words="a whole number of pixels from 0 to 4096")] = LEAST_FACE
     quantisation: Quantisation = "none"
-    members: tuple[Member, ...] = ()
+    members: Annotated[
+        tuple[Member, ...], Limits(0, MAX_MEMBERS, words=f"a list of 2 to {MAX_MEMBERS} networks, or empty")
+    ] = ()
 
     @property
     def geometry(self) -> Geometry:
@@ -96,3 +106,16 @@ def member_names(cards: Sequence[ModelCard]) -> tuple[str, ...]:
         f"{card.name} ({card.sha256[:8]})" if card.sha256 and count[card.name] > 1 else card.name
         for card in cards
     )
+
+
+def thresholds_in_force(
+    own: tuple[float, float], given: tuple[float | None, float | None]
+) -> tuple[float, float]:
+    """The fake and the real threshold in force: those ``given`` by options, else the card's ``own``.
+
+    Where a given one passes the card's other one, that one yields and UNCERTAIN has no room left.
+    """
+    fake, real = (each if other is None else other for each, other in zip(own, given, strict=True))
+    if given[0] is None and given[1] is not None:
+        return max(fake, real), real
+    return fake, min(fake, real)

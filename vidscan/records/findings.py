@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from vidscan.records.card import ModelCard
+from vidscan.records.limits import Count, Limits, MemberScores, Probability, Seconds, Sha256, Share
 from vidscan.records.stages import Box, Image, Source
 
 
@@ -37,13 +38,13 @@ class TimelineFace:
     ``quality`` is :attr:`Quality.overall`.
     """
 
-    track: int
+    track: Count
     box: Box
-    detection_confidence: float
-    fake_probability: float | None
-    members: tuple[float, ...] = ()
-    quality: float = 1.0
-    views: tuple[float, ...] = ()
+    detection_confidence: Probability
+    fake_probability: Probability | None
+    members: MemberScores = ()
+    quality: Share = 1.0
+    views: Annotated[tuple[Probability, ...], Limits(2, absent=True)] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +54,9 @@ class TimelinePoint:
     None where no face of the moment was judged.
     """
 
-    time_s: float
-    fake_probability: float | None
-    faces: tuple[TimelineFace, ...]
+    time_s: Seconds
+    fake_probability: Probability | None
+    faces: Annotated[tuple[TimelineFace, ...], Limits(1)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,16 +69,16 @@ class Track:
     verdict, 0-1; ``quality``: the mean of the sightings'.
     """
 
-    id: int
-    start_s: float
-    end_s: float
-    faces: int
-    fake_probability: float | None
+    id: Count
+    start_s: Seconds
+    end_s: Seconds
+    faces: Annotated[int, Limits(1)]
+    fake_probability: Probability | None
     counted: bool = True
-    members: tuple[float, ...] = ()
-    person: int = 0
-    weight: float = 1.0
-    quality: float = 1.0
+    members: MemberScores = ()
+    person: Count = 0
+    weight: Share = 1.0
+    quality: Share = 1.0
     note: str = ""
 
 
@@ -85,10 +86,10 @@ class Track:
 class Segment:
     """A suspicious stretch of one track."""
 
-    start_s: float
-    end_s: float
-    fake_probability: float
-    track: int
+    start_s: Seconds
+    end_s: Seconds
+    fake_probability: Probability
+    track: Count
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,14 +98,14 @@ class MemberVerdict:
 
     name: str
     label: Label
-    fake_probability: float
+    fake_probability: Probability
 
 
 class Interval(NamedTuple):
     """A range of probabilities, 0-1."""
 
-    low: float
-    high: float
+    low: Probability
+    high: Probability
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,12 +122,12 @@ class Verdict:
     """
 
     label: Label
-    fake_probability: float | None
-    confidence: float | None
+    fake_probability: Probability | None
+    confidence: Probability | None
     reason: str
-    members: tuple[MemberVerdict, ...] = ()
+    members: Annotated[tuple[MemberVerdict, ...], Limits(2, absent=True)] = ()
     interval: Interval | None = None
-    tracks: tuple[int, ...] = ()
+    tracks: tuple[Count, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,11 +148,11 @@ class StageSeconds:
     so together they may exceed ``total``. What a batch took is shared out among the faces in it.
     """
 
-    decode: float = 0.0
-    detect: float = 0.0
-    score: float = 0.0
-    total: float = 0.0
-    wait: float = 0.0
+    decode: Seconds = 0.0
+    detect: Seconds = 0.0
+    score: Seconds = 0.0
+    total: Seconds = 0.0
+    wait: Seconds = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,15 +165,15 @@ class Stats:
     ``batch_slots``: rows of batches that were computed for these crops, with their share of padding.
     """
 
-    duration_s: float | None = None
-    frames_sampled: int = 0
-    faces_scored: int = 0
+    duration_s: Seconds | None = None
+    frames_sampled: Count = 0
+    faces_scored: Count = 0
     seconds: StageSeconds = field(default_factory=StageSeconds)
-    faces_reused: int = 0
-    batch_slots: float = 0.0
-    faces_unjudged: int = 0
-    cuts_s: tuple[float, ...] = ()
-    crops_scored: int = 0
+    faces_reused: Count = 0
+    batch_slots: Annotated[float, Limits(0, digits=3)] = 0.0
+    faces_unjudged: Count = 0
+    cuts_s: tuple[Seconds, ...] = ()
+    crops_scored: Count = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,11 +184,11 @@ class SourceFacts:
     could not be found out is None: no frame was decoded, or a still has no codec.
     """
 
-    bytes: int
-    sha256: str
+    bytes: Annotated[int, Limits(0, wide=True)]
+    sha256: Sha256
     codec: str | None = None
-    width: int | None = None
-    height: int | None = None
+    width: Annotated[int, Limits(1)] | None = None
+    height: Annotated[int, Limits(1)] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from vidscan.records.limits import Length, Offset
+
 Image = npt.NDArray[np.uint8]
 """RGB picture, ``uint8[height, width, 3]``, 0-255."""
 
@@ -24,10 +26,10 @@ class SourceKind(StrEnum):
 class Box(NamedTuple):
     """A face's rectangle in pixels; (x, y) is the upper left corner. It may reach over the edge."""
 
-    x: float
-    y: float
-    w: float
-    h: float
+    x: Offset
+    y: Offset
+    w: Length
+    h: Length
 
     @property
     def longer_side(self) -> float:

@@ -25,6 +25,7 @@ from vidscan.records import (
     SourceKind,
     Verdict,
     member_names,
+    thresholds_in_force,
 )
 from vidscan.verdict.evidence import any_of, interval, views_interval
 from vidscan.verdict.people import Person, gather, highest
@@ -124,15 +125,10 @@ def _likely(people: Sequence[Person], card: ModelCard) -> Interval:
 
 
 def thresholds(card: ModelCard, options: VerdictOptions) -> tuple[float, float]:
-    """The fake and the real threshold in force: the options' where given, else the card's.
-
-    Where a given one passes the card's other one, that one yields and UNCERTAIN has no room left.
-    """
-    fake = card.fake_threshold if options.fake_threshold is None else options.fake_threshold
-    real = card.real_threshold if options.real_threshold is None else options.real_threshold
-    if options.fake_threshold is None and options.real_threshold is not None:
-        return max(fake, real), real
-    return fake, min(fake, real)
+    """The fake and the real threshold in force; see :func:`vidscan.records.thresholds_in_force`."""
+    return thresholds_in_force(
+        (card.fake_threshold, card.real_threshold), (options.fake_threshold, options.real_threshold)
+    )
 
 
 def _members_alone(

@@ -23,7 +23,8 @@ from vidscan_training.evaluation.calibrate import (
 from vidscan_training.evaluation.scores import ScoredRow, by_clip
 
 from vidscan.errors import UsageError
-from vidscan.models.card_file import calibrate, read_card
+from vidscan.models.calibration import calibrate
+from vidscan.models.card_file import read_card
 from vidscan.records import TYPICAL_SPREAD, ModelCard
 
 CARD = ModelCard("toy", "toy", SIZE)

@@ -18,7 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from vidscan.errors import UsageError
-from vidscan.models.card_file import LOGIT_LIMIT, card_path, write_card
+from vidscan.models.calibration import LOGIT_LIMIT
+from vidscan.models.card_file import card_path, write_card
 from vidscan.records import TYPICAL_SPREAD, Calibration, ModelCard
 from vidscan.verdict.judge import CLIP_AT
 from vidscan_training.crops.folder import open_crop_folder

@@ -9,6 +9,7 @@ from itertools import islice
 from pathlib import PurePath
 from typing import Any
 
+from vidscan.records import thresholds_in_force
 from vidscan.report.document import NO_EVIDENCE, Document, Evidence
 from vidscan.report.html.basis import basis
 from vidscan.report.html.chart import Strip, chart_of, strip_of
@@ -130,13 +131,12 @@ def folder_and_names(paths: Sequence[str]) -> tuple[str, list[str]]:
 
 
 def thresholds(document: Document) -> tuple[float, float]:
-    """The fake and the real threshold in force: as :func:`vidscan.verdict.judge.thresholds`."""
+    """The fake and the real threshold in force, by the document's card and options."""
     given, card = document["options"].get("verdict", {}), document["model"]
-    fake, real = given.get("fake_threshold"), given.get("real_threshold")
-    if fake is None and real is not None:
-        return max(card["fake_threshold"], real), real
-    fake = card["fake_threshold"] if fake is None else fake
-    return fake, min(fake, card["real_threshold"] if real is None else real)
+    return thresholds_in_force(
+        (card["fake_threshold"], card["real_threshold"]),
+        (given.get("fake_threshold"), given.get("real_threshold")),
+    )
 
 
 def _file_view(

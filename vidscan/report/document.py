@@ -1,39 +1,40 @@
-"""Reports as one plain document, the ``vidscan.report/1`` that every file format is written from.
+"""Reports as one plain document, the ``vidscan.report/1`` that every file format is written from, and back.
 
 The shape is described by ``schema/vidscan.report-1.schema.json`` (JSON Schema, draft 2020-12), which
-:func:`schema` loads.
+:func:`schema` loads; a test compares it with the types here and in :mod:`vidscan.records`.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import os
-import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import fields, is_dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import Enum
 from importlib import metadata, resources
-from pathlib import PurePath
 from types import MappingProxyType
-from typing import Any
-
-import numpy as np
+from typing import Annotated, Any
 
 from vidscan.errors import ReportError
 from vidscan.records import (
+    ErrorInfo,
     EvidenceCrop,
     ModelCard,
     Report,
+    Segment,
+    Source,
+    SourceFacts,
+    SourceKind,
     Stats,
     Status,
-    TimelineFace,
     TimelinePoint,
     Track,
     Verdict,
 )
+from vidscan.records.limits import Limits
+from vidscan.report.codec import UNDECODED_BYTE, plain, valid_text, writer
 from vidscan.report.summary import tally
+from vidscan.system.typed_json import Form, MismatchError, from_plain
 
 Document = dict[str, Any]
 """A report document of plain JSON values: ``dict``, ``list``, ``str``, ``int``, ``float``, ``bool``, None."""
@@ -45,12 +46,25 @@ NO_EVIDENCE: Evidence = MappingProxyType({})
 
 SCHEMA = "vidscan.report/1"
 
-_PROBABILITY_DIGITS = 6
-_TIME_DIGITS = 3
-_BOX_DIGITS = 1
-_SLOT_DIGITS = 3
-_SHARE_DIGITS = 3
-_UNDECODED_BYTE = re.compile("[\udc80-\udcff]")
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What a document says of one source: an entry of its ``results``.
+
+    ``source_bytes`` is the path in hexadecimal where it is not UTF-8.
+    """
+
+    source: Annotated[str, Limits(1)]
+    source_bytes: Annotated[str, Limits(pattern="([0-9a-f]{2})+", absent=True)] = ""
+    kind: SourceKind
+    facts: SourceFacts | None
+    status: Status
+    error: ErrorInfo | None
+    verdict: Verdict | None
+    timeline: tuple[TimelinePoint, ...]
+    segments: tuple[Segment, ...]
+    tracks: tuple[Track, ...]
+    stats: Stats
 
 
 def schema() -> Document:
@@ -82,7 +96,7 @@ def to_document(
 
 
 def result_document(report: Report) -> Document:
-    r"""What the document says of one source: an entry of its ``results``.
+    r"""An entry of the document's ``results``.
 
     Probabilities are rounded to 6 decimals, times (seconds), qualities and weights to 3, boxes (pixels) to 1.
     Bytes of a path that are not UTF-8 appear as ``\xNN``; the whole path is then in ``source_bytes`` too,
@@ -91,8 +105,63 @@ def result_document(report: Report) -> Document:
     Raises:
         ReportError: the report contradicts itself or holds a number that cannot be.
     """
-    entry: Document = plain(_result(report))
+    failed = report.status is Status.FAILED
+    path = report.source.name
+    if (report.error is None) == failed or (report.verdict is None and not failed):
+        raise ReportError(f"{path!r}: its result is {report.status} and says otherwise: a fault in vidscan")
+    result = Result(
+        source=path,
+        source_bytes=os.fsencode(path).hex() if UNDECODED_BYTE.search(path) else "",
+        kind=report.source.kind,
+        facts=report.facts,
+        status=report.status,
+        error=report.error,
+        verdict=None if failed else report.verdict,
+        timeline=report.timeline,
+        segments=report.segments,
+        tracks=report.tracks,
+        stats=report.stats,
+    )
+    try:
+        entry: Document = writer(Result)(result)
+    except ValueError as error:
+        raise ReportError(f"{path!r}: its result holds {error}: a fault in vidscan") from error
     return entry
+
+
+def report_from(
+    entry: Document,
+    source: Source,
+    *,
+    options: Mapping[str, Any],
+    card: ModelCard,
+    members: Sequence[ModelCard] = (),
+) -> Report:
+    """The report of which :func:`result_document` made ``entry``, with rounded numbers and no evidence.
+
+    Raises:
+        ReportError: it is no such entry.
+    """
+    try:
+        result = from_plain(Result, entry, Form.REPORT)
+    except MismatchError as error:
+        raise ReportError(
+            f"{source.name!r}: its entry in the journal is damaged ({error}): delete it and start anew"
+        ) from error
+    return Report(
+        source=source,
+        status=result.status,
+        verdict=result.verdict,
+        tracks=result.tracks,
+        timeline=result.timeline,
+        segments=result.segments,
+        stats=result.stats,
+        options=options,
+        model_card=card,
+        error=result.error,
+        members=tuple(members),
+        facts=result.facts,
+    )
 
 
 def assemble(
@@ -138,12 +207,6 @@ def version() -> str:
         return "unknown"
 
 
-def valid_text(text: str) -> str:
-    r"""``text`` so that UTF-8 can hold it: bytes that a path could not decode become ``\xNN``."""
-    named = _UNDECODED_BYTE.sub(lambda found: f"\\x{ord(found[0]) - 0xDC00:02x}", text)
-    return named.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
 def model_document(card: ModelCard, members: Sequence[ModelCard]) -> Document:
     """One model's card, whose weight weighs nothing, or the ensemble's with its members' whole cards.
 
@@ -163,167 +226,3 @@ def _card(card: ModelCard) -> Document:
     whole: Document = plain(card)
     del whole["members"]
     return whole
-
-
-def _result(report: Report) -> Document:
-    failed = report.status is Status.FAILED
-    path = report.source.name
-    if (report.error is None) == failed or (report.verdict is None and not failed):
-        raise ReportError(f"{path!r}: its result is {report.status} and says otherwise: a fault in vidscan")
-    try:
-        return {
-            "source": path,
-            **({"source_bytes": os.fsencode(path).hex()} if _UNDECODED_BYTE.search(path) else {}),
-            "kind": report.source.kind,
-            "facts": report.facts,
-            "status": report.status,
-            "error": report.error,
-            "verdict": None if failed or report.verdict is None else _verdict(report.verdict),
-            "timeline": [_point(point) for point in report.timeline],
-            "segments": [
-                {
-                    "start_s": _seconds(segment.start_s),
-                    "end_s": _seconds(segment.end_s),
-                    "fake_probability": _probability(segment.fake_probability),
-                    "track": segment.track,
-                }
-                for segment in report.segments
-            ],
-            "tracks": [_track(track) for track in report.tracks],
-            "stats": _stats(report.stats),
-        }
-    except ValueError as error:
-        raise ReportError(f"{path!r}: its result holds {error}: a fault in vidscan") from error
-
-
-def _verdict(verdict: Verdict) -> Document:
-    document = {
-        "label": verdict.label,
-        "fake_probability": _optional_probability(verdict.fake_probability),
-        "confidence": _optional_probability(verdict.confidence),
-        "reason": verdict.reason,
-        "tracks": verdict.tracks,
-        "interval": None if verdict.interval is None else [_probability(end) for end in verdict.interval],
-    }
-    members = [
-        {"name": each.name, "label": each.label, "fake_probability": _probability(each.fake_probability)}
-        for each in verdict.members
-    ]
-    return document | ({"members": members} if members else {})
-
-
-def _track(track: Track) -> Document:
-    return {
-        "id": track.id,
-        "person": track.person,
-        "start_s": _seconds(track.start_s),
-        "end_s": _seconds(track.end_s),
-        "faces": track.faces,
-        "fake_probability": _optional_probability(track.fake_probability),
-        "quality": _share(track.quality),
-        "counted": track.counted,
-        "weight": _share(track.weight),
-        "note": track.note,
-        **_members(track.members),
-    }
-
-
-def _members(probabilities: Sequence[float]) -> Document:
-    """What an ensemble's members say, or no entry at all for one model."""
-    return {"members": [_probability(each) for each in probabilities]} if probabilities else {}
-
-
-def _point(point: TimelinePoint) -> Document:
-    return {
-        "time_s": _seconds(point.time_s),
-        "fake_probability": _optional_probability(point.fake_probability),
-        "faces": [_face(face) for face in point.faces],
-    }
-
-
-def _face(face: TimelineFace) -> Document:
-    return {
-        "track": face.track,
-        "box": [_rounded(side, _BOX_DIGITS) for side in face.box],
-        "detection_confidence": _probability(face.detection_confidence),
-        "quality": _share(face.quality),
-        "fake_probability": _optional_probability(face.fake_probability),
-        **_members(face.members),
-        **({"views": [_probability(each) for each in face.views]} if face.views else {}),
-    }
-
-
-def _stats(stats: Stats) -> Document:
-    spent = stats.seconds
-    return {
-        "duration_s": None if stats.duration_s is None else _seconds(stats.duration_s),
-        "frames_sampled": stats.frames_sampled,
-        "faces_scored": stats.faces_scored,
-        "faces_reused": stats.faces_reused,
-        "faces_unjudged": stats.faces_unjudged,
-        "cuts_s": [_seconds(cut) for cut in stats.cuts_s],
-        "crops_scored": stats.crops_scored,
-        "batch_slots": _rounded(stats.batch_slots, _SLOT_DIGITS),
-        "seconds": {
-            "decode": _seconds(spent.decode),
-            "detect": _seconds(spent.detect),
-            "wait": _seconds(spent.wait),
-            "score": _seconds(spent.score),
-            "total": _seconds(spent.total),
-        },
-    }
-
-
-def _rounded(value: float, digits: int) -> float:
-    number = float(value)
-    if not math.isfinite(number):
-        raise ValueError(f"the number {number}")
-    return round(number, digits) + 0.0  # + 0.0 turns -0.0, which rounding can leave, into 0.0
-
-
-def _seconds(value: float) -> float:
-    seconds = _rounded(value, _TIME_DIGITS)
-    if seconds < 0:
-        raise ValueError(f"the time {seconds} s")
-    return seconds
-
-
-def _probability(value: float) -> float:
-    return _within_one("probability", value, _PROBABILITY_DIGITS)
-
-
-def _share(value: float) -> float:
-    return _within_one("share", value, _SHARE_DIGITS)
-
-
-def _within_one(what: str, value: float, digits: int) -> float:
-    # float32 arithmetic can end a hair outside 0-1; rounding takes that away and nothing larger.
-    rounded = _rounded(value, digits)
-    if not 0 <= rounded <= 1:
-        raise ValueError(f"the {what} {rounded}")
-    return rounded
-
-
-def _optional_probability(value: float | None) -> float | None:
-    return None if value is None else _probability(value)
-
-
-def plain(value: Any) -> Any:
-    """``value`` as JSON values only. Raises TypeError for what has no JSON form."""
-    if isinstance(value, np.generic | np.ndarray):
-        value = value.tolist()
-    if isinstance(value, Enum):
-        value = value.value
-    if value is None or isinstance(value, bool | int):
-        return value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, str | PurePath):
-        return valid_text(str(value))
-    if isinstance(value, Mapping):
-        return {valid_text(str(key)): plain(item) for key, item in value.items()}
-    if isinstance(value, Sequence | set | frozenset) and not isinstance(value, bytes):
-        return [plain(item) for item in value]
-    if is_dataclass(value) and not isinstance(value, type):
-        return {each.name: plain(getattr(value, each.name)) for each in fields(value)}
-    raise TypeError(f"{type(value).__name__} has no place in a report")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vidscan.errors import escaped
-from vidscan.report.document import valid_text
+from vidscan.report.codec import valid_text
 
 
 def visible(text: str) -> str:

@@ -11,8 +11,7 @@ from vidscan.models.card_file import checkpoint_sha256
 from vidscan.models.ensemble import Ensemble
 from vidscan.options import ScanOptions
 from vidscan.records import Report, Source, Status
-from vidscan.report.document import Document, assemble, model_document, result_document
-from vidscan.report.restored import report_from
+from vidscan.report.document import Document, assemble, model_document, report_from, result_document
 from vidscan.report.summary import summarise
 from vidscan.results.journal import Journal, terms_of
 

@@ -24,8 +24,9 @@ from vidscan.errors import JournalError
 from vidscan.media import storage
 from vidscan.media.sources import state_of
 from vidscan.records import Source, Status
+from vidscan.report.codec import plain
 from vidscan.report.document import SCHEMA as REPORT_SCHEMA
-from vidscan.report.document import Document, plain, version
+from vidscan.report.document import Document, version
 from vidscan.system.user_folder import cache_folder, trusted_folder
 
 SCHEMA = "vidscan.journal/2"

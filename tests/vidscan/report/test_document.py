@@ -36,7 +36,8 @@ from report_samples import (
 from vidscan.errors import ReportError
 from vidscan.options import ScanOptions
 from vidscan.records import Box, Label, Report, SourceFacts, SourceKind, Status, Verdict
-from vidscan.report.document import Document, evidence_of, schema, to_document, valid_text
+from vidscan.report.codec import valid_text
+from vidscan.report.document import Document, evidence_of, schema, to_document
 from vidscan.report.summary import summarise
 
 VALIDATOR = Draft202012Validator(schema(), format_checker=Draft202012Validator.FORMAT_CHECKER)

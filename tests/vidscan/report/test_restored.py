@@ -20,8 +20,7 @@ from report_samples import (
 
 from vidscan.errors import ReportError
 from vidscan.records import Report
-from vidscan.report.document import result_document
-from vidscan.report.restored import report_from
+from vidscan.report.document import report_from, result_document
 
 
 def restored(report: Report, entry: dict[str, Any] | None = None) -> Report:

@@ -116,6 +116,15 @@ def blur(image: Image, rng: Rng, largest_sigma: float) -> Image:
     return cv2.filter2D(image, -1, kernel / kernel.sum(), borderType=cv2.BORDER_REFLECT_101)
 
 
+def reduce_resolution(image: Image, side: int) -> Image:
+    """Reduces a square picture to ``side`` pixels and enlarges it again; smaller ones stay as they are."""
+    size = image.shape[0]
+    if side >= size:
+        return image
+    small = cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.resize(small, (size, size), interpolation=cv2.INTER_LINEAR), np.uint8)
+
+
 _SHRINK_KERNELS = (cv2.INTER_AREA, cv2.INTER_LINEAR, cv2.INTER_CUBIC)
 _GROW_KERNELS = (cv2.INTER_LINEAR, cv2.INTER_CUBIC, cv2.INTER_LANCZOS4, cv2.INTER_NEAREST)
 _GROW_ODDS = (0.45, 0.35, 0.15, 0.05)

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from vidscan_training.crops.folder import CropFolder, CropRow
+from vidscan_training.crops.reader import CropReader, in_order
 from vidscan_training.crops.split import spread_over_clips
-from vidscan_training.data.batches import CropReader, in_order
 from vidscan_training.evaluation import metrics
 from vidscan_training.evaluation.metrics import comparable_reals
 

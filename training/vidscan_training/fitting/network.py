@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from vidscan.errors import UsageError
 from vidscan.system.frameworks import import_keras
@@ -203,7 +204,7 @@ def compile_network(
     )
 
 
-def restore_optimizer(network: Any, values: list[np.ndarray]) -> None:
+def restore_optimizer(network: Any, values: list[npt.NDArray[Any]]) -> None:
     """Puts saved ``optimizer.variables`` back, after :func:`compile_network` made a new optimiser.
 
     The optimiser that Keras itself reads back has forgotten which variables do not decay.

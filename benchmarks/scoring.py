@@ -24,9 +24,10 @@ from statistics import median
 from typing import Any
 
 import numpy as np
+from vidscan_training.fitting.build import build_network
 
 from vidscan.cli.export import ExportOptions, calibration_crops, export
-from vidscan.models.checkpoint import build_network, load_model, save_checkpoint
+from vidscan.models.checkpoint import load_model, save_checkpoint
 from vidscan.records import Geometry, ModelCard
 
 PRODUCT_SIDE = 2048

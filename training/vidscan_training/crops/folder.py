@@ -228,4 +228,4 @@ def _read_landmarks(folder: Path, rows: int) -> npt.NDArray[np.float16] | None:
         raise SourceError(f"{path} cannot be read: {error}") from error
     if landmarks.ndim != 3 or landmarks.shape[0] != rows or landmarks.shape[2] != 2:
         raise SourceError(f"{path} has shape {landmarks.shape}, but the manifest has {rows} rows")
-    return landmarks.astype(np.float16, copy=False)
+    return np.asarray(landmarks, np.float16)

@@ -184,8 +184,8 @@ def _backbone_name(options: FitOptions, network: Any) -> str:
 
     It stands in the checkpoint's card; without one, in the name that ``build_network`` gave.
     """
-    from vidscan.models.backbones import BACKBONES
     from vidscan.models.card_file import card_path, read_card
+    from vidscan_training.fitting.backbones import BACKBONES
 
     if options.initial is None:
         return options.backbone

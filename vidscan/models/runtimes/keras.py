@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import tempfile
+import warnings
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,11 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 from vidscan.errors import ModelError
-from vidscan.models.backbones import first_line, no_layer_left_random
 from vidscan.models.guards.archive import CONFIG
 from vidscan.models.guards.network import check_network
 from vidscan.models.guards.weights import weights_of_at_most
-from vidscan.models.runtimes.protocol import Outputs
+from vidscan.models.runtimes.protocol import Outputs, first_line
 from vidscan.system.frameworks import import_keras
 
 _CHUNK = 32
@@ -117,3 +119,19 @@ def _copy_with_config(source: Path, target: Path, config: dict[str, Any]) -> Non
             with old.open(member) as reader, new.open(member.filename, "w", force_zip64=True) as writer:
                 while block := reader.read(1 << 20):
                     writer.write(block)
+
+
+@contextmanager
+def no_layer_left_random() -> Iterator[None]:
+    """Fails where Keras only warns: that layers missing from a file kept their random weights.
+
+    Raises:
+        ValueError: Keras gave that warning in the block.
+    """
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield
+    for warning in caught:
+        if "freshly-initialized" in str(warning.message):
+            raise ValueError("some layers are missing from it and would keep random weights")
+        warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)

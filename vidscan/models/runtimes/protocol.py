@@ -36,3 +36,9 @@ class Runtime(Protocol):
 
 class RuntimeUnavailableError(ModelError):
     """A runtime cannot be had for this checkpoint or on this machine; another one may be."""
+
+
+def first_line(error: Exception) -> str:
+    """The first line of a foreign error, short enough for a one-line message."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0][:160]}" if lines else type(error).__name__

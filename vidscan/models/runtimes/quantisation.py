@@ -16,9 +16,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vidscan.models.backbones import first_line
 from vidscan.models.runtimes.onnx import CPU, import_onnxruntime
-from vidscan.models.runtimes.protocol import RuntimeUnavailableError
+from vidscan.models.runtimes.protocol import RuntimeUnavailableError, first_line
 from vidscan.system.frameworks import import_tensorflow, noise_dropped
 
 Crops = npt.NDArray[np.uint8]

@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vidscan.models.backbones import first_line
-from vidscan.models.runtimes.protocol import Outputs, RuntimeUnavailableError
+from vidscan.models.runtimes.protocol import Outputs, RuntimeUnavailableError, first_line
 from vidscan.system.cores import cores
 from vidscan.system.frameworks import import_tensorflow, noise_dropped
 

@@ -31,7 +31,7 @@ def load_model(path: PathLike | None = None, *, runtime: str = "auto") -> Loaded
 
     Args:
         path: ``"vidscan-lite2"`` or ``"vidscan-vit"``, which ship with vidscan; or a ``.keras`` file, with or
-            without its card beside it. Files made by ``vidscan export`` (``.onnx``, ``.tflite``) will do as
+            without its card beside it. Files made by ``vidscan export`` (``.onnx``) will do as
             well. None takes ``vidscan-lite2``: one network, where a scan takes both by default.
         runtime: what computes a ``.keras`` file: ``auto`` (Keras on a GPU, else onnxruntime), ``keras``,
             ``onnx``, or ``coreml``.

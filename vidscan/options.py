@@ -101,7 +101,7 @@ class BatchingOptions:
         _require(self.prefetch >= 1, f"prefetch {self.prefetch} cannot work: give 1 or more")
 
 
-RUNTIMES = ("auto", "keras", "onnx", "coreml", "tflite")
+RUNTIMES = ("auto", "keras", "onnx", "coreml")
 """What may compute a network's outputs; ``auto`` takes the fastest that can be trusted on this machine."""
 
 

@@ -108,8 +108,8 @@ def _add_export(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         metavar="CHECKPOINT",
         help=f"a .keras file, or the name of one that ships (default: {FAST})",
     )
-    export.add_argument("--format", required=True, choices=["onnx", "onnx-int8", "tflite-int8"])
-    export.add_argument("--out", required=True, type=Path, metavar="FILE", help="ends in .onnx or .tflite")
+    export.add_argument("--format", required=True, choices=["onnx", "onnx-int8"])
+    export.add_argument("--out", required=True, type=Path, metavar="FILE", help="ends in .onnx")
     export.add_argument(
         "--calibrate",
         type=Path,

@@ -15,8 +15,8 @@ from vidscan.models.card_file import card_path, checkpoint_sha256, write_card
 from vidscan.records import LEAST_FACE, Geometry, Image, ModelCard
 from vidscan.system.files import replacing, sha256_of
 
-FORMATS = {"onnx": ".onnx", "onnx-int8": ".onnx", "tflite-int8": ".tflite"}
-"""What can be written, and the suffix that its file must have."""
+FORMATS = ("onnx", "onnx-int8")
+"""What can be written."""
 
 CALIBRATION_CROPS = 128
 """Crops from which int8 takes its ranges; more change little."""
@@ -43,8 +43,8 @@ class ExportOptions:
         """Refuses what cannot work, before anything is loaded."""
         if self.format not in FORMATS:
             raise UsageError(f"--format {self.format} is unknown: choose one of {', '.join(FORMATS)}")
-        if self.out.suffix != FORMATS[self.format]:
-            raise UsageError(f"--out {self.out}: the name must end in {FORMATS[self.format]}")
+        if self.out.suffix != ".onnx":
+            raise UsageError(f"--out {self.out}: the name must end in .onnx")
         if not self.out.parent.is_dir():
             raise UsageError(f"--out {self.out}: there is no folder {self.out.parent}")
         if self.calibrate is not None and not self.format.endswith("int8"):
@@ -65,6 +65,7 @@ def export(options: ExportOptions) -> ModelCard:
     from vidscan.models.runtimes.comparison import largest_difference
     from vidscan.models.runtimes.conversion import converted_network
     from vidscan.models.runtimes.exported import open_exported
+    from vidscan.models.runtimes.quantisation import quantised_onnx
 
     model = load_model(options.checkpoint)
     if model.checkpoint is None:
@@ -76,7 +77,7 @@ def export(options: ExportOptions) -> ModelCard:
         content = converted_network(model.path)
     else:
         crops = calibration_crops(options.calibrate, model.card.geometry)
-        content = _quantised(options.format, model, crops)
+        content = quantised_onnx(converted_network(model.path), crops)
     try:
         with replacing(options.out) as temporary:
             temporary.write_bytes(content)
@@ -111,15 +112,6 @@ def measured(quantised: np.ndarray[Any, Any], original: np.ndarray[Any, Any]) ->
         "mean_difference": float(apart.mean()),
         "difference_95_percent": float(np.quantile(apart, 0.95)),
     }
-
-
-def _quantised(wanted: str, model: Any, crops: np.ndarray[Any, np.dtype[np.uint8]]) -> bytes:
-    from vidscan.models.runtimes.conversion import converted_network
-    from vidscan.models.runtimes.quantisation import quantised_onnx, quantised_tflite
-
-    if wanted == "onnx-int8":
-        return quantised_onnx(converted_network(model.path), crops)
-    return quantised_tflite(model.network, crops)
 
 
 def calibration_crops(folder: Path | None, geometry: Geometry) -> np.ndarray[Any, np.dtype[np.uint8]]:

@@ -23,7 +23,7 @@ FAST = "vidscan-lite2"
 DETECTOR_CARD = "vidscan.json"
 """The card of all of them together."""
 
-_SUFFIXES = (".keras", ".onnx", ".tflite")
+_SUFFIXES = (".keras", ".onnx")
 _OR_FAST = f"install vidscan again, or take {FAST} alone with --fast"
 
 

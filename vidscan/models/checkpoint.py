@@ -105,10 +105,10 @@ def load_model(path: Path | str | None = None, runtime: str = "keras") -> Loaded
         UsageError: there is no such runtime here.
     """
     from vidscan.models.runtimes.choice import open_runtime
-    from vidscan.models.runtimes.exported import SUFFIXES, open_exported
+    from vidscan.models.runtimes.exported import SUFFIX, open_exported
 
     path = checkpoint_path(FAST if path is None else path)
-    if path.suffix in SUFFIXES:
+    if path.suffix == SUFFIX:
         card = _card_of(path)
         return LoadedModel(*_with_card(path, *open_exported(path, card, runtime), card))
     checkpoint = KerasRuntime(path, *inspect_archive(path))

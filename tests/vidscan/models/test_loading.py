@@ -230,8 +230,6 @@ def test_fast_goes_without_model(shipped, bright_clip, capsys):
 
 def test_the_runtime_that_is_asked_for_is_the_keras_files(shipped):
     assert [model.runtime.name for model in load_models(runtime="onnx")] == ["onnx", "onnx"]
-    with pytest.raises(UsageError, match=r"--runtime tflite: takes a \.tflite file"):
-        load_models(runtime="tflite")
     with pytest.raises(UsageError, match=r"--runtime coreml: .*vidscan-vit\.onnx is a file for onnx"):
         load_models("vidscan-vit", runtime="coreml")
 

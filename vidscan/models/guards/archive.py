@@ -128,6 +128,11 @@ def _check_file(path: Path) -> None:
     for magic, what in _FOREIGN_FORMATS:
         if start.startswith(magic):
             raise ModelError(f"{path}: {what}")
+    if path.suffix == ".tflite":
+        raise ModelError(
+            f"{path}: is a TensorFlow Lite file, which vidscan does not run; export its checkpoint as ONNX, "
+            "with: vidscan export --format onnx"
+        )
     if not zipfile.is_zipfile(path):
         short = f"holds only {size:,} bytes" if size < 64 << 10 else "is no complete .keras archive"
         raise ModelError(f"{path}: {short}; {_FETCH_AGAIN}")

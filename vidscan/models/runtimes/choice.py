@@ -47,10 +47,6 @@ def choose(wanted: str, has: Devices) -> Choice:
             return Choice("coreml", "it was asked for", compare=True)
         case "coreml":
             raise UsageError("--runtime coreml: CoreML is there on macOS alone; choose auto, onnx or keras")
-        case "tflite":
-            raise UsageError(
-                "--runtime tflite: takes a .tflite file, made with: vidscan export --format tflite-int8"
-            )
     raise UsageError(f"--runtime {wanted}: is none of {', '.join(RUNTIMES)}")
 
 

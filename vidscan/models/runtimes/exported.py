@@ -1,7 +1,7 @@
-"""Files made by ``vidscan export``, and strangers' ones of the same formats: inspected, then opened.
+"""Inspects and opens ONNX files, made by ``vidscan export`` or by others.
 
-An ONNX or TFLite file holds a graph of fixed operations and no code, but it may name other files, ask for
-operations that a library of its author's would bring, or be no such network at all.
+An ONNX file holds a graph of fixed operations and no code, but it may refer to other files, need operations
+from a third-party library, or hold a network of another shape.
 """
 
 from __future__ import annotations
@@ -16,8 +16,7 @@ from vidscan.models.runtimes.onnx import OnnxRuntime
 from vidscan.models.runtimes.protocol import Runtime, RuntimeUnavailableError
 from vidscan.records import ModelCard, Quantisation
 
-SUFFIXES = {".onnx": "onnx", ".tflite": "tflite"}
-"""The runtime of each kind of file."""
+SUFFIX = ".onnx"
 
 _MAX_BYTES = 2 << 30
 _DOMAINS = frozenset(("", "ai.onnx", "com.microsoft"))
@@ -30,29 +29,25 @@ _REMEDY = "export it again from its .keras checkpoint, with: vidscan export"
 
 
 def open_exported(path: Path, card: ModelCard | None, wanted: str) -> tuple[Runtime, Quantisation]:
-    """Inspects an exported file and opens it in the runtime that it was made for.
+    """Inspects an ONNX file and opens it in onnxruntime.
 
     Args:
-        path: a file with one of :data:`SUFFIXES`.
-        card: the card beside it, whose hash was held against the file; None where there is none.
-        wanted: a runtime's name; ``keras`` and ``auto`` leave it to the file.
+        path: a file with :data:`SUFFIX`.
+        card: the card beside it, whose hash has been checked against the file; None without one.
+        wanted: the name of a runtime.
 
     Returns:
-        The runtime, and the quantisation: an ONNX file's by its graph; of another, which is not looked into,
-        what its card says.
+        The runtime, and the quantisation that the graph shows.
 
     Raises:
-        ModelError: the file is missing or unsafe, or no network of the right shape.
-        CardError: the card says something else of an ONNX file's quantisation than its graph does.
-        UsageError: it can't run on what is wanted.
+        ModelError: the file is missing or unsafe, or holds a network of another shape.
+        CardError: the card states another quantisation than the graph shows.
+        UsageError: ``wanted`` cannot run ONNX files.
     """
-    name = SUFFIXES[path.suffix]
-    if wanted not in ("auto", "keras", name):
-        raise UsageError(f"--runtime {wanted}: {path} is a file for {name}; leave --runtime away")
+    if wanted not in ("auto", "keras", "onnx"):
+        raise UsageError(f"--runtime {wanted}: {path} is a file for onnx; leave --runtime away")
     content = _content(path)
     try:
-        if name == "tflite":
-            return _open_tflite(path, content), "none" if card is None else card.quantisation
         quantisation = inspect_onnx(path, content)
         if card is not None and card.quantisation != quantisation:
             raise CardError(
@@ -102,20 +97,6 @@ def inspect_onnx(path: Path, content: bytes) -> Quantisation:
     )
     operations = {node.op_type for graph in _graphs(model.graph) for node in graph.node}
     return "int8" if any(name.startswith(_INT8_OPERATIONS) for name in operations) else "none"
-
-
-def _open_tflite(path: Path, content: bytes) -> Runtime:
-    from vidscan.models.runtimes.tflite import TfliteRuntime
-
-    if content[4:8] != b"TFL3":
-        raise ModelError(f"{path}: is no TensorFlow Lite file; fetch or copy it again")
-    runtime = TfliteRuntime(content)
-    inputs, outputs = (
-        [(each["dtype"].__name__, [int(side) for side in each["shape_signature"]]) for each in part]
-        for part in (runtime.inputs, runtime.results)
-    )
-    _check_ports(path, inputs, outputs)
-    return runtime
 
 
 Port = tuple[str, list[int]]

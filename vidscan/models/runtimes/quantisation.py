@@ -7,7 +7,6 @@ in int8 they would cost accuracy: a sigmoid in 256 steps tells no two probabilit
 
 from __future__ import annotations
 
-import logging
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +17,6 @@ import numpy.typing as npt
 
 from vidscan.models.runtimes.onnx import CPU, import_onnxruntime
 from vidscan.models.runtimes.protocol import RuntimeUnavailableError, first_line
-from vidscan.system.frameworks import import_tensorflow, noise_dropped
 
 Crops = npt.NDArray[np.uint8]
 
@@ -168,38 +166,3 @@ def _share_equal_integers(graph: Any) -> None:
     for node in graph.node:
         for place, name in enumerate(node.input):
             node.input[place] = same.get(name, name)
-
-
-def quantised_tflite(network: Any, crops: Crops) -> bytes:
-    """The Keras network as a TFLite file in int8, its input uint8 and its output float32.
-
-    Args:
-        network: the Keras network, under the TensorFlow backend.
-        crops: RGB ``uint8[n, size, size, 3]``; their activations give the ranges.
-
-    Raises:
-        RuntimeUnavailableError: TensorFlow Lite cannot quantise it.
-    """
-    tf = import_tensorflow()
-    size = network.inputs[0].shape[1]
-    if not isinstance(network.variables[0].value, tf.Variable):
-        raise RuntimeUnavailableError("tflite-int8 needs Keras on TensorFlow: set KERAS_BACKEND=tensorflow")
-
-    @tf.function(input_signature=[tf.TensorSpec((1, size, size, 3), tf.float32, name="crop")])  # type: ignore[untyped-decorator]
-    def probability(crop: Any) -> Any:
-        return network(crop, training=False)
-
-    converter = tf.lite.TFLiteConverter.from_concrete_functions(
-        [probability.get_concrete_function()], tf.Module()
-    )
-    converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    converter.representative_dataset = lambda: ([crop[None].astype(np.float32)] for crop in crops)
-    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-    converter.inference_input_type = tf.uint8
-    converter.inference_output_type = tf.float32
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)
-    try:
-        with noise_dropped():
-            return bytes(converter.convert())
-    except (ValueError, RuntimeError, tf.errors.OpError) as error:
-        raise RuntimeUnavailableError(f"the network cannot be quantised: {first_line(error)}") from error

@@ -74,7 +74,6 @@ def test_choice(wanted, machine, name, compared):
     [
         ("coreml", PC, "macOS alone"),
         ("coreml", CUDA, "macOS alone"),
-        ("tflite", PC, r"takes a \.tflite file"),
         ("abacus", PC, "none of auto, keras"),
     ],
 )

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime
 from enum import Enum
-from importlib import metadata, resources
+from importlib import resources
 from pathlib import PurePath
 from types import MappingProxyType
 from typing import Any
@@ -34,6 +34,7 @@ from vidscan.records import (
     Verdict,
 )
 from vidscan.report.summary import tally
+from vidscan.version import __version__
 
 Document = dict[str, Any]
 """A report document of plain JSON values: ``dict``, ``list``, ``str``, ``int``, ``float``, ``bool``, None."""
@@ -131,11 +132,8 @@ def evidence_of(reports: Iterable[Report]) -> Evidence:
 
 
 def version() -> str:
-    """The installed version of vidscan; ``"unknown"`` when it runs without having been installed."""
-    try:
-        return metadata.version("vidscan")
-    except metadata.PackageNotFoundError:
-        return "unknown"
+    """The version of vidscan that runs."""
+    return __version__
 
 
 def valid_text(text: str) -> str:

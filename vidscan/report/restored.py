@@ -95,8 +95,9 @@ def _point(document: Document) -> TimelinePoint:
 
 
 def _stats(document: Document) -> Stats:
+    known = {name: value for name, value in document.items() if name != "faces_reused"}
     times = {"seconds": StageSeconds(**document["seconds"]), "cuts_s": tuple(document["cuts_s"])}
-    return Stats(**document | times)
+    return Stats(**known | times)
 
 
 def _scores(document: Document) -> Document:

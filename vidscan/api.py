@@ -70,7 +70,6 @@ def scan(
     fast: bool = False,
     batch_size: int = 32,
     runtime: str = "auto",
-    reuse: bool = False,
     fake_threshold: float | None = None,
     real_threshold: float | None = None,
     evidence: bool = False,
@@ -91,7 +90,6 @@ def scan(
         fast: the faster of those alone, ``vidscan-lite2``; goes without ``model``.
         batch_size: crops scored at once.
         runtime: what computes the networks given by path; see :func:`load_model`.
-        reuse: a face that looks as it did a moment ago in the same place keeps its score, as in still shots.
         fake_threshold: calibrated P(fake) from which a clip is FAKE; None takes the card's.
         real_threshold: calibrated P(fake) up to which a clip is REAL; None takes the card's.
         evidence: keep each track's most and least suspicious crops in ``report.evidence``.
@@ -118,7 +116,6 @@ def scan(
         fast=fast,
         batch_size=batch_size,
         runtime=runtime,
-        reuse=reuse,
         fake_threshold=fake_threshold,
         real_threshold=real_threshold,
         evidence=evidence,
@@ -139,7 +136,6 @@ def scan_many(
     fast: bool = False,
     batch_size: int = 32,
     runtime: str = "auto",
-    reuse: bool = False,
     fake_threshold: float | None = None,
     real_threshold: float | None = None,
     evidence: bool = False,
@@ -160,7 +156,7 @@ def scan_many(
     options = ScanOptions(
         sampling=SamplingOptions(fps, frames, keyframes, hwaccel),
         detection=DetectionOptions(),
-        batching=BatchingOptions(batch_size, reuse=reuse),
+        batching=BatchingOptions(batch_size),
         model=ModelOptions(
             tuple(Path(each) for each in given if isinstance(each, str | os.PathLike)), runtime
         ),

@@ -87,14 +87,10 @@ class DetectionOptions:
 
 @dataclass(frozen=True, slots=True)
 class BatchingOptions:
-    """``batch_size``: crops scored at once; ``prefetch``: batches made ready ahead of the network.
-
-    ``reuse``: a crop that looks like one scored a moment ago in the same place takes its score.
-    """
+    """``batch_size``: crops scored at once; ``prefetch``: batches made ready ahead of the network."""
 
     batch_size: int = 32
     prefetch: int = 2
-    reuse: bool = False
 
     def __post_init__(self) -> None:
         _require(self.batch_size >= 1, f"--batch-size {self.batch_size} cannot work: give 1 or more")
@@ -241,13 +237,6 @@ class ScanOptions:
     verdict: VerdictOptions = field(default_factory=VerdictOptions)
     evidence: EvidenceOptions = field(default_factory=EvidenceOptions)
     storage: StorageOptions = field(default_factory=StorageOptions)
-
-    def __post_init__(self) -> None:
-        # Crops are kept under the tracks of the faces that were scored, which are not all then.
-        _require(
-            not (self.batching.reuse and self.evidence.kept),
-            "--reuse leaves faces unscored, and heat maps and the HTML report want them all: leave one out",
-        )
 
     def echo(self) -> dict[str, Any]:
         """The options as plain JSON values, for the report; ``paths`` is there for an ensemble alone."""

@@ -14,7 +14,6 @@ from vidscan.errors import UsageError
 from vidscan.options import (
     BatchingOptions,
     DetectionOptions,
-    EvidenceOptions,
     ModelOptions,
     SamplingOptions,
     ScanOptions,
@@ -130,8 +129,3 @@ def test_echo_of_the_default_model_is_null():
 
 def test_echo_gives_no_rate_that_was_not_looked_at():
     assert ScanOptions(SamplingOptions(frames=8)).echo()["sampling"]["fps"] is None
-
-
-def test_faces_to_look_at_are_all_scored():
-    with pytest.raises(UsageError, match="--reuse"):
-        ScanOptions(batching=BatchingOptions(reuse=True), evidence=EvidenceOptions(kept=True))

@@ -178,11 +178,6 @@ def _add_model_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--batch-size", type=int, default=32, metavar="N", help="faces scored at once (default 32)"
     )
-    parser.add_argument(
-        "--reuse",
-        action="store_true",
-        help="in still shots, let a face that looks as it did a moment ago keep its score",
-    )
 
 
 def _add_output_flags(parser: argparse.ArgumentParser) -> None:
@@ -298,7 +293,7 @@ def scan_options(flags: argparse.Namespace) -> ScanOptions:
     return ScanOptions(
         sampling=_sampling_options(flags) if "fps" in flags else SamplingOptions(),
         detection=_detection_options(flags),
-        batching=BatchingOptions(flags.batch_size, reuse=flags.reuse),
+        batching=BatchingOptions(flags.batch_size),
         model=ModelOptions(_models(flags), flags.runtime),
         verdict=VerdictOptions(flags.fake_threshold, flags.real_threshold),
         evidence=_evidence_options(flags),

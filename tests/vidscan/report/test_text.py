@@ -337,12 +337,6 @@ def test_timings_tell_how_full_the_batches_were() -> None:
     assert "slots" not in shown(print_timings, [no_face()])
 
 
-def test_faces_that_kept_their_score_are_counted_apart() -> None:
-    report = clip()
-    text = shown(print_report, replace(report, stats=replace(report.stats, faces_reused=7)))
-    assert "7 more by the score of one before" in text
-
-
 def test_nothing_scanned_is_said_without_a_fault() -> None:
     assert "0 files" in shown(print_summary, [])
     assert "decode" in shown(print_timings, [])

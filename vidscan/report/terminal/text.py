@@ -204,8 +204,6 @@ def _effort(report: Report, width: int) -> Text:
     """What was looked at, and how long it took; broken between its parts where the terminal is narrow."""
     stats = report.stats
     said = [_counted(stats.frames_sampled, "frame"), _counted(stats.faces_scored, "face")]
-    if stats.faces_reused:
-        said.append(f"{stats.faces_reused:,} more by the score of one before")
     if stats.faces_unjudged:
         said.append(f"{stats.faces_unjudged:,} too small to judge")
     if report.source.kind is SourceKind.IMAGE:
@@ -249,7 +247,7 @@ def _summary_row(report: Report, columns: int) -> list[str | Text]:
         _badge(verdict),
         "" if verdict.label is Label.NO_FACE else _coloured(verdict.fake_probability),
         str(people_among(report)),
-        str(report.stats.faces_scored + report.stats.faces_reused),
+        str(report.stats.faces_scored),
         "" if duration is None else clock(duration),
         strip(report, columns) if drawn else "",
     ]

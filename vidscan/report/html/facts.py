@@ -1,4 +1,4 @@
-"""What is known of a file, a model and a scan, as terms with their words."""
+"""Lists what is known of a file, a model and a scan, as terms with their words."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from vidscan.report.wording import clock, counted
 
 
 class Fact(NamedTuple):
-    """A term, and what there is to say under it; ``code`` where that is no prose."""
+    """A term and its words; ``code`` if they are not prose."""
 
     term: str
     words: str
@@ -20,7 +20,7 @@ class Fact(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ModelFacts:
-    """A card: what it speaks of and where that comes from, its limits, and every figure on it."""
+    """A card: its main facts, its limits, and every figure on it."""
 
     name: str
     facts: tuple[Fact, ...]
@@ -30,7 +30,7 @@ class ModelFacts:
 
 
 def about_file(result: Document) -> tuple[Fact, ...]:
-    """The facts of one source, as far as they are known."""
+    """Lists the known facts of one source."""
     facts, stats = result["facts"] or {}, result["stats"]
     found = [Fact("Path", result["source"], code=True)]
     found.append(Fact("Kind", "clip" if result["kind"] == "video" else "still"))
@@ -54,7 +54,7 @@ def about_file(result: Document) -> tuple[Fact, ...]:
 
 
 def about_model(card: Mapping[str, Any]) -> ModelFacts:
-    """A card of the document, with those of an ensemble's members."""
+    """Lists the facts of a card of the document, with those of an ensemble's members."""
     calibration = card["calibration"]
     facts = [
         _network(card),
@@ -81,7 +81,7 @@ def about_model(card: Mapping[str, Any]) -> ModelFacts:
 
 
 def _network(card: Mapping[str, Any]) -> Fact:
-    """What computes, and which crops it takes."""
+    """Says which network computes, and which crops it takes."""
     if card.get("detector"):
         names = " and ".join(member["name"] for member in card["members"])
         return Fact("Networks", f"{names}, calibrated and measured together; each has its own card below")
@@ -93,12 +93,12 @@ def _network(card: Mapping[str, Any]) -> Fact:
 
 
 def about_options(options: Mapping[str, Any]) -> tuple[Fact, ...]:
-    """What the scan was asked to do, one line an option."""
+    """Lists the options of the scan, one line each."""
     return tuple(flat(options))
 
 
 def flat(values: Mapping[str, Any], above: str = "") -> Iterator[Fact]:
-    """Nested values as one line each; a list of plain values stays together."""
+    """Yields nested values as one line each; a list of plain values stays together."""
     for name, value in values.items():
         term = f"{above}{name}"
         if isinstance(value, Mapping):

@@ -16,7 +16,7 @@ from vidscan.faces.crops import resize, square_crop
 from vidscan.faces.rotation import roll_of, turned
 from vidscan.options import DetectionOptions
 from vidscan.records import Box, Detection, Image
-from vidscan.system.frameworks import import_quietly, noise_dropped
+from vidscan.system.frameworks import drop_noise, import_quietly
 
 SHORT_RANGE_ONLY_CONFIDENCE = 0.7
 """Minimum confidence of the short-range network for a face that the full-range one does not see.
@@ -76,7 +76,7 @@ class MediaPipeFaceDetector:
                 base_options=tasks.BaseOptions(model_asset_buffer=model),
                 min_detection_confidence=self._options.min_confidence,
             )
-            with noise_dropped():
+            with drop_noise():
                 task = tasks.vision.FaceDetector.create_from_options(options)
                 # It starts, and prints, with the first picture.
                 task.detect(_picture(np.zeros((64, 64, 3), np.uint8)))

@@ -138,24 +138,17 @@ class MediaPipeFaceDetector:
         try:
             return _by_confidence(_detections(network.detect(_picture(image)), width, height))
         except (RuntimeError, ValueError) as error:
-            raise _failure(width, height, error) from error
+            raise DetectionError(f"face detection failed on a {width}x{height} picture: {error}") from error
 
     def _search(self, image: Image) -> list[Detection]:
-        picture = _picture(image)
-        height, width = image.shape[:2]
-        try:
-            far = _detections(self._full_range.detect(picture), width, height)
-            near = _detections(self._short_range.detect(picture), width, height)
-            near = [d for d in near if d.confidence >= SHORT_RANGE_ONLY_CONFIDENCE]
-            merged = merge_detections([*_by_confidence(far), *_by_confidence(near)])
-            kept = [
-                d
-                for d in merged
-                if d.confidence >= DOUBTFUL_CONFIDENCE or shows_face(self.near, image, d.box)
-            ]
-        except (RuntimeError, ValueError) as error:
-            raise _failure(width, height, error) from error
-        return _by_confidence(kept)
+        near = self._detect_with(self._short_range, image)
+        sure = [each for each in near if each.confidence >= SHORT_RANGE_ONLY_CONFIDENCE]
+        merged = merge_detections([*self._detect_with(self._full_range, image), *sure])
+        return _by_confidence(
+            each
+            for each in merged
+            if each.confidence >= DOUBTFUL_CONFIDENCE or shows_face(self.near, image, each.box)
+        )
 
 
 def shows_face(
@@ -175,10 +168,6 @@ def shows_face(
         and intersection_over_union(seen.box, expected) > SAME_FACE_OVERLAP
         for seen in near(turned(close_up, quarters))
     )
-
-
-def _failure(width: int, height: int, error: Exception) -> DetectionError:
-    return DetectionError(f"face detection failed on a {width}x{height} picture: {error}")
 
 
 def _picture(image: Image) -> Any:

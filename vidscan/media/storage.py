@@ -66,11 +66,7 @@ def file_name(url: str) -> str:
 
 
 def list_files(url: str, *, recursive: bool) -> list[Remote]:
-    """Lists all files below a URL, sorted by name; hidden ones are left out.
-
-    Raises:
-        SourceError: it cannot be listed, or a package for that is not installed.
-    """
+    """Lists all files below a URL, sorted by name; hidden ones are left out."""
     with _translated_errors(remote(url), "cannot be listed"):
         filesystem, root = _filesystem(url)
         # ``find`` would take a missing or closed place for an empty one.
@@ -82,11 +78,7 @@ def list_files(url: str, *, recursive: bool) -> list[Remote]:
 
 
 def look_up(url: str) -> Remote:
-    """Looks up one file.
-
-    Raises:
-        SourceError: it does not exist or cannot be looked up.
-    """
+    """Looks up one file."""
     with _translated_errors(remote(url), "cannot be looked up"):
         filesystem, path = _filesystem(url)
         info = filesystem.info(path)
@@ -105,9 +97,6 @@ def fetch(
         target: where to write; an existing file is replaced, and removed if the copy fails.
         limit_bytes: a larger file is refused as soon as its size is known.
         received: is called whenever a part has arrived; a VidscanError that it raises ends the copy.
-
-    Raises:
-        SourceError: the file is missing, forbidden or too large, or its server does not answer.
     """
     with _translated_errors(place, "cannot be fetched"):
         for attempt in range(TRIES):
@@ -124,22 +113,14 @@ def fetch(
 
 
 def fetch_bytes(url: str) -> bytes:
-    """Reads a whole remote file, such as a list of sources.
-
-    Raises:
-        SourceError: it cannot be read.
-    """
+    """Reads a whole remote file, such as a list of sources."""
     with _translated_errors(remote(url), "cannot be read"):
         filesystem, path = _filesystem(url)
         return bytes(filesystem.cat_file(path))
 
 
 def require_writable(url: str) -> None:
-    """Checks, as far as possible beforehand, whether a URL can be written to.
-
-    Raises:
-        SourceError: a package is not installed, or the bucket or server is missing or forbidden.
-    """
+    """Checks, as far as possible beforehand, whether a URL can be written to."""
     if _is_web(url):
         raise SourceError(f"{remote(url).shown}: a web server takes no report: name a bucket or a file")
     with _translated_errors(remote(url), "cannot be written to"):
@@ -150,22 +131,14 @@ def require_writable(url: str) -> None:
 
 
 def put(url: str, content: bytes) -> None:
-    """Writes a whole file; object stores show all of it or nothing.
-
-    Raises:
-        SourceError: it cannot be written.
-    """
+    """Writes a whole file; object stores show all of it or nothing."""
     with _translated_errors(remote(url), "cannot be written"):
         filesystem, path = _filesystem(url)
         filesystem.pipe_file(path, content)
 
 
 def open_filesystem(url: str) -> tuple[Any, str]:
-    """Opens the fsspec file system of a URL; returns it with the path there.
-
-    Raises:
-        SourceError: a package is not installed.
-    """
+    """Opens the fsspec file system of a URL; returns it with the path there."""
     with _translated_errors(remote(url), "cannot be opened"):
         return _filesystem(url)
 

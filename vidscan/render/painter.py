@@ -20,13 +20,8 @@ _COLOURS = {
     Label.UNCERTAIN: (232, 179, 57),
     Label.NO_FACE: (150, 155, 162),
 }
-_PANEL, _PLOT, _FAINT, _TEXT, _DARK = (
-    (22, 24, 28),
-    (33, 36, 42),
-    (110, 116, 126),
-    (232, 234, 237),
-    (12, 12, 12),
-)
+_PANEL, _PLOT, _DARK = (22, 24, 28), (33, 36, 42), (12, 12, 12)
+_FAINT, _TEXT = (110, 116, 126), (232, 234, 237)
 _UNJUDGED = _COLOURS[Label.NO_FACE]
 _LINES = ((214, 219, 226), (120, 170, 255), (214, 150, 255), (120, 220, 220))
 """Colours of the tracks' curves; the dots on them have the colour of the score."""

@@ -389,7 +389,7 @@ def test_a_chart_holds_no_number_for_what_was_not_judged() -> None:
 def test_a_strip_tells_faces_not_judged_from_gaps() -> None:
     (result,) = document_of(interview())["results"]
     strip = strip_of(result, 13, 3)
-    assert [bar.level for bar in strip.bars] == [*[0] * 4, *[UNJUDGED] * 4, *[0] * 5]
+    assert list(strip.levels) == [*[0] * 4, *[UNJUDGED] * 4, *[0] * 5]
     assert strip_of(result, 13).words == "Scores over time: highest 0.97, at 0:04.5"
     assert written(interview()).count('<rect class="unjudged"') == 4
 
@@ -397,7 +397,7 @@ def test_a_strip_tells_faces_not_judged_from_gaps() -> None:
 def test_a_strip_is_that_of_the_terminal() -> None:
     (result,) = document_of(clip())["results"]
     strip = strip_of(result, 10)
-    assert [bar.level for bar in strip.bars] == [1, 1, 2, 5, 8, 8, 8, 5, 0, 1]
+    assert list(strip.levels) == [1, 1, 2, 5, 8, 8, 8, 5, 0, 1]
     assert strip.words == "Scores over time: highest 0.98, at 0:02.5"
 
 

@@ -162,32 +162,19 @@ def _writing(source: Path, target: Path, first_s: float) -> list[str]:
     program = find_program()
     codec = best_codec(program)
     how = [("copy" if name in _COPIED_AUDIO else "aac") for name in probe(source).sound]
-    # Said openly, so that players show the colours that were drawn.
-    colours = [f"-{what}={value}".split("=") for what, value in _BT709]
     return [
         *(program, "-hide_banner", "-nostdin", "-v", "error", "-y", *_LIMITS),
         *("-itsoffset", f"{first_s!r}", "-f", "mov", "-i", "pipe:0", "-i", local_name(source)),
         *("-map", "0:v:0", "-map", "1:a?", "-map_metadata", "-1", "-map_chapters", "-1"),
         *("-vf", "scale=in_range=pc:out_range=tv:out_color_matrix=bt709,format=yuv420p"),
-        *(
-            "-enc_time_base",
-            f"1/{codec.ticks_a_second}",
-            "-c:v",
-            codec.encoder,
-            *codec.settings,
-            *(part for pair in colours for part in pair),
-        ),
+        *("-enc_time_base", f"1/{codec.ticks_a_second}", "-c:v", codec.encoder, *codec.settings, *_BT709),
         *(part for number, each in enumerate(how) for part in (f"-c:a:{number}", each)),
         *(*_passthrough(program), "-movflags", "+faststart", "-f", "mp4", local_name(target)),
     ]
 
 
-_BT709 = (
-    ("colorspace", "bt709"),
-    ("color_primaries", "bt709"),
-    ("color_trc", "bt709"),
-    ("color_range", "tv"),
-)
+# Stated in the file, so that players show the colours that were drawn.
+_BT709 = ["-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709", "-color_range", "tv"]
 
 
 def _passthrough(program: str) -> list[str]:

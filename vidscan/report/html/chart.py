@@ -17,23 +17,18 @@ _GAP = 1.7  # faces this many sampling steps apart were not seen in between
 _DIGITS = 4  # of a score: finer than a pixel
 
 
-@dataclass(frozen=True, slots=True)
-class Bar:
-    """One block of a strip: its place from the left, and its level 1-8, 0 (no face) or ``UNJUDGED``."""
-
-    at: int
-    level: int
-
-
 UNJUDGED = -1
 """Level of a block whose faces have no score."""
 
 
 @dataclass(frozen=True, slots=True)
 class Strip:
-    """A clip's scores as a row of blocks; ``words`` describe them to readers who cannot see it."""
+    """A clip's scores as a row of blocks; ``words`` describe them to readers who cannot see it.
 
-    bars: tuple[Bar, ...]
+    ``levels``: 1-8 from the left, 0 for no face, or ``UNJUDGED``.
+    """
+
+    levels: tuple[int, ...]
     words: str
 
 
@@ -57,7 +52,7 @@ def strip_of(result: Document, columns: int, track: int | None = None) -> Strip 
         at = scale.cell(time_s)
         scores[at] = higher(scores.get(at), probability)
     return Strip(
-        tuple(Bar(at, _bar_level(scores[at]) if at in scores else 0) for at in range(scale.cells)),
+        tuple(_bar_level(scores[at]) if at in scores else 0 for at in range(scale.cells)),
         _strip_words(moments),
     )
 

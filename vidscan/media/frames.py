@@ -31,11 +31,8 @@ def sample_frames(
 ) -> Iterator[Frame]:
     """Yields the frames of a clip that are sampled, in order of time, or the one picture of a still.
 
-    Args:
-        source: what to read.
-        options: how often to sample.
-        duration_s: the clip's length by its header, None if unknown; frames spread over the clip depend on
-            it.
+    ``duration_s`` is the clip's length by its header, None if unknown; frames spread over the clip depend on
+    it.
 
     Raises:
         SourceError: the file cannot be read or is empty.

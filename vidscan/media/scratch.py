@@ -35,9 +35,7 @@ class Scratch:
     ) -> None:
         """Creates nothing before the first remote source.
 
-        Args:
-            options: where copies lie, and how large they may be together.
-            part_fetched: is called, from another thread, whenever a part of a source has arrived.
+        ``part_fetched`` is called, from another thread, whenever a part of a source has arrived.
         """
         self._part_fetched = part_fetched
         self._closing = threading.Event()

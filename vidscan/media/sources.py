@@ -31,11 +31,9 @@ def kind_of(path: Path) -> SourceKind | None:
 
 
 def from_paths(places: Iterable[Path | str], kind: SourceKind | None = None) -> list[Source]:
-    """Makes a source of each file, in the given order.
+    """Makes a source of each path or URL, in the given order.
 
-    Args:
-        places: paths or URLs.
-        kind: their kind; None goes by the suffix and takes an unknown suffix for a clip.
+    Without ``kind`` the suffix gives the kind, and an unknown suffix counts as a clip's.
 
     Raises:
         SourceError: a file is missing, cannot be looked up, or is not a regular file.

@@ -90,13 +90,10 @@ def look_up(url: str) -> Remote:
 def fetch(
     place: Remote, target: Path, *, limit_bytes: int, received: Callable[[], None] = lambda: None
 ) -> None:
-    """Copies a remote file to this machine.
+    """Copies a remote file to ``target``, which is replaced, and removed if the copy fails.
 
-    Args:
-        place: the file.
-        target: where to write; an existing file is replaced, and removed if the copy fails.
-        limit_bytes: a larger file is refused as soon as its size is known.
-        received: is called whenever a part has arrived; a VidscanError that it raises ends the copy.
+    A file larger than ``limit_bytes`` is refused as soon as its size is known. ``received`` is called
+    whenever a part has arrived; a VidscanError that it raises ends the copy.
     """
     with _translated_errors(place, "cannot be fetched"):
         for attempt in range(TRIES):

@@ -28,16 +28,10 @@ def annotate(
     options: VerdictOptions,
     progress: Callable[[float], None] = lambda time_s: None,
 ) -> redraw.Codec:
-    """Writes the annotated video of a clip; the file appears whole or not at all.
+    """Writes the annotated video of a clip, whole or not at all; returns the codec.
 
-    Args:
-        report: on a clip that was analysed.
-        path: the MP4 file to write.
-        options: with the thresholds that the colours stand for.
-        progress: is called with the time of each frame, in seconds from the start of the clip.
-
-    Returns:
-        The codec of the video.
+    The colours stand for the thresholds of ``options``; ``progress`` is called with each frame's time in
+    seconds.
 
     Raises:
         DecodeError: the clip can no longer be decoded.

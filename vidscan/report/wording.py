@@ -16,10 +16,7 @@ REMARKABLY_POOR = 0.3
 def certainty(label: str, fake_probability: float | None, confidence: float | None) -> str:
     """Returns the confidence of a verdict in plain words, with its percentage.
 
-    Args:
-        label: of the verdict; a face was found.
-        fake_probability: calibrated P(fake), 0-1.
-        confidence: the probability of the label, 0-1; for UNCERTAIN, that of the likelier side.
+    ``confidence`` is the probability of the label, 0-1; for UNCERTAIN, that of the likelier side.
     """
     sure = confidence or 0.0
     if label == Label.UNCERTAIN:

@@ -83,14 +83,11 @@ def views_interval(views: Sequence[float], spread: float = TYPICAL_SPREAD) -> In
     """Returns the range, 19 times in 20, of :func:`average` over another picture's views of the same person.
 
     A normal interval around the mean logit, of variance ``spread**2 + s**2``, where ``s**2`` is the sample
-    variance of the views' logits. The variation between pictures of a person (``spread``) and between boxes
-    in this picture add up. The latter is not divided by the number of views: they show the same pixels and
-    err together, so their mean is no surer than one of them. Views that agree make it no narrower than one
-    sighting does, since they say nothing of other pictures.
-
-    Args:
-        views: the scores of one face's views, two or more, above 0 and below 1.
-        spread: standard deviation of the logits of one person's sightings, from the card.
+    variance of the logits of the views: two or more scores, above 0 and below 1. The variation between
+    pictures of a person (``spread``, see :func:`interval`) and between boxes in this picture add up. The
+    latter is not divided by the number of views: they show the same pixels and err together, so their mean is
+    no surer than one of them. Views that agree make it no narrower than one sighting does, since they say
+    nothing of other pictures.
     """
     logits = [math.log(p / (1.0 - p)) for p in views]
     return _around(math.fsum(logits) / len(logits), spread**2 + variance(logits))

@@ -67,12 +67,9 @@ def gather(
 ) -> tuple[list[Person], list[Track]]:
     """Returns the people of one source, and its tracks, each sorted by number.
 
-    Args:
-        scores: all sightings, in any order.
-        persons: the person of each track, by default the track itself.
-        share: a person counts if seen at least this much of what the most seen one was, and more than once
-            beside one that was seen ``_LONG`` times.
-        still: everybody in a still counts, and times are 0.
+    ``scores`` are all sightings, in any order; ``persons`` gives the person of a track, by default the track
+    itself. A person in a clip counts if seen at least ``share`` of what the most seen one was, and more than
+    once beside one that was seen ``_LONG`` times. Everybody in a still counts, and times are 0.
     """
     by_track: dict[int, list[FaceScore]] = defaultdict(list)
     for score in sorted(scores, key=lambda score: score.time_s):

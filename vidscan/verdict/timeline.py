@@ -43,12 +43,9 @@ def _timeline_face(face: FaceScore) -> TimelineFace:
 
 
 def segments(scores: Sequence[FaceScore], threshold: float, gap_s: float) -> tuple[Segment, ...]:
-    """Finds the suspicious stretches of every track of a clip, sorted by start.
+    """Finds the stretches of every track of a clip with scores from ``threshold`` on, sorted by start.
 
-    Args:
-        scores: all sightings, at least one, in any order.
-        threshold: a score (0-1) from which a sighting is suspicious.
-        gap_s: stretches at most this many seconds apart are joined.
+    ``scores`` are all sightings, at least one, in any order; stretches at most ``gap_s`` apart are joined.
     """
     interval = _sampling_interval(scores)
     apart = max(gap_s, _SAMPLES_APART * interval) + _SLACK_S

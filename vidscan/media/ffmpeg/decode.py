@@ -172,14 +172,10 @@ def _command(path: Path, look: Look, hwaccel: bool, mark: str) -> list[str]:
 def stream_frames(
     path: Path, wanted: Look | float, *, hwaccel: bool = False
 ) -> Iterator[tuple[float, Image]]:
-    """Decodes a clip and yields the sampled frames with their times.
+    """Decodes a local clip and yields the sampled frames with their times.
 
-    The child process is ended on every way out, also if the iterator is dropped half way.
-
-    Args:
-        path: a local file.
-        wanted: which frames; a number is that of frames per second of the clip.
-        hwaccel: decode in hardware if this machine can.
+    The child process is ended on every way out, also if the iterator is dropped half way. ``wanted`` may be
+    the number of frames per second of the clip; ``hwaccel`` decodes in hardware if this machine can.
 
     Yields:
         ``(time_s, image)``: seconds from the start of the clip, and RGB ``uint8[height, width, 3]`` with the

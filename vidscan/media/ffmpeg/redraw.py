@@ -76,11 +76,11 @@ def best_codec(program: str) -> Codec:
 def redraw(
     source: Path, target: Path, *, size: tuple[int, int], below: int, first_s: float, draw: Draw
 ) -> int:
-    """Writes a clip once more, with every frame drawn on, and returns the number of frames.
+    """Writes a clip once more as the MP4 file ``target``; returns the number of frames.
 
     Args:
         source: a clip.
-        target: the MP4 file to write.
+        target: the file to write.
         size: width and height of its upright frames in pixels.
         below: rows added beneath each frame; with them the height must be even. An odd width gets a column.
         first_s: time of the first frame.

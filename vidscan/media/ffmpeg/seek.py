@@ -34,19 +34,11 @@ _Picture: TypeAlias = tuple[float, Image]
 def spread_frames(
     path: Path, count: int, duration_s: float | None, *, hwaccel: bool = False
 ) -> Iterator[_Picture]:
-    """Yields the first frame in each of ``count`` equal parts of a clip, in order of time.
+    """Yields the first frame in each of ``count`` equal parts of a clip, as ``decode.stream_frames``.
 
-    Parts without a frame of their own give none: a clip of fewer frames gives each of them once. If there is
-    nothing at the clip's supposed end, its length is measured and frames are spread anew.
-
-    Args:
-        path: a local clip.
-        count: how many frames.
-        duration_s: the clip's length by its header; None if unknown.
-        hwaccel: decode in hardware if this machine can.
-
-    Yields:
-        ``(time_s, image)`` as :func:`vidscan.media.ffmpeg.decode.stream_frames` does.
+    Parts without a frame of their own give none: a clip of fewer frames gives each of them once.
+    ``duration_s`` is the clip's length by its header, None if unknown. If there is nothing at the clip's
+    supposed end, its length is measured and frames are spread anew.
 
     Raises:
         DecodeError: nothing could be decoded, or the length of the clip is unknown.

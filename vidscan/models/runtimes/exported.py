@@ -29,15 +29,10 @@ _REMEDY = "export it again from its .keras checkpoint, with: vidscan export"
 
 
 def open_exported(path: Path, card: ModelCard | None, wanted: str) -> tuple[Runtime, Quantisation]:
-    """Inspects an ONNX file and opens it in onnxruntime.
+    """Inspects an ONNX file and opens it in onnxruntime; returns the runtime and the graph's quantisation.
 
-    Args:
-        path: a file with :data:`SUFFIX`.
-        card: the card beside it, whose hash has been checked against the file; None without one.
-        wanted: the name of a runtime.
-
-    Returns:
-        The runtime, and the quantisation that the graph shows.
+    ``card`` is the card beside the file, whose hash was compared with it, or None; ``wanted`` is a runtime's
+    name.
 
     Raises:
         ModelError: the file is missing or unsafe, or holds a network of another shape.

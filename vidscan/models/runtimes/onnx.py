@@ -28,12 +28,10 @@ class OnnxRuntime:
     """
 
     def __init__(self, network: bytes | Path, *, name: str = "onnx", provider: str = CPU) -> None:
-        """Opens a session.
+        """Opens a session for a network that was inspected, or converted here.
 
-        Args:
-            network: the ONNX file, or its content; it was inspected, or converted here.
-            name: for reports.
-            provider: onnxruntime's execution provider; the CPU computes what it cannot.
+        ``name`` is for reports. What the ``provider`` (onnxruntime's execution provider) cannot compute, the
+        CPU does.
 
         Raises:
             RuntimeUnavailableError: onnxruntime is missing, or refuses the network.

@@ -14,11 +14,7 @@ from vidscan.report.wording import counted, score
 def basis(document: Document, result: Document, fake: float, real: float) -> tuple[Fact, ...]:
     """Returns the faces seen, how far they agree, and what a score means; empty if no face was seen.
 
-    Args:
-        document: the whole, for its model and options.
-        result: one of its results.
-        fake: the threshold from which a score says FAKE.
-        real: the threshold up to which it says REAL.
+    ``fake`` is the threshold from which a score says FAKE, ``real`` the one up to which it says REAL.
     """
     if result["verdict"] is None or not result["tracks"]:
         return ()

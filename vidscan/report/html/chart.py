@@ -81,14 +81,8 @@ def chart_of(
 
     ``times`` and each track's ``scores`` are columns of one table, in which a track's ``unjudged`` names the
     rows where it was seen and has no score. If no face was seen for a while, a row without scores interrupts
-    the lines; ``seen`` lists the other rows. ``cuts`` are the times at which a new shot begins.
-
-    Args:
-        result: of the document.
-        name: of the element that the chart goes into.
-        fake: the threshold from which a score says FAKE.
-        real: the threshold up to which it says REAL.
-        pictures: of the faces that were kept.
+    the lines; ``seen`` lists the other rows. ``cuts`` are the times at which a new shot begins. ``name`` is
+    that of the chart's element, ``fake`` and ``real`` are the thresholds.
     """
     if result["kind"] != "video" or not result["timeline"]:
         return None

@@ -15,10 +15,10 @@ from markupsafe import Markup
 
 from vidscan.report.document import Document, Evidence
 from vidscan.report.escape import visible
-from vidscan.report.html.facts import about_model, about_options
+from vidscan.report.html.facts import amount, figures, flat
 from vidscan.report.html.pictures import colour_scale
 from vidscan.report.html.view import FileView, file_views, folder_and_names, thresholds
-from vidscan.report.wording import clock, remark, score
+from vidscan.report.wording import clock, counted, remark, score
 
 _HERE = Path(__file__).parent
 _STYLES = ("vendor/uplot/uPlot.min.css", "page.css", "file.css")
@@ -53,8 +53,8 @@ def render(document: Document, evidence: Evidence) -> str:
             fake_from=score(fake),
             real_to=score(real),
             calibration=document["model"]["calibration"],
-            model=about_model(document["model"]),
-            options=about_options(document["options"]),
+            model=document["model"],
+            options=document["options"],
             heat_scale=colour_scale() if any(file.pictures.has_heat for file in files) else None,
         )
     )
@@ -77,8 +77,8 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"score": score, "clock": clock, "percent": "{:.0%}".format}
-    environment.globals["remark"] = remark
+    environment.filters |= {"score": score, "clock": clock, "percent": "{:.0%}".format, "amount": amount}
+    environment.globals |= {"remark": remark, "counted": counted, "figures": figures, "flat": flat}
     return environment
 
 

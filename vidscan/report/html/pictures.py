@@ -93,14 +93,10 @@ def face_pictures(
     budget: int,
     poor: Collection[tuple[int, float]] = (),
 ) -> FacePictures:
-    """Embeds the faces kept of one file, within a budget of bytes.
+    """Embeds the faces kept of one file, within a budget of bytes; each track's extremes come first.
 
-    Args:
-        crops: what the scan kept, in any order.
-        tracks: of the result, as in the document; the most important get room first, unknown tracks last.
-        prefix: of the pictures' names, unique within the page.
-        budget: in bytes. Each track's extremes come before what lies between.
-        poor: track and time, as in the document, of faces of poor quality.
+    The most important of the result's ``tracks`` get room first, unknown tracks last. ``prefix`` begins the
+    pictures' names and is unique within the page. ``poor``: track and time of faces of poor quality.
     """
     ranked = sorted(tracks, key=lambda track: (not track["counted"], -suspicion(track["fake_probability"])))
     order = {track["id"]: place for place, track in enumerate(ranked)}

@@ -11,7 +11,7 @@ from typing import Any
 from vidscan.report.document import NO_EVIDENCE, Document, Evidence
 from vidscan.report.html.basis import basis
 from vidscan.report.html.chart import Strip, chart_of, strip_of
-from vidscan.report.html.facts import Fact, about_file
+from vidscan.report.html.facts import Fact
 from vidscan.report.html.pictures import FacePictures, budget_of_each, face_pictures, poor_faces
 from vidscan.report.summary import common_folder, suspicion
 from vidscan.report.wording import certainty, score
@@ -45,7 +45,6 @@ class FileView:
     strip: Strip | None
     strips: Mapping[int, Strip | None]
     basis: tuple[Fact, ...]
-    facts: tuple[Fact, ...]
     persons: Mapping[int, int]
     people: int
     moments: tuple[tuple[float, Document], ...]
@@ -121,7 +120,6 @@ def _file_view(
         strip=strip_of(result, _OVERVIEW_COLUMNS),
         strips={track["id"]: strip_of(result, _TRACK_COLUMNS, track["id"]) for track in tracks},
         basis=basis(document, result, fake, real),
-        facts=about_file(result),
         persons=persons if len(set(persons.values())) < len(persons) else {},
         people=len({persons[track["id"]] for track in tracks if track["counted"]}),
         moments=tuple(islice(faces, moments)),

@@ -104,13 +104,9 @@ class Scale:
 
     @classmethod
     def of(cls, seen: Iterable[float], duration: float | None, frames_sampled: int, columns: int) -> Scale:
-        """Makes the scale of one clip.
+        """Makes the scale of a clip with faces at the times ``seen``, one or more, in seconds.
 
-        Args:
-            seen: when faces were seen, in seconds; at least one time.
-            duration: of the clip in seconds, None if unknown.
-            frames_sampled: the number of sampled moments.
-            columns: the number of blocks there is room for.
+        ``duration`` is the clip's, None if unknown; ``frames_sampled`` counts all sampled moments.
         """
         times = sorted(seen)
         last = times[-1]

@@ -225,7 +225,6 @@ def _real_cause(error: Exception) -> BaseException:
 
 
 def _is_forbidden(error: BaseException) -> bool:
-    """Tells whether a web server asks for other credentials."""
     return getattr(error, "status", None) in (401, 403)
 
 

@@ -179,7 +179,6 @@ def _after(network: Any, start: Any) -> _Part:
 
 
 def _logit(last: Any, values: Any) -> Any:
-    """Returns the logit whose sigmoid ``last`` puts out."""
     keras = import_keras()
     if not hasattr(last, "kernel"):  # a bare sigmoid
         return values

@@ -70,12 +70,10 @@ def with_scale(image: Image, heat: Heat, source: HeatSource | None = None) -> Im
 
 
 def _short(name: str) -> str:
-    """Shortens a network's name to the room in the panel."""
     return name if len(name) <= _MAX_NAME else f"{name[: _MAX_NAME - 1]}…"
 
 
 def _coloured(values: Heat) -> Image:
-    """Returns the RGB colours of values 0-1."""
     return np.asarray(cv2.cvtColor(heat_colours(values), cv2.COLOR_BGR2RGB), np.uint8)
 
 

@@ -74,5 +74,4 @@ def common_folder(paths: Sequence[str]) -> tuple[str, list[str]]:
 
 
 def _label(report: Report) -> Label | None:
-    """Returns the verdict's label; None for a source that failed."""
     return None if report.status is Status.FAILED or report.verdict is None else report.verdict.label

@@ -111,7 +111,6 @@ def _weight(face: FaceScore) -> float:
 
 
 def _mean(faces: Sequence[FaceScore]) -> float:
-    """Returns the weighted mean of the judged sightings' clipped scores."""
     return average(
         [clipped(face.fake_probability) for face in faces if face.fake_probability is not None],
         [_weight(face) for face in faces],

@@ -87,7 +87,6 @@ def unjudged_sentence(largest: float, least: int) -> str:
 
 
 def _undecided(decision: Decision, count: int) -> str:
-    """Says what an UNCERTAIN person looks like."""
     if decision.person.fake_probability < decision.fake:
         return "looks neither clearly synthesised nor clearly genuine"
     alone = f"{decision.person.fake_probability:.2f}"

@@ -76,9 +76,7 @@ class MediaInfo:
 
 
 # What a file may make ffmpeg open (itself alone) and how large a picture it may make it decode.
-INPUT_LIMITS = (
-    *("-protocol_whitelist", "file", "-format_whitelist", DEMUXERS, "-max_pixels", str(MAX_PIXELS)),
-)
+INPUT_LIMITS = ("-protocol_whitelist", "file", "-format_whitelist", DEMUXERS, "-max_pixels", str(MAX_PIXELS))
 
 
 def local_name(path: Path) -> str:

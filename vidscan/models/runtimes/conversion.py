@@ -98,14 +98,8 @@ def convert(checkpoint: Path, sha256: str) -> Converted:
 
 def _run_converter(checkpoint: Path, target: Path) -> dict[str, Any]:
     """Returns the converter's answer: the ``manifest``, or the reason as ``refused`` or ``failed``."""
-    command = [
-        sys.executable,
-        "-P",
-        "-m",
-        "vidscan.models.runtimes.converter",
-        str(checkpoint.absolute()),
-        str(target),
-    ]
+    converter = [sys.executable, "-P", "-m", "vidscan.models.runtimes.converter"]
+    command = [*converter, str(checkpoint.absolute()), str(target)]
     # The package that runs here, wherever it lies, is the one to run there.
     found_in = str(Path(__file__).resolve().parents[3])
     paths = [found_in, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]

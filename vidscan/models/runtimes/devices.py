@@ -42,7 +42,6 @@ def _has_metal_plugin() -> bool:
 
 
 def _keras_has_gpu() -> bool:
-    """Tells whether Keras's backend sees a GPU."""
     from vidscan.system.frameworks import import_keras, import_tensorflow
 
     match import_keras().backend.backend():

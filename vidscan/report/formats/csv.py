@@ -32,6 +32,8 @@ FILE_COLUMNS = tuple(
 are in seconds. ``fake_probability_low`` and ``…_high`` are the ends of the verdict's interval. An ensemble's
 table also has ``members``: what each member alone would have scored the source."""
 
+_OF_FACE = ("track", "fake_probability", "quality", "detection_confidence")
+
 # Spreadsheets run a cell that begins so as a formula; the wide forms do it in East Asian versions.
 # Source: OWASP, "CSV Injection".
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
@@ -73,15 +75,10 @@ def _faces(number: int, result: Document, members: Sequence[str]) -> Iterator[di
                 "file": number,
                 "source": result["source"],
                 "time_s": point["time_s"],
-                "track": face["track"],
-                "person": track.get("person"),
-                "fake_probability": face["fake_probability"],
-                "quality": face["quality"],
-                "detection_confidence": face["detection_confidence"],
+                **{name: face[name] for name in _OF_FACE},
                 **dict(zip(("box_x", "box_y", "box_w", "box_h"), face["box"], strict=True)),
                 "counted": track.get("counted", False),
-                "weight": track.get("weight"),
-                "note": track.get("note"),
+                **{name: track.get(name) for name in ("person", "weight", "note")},
                 "suspicious": any(
                     each["track"] == face["track"] and each["start_s"] <= point["time_s"] <= each["end_s"]
                     for each in result["segments"]
@@ -100,21 +97,13 @@ def _file(number: int, result: Document) -> dict[str, Any]:
     low, high = verdict.get("interval") or (None, None)
     return {
         "file": number,
-        "source": result["source"],
-        "kind": result["kind"],
-        "status": result["status"],
-        "label": verdict.get("label"),
-        "fake_probability": verdict.get("fake_probability"),
+        **{name: result[name] for name in ("source", "kind", "status")},
+        **{name: verdict.get(name) for name in ("label", "fake_probability", "confidence", "reason")},
         "fake_probability_low": low,
         "fake_probability_high": high,
-        "confidence": verdict.get("confidence"),
-        "reason": verdict.get("reason"),
         "people": len({track["person"] or track["id"] for track in result["tracks"] if track["counted"]}),
         "tracks": len(result["tracks"]),
-        "faces_scored": stats["faces_scored"],
-        "faces_unjudged": stats["faces_unjudged"],
-        "frames_sampled": stats["frames_sampled"],
-        "duration_s": stats["duration_s"],
+        **{name: stats[name] for name in ("faces_scored", "faces_unjudged", "frames_sampled", "duration_s")},
         "cuts_s": ";".join(map(str, stats["cuts_s"])),
         "segments": ";".join(f"{each['start_s']}-{each['end_s']}" for each in result["segments"]),
         **{name: facts.get(name) for name in ("codec", "width", "height", "bytes", "sha256")},

@@ -102,7 +102,6 @@ def _agreement(result: Document, decisive: _Decisive, fake: float, real: float) 
 
 
 def _of_views(face: Document) -> str:
-    """Returns the score of a still's face, and those of its views."""
     told = f"the one score is {score(face['fake_probability'])}"
     views = [score(each) for each in face.get("views", ())]
     if not views:

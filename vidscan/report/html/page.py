@@ -50,9 +50,6 @@ def render(document: Document, evidence: Evidence) -> str:
             charts=charts,
             fake=fake,
             real=real,
-            fake_from=score(fake),
-            real_to=score(real),
-            calibration=document["model"]["calibration"],
             model=document["model"],
             options=document["options"],
             heat_scale=colour_scale() if any(file.pictures.has_heat for file in files) else None,
@@ -61,7 +58,6 @@ def render(document: Document, evidence: Evidence) -> str:
 
 
 def _counts(files: Sequence[FileView]) -> list[tuple[str, int]]:
-    """Counts the files of each outcome that occurs."""
     found = [(label, sum(file.label == label for file in files)) for label in LABELS]
     return [(label, count) for label, count in found if count]
 

@@ -94,7 +94,7 @@ class Scratch:
 
     def _fetch(self, source: Source) -> Path:
         assert source.remote is not None
-        # The suffix says what it is; the rest of the name is a stranger's, and may be too long.
+        # The suffix says what it is; the rest of the name is untrusted, and may be too long.
         path = self._own_folder(source) / f"{source.id}{source.path.suffix[:16]}"
         storage.fetch(
             source.remote,

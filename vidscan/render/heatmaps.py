@@ -20,7 +20,7 @@ _STRONGEST = 0.6
 """Opacity of the hottest part; what lies beneath must still be seen."""
 
 _WHITE, _GREY = (255, 255, 255), (170, 170, 170)
-_SMALLEST_SIDE = 256
+_MIN_SIDE = 256
 """Smaller crops are enlarged to this side in pixels, so that the scale beside them can be read."""
 
 _MAX_NAME = 15
@@ -43,7 +43,7 @@ def with_scale(image: Image, heat: Heat, source: HeatSource | None = None) -> Im
 
     Returns RGB ``uint8[height, width, 3]``, at least 256 px high.
     """
-    side = max(image.shape[0], _SMALLEST_SIDE)
+    side = max(image.shape[0], _MIN_SIDE)
     large = np.asarray(cv2.resize(image, (side, side), interpolation=cv2.INTER_CUBIC), np.uint8)
     text, edge = side // 18, side // 16
     panel = np.full((side, side // 2, 3), 24, np.uint8)

@@ -11,7 +11,7 @@ from statistics import median
 
 from vidscan.records import Box, Report
 
-_LONGEST_STEP = 1.6
+_MAX_STEPS = 1.6
 """A track counts as seen throughout between two sightings up to this many sampling steps apart."""
 
 
@@ -68,7 +68,7 @@ class DrawnFaces:
         return cut
 
     def _joined(self, before: DrawnFace, after: DrawnFace) -> bool:
-        return after.time_s - before.time_s <= _LONGEST_STEP * self.step_s
+        return after.time_s - before.time_s <= _MAX_STEPS * self.step_s
 
     def _of_track(self, faces: Sequence[DrawnFace], time_s: float) -> DrawnFace | None:
         place = bisect_right(faces, time_s, key=lambda face: face.time_s)

@@ -26,7 +26,7 @@ _UNJUDGED = _COLOURS[Label.NO_FACE]
 _LINES = ((214, 219, 226), (120, 170, 255), (214, 150, 255), (120, 220, 220))
 """Colours of the tracks' curves; the dots on them have the colour of the score."""
 
-_SMALLEST_TEXT, _LARGEST_TEXT = 9, 40
+_MIN_TEXT, _MAX_TEXT = 9, 40
 _TICKS_S = (0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200)
 _SEMIBOLD, _REGULAR = 600, 450
 _SMALL = 0.7
@@ -34,7 +34,7 @@ _SMALL = 0.7
 
 def text_size(width: int, height: int) -> int:
     """Returns the height of the letters in pixels for a frame of this size."""
-    return max(_SMALLEST_TEXT, min(_LARGEST_TEXT, round(min(width, height) / 22)))
+    return max(_MIN_TEXT, min(_MAX_TEXT, round(min(width, height) / 22)))
 
 
 def strip_height(width: int, height: int) -> int:

@@ -58,7 +58,7 @@ def convert_once(checkpoint: Path) -> bytes:
             error,
         )
         return convert(checkpoint, sha256).network
-    # Looked up before the lock is taken: a scan with a warm cache waits for nobody.
+    # Looked up before the lock is taken: a scan with a warm cache never waits.
     if (known := cache.read_entry(folder, key, sha256)) is not None:
         return known
     with cache.lock_entry(folder, key):

@@ -85,7 +85,7 @@ def _faces(number: int, result: Document, members: Sequence[str]) -> Iterator[di
                 ),
                 "file_label": verdict.get("label"),
                 "file_fake_probability": verdict.get("fake_probability"),
-                **dict(zip(members, face.get("members", ()), strict=True)),
+                **dict(zip(members, face.get("members", [None] * len(members)), strict=True)),
             }
 
 

@@ -30,7 +30,7 @@ CUT = "╵"
 
 _COLOURS = ("#2ea043", "#5fa83a", "#90ad30", "#c2b127", "#d9a421", "#dd7c28", "#da552e", "#d73a33")
 _COLUMNS_A_CUT = 6  # fewer for each cut, and the marks would be a fence
-_STRETCH_MOST = 4  # a short clip's blocks are drawn up to this many columns wide
+_MAX_STRETCH = 4  # a short clip's blocks are drawn up to this many columns wide
 
 
 def colour(score: float) -> str:
@@ -85,7 +85,7 @@ def level(score: float) -> int:
     return min(len(LEVELS) - 1, int(score * len(LEVELS)))
 
 
-_SMALLEST_STEP_S = 1e-6
+_MIN_STEP_S = 1e-6
 """No frame rate reaches this: a smaller step is a damaged time, and would make infinitely many blocks."""
 
 
@@ -116,14 +116,14 @@ class Scale:
         if frames > len(times):  # steps over moments without a face are 2, 3, … times the sampling step
             steps = [step for step in steps if step < 1.7 * mean_s]
         step_s = fmean(steps) if steps else mean_s
-        if step_s < _SMALLEST_STEP_S:
+        if step_s < _MIN_STEP_S:
             step_s = 1.0
         end_s = max(duration or 0.0, last + step_s)
         cell_s = step_s * max(1, math.ceil(end_s / step_s / columns - 1e-6))
         # 0.4: a rest of less than 0.6 blocks gets none. Of two samples the step is known no better than that.
         needed = max(int(end_s / cell_s + 0.4), int((last + step_s / 2) / cell_s) + 1)
         cells = min(columns, needed)
-        return cls(cell_s, step_s, cells, max(1, min(_STRETCH_MOST, columns // cells)))
+        return cls(cell_s, step_s, cells, max(1, min(_MAX_STRETCH, columns // cells)))
 
     def cell(self, time_s: float) -> int:
         """Returns the index of the block that a moment falls on."""

@@ -21,7 +21,6 @@ from vidscan.models.bundled import CHECKPOINTS, checkpoint_path, detector_card
 from vidscan.options import DetectionOptions
 from vidscan.records import ModelCard
 from vidscan.report.escape import visible
-from vidscan.report.terminal.escape import Legible
 from vidscan.system.files import sha256_of
 from vidscan.system.frameworks import import_keras, import_tensorflow
 
@@ -69,7 +68,7 @@ def print_diagnosis(console: Console, checkpoint: Path | None) -> bool:
             failed += 1
         console.print(f"{name:<{_NAME_COLUMNS}}", end="", markup=False)
         console.print(f"{mark} ", style=style, end="", markup=False)
-        console.print(Legible(answer), highlight=False, soft_wrap=True)
+        console.print(answer, markup=False, highlight=False, soft_wrap=True)
     if failed:
         count = "1 check" if failed == 1 else f"{failed} checks"
         console.print(f"{count} failed: what to do stands beside each.", style="bold red")

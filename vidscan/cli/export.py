@@ -63,7 +63,7 @@ def export(options: ExportOptions) -> ModelCard:
     """
     from vidscan.models.checkpoint import load_model
     from vidscan.models.runtimes.comparison import largest_difference
-    from vidscan.models.runtimes.conversion import converted_network
+    from vidscan.models.runtimes.conversion import convert_once
     from vidscan.models.runtimes.exported import open_exported
     from vidscan.models.runtimes.quantisation import quantised_onnx
 
@@ -74,10 +74,10 @@ def export(options: ExportOptions) -> ModelCard:
         )
     crops = None
     if options.format == "onnx":
-        content = converted_network(model.path)
+        content = convert_once(model.path)
     else:
         crops = calibration_crops(options.calibrate, model.card.geometry)
-        content = quantised_onnx(converted_network(model.path), crops)
+        content = quantised_onnx(convert_once(model.path), crops)
     try:
         with replacing(options.out) as temporary:
             temporary.write_bytes(content)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from io import TextIOWrapper
 from typing import TYPE_CHECKING
 
 from vidscan.cli.arguments import EXIT_INTERRUPTED, EXIT_OK, EXIT_SOME_FAILED, EXIT_USAGE, build_parser
@@ -23,6 +24,8 @@ __all__ = ["EXIT_INTERRUPTED", "EXIT_OK", "EXIT_SOME_FAILED", "EXIT_USAGE", "com
 def main(arguments: Sequence[str] | None = None) -> int:
     """The ``vidscan`` command; returns its exit code."""
     flags = build_parser().parse_args(arguments)
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # for terminals without Unicode
     try:
         return _COMMANDS[flags.command](flags)
     except VidscanError as error:

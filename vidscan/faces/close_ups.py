@@ -62,17 +62,11 @@ def second_look(
     quarters: int,
     min_confidence: float = SECOND_LOOK_CONFIDENCE,
 ) -> Detection | None:
-    """Looks at ``box`` in all four orientations, in one call.
+    """Looks at ``box`` in all four orientations, in one call; returns the most confident face there, or None.
 
-    Args:
-        detector: its short-range network (``near``) is called.
-        image: RGB ``uint8[height, width, 3]``.
-        box: where a face was detected; it touches the picture.
-        quarters: the turn of the picture in which it was detected, 0 to 3.
-        min_confidence: required of a face in the orientation in which it was detected.
-
-    Returns:
-        The most confident face of about that place and size, with its roll; None if there is none.
+    ``image`` is RGB ``uint8[height, width, 3]``; ``box`` touches it. A face was detected there in the picture
+    turned by ``quarters``, 0 to 3; in that orientation ``min_confidence`` is required, in another
+    ``TURNED_CONFIDENCE``.
     """
     views = [CloseUp(box, SECOND_LOOK_MARGIN, (quarters + turn) % 4) for turn in range(CELLS)]
     cells = faces_in(detector.near(mosaic(image, views)), views)
@@ -131,14 +125,9 @@ def tilt(face: Detection, quarters: int) -> float:
 
 
 def mosaic(image: Image, close_ups: Sequence[CloseUp]) -> Image:
-    """Puts up to ``CELLS`` close-ups of a picture side by side; the rest is black.
+    """Puts up to ``CELLS`` close-ups, whose boxes touch the picture, side by side; the rest is black.
 
-    Args:
-        image: RGB ``uint8[height, width, 3]``.
-        close_ups: their boxes touch the picture.
-
-    Returns:
-        RGB ``uint8[2 * CELL_SIDE, 2 * CELL_SIDE, 3]``.
+    Takes RGB ``uint8[height, width, 3]``, returns RGB ``uint8[2 * CELL_SIDE, 2 * CELL_SIDE, 3]``.
     """
     picture = np.zeros((2 * CELL_SIDE, 2 * CELL_SIDE, 3), np.uint8)
     for number, (box, margin, quarters) in enumerate(close_ups):

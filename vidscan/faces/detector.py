@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from importlib import resources
-from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
@@ -16,7 +15,7 @@ from vidscan.faces.crops import resize, square_crop
 from vidscan.faces.rotation import roll_of, turned
 from vidscan.options import DetectionOptions
 from vidscan.records import Box, Detection, Image
-from vidscan.system.frameworks import import_quietly, noise_dropped
+from vidscan.system.frameworks import drop_noise, import_quietly
 
 SHORT_RANGE_ONLY_CONFIDENCE = 0.7
 """Minimum confidence of the short-range network for a face that the full-range one does not see.
@@ -76,7 +75,7 @@ class MediaPipeFaceDetector:
                 base_options=tasks.BaseOptions(model_asset_buffer=model),
                 min_detection_confidence=self._options.min_confidence,
             )
-            with noise_dropped():
+            with drop_noise():
                 task = tasks.vision.FaceDetector.create_from_options(options)
                 # It starts, and prints, with the first picture.
                 task.detect(_picture(np.zeros((64, 64, 3), np.uint8)))
@@ -91,12 +90,7 @@ class MediaPipeFaceDetector:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -138,24 +132,17 @@ class MediaPipeFaceDetector:
         try:
             return _by_confidence(_detections(network.detect(_picture(image)), width, height))
         except (RuntimeError, ValueError) as error:
-            raise _failure(width, height, error) from error
+            raise DetectionError(f"face detection failed on a {width}x{height} picture: {error}") from error
 
     def _search(self, image: Image) -> list[Detection]:
-        picture = _picture(image)
-        height, width = image.shape[:2]
-        try:
-            far = _detections(self._full_range.detect(picture), width, height)
-            near = _detections(self._short_range.detect(picture), width, height)
-            near = [d for d in near if d.confidence >= SHORT_RANGE_ONLY_CONFIDENCE]
-            merged = merge_detections([*_by_confidence(far), *_by_confidence(near)])
-            kept = [
-                d
-                for d in merged
-                if d.confidence >= DOUBTFUL_CONFIDENCE or shows_face(self.near, image, d.box)
-            ]
-        except (RuntimeError, ValueError) as error:
-            raise _failure(width, height, error) from error
-        return _by_confidence(kept)
+        near = self._detect_with(self._short_range, image)
+        sure = [each for each in near if each.confidence >= SHORT_RANGE_ONLY_CONFIDENCE]
+        merged = merge_detections([*self._detect_with(self._full_range, image), *sure])
+        return _by_confidence(
+            each
+            for each in merged
+            if each.confidence >= DOUBTFUL_CONFIDENCE or shows_face(self.near, image, each.box)
+        )
 
 
 def shows_face(
@@ -177,12 +164,7 @@ def shows_face(
     )
 
 
-def _failure(width: int, height: int, error: Exception) -> DetectionError:
-    return DetectionError(f"face detection failed on a {width}x{height} picture: {error}")
-
-
 def _picture(image: Image) -> Any:
-    """Converts a picture for MediaPipe."""
     import mediapipe
 
     return mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=np.ascontiguousarray(image))

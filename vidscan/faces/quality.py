@@ -40,12 +40,9 @@ _RIGHT_EYE, _LEFT_EYE, _NOSE, _RIGHT_EAR, _LEFT_EAR = 0, 1, 2, 4, 5
 
 
 def assess(image: Image, detection: Detection, others: Sequence[Box]) -> Quality:
-    """Measures the quality of one face of a frame.
+    """Measures the quality of a face, whose box touches the frame; ``others`` are the frame's other faces.
 
-    Args:
-        image: the frame, RGB ``uint8[height, width, 3]``.
-        detection: the face; its box touches the picture.
-        others: the boxes of the frame's other faces.
+    ``image`` is RGB ``uint8[height, width, 3]``.
     """
     box = detection.box
     return Quality(

@@ -90,11 +90,9 @@ class FaceSearch:
         self._scene: _Scene | None = None
 
     def find(self, image: Image, *, new_shot: bool = False) -> list[Detection]:
-        """Returns the wanted faces of the next picture, most confident first.
+        """Returns the wanted faces of the next picture, most confident first, with boxes in its pixels.
 
-        Args:
-            image: RGB ``uint8[height, width, 3]``; boxes are in its pixels.
-            new_shot: it begins a new shot.
+        ``image`` is RGB ``uint8[height, width, 3]``; ``new_shot`` tells that it begins a new shot.
 
         Raises:
             DetectionError: the detector failed, or the wanted region lies outside the picture.

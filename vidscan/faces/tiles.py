@@ -47,16 +47,8 @@ def pyramid(width: int, height: int, *, finest: int, max_tiles: int) -> tuple[Le
     """Chooses levels of tiles, coarsest first, that show what a search of the whole picture misses.
 
     The sizes are those with the fewest tiles such that every level shows whole all faces that the coarser one
-    does not find reliably.
-
-    Args:
-        width: of the picture in pixels.
-        height: of the picture in pixels.
-        finest: side of the finest tiles in pixels; it grows until there are at most ``max_tiles`` in all.
-        max_tiles: see ``finest``.
-
-    Returns:
-        The levels; empty if the picture is no larger than the finest tile.
+    does not find reliably. The finest tiles have ``finest`` pixels a side, or more until there are at most
+    ``max_tiles`` in all. There are no levels if the picture is no larger than the finest tile.
     """
     side = float(max(finest, MIN_SIDE))
     while side < max(width, height):

@@ -1,4 +1,4 @@
-"""Where ``--report`` goes: files that are replaced as a whole, here or elsewhere, or standard output."""
+"""Writes a report to where ``--report`` says: files, replaced as a whole, URLs, or standard output."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from vidscan.report.document import NO_EVIDENCE, Document, Evidence
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """A place and a format: a file's ``path``, a ``url``, or standard output where both are None.
+    """A place and a format: a file's ``path``, a ``url``, or standard output if both are None.
 
-    ``beside`` are further files, by the endings that take the place of the name's.
+    ``beside`` are further files, by the endings that replace the name's suffix.
     """
 
     path: Path | None
@@ -33,12 +33,12 @@ class Destination:
 
     @property
     def to_stdout(self) -> bool:
-        """Whether standard output is the place."""
+        """Whether the place is standard output."""
         return self.path is None and self.url is None
 
     @property
     def places(self) -> tuple[str, ...]:
-        """What is written, as people are shown it; nothing for standard output."""
+        """What is written, as shown to users; nothing for standard output."""
         return tuple(remote(url).shown for url in self._urls) or tuple(map(str, self.paths))
 
     @property
@@ -54,17 +54,17 @@ class Destination:
 
     @property
     def paths(self) -> tuple[Path, ...]:
-        """The files here that :meth:`write` makes, the one that was named first."""
+        """The local files that :meth:`write` creates, the named one first."""
         if self.path is None:
             return ()
         return (self.path, *(self.path.with_suffix(ending) for ending, _ in self.beside))
 
     @classmethod
     def parse(cls, text: str) -> Destination:
-        """The destination that a user named: ``-`` is JSON on standard output, else a file or a URL.
+        """Makes a destination of the user's text: ``-`` is JSON on standard output, else a file or a URL.
 
         Raises:
-            ReportError: the file's suffix (in either case) is none that :data:`WRITERS` knows.
+            ReportError: :data:`WRITERS` does not know the suffix, which may be in either case.
         """
         if text == "-":
             return cls(None, WRITERS[".json"])
@@ -83,11 +83,11 @@ class Destination:
         return cls(None, writer, beside, text) if elsewhere else cls(path, writer, beside)
 
     def check(self) -> None:
-        """Find out, before any work, whether :meth:`write` can succeed; nothing is written.
+        """Checks, before any work, whether :meth:`write` can succeed; nothing is written.
 
         Raises:
-            ReportError: a path is a folder or no ordinary file, or it or its folder cannot be written.
-            SourceError: a URL's place cannot be reached, or is closed to us.
+            ReportError: a path is a folder or not a regular file, or it or its folder cannot be written.
+            SourceError: a URL cannot be reached, or is forbidden.
         """
         if self.url is not None:
             require_writable(self.url)
@@ -100,13 +100,9 @@ class Destination:
                 raise ReportError(f"--report {str(path)!r}: {obstacle}")
 
     def write(self, document: Document, evidence: Evidence = NO_EVIDENCE) -> None:
-        """Write ``document``; whatever goes wrong, a file is the previous one or the whole new one.
+        """Writes ``document``; whatever goes wrong, a file is the previous one or the whole new one.
 
-        No file is replaced before all are on disk.
-
-        Args:
-            document: the results of a scan.
-            evidence: faces to look at, for the formats that show any.
+        No file is replaced before all are on disk. ``evidence`` is for the formats that show faces.
 
         Raises:
             ReportError: the system refused, e.g. as the disk is full; ``__cause__`` is its ``OSError``.
@@ -125,7 +121,7 @@ class Destination:
             raise _unwritable(self.path, error) from error
 
     def _upload(self, document: Document, evidence: Evidence) -> None:
-        """Writes all files before the first is sent; the one that was named comes last."""
+        """Makes all files before the first is sent; the named one comes last."""
         made = []
         for writer in self._writers:
             whole = io.StringIO(newline="")
@@ -147,7 +143,7 @@ class Destination:
 
 
 def _obstacle(path: Path) -> str | None:
-    """What stands in the way of a report at ``path``, with the remedy, or None."""
+    """Returns what prevents a report at ``path``, with the remedy, or None."""
     target = Path(os.path.realpath(path))
     folder = target.parent
     if target.is_dir():
@@ -167,7 +163,7 @@ def _obstacle(path: Path) -> str | None:
 
 @contextmanager
 def _replacing(paths: Sequence[Path]) -> Iterator[list[TextIO]]:
-    """New text files that take the places of ``paths`` if the block ends well, and else are removed."""
+    """Opens new text files that replace ``paths`` if the block ends well, and else are removed."""
     targets = [Path(os.path.realpath(path)) for path in paths]  # a link keeps pointing to the report
     # Names of their own length: one made from the target's could be too long for the file system.
     fresh = [target.with_name(f".vidscan-{secrets.token_hex(8)}.tmp") for target in targets]

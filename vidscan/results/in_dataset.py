@@ -163,5 +163,5 @@ def _arrow_filesystem(place: str) -> tuple[Any, str]:
     fs = import_pyarrow().fs
     if not storage.is_remote(place):
         return fs.LocalFileSystem(), str(storage.local_path(place).absolute())
-    filesystem, path = storage.opened(place)
+    filesystem, path = storage.open_filesystem(place)
     return fs.PyFileSystem(fs.FSSpecHandler(filesystem)), path

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import re
@@ -204,6 +205,14 @@ def test_quiet_still_says_what_failed(detector, text_as_clip, capsys):
     printed = capsys.readouterr()
     assert printed.out == ""
     assert str(text_as_clip) in only_line(printed.err)
+
+
+def test_terminal_without_unicode_shows_escapes(detector, bright_clip, monkeypatch):
+    raw = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding="ascii"))
+    assert main(["run", str(bright_clip)]) == 0
+    sys.stdout.flush()
+    assert b"FAKE" in raw.getvalue() and b"\\u2581" in raw.getvalue()
 
 
 def test_verbose_prints_timings(detector, bright_clip, capsys):

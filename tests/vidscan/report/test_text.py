@@ -372,17 +372,6 @@ def test_a_failure_is_one_line_on_any_width() -> None:
         assert any(line.startswith(" FAILED ") and line.endswith("remedy") for line in text.splitlines())
 
 
-def test_a_terminal_without_unicode_is_served() -> None:
-    raw = io.BytesIO()
-    console = Console(file=io.TextIOWrapper(raw, encoding="latin-1", write_through=True), width=80)
-    print_report(console, clip("é.mp4", scores=[[0.1, 0.9], [0.2, None]]))
-    print_report(console, interview())
-    print_summary(console, [clip("日本.mp4"), failed()])
-    assert raw.getvalue().isascii()
-    assert b"\\u" not in raw.getvalue().replace(b"\\u65e5\\u672c", b""), "every mark has its letter"
-    assert b"@" in raw.getvalue()
-
-
 def test_a_table_that_nobody_sees_is_not_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vidscan.report.terminal.text._summary_table", lambda *_: pytest.fail("it was drawn"))
     print_summary(Console(file=io.StringIO(), quiet=True), [clip(), failed()])

@@ -20,24 +20,19 @@ SUFFIX = ".onnx"
 
 _MAX_BYTES = 2 << 30
 _DOMAINS = frozenset(("", "ai.onnx", "com.microsoft"))
-"""ONNX's own operations, and those that onnxruntime brings for quantised networks."""
+"""ONNX's own operations, and those that onnxruntime adds for quantised networks."""
 
 _INT8_OPERATIONS = ("MatMulInteger", "ConvInteger", "DynamicQuantize", "QLinear", "QuantizeLinear")
-"""How the names of operations begin that compute in integers of 8 bits, or turn activations into such."""
+"""How the names of operations begin that compute in 8-bit integers, or quantise activations."""
 
 _REMEDY = "export it again from its .keras checkpoint, with: vidscan export"
 
 
 def open_exported(path: Path, card: ModelCard | None, wanted: str) -> tuple[Runtime, Quantisation]:
-    """Inspects an ONNX file and opens it in onnxruntime.
+    """Inspects an ONNX file and opens it in onnxruntime; returns the runtime and the graph's quantisation.
 
-    Args:
-        path: a file with :data:`SUFFIX`.
-        card: the card beside it, whose hash has been checked against the file; None without one.
-        wanted: the name of a runtime.
-
-    Returns:
-        The runtime, and the quantisation that the graph shows.
+    ``card`` is the card beside the file, whose hash was compared with it, or None; ``wanted`` is a runtime's
+    name.
 
     Raises:
         ModelError: the file is missing or unsafe, or holds a network of another shape.
@@ -60,10 +55,7 @@ def open_exported(path: Path, card: ModelCard | None, wanted: str) -> tuple[Runt
 
 
 def inspect_onnx(path: Path, content: bytes) -> Quantisation:
-    """Refuses an ONNX file that reaches outside itself or is no network of the right shape.
-
-    Returns:
-        Its quantisation, as a card has it.
+    """Refuses an ONNX file that reaches outside itself or has another shape; returns its quantisation.
 
     Raises:
         ModelError: the reason, and what to do.
@@ -100,7 +92,7 @@ def inspect_onnx(path: Path, content: bytes) -> Quantisation:
 
 
 Port = tuple[str, list[int]]
-"""Type and shape of an input or output; a side that is left open is below 1."""
+"""Type and shape of an input or output; an open side is below 1."""
 
 
 def _check_ports(path: Path, inputs: list[Port], outputs: list[Port]) -> None:
@@ -139,7 +131,7 @@ def _port(value: Any) -> Port:
 
 
 def _graphs(graph: Any) -> Iterator[Any]:
-    """A graph and those inside its nodes, such as the branches of an ``If``."""
+    """Yields a graph and those inside its nodes, such as the branches of an ``If``."""
     yield graph
     for node in graph.node:
         for attribute in node.attribute:

@@ -81,13 +81,13 @@ def test_entry_comes_back_and_nothing_else_is_left(folder: Path):
     ],
 )
 def test_damaged_entry_is_not_taken_and_made_again(harm, folder, checkpoint, conversions):
-    assert conversion.converted_network(checkpoint) == NETWORK
-    assert conversion.converted_network(checkpoint) == NETWORK
+    assert conversion.convert_once(checkpoint) == NETWORK
+    assert conversion.convert_once(checkpoint) == NETWORK
     assert len(conversions) == 1
     (entry,) = (path for path in folder.iterdir() if path.is_dir())
     harm(entry)
-    assert conversion.converted_network(checkpoint) == NETWORK
-    assert conversion.converted_network(checkpoint) == NETWORK
+    assert conversion.convert_once(checkpoint) == NETWORK
+    assert conversion.convert_once(checkpoint) == NETWORK
     assert len(conversions) == 2
 
 
@@ -109,24 +109,24 @@ def test_another_checkpoint_is_another_entry(folder, checkpoint, conversions, tm
     other = tmp_path / "other.keras"
     other.write_bytes(b"other weights")
     for path in (checkpoint, other, checkpoint):
-        conversion.converted_network(path)
+        conversion.convert_once(path)
     assert conversions == [checkpoint, other]
 
 
 @pytest.mark.parametrize("mode", [0o777, 0o770, 0o720])
 def test_folder_that_others_can_write_to_is_not_read(mode, folder, checkpoint, conversions, caplog):
-    conversion.converted_network(checkpoint)
+    conversion.convert_once(checkpoint)
     folder.chmod(mode)
-    assert conversion.converted_network(checkpoint) == NETWORK
+    assert conversion.convert_once(checkpoint) == NETWORK
     assert len(conversions) == 2
     (warning,) = caplog.messages
     assert str(folder) in warning and "can be written to by others" in warning and "VIDSCAN_CACHE" in warning
 
 
 def test_folder_of_somebody_else_is_not_read(folder, checkpoint, conversions, caplog, monkeypatch):
-    conversion.converted_network(checkpoint)
+    conversion.convert_once(checkpoint)
     monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
-    conversion.converted_network(checkpoint)
+    conversion.convert_once(checkpoint)
     assert len(conversions) == 2
     assert "belongs to another user" in caplog.text
 
@@ -134,7 +134,7 @@ def test_folder_of_somebody_else_is_not_read(folder, checkpoint, conversions, ca
 def test_folder_that_cannot_be_made_costs_a_warning(tmp_path, checkpoint, conversions, caplog, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("VIDSCAN_CACHE", str(tmp_path / "file" / "cache"))
-    assert conversion.converted_network(checkpoint) == NETWORK
+    assert conversion.convert_once(checkpoint) == NETWORK
     assert "cannot be made" in caplog.text
 
 
@@ -152,7 +152,7 @@ def convert(path, sha256):
     return conversion.Converted(b"net", cache.Manifest(sha256, "onnx-1", cache.sha256_of_bytes(b"net"), 0.0))
 
 conversion.convert = convert
-assert conversion.converted_network(Path({str(checkpoint)!r})) == b"net"
+assert conversion.convert_once(Path({str(checkpoint)!r})) == b"net"
 assert not {{"tensorflow", "keras", "onnxruntime"}} & set(sys.modules)
 """
     running = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(3)]
@@ -184,7 +184,7 @@ for _ in range(60):
 def test_converter_that_breaks_down_is_told(folder, checkpoint, monkeypatch):
     monkeypatch.setattr(sys, "executable", "/no/such/python")
     with pytest.raises(RuntimeUnavailableError, match=r"some\.keras: cannot be converted.*cannot be started"):
-        conversion.converted_network(checkpoint)
+        conversion.convert_once(checkpoint)
     assert not [path for path in folder.iterdir() if path.is_dir()]
 
 
@@ -202,4 +202,4 @@ def test_checkpoint_that_changes_meanwhile_is_told(folder, checkpoint, monkeypat
 
     monkeypatch.setattr(conversion, "_run_converter", converter)
     with pytest.raises(RuntimeUnavailableError, match="was changed while it was converted"):
-        conversion.converted_network(checkpoint)
+        conversion.convert_once(checkpoint)

@@ -139,6 +139,12 @@ def test_what_is_no_message_is_refused(message: Any) -> None:
         unpack(pack(message)[4:])
 
 
+def test_the_refusal_of_a_message_repeats_little_of_it() -> None:
+    with pytest.raises(WireError) as refused:
+        from_plain(Stats, {**to_plain(Stats()), "\x1b]0;owned\n" * 9999: 1})
+    assert len(str(refused.value)) < 400 and str(refused.value).isprintable()
+
+
 def test_messages_come_in_their_forms() -> None:
     assert unpack(pack({"begin": "a\udcff.mp4"})[4:]) == {"begin": "a\udcff.mp4"}
     assert unpack(pack({"frame": ["0", 1, None]})[4:]) == {"frame": ("0", 1.0, None)}

@@ -232,10 +232,10 @@ class EvidenceCrop:
     there is none.
     """
 
-    track: int
-    frame_index: int
-    time_s: float
-    fake_probability: float
+    track: Count
+    frame_index: Count
+    time_s: Seconds
+    fake_probability: Probability
     image: Image
     heat: Heat | None = None
     heat_source: HeatSource | None = None

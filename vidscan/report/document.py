@@ -15,7 +15,7 @@ from importlib import resources
 from types import MappingProxyType
 from typing import Annotated, Any
 
-from vidscan.errors import ReportError
+from vidscan.errors import ReportError, quoted
 from vidscan.records import (
     ErrorInfo,
     EvidenceCrop,
@@ -147,7 +147,8 @@ def report_from(
         result = from_plain(Result, entry, Form.REPORT)
     except MismatchError as error:
         raise ReportError(
-            f"{source.name!r}: its entry in the journal is damaged ({error}): delete it and start anew"
+            f"{source.name!r}: its entry in the journal is damaged ({quoted(str(error))}): "
+            "delete it and start anew"
         ) from error
     return Report(
         source=source,

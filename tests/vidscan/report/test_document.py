@@ -35,10 +35,11 @@ from report_samples import (
 
 from vidscan.errors import ReportError
 from vidscan.options import ScanOptions
-from vidscan.records import Box, Label, Report, SourceFacts, SourceKind, Status, Verdict
+from vidscan.records import Box, Label, ModelCard, Report, SourceFacts, SourceKind, Status, Verdict
 from vidscan.report.codec import valid_text
-from vidscan.report.document import Document, evidence_of, schema, to_document
+from vidscan.report.document import Document, Result, evidence_of, schema, to_document
 from vidscan.report.summary import summarise
+from vidscan.system.typed_json import Form, json_schema
 
 VALIDATOR = Draft202012Validator(schema(), format_checker=Draft202012Validator.FORMAT_CHECKER)
 
@@ -47,6 +48,50 @@ def test_the_schema_is_itself_valid_and_fresh_each_time() -> None:
     Draft202012Validator.check_schema(schema())
     schema().clear()
     assert schema()["$id"] == "urn:vidscan:report:1"
+
+
+def shape(part: Any, whole: Document) -> Any:
+    """A schema's part without words and conditions, its references resolved, each ``null`` an alternative."""
+    if isinstance(part, list):
+        return [shape(each, whole) for each in part]
+    if not isinstance(part, dict):
+        return part
+    if "$ref" in part:
+        return shape(whole["$defs"][part["$ref"].removeprefix("#/$defs/")], whole)
+    if isinstance(part.get("type"), list):
+        kind, _ = part["type"]
+        return {"anyOf": [shape({**part, "type": kind}, whole), {"type": "null"}]}
+    made = {}
+    for name, each in part.items():
+        if name == "properties":
+            made[name] = {key: shape(value, whole) for key, value in each.items()}
+        elif name in ("enum", "required"):
+            made[name] = sorted(each)
+        elif name not in ("title", "description", "if", "then", "else"):
+            made[name] = shape(each, whole)
+    return made
+
+
+def test_the_schema_is_that_of_the_types() -> None:
+    published = schema()
+    derived = json_schema(Result, Form.REPORT)
+    there, here = shape(published["$defs"]["result"], published), shape(derived, derived)
+    # Published later than the rest, so that a report of before still fits.
+    stats = here["properties"]["stats"]
+    stats["required"].remove("crops_scored")
+    # A member speaks of faces that were judged.
+    (verdict, _) = here["properties"]["verdict"]["anyOf"]
+    verdict["properties"]["members"]["items"]["properties"]["label"]["enum"].remove("NO_FACE")
+    assert there == here
+
+
+def test_the_schema_has_every_field_of_a_card() -> None:
+    published, derived = schema()["$defs"], json_schema(ModelCard, Form.CARD)["$defs"]
+    fields = set(derived["ModelCard"]["properties"])
+    assert set(published["card"]["properties"]) == fields - {"ensemble_weight"} | {"detector"}
+    assert set(published["member"]["properties"]) == fields - {"members"}
+    calibration = published["card"]["properties"]["calibration"]["properties"]
+    assert set(calibration) == set(derived["Calibration"]["properties"])
 
 
 @settings(max_examples=150, deadline=None)

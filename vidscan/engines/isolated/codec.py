@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from vidscan.errors import quoted
 from vidscan.system import typed_json
 from vidscan.system.typed_json import Form, MismatchError, field_types, to_plain
 
@@ -85,4 +86,4 @@ def from_plain(kind: Any, plain: Any) -> Any:
     try:
         return typed_json.from_plain(kind, plain, Form.WIRE)
     except MismatchError as error:
-        raise WireError(str(error)) from error
+        raise WireError(quoted(str(error))) from error  # it repeats names that were sent

@@ -1,116 +1,99 @@
 """The two tables of a Parquet dataset: what each column holds, and how a result becomes rows.
 
-pyarrow is imported when it is used: it is an extra.
+The columns' types are derived from those of the document's entries. pyarrow, which is an extra, is imported
+when it is used.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, get_args, get_origin
 
-from vidscan.report.document import Document
+from vidscan.records import TimelinePoint, Verdict
+from vidscan.report.codec import document_fields
+from vidscan.report.document import Document, Result
 from vidscan.system.frameworks import import_pyarrow
+from vidscan.system.typed_json import optional, parted
 
 SOURCES, TIMELINE = "sources", "timeline"
 
 
-class Column(NamedTuple):
-    """``type`` is Arrow's, with ``struct<…>`` and ``list<…>`` for what is nested."""
+@dataclass(frozen=True, slots=True)
+class Network:
+    """A network, by its name and its file's SHA-256."""
 
     name: str
-    type: str
-    meaning: str
+    sha256: str | None
 
 
-_ERROR = "struct<type: string, message: string>"
-_FACTS = "struct<bytes: int64, sha256: string, codec: string, width: int32, height: int32>"
-_INTERVAL = "struct<low: double, high: double>"
-_MEMBER = "struct<name: string, label: string, fake_probability: double>"
-_VERDICT = (
-    "struct<fake_probability: double, confidence: double, reason: string, tracks: list<int32>, "
-    f"interval: {_INTERVAL}, members: list<{_MEMBER}>>"
-)
-_SEGMENT = "struct<start_s: double, end_s: double, fake_probability: double, track: int32>"
-_TRACK = (
-    "struct<id: int32, person: int32, start_s: double, end_s: double, faces: int32, "
-    "fake_probability: double, quality: double, counted: bool, weight: double, note: string, "
-    "members: list<double>>"
-)
-_SECONDS = "struct<decode: double, detect: double, wait: double, score: double, total: double>"
-_STATS = (
-    "struct<duration_s: double, frames_sampled: int32, faces_scored: int32, faces_reused: int32, "
-    "faces_unjudged: int32, cuts_s: list<double>, crops_scored: int32, batch_slots: double, "
-    f"seconds: {_SECONDS}>"
-)
-_MODEL = "struct<name: string, sha256: string, members: list<struct<name: string, sha256: string>>>"
-_BOX = "struct<x: double, y: double, w: double, h: double>"
-_FACE = (
-    f"struct<track: int32, box: {_BOX}, detection_confidence: double, quality: double, "
-    "fake_probability: double, members: list<double>, views: list<double>>"
-)
+@dataclass(frozen=True, slots=True)
+class Model(Network):
+    """What scored; an ensemble has ``members`` and no file of its own."""
 
-COLUMNS: Mapping[str, Sequence[Column]] = {
-    SOURCES: (
-        Column("source", "string", "the path or URL, as in the JSON report"),
-        Column("source_bytes", "string", "the path's bytes in hexadecimal where not UTF-8, else null"),
-        Column("kind", "string", "video or image"),
-        Column("status", "string", "ok or failed"),
-        Column("error", _ERROR, "why it failed, else null"),
-        Column("facts", _FACTS, "what tells the file from others; null where it could not be read"),
-        Column("verdict", _VERDICT, "without its label, which is the partition; null where it failed"),
-        Column("segments", f"list<{_SEGMENT}>", "suspicious stretches"),
-        Column("tracks", f"list<{_TRACK}>", "everybody who was followed"),
-        Column("stats", _STATS, "counts, and seconds by stage"),
-        Column("stamp", "string", "what tells the file from a later state of it; null where unknown"),
-        Column("scanned", "timestamp[us, UTC]", "when the row was written"),
-        Column("vidscan", "string", "the version that scanned"),
-        Column("model", _MODEL, "what scored; of several networks, members has each, and sha256 is null"),
-    ),
-    TIMELINE: (
-        Column("source", "string", "as in sources"),
-        Column("source_bytes", "string", "as in sources"),
-        Column("time_s", "double", "the sampled moment, in seconds"),
-        Column("fake_probability", "double", "of its most suspicious face; null where none was judged"),
-        Column("faces", f"list<{_FACE}>", "all faces of the moment; boxes in pixels of the upright frame"),
-    ),
+    members: tuple[Network, ...] = ()
+
+
+_TYPES: Mapping[str, Mapping[str, Any]] = {
+    SOURCES: {**document_fields(Result), "stamp": str, "scanned": datetime, "vidscan": str, "model": Model},
+    TIMELINE: {**document_fields(Result), **document_fields(TimelinePoint)},
 }
-"""Nested types, and meanings as in the JSON report's schema. ``label`` is the folder: FAKE, REAL, UNCERTAIN,
-NO_FACE or FAILED."""
+
+COLUMNS: Mapping[str, Mapping[str, str]] = {
+    SOURCES: {
+        "source": "the path or URL, as in the JSON report",
+        "source_bytes": "the path's bytes in hexadecimal where not UTF-8, else null",
+        "kind": "video or image",
+        "status": "ok or failed",
+        "error": "why it failed, else null",
+        "facts": "what tells the file from others; null where it could not be read",
+        "verdict": "without its label, which is the partition; null where it failed",
+        "segments": "suspicious stretches",
+        "tracks": "everybody who was followed",
+        "stats": "counts, and seconds by stage",
+        "stamp": "what tells the file from a later state of it; null where unknown",
+        "scanned": "when the row was written",
+        "vidscan": "the version that scanned",
+        "model": "what scored; of several networks, members has each, and sha256 is null",
+    },
+    TIMELINE: {
+        "source": "as in sources",
+        "source_bytes": "as in sources",
+        "time_s": "the sampled moment, in seconds",
+        "fake_probability": "of its most suspicious face; null where none was judged",
+        "faces": "all faces of the moment; boxes in pixels of the upright frame",
+    },
+}
+"""What each column holds. ``label`` is the folder: FAKE, REAL, UNCERTAIN, NO_FACE or FAILED."""
 
 
 def arrow_schema(table: str) -> Any:
     """The table's ``pyarrow.Schema``; the meanings are in the fields' metadata."""
     arrow = import_pyarrow()
-    fields = [
-        arrow.field(each.name, _arrow(arrow, each.type), metadata={"meaning": each.meaning})
-        for each in COLUMNS[table]
-    ]
-    return arrow.schema(fields)
+    return arrow.schema(
+        [
+            arrow.field(name, _arrow_type(arrow, _TYPES[table][name]), metadata={"meaning": meaning})
+            for name, meaning in COLUMNS[table].items()
+        ]
+    )
 
 
-def _arrow(arrow: Any, text: str) -> Any:
-    """The Arrow type that a column's text names."""
-    if text.startswith("list<"):
-        return arrow.list_(_arrow(arrow, text[len("list<") : -1]))
-    if text.startswith("struct<"):
-        fields = (part.split(": ", 1) for part in _parts(text[len("struct<") : -1]))
-        return arrow.struct([arrow.field(name, _arrow(arrow, kind)) for name, kind in fields])
-    if text.startswith("timestamp"):
-        return arrow.timestamp("us", tz="UTC")
-    return {"string": arrow.string(), "double": arrow.float64(), "bool": arrow.bool_()}.get(
-        text
-    ) or arrow.type_for_alias(text)
-
-
-def _parts(text: str) -> Iterator[str]:
-    """A struct's fields, parted at the commas that are in none of its own types."""
-    depth, start = 0, 0
-    for place, letter in enumerate(text):
-        depth += (letter == "<") - (letter == ">")
-        if letter == "," and depth == 0:
-            yield text[start:place]
-            start = place + 2
-    yield text[start:]
+def _arrow_type(arrow: Any, kind: Any) -> Any:
+    """The Arrow type of a document's values of a declared type; texts of any kind are strings."""
+    inner = optional(kind)
+    if inner is not None:
+        return _arrow_type(arrow, inner)
+    base, limits = parted(kind)
+    if get_origin(base) is tuple:
+        return arrow.list_(_arrow_type(arrow, get_args(base)[0]))
+    if parts := document_fields(base):
+        names = [name for name in parts if (base, name) != (Verdict, "label")]
+        return arrow.struct([(name, _arrow_type(arrow, parts[name])) for name in names])
+    if base is int:
+        return arrow.int64() if limits.wide else arrow.int32()
+    plain = {float: arrow.float64(), bool: arrow.bool_(), datetime: arrow.timestamp("us", tz="UTC")}
+    return plain.get(base, arrow.string())
 
 
 def label_of(result: Document) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
 import json
 import os
@@ -180,8 +179,7 @@ def toy_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     starts = tmp_path / "starts"
     starts.mkdir()
     worker = (sys.executable, str(Path(__file__).with_name("isolated_worker.py")), str(starts))
-    patched = functools.partial(parent.scan_sources, worker=worker)
-    monkeypatch.setattr(parent, "scan_sources", patched)
+    monkeypatch.setattr(parent, "WORKER", worker)
     return starts
 
 

@@ -77,9 +77,9 @@ def test_program_that_does_not_tell_its_version_is_given_up(tmp_path: Path, monk
 STREAMER = """
 import sys, time
 from pathlib import Path
-from vidscan import ffmpeg
+from vidscan.media.ffmpeg import decode
 print("ready", flush=True)
-for _ in ffmpeg.stream_frames(Path(sys.argv[1]), 1000.0):
+for _ in decode.stream_frames(Path(sys.argv[1]), 1000.0):
     print("frame", flush=True)
     time.sleep(600)
 """

@@ -20,17 +20,10 @@ def open_engine(
     isolate: bool = False,
     ray: RayOptions | None = None,
 ) -> Engine:
-    """The engine that scans as ``options`` say; it starts as its ``with`` block is entered.
+    """The engine of a name, ``"local"`` or ``"ray"``; it starts as its ``with`` block is entered.
 
-    Args:
-        name: ``"local"`` or ``"ray"``.
-        options: what to do.
-        models: what to score with, loaded here; a worker loads the same files again.
-        isolate: the local engine works in a process of its own, which may die without harm.
-        ray: where the Ray cluster is and what a worker takes of it.
-
-    Raises:
-        UsageError: Ray is asked for and not installed.
+    ``isolate`` has the local engine work in a process that may die without harm, which loads the files of
+    ``models`` again, as the workers on a cluster do. Raises UsageError where Ray is not installed.
     """
     if name == "ray":
         from vidscan.engines.ray.driver import RayEngine

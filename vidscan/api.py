@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vidscan.engines import open_engine
 from vidscan.errors import UsageError
 from vidscan.media.sources import from_paths
 from vidscan.models.bundled import FAST
@@ -146,9 +147,6 @@ def scan_many(
 
     Arguments and errors are those of :func:`scan`; the reports come in the order of ``paths``.
     """
-    from vidscan.engines import local
-    from vidscan.engines.isolated import parent
-
     model = chosen(model, fast)
     given = listed_models(model)
     sources = from_paths(os.fsdecode(path) for path in paths)
@@ -164,5 +162,5 @@ def scan_many(
         evidence=shown.shared_by(len(sources)),
     )
     models = load_models(model, runtime=runtime)
-    scan_sources = parent.scan_sources if isolate else local.scan_sources
-    yield from scan_sources(sources, with_runtimes(options, models), models=models)
+    with open_engine("local", with_runtimes(options, models), models, isolate=isolate) as engine:
+        yield from engine.scan(sources)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
 
+from vidscan.options import ScanOptions
 from vidscan.records import (
     Detection,
     Geometry,
@@ -15,6 +16,7 @@ from vidscan.records import (
     HeatSource,
     Image,
     ModelCard,
+    Report,
     Source,
 )
 
@@ -28,6 +30,31 @@ class Observer(Protocol):
 
     def frame_sampled(self, source: Source, time_s: float, duration_s: float | None) -> None:
         """A frame was taken from ``source`` at ``time_s``; called from the reading thread."""
+        ...
+
+
+class Engine(Protocol):
+    """Runs the pipeline over sources, here or elsewhere. Use as a context manager: entering starts it."""
+
+    @property
+    def options(self) -> ScanOptions:
+        """What to do; once the engine has started, with the runtimes that the networks are computed with."""
+        ...
+
+    @property
+    def about(self) -> str:
+        """One line for the terminal on where the scan runs; empty if there is nothing to say."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def scan(self, sources: Iterable[Source], observer: Observer | None = None) -> Iterator[Report]:
+        """Yields one report a source as each is finished; takes a source only when it can begin on it.
+
+        So the end of ``sources`` ends the scan once what was begun is finished.
+        """
         ...
 
 

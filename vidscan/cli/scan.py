@@ -5,15 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from vidscan.cli.arguments import EXIT_FAKE, EXIT_OK, EXIT_SOME_FAILED, ray_options
 from vidscan.cli.plan import Plan, plan_of
 from vidscan.cli.side_outputs import say_annotated
+from vidscan.engines import open_engine
 from vidscan.media.storage import remote
-from vidscan.options import ScanOptions
 from vidscan.records import Report, Source
 
 if TYPE_CHECKING:
@@ -22,19 +21,10 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from vidscan.cli.interrupts import Interrupts
-    from vidscan.engines.ray.driver import Cluster
-    from vidscan.protocols import Observer
+    from vidscan.protocols import Engine
     from vidscan.report.destination import Destination
     from vidscan.results.in_dataset import Archive
     from vidscan.results.in_memory import Harvest
-
-
-@dataclass(frozen=True, slots=True)
-class Engine:
-    """Who scans. ``scan`` goes over sources; ``options`` say what the networks are computed with there."""
-
-    scan: Callable[[Iterator[Source], Observer], Iterator[Report]]
-    options: ScanOptions
 
 
 def scan(flags: Namespace, find: Callable[[], list[Source]]) -> int:
@@ -87,40 +77,18 @@ def _opened(plan: Plan) -> Iterator[tuple[Engine, Harvest | Archive]]:
         if plan.journal is not None:
             journal = open_journal(plan.journal, plan.options, plan.models, resume=plan.flags.resume)
             opened.callback(journal.close)
-        engine = opened.enter_context(_engine(plan))
+        flags, options, models = plan.flags, plan.options, plan.models
+        ray = ray_options(flags) if flags.engine == "ray" else None
+        engine = opened.enter_context(
+            open_engine(flags.engine, options, models, isolate=flags.isolate, ray=ray)
+        )
+        if engine.about:
+            plan.console.print(engine.about, style="dim", markup=False)
         retry_failed = journal is not None and plan.flags.retry_failed
         if dataset is not None and journal is not None:
             yield engine, Archive(plan.found, plan.models, dataset, journal, retry_failed=retry_failed)
         else:
             yield engine, Harvest(plan.found, engine.options, plan.models, journal, retry_failed=retry_failed)
-
-
-@contextmanager
-def _engine(plan: Plan) -> Iterator[Engine]:
-    from vidscan.engines import local
-    from vidscan.engines.isolated import parent
-
-    if plan.flags.engine == "ray":
-        from vidscan.engines.ray.driver import Cluster
-
-        with Cluster(plan.options, plan.models, ray_options(plan.flags)) as cluster:
-            plan.console.print(_about_cluster(cluster), style="dim", markup=False)
-            used = replace(plan.options.model, runtimes_used=cluster.runtimes)
-            yield Engine(lambda sources, _: cluster.scan_sources(sources), replace(plan.options, model=used))
-        return
-
-    def scan_isolated(sources: Iterator[Source], observer: Observer) -> Iterator[Report]:
-        return parent.scan_sources(list(sources), plan.options, models=plan.models, observer=observer)
-
-    def scan_here(sources: Iterator[Source], observer: Observer) -> Iterator[Report]:
-        return local.scan_sources(sources, plan.options, models=plan.models, observer=observer)
-
-    yield Engine(scan_isolated if plan.flags.isolate else scan_here, plan.options)
-
-
-def _about_cluster(cluster: Cluster) -> str:
-    page = f"; dashboard at {cluster.dashboard}" if cluster.dashboard else ""
-    return f"on a Ray cluster, with {cluster.workers} worker{'s' if cluster.workers > 1 else ''}{page}"
 
 
 def _resumed(harvest: Harvest | Archive) -> str:
@@ -137,14 +105,10 @@ def _reports(
 
     from vidscan.cli.progress import ScanProgress
 
-    # A worker process cannot be asked to read no further: it is ended after the file under way.
-    asked = iter if flags.isolate else interrupts.until_asked
     with ScanProgress(Console(stderr=True), len(harvest.left), shown=not flags.quiet) as progress:
-        for report in engine.scan(asked(harvest.to_scan()), progress):
+        for report in engine.scan(interrupts.until_asked(harvest.to_scan()), progress):
             progress.reported(report)
             yield report
-            if flags.isolate and interrupts.received is not None:
-                return
 
 
 def _show(report: Report, flags: Namespace, console: Console) -> None:

@@ -3,11 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Self
 
 from vidscan.models.checkpoint import LoadedModel
 from vidscan.options import ScanOptions
 from vidscan.protocols import Observer
 from vidscan.records import Report, Source
+
+
+@dataclass(frozen=True, slots=True)
+class LocalEngine:
+    """Scans in this process, with models that are loaded here."""
+
+    options: ScanOptions
+    models: Sequence[LoadedModel]
+    about: str = ""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def scan(self, sources: Iterable[Source], observer: Observer | None = None) -> Iterator[Report]:
+        """Yields one report a source, in order; see :func:`scan_sources`."""
+        return scan_sources(sources, self.options, models=self.models, observer=observer)
 
 
 def scan_sources(

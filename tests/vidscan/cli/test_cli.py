@@ -23,6 +23,8 @@ from toys import CARD, ToyDetector, ToyScorer
 
 from vidscan import __version__
 from vidscan.cli.main import main
+from vidscan.engines.isolated.parent import IsolatedEngine
+from vidscan.engines.local import LocalEngine
 from vidscan.errors import ModelError, ScoringError
 from vidscan.models.ensemble import Ensemble
 from vidscan.records import Report
@@ -504,10 +506,7 @@ def test_one_scan_in_full(tiny_checkpoint: Path):
 @pytest.mark.parametrize(("flags", "engine"), [([], "local"), (["--isolate"], "isolated")])
 def test_isolate_chooses_who_does_the_work(monkeypatch, folder: Path, scorer: ToyScorer, flags, engine: str):
     asked: list[str] = []
-    for name, place in (("local", "local"), ("isolated", "isolated.parent")):
-        monkeypatch.setattr(
-            f"vidscan.engines.{place}.scan_sources",
-            lambda *_, name=name, **__: iter(asked.append(name) or ()),
-        )
+    for name, kind in (("local", LocalEngine), ("isolated", IsolatedEngine)):
+        monkeypatch.setattr(kind, "scan", lambda *_, name=name: iter(asked.append(name) or ()))
     assert main(["dir", str(folder), "-q", *flags]) == 0
     assert asked == [engine]

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from vidscan.cli.main import EXIT_OK, EXIT_SOME_FAILED, EXIT_USAGE, main
-from vidscan.engines.failure import unread
+from vidscan.engines.failure import failed_report
 from vidscan.media.sources import from_folder
 from vidscan.options import ScanOptions
 from vidscan.records import ErrorInfo, Label, Report, Source, Status, Verdict
@@ -77,7 +77,7 @@ class Run:
 
 def report(source: Source, *, failed: bool = False) -> Report:
 
-    made = unread(
+    made = failed_report(
         source, ErrorInfo("SourceError", "broken") if failed else None, OPTIONS, OneModel().card, ()
     )
     return made if failed else replace(made, status=Status.OK, verdict=Verdict(Label.NO_FACE, None, None, ""))

@@ -28,6 +28,7 @@ from vidscan.errors import (
     UsageError,
     VidscanError,
 )
+from vidscan.options import ScanOptions
 from vidscan.records import Label, ModelCard, Report, Segment, Status, TimelinePoint, Track, Verdict
 
 __version__ = "0.1.0"
@@ -41,6 +42,7 @@ __all__ = [
     "ModelError",
     "Report",
     "ReportError",
+    "ScanOptions",
     "ScoringError",
     "Segment",
     "SourceError",

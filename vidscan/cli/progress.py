@@ -149,7 +149,7 @@ class ScanProgress:
         if not self._by_files and duration_s:
             self._progress.update(self._task, total=duration_s, completed=min(time_s, duration_s))
 
-    def reported(self, report: Report) -> None:
+    def count(self, report: Report) -> None:
         """Counts a finished source, which an engine elsewhere names here alone."""
         self._failed += report.status is Status.FAILED
         if self._by_files:

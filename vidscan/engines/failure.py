@@ -41,7 +41,7 @@ def unread(
         timeline=(),
         segments=(),
         stats=Stats(),
-        options=options.echo(),
+        options=options.to_report(),
         model_card=card,
         error=error,
         members=tuple(members),

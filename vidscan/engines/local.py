@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 
 from vidscan.models.checkpoint import LoadedModel
-from vidscan.options import ScanOptions
-from vidscan.protocols import Observer
+from vidscan.options import DetectionOptions, ScanOptions
+from vidscan.protocols import FaceDetector, Observer
 from vidscan.records import Report, Source
 
 
@@ -16,6 +17,7 @@ def scan_sources(
     *,
     models: Sequence[LoadedModel],
     observer: Observer | None = None,
+    open_detector: Callable[[DetectionOptions], AbstractContextManager[FaceDetector]] | None = None,
 ) -> Iterator[Report]:
     """Scans sources one after the other, in one stream.
 
@@ -24,6 +26,7 @@ def scan_sources(
         options: what to do.
         models: the loaded checkpoint, or those of an ensemble.
         observer: is told of every frame read.
+        open_detector: opens what finds the faces; None takes MediaPipe.
 
     Yields:
         One report a source, in order.
@@ -37,7 +40,7 @@ def scan_sources(
     from vidscan.scan.pipeline import explainer_of, scan
 
     explainer = explainer_of(models, options)
-    with MediaPipeFaceDetector(options.detection) as detector:
+    with (open_detector or MediaPipeFaceDetector)(options.detection) as detector:
         yield from scan(
             sources, options, scorers=models, detector=detector, observer=observer, explainer=explainer
         )

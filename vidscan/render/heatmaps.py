@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from collections.abc import Sequence
@@ -13,7 +12,7 @@ import numpy as np
 
 from vidscan.errors import ReportError
 from vidscan.records import EvidenceCrop, Heat, HeatKind, HeatSource, Image, Source
-from vidscan.system.files import replacing
+from vidscan.system.files import replacing, sha256_of
 
 _STRONGEST = 0.6
 """Share of the colour where the heat is 1; what lies beneath must still be seen."""
@@ -95,7 +94,7 @@ def _coloured(values: Heat) -> Image:
 def file_stem(source: Source) -> str:
     """A source's name as any file system takes it, told from others of the same name by its path's hash."""
     plain = re.sub(r"[^A-Za-z0-9._-]+", "_", source.path.stem)[:60].strip("._-") or "file"
-    return f"{plain}-{hashlib.sha256(os.fsencode(source.name)).hexdigest()[:6]}"
+    return f"{plain}-{sha256_of(os.fsencode(source.name))[:6]}"
 
 
 def check_folder(folder: Path, flag: str) -> None:

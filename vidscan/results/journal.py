@@ -11,12 +11,10 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import hashlib
 import json
 import os
-import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from pathlib import Path
 from typing import Any, Self
 
@@ -26,6 +24,7 @@ from vidscan.media.sources import state_of
 from vidscan.records import Source, Status
 from vidscan.report.document import SCHEMA as REPORT_SCHEMA
 from vidscan.report.document import Document, plain, version
+from vidscan.system.files import raising, replacing, sha256_of
 from vidscan.system.user_folder import cache_folder, trusted_folder
 
 SCHEMA = "vidscan.journal/2"
@@ -51,7 +50,7 @@ def journal_path(report: Path | str) -> Path:
             f"{cache_folder()}: no journal can be kept there ({error}): make it yours alone, or name another "
             "folder with VIDSCAN_CACHE"
         ) from error
-    told_apart = hashlib.sha256(report.encode("utf-8", "surrogateescape")).hexdigest()[:12]
+    told_apart = sha256_of(os.fsencode(report))[:12]
     return folder / f"{storage.file_name(report)[:100]}-{told_apart}.journal"
 
 
@@ -207,20 +206,9 @@ class Journal:
         os.ftruncate(self._file, length)
 
 
-class _refused:  # noqa: N801 - used as a function is
+def _refused(path: Path, what: str, remedy: str) -> AbstractContextManager[None]:
     """Turns an ``OSError`` of the block into a JournalError."""
-
-    def __init__(self, path: Path, what: str, remedy: str) -> None:
-        self._told = (path, what, remedy)
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        if isinstance(error, OSError):
-            path, what, remedy = self._told
-            cause = error.strerror or type(error).__name__
-            raise JournalError(f"{path}: the journal {what} ({cause}): {remedy}") from error
+    return raising(lambda cause: JournalError(f"{path}: the journal {what} ({cause}): {remedy}"))
 
 
 def _opened(path: Path) -> int:
@@ -242,17 +230,8 @@ def _opened(path: Path) -> int:
 
 def _create(path: Path, terms: Document) -> None:
     """A journal of the first line alone appears as a whole."""
-    fresh = path.with_name(f".vidscan-{secrets.token_hex(8)}.tmp")
-    file = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
-    try:
-        try:
-            _write(file, _encoded({"journal": SCHEMA, "terms": terms}))
-        finally:
-            os.close(file)
-        fresh.replace(path)
-    except BaseException:
-        fresh.unlink(missing_ok=True)
-        raise
+    with replacing(path, follow_links=False) as temporary:
+        temporary.write_bytes(_encoded({"journal": SCHEMA, "terms": terms}))
 
 
 def _write(file: int, line: bytes) -> None:

@@ -165,7 +165,7 @@ def _crops_by_frame(
         entry.facts = replace(entry.facts, codec=media.codec)
     else:
         entry.remark = still_remark(source.path)
-    finder = RepeatFinder() if options.batching.reuse else None
+    finder: RepeatFinder | None = None
     still = source.kind is SourceKind.IMAGE
     watcher = Watcher(detector, options.detection, still=still)
     for frame in _timed_frames(entry, options):

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from vidscan.errors import JournalError
 from vidscan.records import Source, SourceKind
+from vidscan.results import journal
 from vidscan.results.journal import Journal, journal_path, terms_of
 
 CARD = {"name": "toy", "fake_threshold": 0.6}
@@ -134,7 +135,7 @@ def test_other_terms_are_refused_by_name(path, sources, now, said):
 @pytest.mark.parametrize("name", ["REPORT_SCHEMA", "version"])
 def test_another_report_schema_and_another_vidscan_are_refused(path, sources, name, monkeypatch):
     write(path, sources, OK)
-    monkeypatch.setattr(f"vidscan.journal.{name}", "vidscan.report/2" if name.isupper() else lambda: "9.9.9")
+    monkeypatch.setattr(journal, name, "vidscan.report/2" if name.isupper() else lambda: "9.9.9")
     with pytest.raises(JournalError, match=r"report schema was|vidscan was"):
         recalled(path, sources)
 

@@ -10,7 +10,7 @@ import argparse
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import fields
 from pathlib import Path
-from types import EllipsisType, NoneType
+from types import NoneType
 from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
 
 from vidscan import __version__
@@ -171,7 +171,7 @@ def _how(hint: Any, each: Flag) -> dict[str, Any]:
     """How argparse reads the value of a field of this type."""
     if hint is bool:
         return {"action": "store_true"}
-    kinds = [kind for kind in get_args(hint) or (hint,) if kind not in (NoneType, EllipsisType, ...)]
+    kinds = [kind for kind in get_args(hint) or (hint,) if kind not in (NoneType, ...)]
     several = {"action": "append"} if get_origin(hint) is tuple else {}
     shown = {"metavar": each.metavar, "choices": each.choices}
     return shown | ({} if each.read is not None else {"type": kinds[0], **several})

@@ -17,10 +17,10 @@ from vidscan.records import LEAST_FACE, Geometry, Image, ModelCard
 from vidscan.system.files import replacing, sha256_of
 
 CALIBRATION_CROPS = 128
-"""Crops from which int8 takes its ranges; more change little."""
+"""Limit on the crops from which int8 takes its ranges; more change little."""
 
 _LOOKED_AT = 1024
-"""Crops found at most, of which those for the ranges are taken at even steps."""
+"""Limit on the crops found, of which those for the ranges are taken at even steps."""
 
 
 def export(options: ExportOptions) -> ModelCard:
@@ -95,11 +95,7 @@ def _quantised(wanted: str, model: Any, crops: np.ndarray[Any, np.dtype[np.uint8
 
 
 def calibration_crops(folder: Path | None, geometry: Geometry) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    """Faces for the ranges of int8, RGB ``uint8[n, size, size, 3]``.
-
-    Args:
-        folder: see :class:`ExportOptions`.
-        geometry: how the network wants them cut out.
+    """Faces for the ranges of int8, RGB ``uint8[n, size, size, 3]``; see :class:`ExportOptions`.
 
     Raises:
         SourceError: there is no such folder, or no face in it.

@@ -63,16 +63,7 @@ class AnnotatedVideos:
         in_folder: bool,
         quiet: bool,
     ) -> None:
-        """Writes nothing yet.
-
-        Args:
-            place: a file for one clip, else (``in_folder``) a folder; see :func:`check_annotated`.
-            options: of the verdict; see :func:`vidscan.render.annotate.annotate`.
-            reports: gives all finished reports.
-            say: tells a person where a file lies.
-            in_folder: whether ``place`` is a folder.
-            quiet: shows no progress.
-        """
+        """``place``: see :func:`check_annotated`. ``reports`` gives all that are finished."""
         self._place, self._options, self._reports, self._say = place, options, reports, say
         self._in_folder, self._quiet = in_folder, quiet
         self.all_written = True

@@ -53,13 +53,13 @@ class ResultsInDataset:
         retry_failed: bool = False,
         say: Callable[[str], None] = lambda line: None,
     ) -> None:
-        """Touches nothing yet.
+        """Touches nothing yet; see :class:`vidscan.results.in_memory.ResultsInMemory`.
 
         Args:
             models: what scores.
             dataset: see :func:`open_dataset`.
             journal: keeps each result on the disk until its part of the dataset is written.
-            retry_failed: takes sources that failed before for not finished.
+            retry_failed: has sources scanned again that failed before.
             say: tells a person where the results lie and what is left to do.
         """
         ensemble = Ensemble.of(models)

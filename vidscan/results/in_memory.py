@@ -43,7 +43,7 @@ class ResultsInMemory:
             models: what scores.
             destination: where :meth:`finish` writes the report.
             journal: keeps each result on the disk until the report is written; see :func:`open_journal`.
-            retry_failed: takes sources that failed before for not finished.
+            retry_failed: has sources scanned again that failed before.
             say: tells a person where the report lies and what is left to do.
         """
         ensemble = Ensemble.of(models)
@@ -130,18 +130,18 @@ class ResultsInMemory:
 
 
 def open_journal(path: Path, options: ScanOptions, models: Sequence[LoadedModel], *, resume: bool) -> Journal:
-    """The journal at ``path`` of a scan with these options and models, begun or gone on with.
+    """A new journal at ``path``, or (``resume``) that of an interrupted scan with these options and models.
 
     Raises:
-        JournalError: it holds an unfinished scan and ``resume`` is False, or was written with other
-            options, or cannot be used.
+        JournalError: it holds an unfinished scan and ``resume`` is False, or one with other options, or it
+            cannot be used.
     """
     terms = scan_terms(options, models)
     return Journal.resume(path, terms) if resume else Journal.begin(path, terms)
 
 
 def scan_terms(options: ScanOptions, models: Sequence[LoadedModel]) -> Document:
-    """What the results of a scan with these options and models rest on."""
+    """What the results of a scan with these options and models depend on."""
     ensemble = Ensemble.of(models)
     hashes = [checkpoint_sha256(model.card, model.path) for model in models]
     return terms_of(options.to_report(), model_document(ensemble.card, ensemble.member_cards), hashes)

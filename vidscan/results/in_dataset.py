@@ -141,7 +141,7 @@ class ResultsInDataset:
             ReportError: the dataset cannot be written.
         """
         self.write_part()
-        self._journal.complete(keep=False)
+        self._journal.delete()
         left = "" if self._labels.total() == self._wanted else "; --resume goes on"
         self._say(f"results written to {visible(self._dataset.shown)}{left}")
 

@@ -106,27 +106,26 @@ class ResultsInMemory:
             return
         self._destination.write(self._document(datetime.now(UTC)), evidence_of(self.reports()))
         complete = len(self._reports) == len(self._sources)
-        kept = self._end_journal(complete=complete)
+        kept = self._journal is not None and not (complete and self._retire(self._journal))
         if self._destination.to_stdout:
             return
         self._say(f"report written to {' and '.join(map(visible, self._destination.places))}")
-        if kept is not None:
+        if self._journal is not None and kept:
             remedy = "--resume --retry-failed takes up what failed" if complete else "--resume goes on"
-            self._say(f"journal kept in {visible(str(kept))}: {remedy}")
+            self._say(f"journal kept in {visible(str(self._journal.path))}: {remedy}")
 
     def _document(self, created: datetime) -> Document:
         held = self._journal.results if self._journal is not None else {}
         results = [held.get(report.source.id) or result_document(report) for report in self.reports()]
         return self._assemble(results, created=created)
 
-    def _end_journal(self, *, complete: bool) -> Path | None:
-        """Deletes a journal that is no longer needed; returns the path of one that is kept."""
-        if self._journal is None:
-            return None
-        failed = any(report.status is Status.FAILED for report in self._reports.values())
-        if complete:
-            self._journal.complete(keep=failed)
-        return self._journal.path if failed or not complete else None
+    def _retire(self, journal: Journal) -> bool:
+        """Deletes the journal of a complete scan, unless a failed source could be retried; whether it did."""
+        if any(report.status is Status.FAILED for report in self._reports.values()):
+            journal.mark_complete()
+            return False
+        journal.delete()
+        return True
 
 
 def open_journal(path: Path, options: ScanOptions, models: Sequence[LoadedModel], *, resume: bool) -> Journal:

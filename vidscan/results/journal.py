@@ -155,7 +155,7 @@ class Journal:
             yield source
 
     def add(self, source: Source, result: Document) -> None:
-        """Puts the entry in the report of a source that :meth:`stamping` passed on on the disk.
+        """Puts a finished source on the disk: its entry in the report, and its state at :meth:`stamping`.
 
         Raises:
             JournalError: the system refused, e.g. as the disk is full.
@@ -172,11 +172,12 @@ class Journal:
         self.states.clear()
         self._finished.clear()
 
-    def complete(self, *, keep: bool) -> None:
-        """Deletes a journal whose report is written and lacks nothing, or marks it as complete (``keep``)."""
-        if keep:
-            self._append(_COMPLETE)
-            return
+    def mark_complete(self) -> None:
+        """Notes that the report is written and lacks nothing; failed sources can still be retried."""
+        self._append(_COMPLETE)
+
+    def delete(self) -> None:
+        """Deletes the file, as the results are kept elsewhere."""
         with _refused(self.path, "cannot be removed", "delete it yourself: it is no longer needed"):
             self.path.unlink()
 

@@ -202,7 +202,7 @@ def test_a_journal_without_results_or_of_a_complete_scan_is_replaced(path, sourc
     write(path, sources)
     write(path, sources, OK, FAILED)
     with closing(Journal.resume(path, terms())) as journal:
-        journal.complete(keep=True)
+        journal.mark_complete()
     assert recalled(path, sources, retry_failed=True) == {"0": OK}
     write(path, sources, OK)
     assert recalled(path, sources) == {"0": OK}
@@ -212,7 +212,7 @@ def test_a_complete_journal_can_be_gone_on_with_and_is_then_unfinished(path, sou
     write(path, sources, OK, FAILED)
     for _ in range(2):
         with closing(Journal.resume(path, terms())) as journal:
-            journal.complete(keep=True)
+            journal.mark_complete()
     with closing(Journal.resume(path, terms())) as journal:
         (source,) = journal.stamping(sources[1:2])
         journal.add(source, OK)
@@ -223,7 +223,7 @@ def test_a_complete_journal_can_be_gone_on_with_and_is_then_unfinished(path, sou
 
 def test_a_journal_that_nobody_needs_is_removed(path, sources):
     with closing(Journal.begin(path, terms())) as journal:
-        journal.complete(keep=False)
+        journal.delete()
     assert not path.exists()
     assert recalled(path, sources) == {}  # --resume without a journal starts from nothing
 

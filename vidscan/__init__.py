@@ -28,6 +28,7 @@ from vidscan.errors import (
     UsageError,
     VidscanError,
 )
+from vidscan.options import ScanOptions
 from vidscan.records import Label, ModelCard, Report, Segment, Status, TimelinePoint, Track, Verdict
 from vidscan.version import __version__
 
@@ -40,6 +41,7 @@ __all__ = [
     "ModelError",
     "Report",
     "ReportError",
+    "ScanOptions",
     "ScoringError",
     "Segment",
     "SourceError",

@@ -103,3 +103,52 @@ class Explainer(Protocol):
     def heat(self, crops: Image) -> list[Heat]:
         """A map for each of ``crops``, RGB ``uint8[n, size, size, 3]``."""
         ...
+
+
+class Sink(Protocol):
+    """Does something with the reports of a scan."""
+
+    def take(self, report: Report) -> None:
+        """Is given each report as soon as its source is finished.
+
+        Raises:
+            VidscanError: an output cannot be written; the scan ends.
+        """
+        ...
+
+    def finish(self) -> None:
+        """Is called once after the last report, also of a scan that was interrupted or failed.
+
+        Raises:
+            VidscanError: an output cannot be written.
+        """
+        ...
+
+
+class Results(Sink, Protocol):
+    """Keeps what a scan has finished, so that a scan that goes on with it repeats nothing."""
+
+    @property
+    def outdated(self) -> int:
+        """How many of the results kept do not hold for the sources found now; known after :meth:`left`."""
+        ...
+
+    def left(self, sources: Sequence[Source]) -> Sequence[Source]:
+        """Recalls what is kept of these sources, all those of the scan, and returns the others.
+
+        Raises:
+            ReportError: what is kept cannot be read.
+        """
+        ...
+
+    def begin(self, sources: Iterable[Source]) -> Iterator[Source]:
+        """Passes sources on to be scanned, and notes the state of each one's file before it is read."""
+        ...
+
+    def reports(self) -> Sequence[Report]:
+        """The reports that are in memory, in the order of the sources; a store on disk has none."""
+        ...
+
+    def summary(self) -> dict[str, int]:
+        """How many sources there are of each outcome, the recalled ones among them."""
+        ...

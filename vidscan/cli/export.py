@@ -4,51 +4,23 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from vidscan.cli.requests import ExportOptions
 from vidscan.errors import ModelError, SourceError, UsageError
 from vidscan.models.card_file import card_path, checkpoint_sha256, write_card
 from vidscan.records import LEAST_FACE, Geometry, Image, ModelCard
 from vidscan.system.files import replacing, sha256_of
 
-FORMATS = ("onnx", "onnx-int8")
-"""What can be written."""
-
 CALIBRATION_CROPS = 128
-"""Crops from which int8 takes its ranges; more change little."""
+"""Limit on the crops from which int8 takes its ranges; more change little."""
 
 _LOOKED_AT = 1024
-"""Crops found at most, of which those for the ranges are taken at even steps."""
-
-
-@dataclass(frozen=True, slots=True)
-class ExportOptions:
-    """``format``: one of :data:`FORMATS`; ``out``: the file to write.
-
-    ``calibrate``: for int8, a folder of clips and stills, or of crops made by ``vidscan-train crops``;
-    None takes the samples of a repository. ``checkpoint``: a path, or the name of one that ships; None takes
-    the one that ships as ``.keras``.
-    """
-
-    format: str
-    out: Path
-    checkpoint: Path | None = None
-    calibrate: Path | None = None
-
-    def __post_init__(self) -> None:
-        """Refuses what cannot work, before anything is loaded."""
-        if self.format not in FORMATS:
-            raise UsageError(f"--format {self.format} is unknown: choose one of {', '.join(FORMATS)}")
-        if self.out.suffix != ".onnx":
-            raise UsageError(f"--out {self.out}: the name must end in .onnx")
-        if not self.out.parent.is_dir():
-            raise UsageError(f"--out {self.out}: there is no folder {self.out.parent}")
-        if self.calibrate is not None and not self.format.endswith("int8"):
-            raise UsageError(f"--calibrate has no use with --format {self.format}: leave it away")
+"""Limit on the crops found, of which those for the ranges are taken at even steps."""
 
 
 def export(options: ExportOptions) -> ModelCard:
@@ -115,11 +87,7 @@ def measured(quantised: np.ndarray[Any, Any], original: np.ndarray[Any, Any]) ->
 
 
 def calibration_crops(folder: Path | None, geometry: Geometry) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    """Faces for the ranges of int8, RGB ``uint8[n, size, size, 3]``.
-
-    Args:
-        folder: see :class:`ExportOptions`.
-        geometry: how the network wants them cut out.
+    """Faces for the ranges of int8, RGB ``uint8[n, size, size, 3]``; see :class:`ExportOptions`.
 
     Raises:
         SourceError: there is no such folder, or no face in it.

@@ -9,6 +9,7 @@ from vidscan.options import RayOptions, ScanOptions
 from vidscan.protocols import Engine
 
 if TYPE_CHECKING:
+    from vidscan.engines.local import OpenDetector
     from vidscan.models.checkpoint import LoadedModel
 
 
@@ -19,11 +20,13 @@ def open_engine(
     *,
     isolate: bool = False,
     ray: RayOptions | None = None,
+    open_detector: OpenDetector | None = None,
 ) -> Engine:
     """The engine of a name, ``"local"`` or ``"ray"``; it starts as its ``with`` block is entered.
 
     ``isolate`` has the local engine work in a process that may die without harm, which loads the files of
-    ``models`` again, as the workers on a cluster do. Raises UsageError where Ray is not installed.
+    ``models`` again, as the workers on a cluster do. ``open_detector`` opens what finds the faces in this
+    process; workers take MediaPipe, and so does None. Raises UsageError where Ray is not installed.
     """
     if name == "ray":
         from vidscan.engines.ray.driver import RayEngine
@@ -35,4 +38,4 @@ def open_engine(
         return IsolatedEngine(options, models)
     from vidscan.engines.local import LocalEngine
 
-    return LocalEngine(options, models)
+    return LocalEngine(options, models, open_detector)

@@ -33,7 +33,7 @@ def failed_report(
         timeline=(),
         segments=(),
         stats=Stats(),
-        options=options.echo(),
+        options=options.to_report(),
         model_card=card,
         error=error,
         members=tuple(members),

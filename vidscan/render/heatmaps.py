@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from collections.abc import Sequence
@@ -14,7 +13,7 @@ import numpy as np
 from vidscan.errors import ReportError
 from vidscan.records import EvidenceCrop, Heat, HeatKind, HeatSource, Image, Source
 from vidscan.report.html.pictures import heat_colours
-from vidscan.system.files import replacing
+from vidscan.system.files import replacing, sha256_of
 
 _STRONGEST = 0.6
 """Opacity of the hottest part; what lies beneath must still be seen."""
@@ -80,7 +79,7 @@ def _coloured(values: Heat) -> Image:
 def file_stem(source: Source) -> str:
     """Returns a file name for a source, with a hash of its path to tell sources of the same name apart."""
     plain = re.sub(r"[^A-Za-z0-9._-]+", "_", source.path.stem)[:60].strip("._-") or "file"
-    return f"{plain}-{hashlib.sha256(os.fsencode(source.name)).hexdigest()[:6]}"
+    return f"{plain}-{sha256_of(os.fsencode(source.name))[:6]}"
 
 
 def check_folder(folder: Path, flag: str) -> None:

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import io
 import os
-import secrets
-import shutil
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import TextIO
 
 from vidscan.errors import ReportError
 from vidscan.media.storage import is_remote, local_path, put, remote, require_writable
 from vidscan.report import BESIDE, WRITERS, Writer
 from vidscan.report.document import NO_EVIDENCE, Document, Evidence
+from vidscan.system.files import raising, replacing_together
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +89,8 @@ class Destination:
         if self.url is not None:
             require_writable(self.url)
         for path in self.paths:
-            try:
+            with raising(partial(_unwritable, path)):
                 obstacle = _obstacle(path)
-            except OSError as error:
-                raise _unwritable(path, error) from error
             if obstacle:
                 raise ReportError(f"--report {str(path)!r}: {obstacle}")
 
@@ -108,17 +103,16 @@ class Destination:
             ReportError: the system refused, e.g. as the disk is full; ``__cause__`` is its ``OSError``.
             SourceError: a URL cannot be written to.
         """
-        try:
+        with raising(partial(_unwritable, self.path)):
             if self.url is not None:
                 self._upload(document, evidence)
             elif self.path is None:
                 self._write_stdout(document)
             else:
-                with _replacing(self.paths) as streams:
-                    for writer, stream in zip(self._writers, streams, strict=True):
-                        writer(document, stream, evidence)
-        except OSError as error:
-            raise _unwritable(self.path, error) from error
+                with replacing_together(self.paths) as fresh:
+                    for writer, path in zip(self._writers, fresh, strict=True):
+                        with path.open("w", encoding="utf-8", newline="") as stream:
+                            writer(document, stream, evidence)
 
     def _upload(self, document: Document, evidence: Evidence) -> None:
         """Makes all files before the first is sent; the named one comes last."""
@@ -161,33 +155,6 @@ def _obstacle(path: Path) -> str | None:
     return None
 
 
-@contextmanager
-def _replacing(paths: Sequence[Path]) -> Iterator[list[TextIO]]:
-    """Opens new text files that replace ``paths`` if the block ends well, and else are removed."""
-    targets = [Path(os.path.realpath(path)) for path in paths]  # a link keeps pointing to the report
-    # Names of their own length: one made from the target's could be too long for the file system.
-    fresh = [target.with_name(f".vidscan-{secrets.token_hex(8)}.tmp") for target in targets]
-    try:
-        with ExitStack() as opened:
-            streams: list[TextIO] = [
-                opened.enter_context(path.open("x", encoding="utf-8", newline="")) for path in fresh
-            ]
-            yield streams
-            for stream in streams:
-                stream.flush()
-                os.fsync(stream.fileno())
-        for new, target in zip(fresh, targets, strict=True):
-            with suppress(OSError):  # keeping the old file's permissions is a courtesy
-                shutil.copymode(target, new)
-            os.replace(new, target)  # noqa: PTH105
-    except BaseException:
-        for path in fresh:
-            with suppress(OSError):
-                path.unlink(missing_ok=True)
-        raise
-
-
-def _unwritable(path: Path | None, error: OSError) -> ReportError:
+def _unwritable(path: Path | None, cause: str) -> ReportError:
     place = "standard output" if path is None else repr(str(path))
-    cause = error.strerror or type(error).__name__
     return ReportError(f"the report cannot be written to {place} ({cause}): name another place with --report")

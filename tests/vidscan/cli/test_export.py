@@ -9,8 +9,9 @@ import cv2
 import numpy as np
 import pytest
 
-from vidscan.cli.export import CALIBRATION_CROPS, ExportOptions, calibration_crops, export
+from vidscan.cli.export import CALIBRATION_CROPS, calibration_crops, export
 from vidscan.cli.main import main
+from vidscan.cli.requests import ExportOptions
 from vidscan.errors import SourceError, UsageError
 from vidscan.models.card_file import card_path, read_card
 from vidscan.models.checkpoint import LoadedModel, load_model, save_checkpoint
@@ -100,7 +101,7 @@ def test_command_writes_and_says_so(checkpoint, tmp_path, capsys):
     [
         ("onnx", "a.tflite", None, r"must end in \.onnx"),
         ("onnx", "none/a.onnx", None, "there is no folder"),
-        ("onnx", "a.onnx", "crops", "--calibrate has no use with --format onnx"),
+        ("onnx", "a.onnx", "crops", "--calibrate only applies to int8 formats"),
         ("coreml", "a.onnx", None, "is unknown: choose one of onnx, onnx-int8$"),
     ],
 )

@@ -60,7 +60,7 @@ def report(
         timeline=points,
         segments=(Segment(0.0, duration_s / 2, 0.9, track),) if points else (),
         stats=Stats(duration_s, len(points), len(points)),
-        options=ScanOptions().echo(),
+        options=ScanOptions().to_report(),
         model_card=CARD,
     )
 

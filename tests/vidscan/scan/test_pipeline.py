@@ -74,7 +74,7 @@ def test_clip_is_reported_in_full(mixed: list[Source]):
     assert (segment.start_s, segment.track) == (0.0, track.id)
     assert report.timeline[0].faces[0].box == (16, 12, 32, 24)
     assert report.model_card is CARD
-    assert report.options == options().echo()
+    assert report.options == options().to_report()
 
 
 def test_still_has_one_moment_and_no_segment(mixed: list[Source]):

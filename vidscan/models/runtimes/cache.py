@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import hashlib
 import json
 import os
 import shutil
@@ -19,6 +18,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from vidscan.system.files import sha256_of
 from vidscan.system.user_folder import objection_to
 
 NETWORK, MANIFEST = "network.onnx", "manifest.json"
@@ -50,7 +50,7 @@ def read_entry(folder: Path, key: str, checkpoint_sha256: str) -> bytes | None:
         network = (entry / NETWORK).read_bytes()
     except (OSError, ValueError, TypeError):
         return None
-    sound = manifest.checkpoint_sha256 == checkpoint_sha256 and manifest.sha256 == sha256_of_bytes(network)
+    sound = manifest.checkpoint_sha256 == checkpoint_sha256 and manifest.sha256 == sha256_of(network)
     return network if sound else None
 
 
@@ -99,8 +99,3 @@ def lock_entry(folder: Path, key: str) -> Iterator[None]:
 def size_of(folder: Path) -> int:
     """Returns the size of the cache in bytes."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-
-
-def sha256_of_bytes(content: bytes) -> str:
-    """Returns the SHA-256 as 64 lower-case hexadecimal digits."""
-    return hashlib.sha256(content).hexdigest()

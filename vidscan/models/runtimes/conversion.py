@@ -91,7 +91,7 @@ def convert(checkpoint: Path, sha256: str) -> Converted:
             )
         network = target.read_bytes()
     manifest = cache.Manifest(**answer["manifest"])
-    if (manifest.checkpoint_sha256, manifest.sha256) != (sha256, cache.sha256_of_bytes(network)):
+    if (manifest.checkpoint_sha256, manifest.sha256) != (sha256, sha256_of(network)):
         raise RuntimeUnavailableError(f"{checkpoint}: was changed while it was converted; try again")
     return Converted(network, manifest)
 

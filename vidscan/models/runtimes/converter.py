@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from vidscan.errors import ModelError
-from vidscan.models.runtimes.cache import Manifest, sha256_of_bytes
+from vidscan.models.runtimes.cache import Manifest
 from vidscan.models.runtimes.comparison import TOLERANCE, largest_difference
 from vidscan.models.runtimes.conversion import CONVERTER
 from vidscan.models.runtimes.keras import KerasRuntime
@@ -47,7 +47,7 @@ def main(checkpoint: Path, target: Path) -> dict[str, Any]:
     if not apart <= TOLERANCE:
         return {"failed": f"its outputs lie {apart:.2g} from Keras's, where {TOLERANCE:g} is allowed"}
     target.write_bytes(content)
-    return {"manifest": asdict(Manifest(sha256, CONVERTER, sha256_of_bytes(content), apart))}
+    return {"manifest": asdict(Manifest(sha256, CONVERTER, sha256_of(content), apart))}
 
 
 def onnx_of(network: Any) -> bytes:

@@ -12,9 +12,10 @@ import pytest
 from vidscan.models.runtimes import cache, conversion
 from vidscan.models.runtimes.protocol import RuntimeUnavailableError
 from vidscan.system import user_folder
+from vidscan.system.files import sha256_of
 
 CHECKPOINT_SHA, KEY, NETWORK = "c" * 64, "key", b"a network"
-MANIFEST = cache.Manifest(CHECKPOINT_SHA, "onnx-1", cache.sha256_of_bytes(NETWORK), 1e-6)
+MANIFEST = cache.Manifest(CHECKPOINT_SHA, "onnx-1", sha256_of(NETWORK), 1e-6)
 
 
 @pytest.fixture
@@ -143,13 +144,14 @@ def test_processes_that_start_at_once_convert_once(folder: Path, checkpoint: Pat
 import sys, time
 from pathlib import Path
 from vidscan.system import user_folder
+from vidscan.system.files import sha256_of
 from vidscan.models.runtimes import cache, conversion
 
 def convert(path, sha256):
     with Path({str(tmp_path / "log")!r}).open("a") as log:
         log.write("x")
     time.sleep(0.3)
-    return conversion.Converted(b"net", cache.Manifest(sha256, "onnx-1", cache.sha256_of_bytes(b"net"), 0.0))
+    return conversion.Converted(b"net", cache.Manifest(sha256, "onnx-1", sha256_of(b"net"), 0.0))
 
 conversion.convert = convert
 assert conversion.convert_once(Path({str(checkpoint)!r})) == b"net"
@@ -162,7 +164,7 @@ assert not {{"tensorflow", "keras", "onnxruntime"}} & set(sys.modules)
 
 
 def cache_key(checkpoint: Path) -> str:
-    return f"{cache.sha256_of_bytes(checkpoint.read_bytes())}-{conversion.CONVERTER}"
+    return f"{sha256_of(checkpoint.read_bytes())}-{conversion.CONVERTER}"
 
 
 def test_writers_without_a_lock_leave_a_whole_entry(folder: Path):
@@ -170,10 +172,11 @@ def test_writers_without_a_lock_leave_a_whole_entry(folder: Path):
 import sys
 from pathlib import Path
 from vidscan.models.runtimes import cache
+from vidscan.system.files import sha256_of
 network = sys.argv[1].encode() * 100000
 for _ in range(60):
     cache.write_entry(Path(sys.argv[2]), "key", network, cache.Manifest("c" * 64, "x",
-                      cache.sha256_of_bytes(network), 0.0))
+                      sha256_of(network), 0.0))
 """
     running = [subprocess.Popen([sys.executable, "-c", code, name, str(folder)]) for name in "ab"]
     assert [process.wait(60) for process in running] == [0, 0]

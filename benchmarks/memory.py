@@ -20,7 +20,7 @@ from clips import looped, random_b4
 
 _SCAN = """
 import json, resource, sys
-from vidscan.cli import main
+from vidscan.cli.main import main
 code = main(sys.argv[1:])
 unit = 1 if sys.platform == "darwin" else 1024
 print(json.dumps([code, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit]))

@@ -31,6 +31,8 @@ from vidscan.errors import ModelError, UsageError
 from vidscan.models.heads import put_head
 from vidscan.system.frameworks import import_keras
 
+pytestmark = pytest.mark.slow
+
 SAMPLING = SamplingOptions(8, self_blend=0.3, swap_blend=0.3)
 
 

@@ -17,6 +17,8 @@ from vidscan.models.backbones import BACKBONES
 from vidscan.models.card_file import card_path, read_card
 from vidscan.models.checkpoint import load_model
 
+pytestmark = pytest.mark.slow
+
 SMALL_NETWORK = """
 import vidscan.models.backbones, vidscan.models.checkpoint
 from tiny_network import tiny_features

@@ -36,6 +36,8 @@ from vidscan.results.journal import Journal
 from vidscan.scan import batches
 from vidscan.system import processes
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[3]
 NAMES = ["a.png", "b.png", "c.png", "d.png", "e.png", "f.png"]
 

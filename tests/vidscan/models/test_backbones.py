@@ -16,6 +16,8 @@ from vidscan.models import backbones
 from vidscan.models.backbones import BACKBONES, backbone_features
 from vidscan.system.frameworks import import_keras
 
+pytestmark = pytest.mark.slow
+
 SIZE = 64
 
 

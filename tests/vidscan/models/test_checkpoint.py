@@ -110,7 +110,6 @@ def reference():
     return build_network("efficientnetb4")
 
 
-@pytest.mark.slow
 def test_reference_network_has_the_published_counts(reference):
     keras = import_keras()
     assert reference.input_shape == (None, 380, 380, 3)
@@ -134,7 +133,6 @@ def test_reference_network_has_the_published_counts(reference):
     assert sum(int(np.prod(variable.shape)) for variable in reference.trainable_weights) > 18_000_000
 
 
-@pytest.mark.slow
 def test_reference_network_is_flat(reference):
     keras = import_keras()
     assert not any(isinstance(layer, keras.Model) for layer in reference.layers)
@@ -153,7 +151,6 @@ def test_reference_network_is_flat(reference):
     assert reference.get_layer("probability").dtype_policy.name == "float32"
 
 
-@pytest.mark.slow
 def test_imagenet_weights_add_one_layer(monkeypatch):
     import_keras()
     monkeypatch.setattr("keras.src.applications.efficientnet.file_utils.get_file", lambda *a, **k: "absent")
@@ -163,7 +160,6 @@ def test_imagenet_weights_add_one_layer(monkeypatch):
     assert network.count_params() == 18_601_568
 
 
-@pytest.mark.slow
 def test_the_region_head_judges_by_the_most_suspicious_part():
     keras = import_keras()
     features = keras.Input((9, 9, 4))
@@ -183,7 +179,6 @@ def test_the_region_head_judges_by_the_most_suspicious_part():
     assert mouth == pytest.approx(elsewhere) == pytest.approx(score((slice(9), slice(9))))
 
 
-@pytest.mark.slow
 def test_a_region_network_is_saved_and_loaded(tmp_path):
     network = build_network("lite2", input_size=96, head="region")
     save_checkpoint(network, tmp_path / "region.keras", replace(CARD, input_size=96))
@@ -192,7 +187,6 @@ def test_a_region_network_is_saved_and_loaded(tmp_path):
     assert loaded.score(pictures) == pytest.approx(1 - np.asarray(network(pictures)).ravel(), abs=1e-6)
 
 
-@pytest.mark.slow
 def test_linear_head_and_other_sizes():
     network = build_network("lite2", input_size=64, head="linear", dropout=0.3)
     names = [layer.name for layer in network.layers]
@@ -268,7 +262,6 @@ def policy():
     keras.config.set_dtype_policy(before)
 
 
-@pytest.mark.slow
 def test_final_model_of_the_reference_project(tmp_path, policy):
     """EfficientNetB4, mixed precision, LossScaleOptimizer, focal loss: the first file users will try."""
     theirs = strangers()
@@ -296,7 +289,6 @@ def test_final_model_of_the_reference_project(tmp_path, policy):
     np.testing.assert_allclose(loaded.score(pictures), 1 - expected, atol=1e-4)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("half", ["mixed_bfloat16", "bfloat16", "float16"])
 def test_half_precision_of_every_kind_is_scored_in_float32(half, tmp_path, policy):
     policy(half)
@@ -311,7 +303,6 @@ def test_half_precision_of_every_kind_is_scored_in_float32(half, tmp_path, polic
     np.testing.assert_allclose(loaded.score(crops()), 1 - outputs_of(twin, crops()), atol=1e-6)
 
 
-@pytest.mark.slow
 def test_file_of_an_older_keras(tmp_path):
     """Set VIDSCAN_OLD_KERAS_PYTHON to an interpreter with an older Keras 3 to run this."""
     interpreter = os.environ.get("VIDSCAN_OLD_KERAS_PYTHON")
@@ -357,7 +348,6 @@ def test_loss_and_metrics_of_the_authors_own_do_no_harm(tmp_path):
     assert load_model(tmp_path / "own_loss.keras").score(crops()).shape == (3,)
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="the torch backend is not installed")
 def test_checkpoint_is_scored_alike_under_the_torch_backend(tiny, tiny_file, tmp_path):
     np.save(tmp_path / "crops.npy", crops())

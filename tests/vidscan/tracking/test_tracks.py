@@ -277,7 +277,6 @@ def test_unsorted_frames_are_refused():
         link([face(1, 0), face(0, 0)])
 
 
-@pytest.mark.slow
 def test_a_long_clip_takes_little_time():
     jitter = random.Random(0)
     # Close enough for their reaches to overlap, so that the full assignment is at work.

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import imageio_ffmpeg
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from vidscan.records import ModelCard
 
@@ -21,13 +21,22 @@ SAMPLES = Path(__file__).parents[1] / "samples"
 
 MakeClip = Callable[..., Path]
 
-settings.register_profile("vidscan", deadline=None)
+# No clocks: a busy machine is no failure.
+settings.register_profile("vidscan", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("vidscan")
 
 
 def pytest_configure() -> None:
     """Has Ctrl-C heeded by the tests and what they start, also where a shell runs them in the background."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Has tests of real clips count as slow."""
+    for item in items:
+        if item.get_closest_marker("data"):
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -26,6 +26,8 @@ from vidscan.records import Report, Source, Stats, Status
 from vidscan.scan import watcher
 from vidscan.scan.pipeline import scan
 
+pytestmark = pytest.mark.slow
+
 OPTIONS = ScanOptions(batching=BatchingOptions(16))
 """Four stills of one face, each in four views, make a batch."""
 

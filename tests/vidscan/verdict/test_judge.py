@@ -532,6 +532,7 @@ class TestManyPeople:
 
     STRICT = replace(CARD, fake_threshold=0.85)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(("mean", "spread"), [(-1.4, 1.25), (-0.5, 1.0), (-0.7, 1.2)])
     def test_six_genuine_people_raise_no_more_false_alarms_than_one(self, mean, spread):
         rates = [self.rate(people, mean=mean, spread=spread) for people in (1, 2, 6)]

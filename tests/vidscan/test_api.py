@@ -38,13 +38,6 @@ EXPORTED = {
 }
 
 
-@pytest.fixture
-def detector(monkeypatch: pytest.MonkeyPatch) -> ToyDetector:
-    toy = ToyDetector()
-    monkeypatch.setattr("vidscan.faces.detector.MediaPipeFaceDetector", lambda options: toy)
-    return toy
-
-
 def test_exported_names_are_the_promised_ones():
     assert set(vidscan.__all__) == EXPORTED
     assert all(hasattr(vidscan, name) for name in EXPORTED)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from vidscan.errors import WorkerError, escaped
 from vidscan.options import ScanOptions
-from vidscan.records import ErrorInfo, ModelCard, Report, Source, Stats, Status
+from vidscan.records import ErrorInfo, ModelCard, Report, Source
 
 
 def blamed(
@@ -33,16 +33,4 @@ def unread(
     members: Sequence[ModelCard],
 ) -> Report:
     """A FAILED report of which nothing is known but the error."""
-    return Report(
-        source=source,
-        status=Status.FAILED,
-        verdict=None,
-        tracks=(),
-        timeline=(),
-        segments=(),
-        stats=Stats(),
-        options=options.echo(),
-        model_card=card,
-        error=error,
-        members=tuple(members),
-    )
+    return Report.failed(source, error, options=options.echo(), model_card=card, members=tuple(members))

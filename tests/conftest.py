@@ -97,6 +97,12 @@ def plain(colour: str) -> tuple[str, ...]:
     return ("-f", "lavfi", "-i", f"color={colour}:size=64x48:rate=10:duration=2", *MPEG4)
 
 
+def detailed(colour: str) -> tuple[str, ...]:
+    """The same in a check pattern of 2 pixels and 6 levels: sharp, so that a toy face can be judged by it."""
+    pattern = "geq=lum='lum(X,Y)-6*mod(floor(X/2)+floor(Y/2),2)':cb='cb(X,Y)':cr='cr(X,Y)'"
+    return (*plain(colour)[:4], "-vf", pattern, *MPEG4)
+
+
 MPEG4 = ("-c:v", "mpeg4", "-q:v", "2")
 """A codec that every ffmpeg build has."""
 
@@ -110,13 +116,13 @@ def clip(make_clip: MakeClip) -> Path:
 @pytest.fixture(scope="session")
 def bright_clip(make_clip: MakeClip) -> Path:
     """2 s at 10 frames per second in which the toy detector sees a face all the time."""
-    return make_clip("bright.mp4", *plain("white"))
+    return make_clip("bright.mp4", *detailed("white"))
 
 
 @pytest.fixture(scope="session")
 def red_clip(make_clip: MakeClip) -> Path:
     """2 s in which the toy detector sees a red face."""
-    return make_clip("red.mp4", *plain("red"))
+    return make_clip("red.mp4", *detailed("red"))
 
 
 @pytest.fixture(scope="session")

@@ -168,28 +168,20 @@ def read(path: Path, detector: Any) -> tuple[str, list[str]]:
     from vidscan.media.sources import from_paths
     from vidscan.options import ScanOptions
     from vidscan.records import Geometry
-    from vidscan.scan.reading import Ledger, read_crops
+    from vidscan.scan.reading import Ledger, SourceReader
 
     ledger = Ledger()
     try:
-        crops = read_crops(
-            from_paths([path]),
-            options=ScanOptions(),
-            geometries=[Geometry(64, 1.4)],
-            least_face=0,
-            detector=detector,
-            ledger=ledger,
-            observer=None,
-            stop=threading.Event(),
-        )
-        for crop in crops:
+        reader = SourceReader(detector, ScanOptions(), [Geometry(64, 1.4)])
+        for crop in reader.read(from_paths([path]), ledger, threading.Event()):
             assert crop.images[0].shape == (64, 64, 3)
-        entry = ledger.take()
+        reading = ledger.take()
     except Exception as error:  # noqa: BLE001 - that nothing gets through is what is tested
         return "crash", [f"{type(error).__name__} came through: {error}"]
-    if entry.error is None:
-        return ("faces" if entry.crops else "no face" if entry.frames else "nothing"), []
-    return f"{entry.error.type}: {_cause(entry.error.message, path)}", _unclear(entry.error, path)
+    if reading.error is None:
+        stats = reading.stats
+        return ("faces" if stats.crops_scored else "no face" if stats.frames_sampled else "nothing"), []
+    return f"{reading.error.type}: {_cause(reading.error.message, path)}", _unclear(reading.error, path)
 
 
 def _unclear(error: Any, path: Path) -> list[str]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import pytest
 from toys import ToyDetector
 
@@ -12,7 +10,7 @@ from vidscan.engines import local
 
 @pytest.fixture
 def detector(monkeypatch: pytest.MonkeyPatch) -> ToyDetector:
-    """A toy that finds the faces in every scan of this process."""
+    """A toy that finds the faces in every scan that the API runs in this process."""
     toy = ToyDetector()
-    monkeypatch.setattr(local, "scan_sources", partial(local.scan_sources, open_detector=lambda options: toy))
+    monkeypatch.setattr(local, "open_mediapipe", lambda options: toy)
     return toy

@@ -74,14 +74,14 @@ class ConstantScorer(ToyScorer):
         return np.full_like(super().score(crops), self.value)
 
 
-def toy_picture(brightness: int, side: int = 80) -> Image:
+def toy_picture(brightness: int, height: int = 80, width: int = 80) -> Image:
     """A grey picture in a fine check pattern: sharp, so that a toy face in it can be judged.
 
     The pattern has cells of 2 pixels, and too little contrast to make the search for faces look closer.
     """
-    y, x = np.mgrid[:side, :side] // 2
+    y, x = np.mgrid[:height, :width] // 2
     pattern = brightness + np.where((x + y) % 2, 3, -3)
-    return np.repeat(pattern.astype(np.uint8)[..., None], 3, axis=2)
+    return np.repeat(pattern.clip(0, 255).astype(np.uint8)[..., None], 3, axis=2)
 
 
 def toy_face(frame: int = 0, *, fps: float = 2.0, source_id: str = "0", **more: Any) -> FaceSeen:

@@ -19,7 +19,7 @@ import jsonschema
 import numpy as np
 import pytest
 from full_disk import files_of_at_most
-from toys import CARD, ToyDetector, ToyScorer
+from toys import CARD, ToyDetector, ToyScorer, toy_picture
 
 from vidscan.cli.interrupts import Interrupts
 from vidscan.cli.main import main
@@ -72,7 +72,7 @@ def use_model(monkeypatch: pytest.MonkeyPatch, sha256: str) -> None:
 
 def still(path: Path, brightness: int) -> Path:
     """A PNG in which the toys see a face from a brightness of 60 on, and call it FAKE from 153 on."""
-    path.write_bytes(cv2.imencode(".png", np.full((80, 120, 3), brightness, np.uint8))[1].tobytes())
+    path.write_bytes(cv2.imencode(".png", toy_picture(brightness, 80, 120))[1].tobytes())
     return path
 
 

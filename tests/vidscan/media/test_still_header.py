@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image as Pillow
-from toys import ToyDetector, ToyScorer
+from toys import ToyDetector, ToyScorer, toy_picture
 
 from vidscan.errors import DecodeError, SourceError
 from vidscan.media import frames
@@ -79,7 +79,7 @@ def test_several_pictures_are_noticed_and_the_first_is_read(name: str, tmp_path:
 
 
 def test_several_pictures_are_said_beside_the_verdict(tmp_path: Path):
-    white = Pillow.new("RGB", (80, 80), "white")
+    white = Pillow.fromarray(toy_picture(250))
     white.save(tmp_path / "two.png", save_all=True, append_images=[Pillow.new("RGB", (80, 80), "red")])
     white.save(tmp_path / "one.png")
     options = ScanOptions(batching=BatchingOptions(4))

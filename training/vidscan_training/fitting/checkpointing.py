@@ -6,7 +6,6 @@ into place in one step, it can never hold the weights of one epoch and the progr
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 import zipfile
@@ -94,16 +93,3 @@ def load_progress(
     compile_network(network, phase, **compilation)
     restore_optimizer(network, values)
     return network, WeightAverage(weights, decay), progress
-
-
-def write_history(path: Path, history: list[dict[str, Any]]) -> None:
-    """Writes one line an epoch, the whole file each time.
-
-    A training that is resumed must not leave lines behind of epochs that it does again.
-    """
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.DictWriter(stream, list(history[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(history)
-    partial.replace(path)

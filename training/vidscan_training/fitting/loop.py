@@ -22,7 +22,8 @@ from vidscan.errors import ModelError
 from vidscan.records import ModelCard
 from vidscan_training.crops.split import SplitOptions, split_record
 from vidscan_training.data.draw import SamplingOptions
-from vidscan_training.fitting.checkpointing import save_progress, write_history
+from vidscan_training.fitting.checkpointing import save_progress
+from vidscan_training.fitting.history import write_history
 from vidscan_training.fitting.network import seed_dropout
 from vidscan_training.fitting.options import FitOptions
 from vidscan_training.fitting.progress import StepDisplay
@@ -35,10 +36,8 @@ SAVE_EVERY_S = 10.0
 a blink, and writing a whole network after each would take many times as long as training its head."""
 
 
-def fit(options: FitOptions, display: StepDisplay | None = None) -> Path:
+def fit(options: FitOptions) -> Path:
     """Trains as ``options`` say and returns the path of the final checkpoint.
-
-    ``display`` is shown each step and epoch; by default they appear on standard error.
 
     Raises:
         UsageError: the options contradict each other or the run's folder.
@@ -46,7 +45,7 @@ def fit(options: FitOptions, display: StepDisplay | None = None) -> Path:
         ModelError: the checkpoint to start from is refused.
     """
     run = prepare(options)
-    display = display or StepDisplay()
+    display = StepDisplay()
     if find_spec("matplotlib") is None:
         print("no history.png will be drawn: that needs matplotlib", file=sys.stderr)
     while not run.finished:
@@ -133,7 +132,7 @@ def _save(run: Run) -> None:
         run.best_weights = None
     write_history(output / "history.csv", history)
     if find_spec("matplotlib") is not None:
-        from vidscan_training.evaluation.plots import history_plot
+        from vidscan_training.fitting.history import history_plot
 
         history_plot(history, output / "history.png")
     save_progress(output, run.network, run.average, run.progress)

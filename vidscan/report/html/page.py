@@ -34,12 +34,12 @@ def render(document: Document, evidence: Evidence) -> str:
     charts = [file.chart for file in files if file.chart is not None]
     fake, real = thresholds(document)
     created = datetime.fromisoformat(document["created"])
-    styles, scripts = [_asset(name) for name in _STYLES], [_asset(name) for name in _SCRIPTS]
+    styles, scripts = [asset(name) for name in _STYLES], [asset(name) for name in _SCRIPTS]
     return (
-        _environment()
+        environment(_HERE / "templates")
         .get_template("page.html")
         .render(
-            policy=_policy(styles, scripts),
+            policy=policy(styles, scripts),
             styles=styles,
             scripts=scripts,
             title=names[0] if len(names) == 1 else folder or f"{len(names)} files",
@@ -67,10 +67,10 @@ def _counts(files: Sequence[FileView]) -> list[tuple[str, int]]:
 
 
 @cache
-def _environment() -> jinja2.Environment:
-    """Everything that a template puts out is escaped, and shows what a browser would hide or reorder."""
+def environment(templates: Path) -> jinja2.Environment:
+    """A folder's templates, whose output is escaped, and shows what a browser would hide or reorder."""
     return jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_HERE / "templates"),
+        loader=jinja2.FileSystemLoader(templates),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         finalize=_finalize,
@@ -86,19 +86,19 @@ def _finalize(value: Any) -> Any:
 
 
 @cache
-def _asset(name: str) -> Markup:
-    """A style sheet or script of this package, which may stand in the page as it is."""
-    return Markup((_HERE / name).read_text(encoding="utf-8"))
+def asset(name: str, folder: Path = _HERE) -> Markup:
+    """A style sheet or script of a package, which may stand in the page as it is."""
+    return Markup((folder / name).read_text(encoding="utf-8"))
 
 
-def _policy(styles: Sequence[str], scripts: Sequence[str]) -> str:
+def policy(styles: Sequence[str], scripts: Sequence[str] = ()) -> str:
     """Nothing is loaded from anywhere; of styles and scripts, these alone hold."""
     return "; ".join(
         (
             "default-src 'none'",
             "img-src data:",
             f"style-src {_hashes(styles)}",
-            f"script-src {_hashes(scripts)}",
+            f"script-src {_hashes(scripts)}" if scripts else "script-src 'none'",
             "base-uri 'none'",
             "form-action 'none'",
         )

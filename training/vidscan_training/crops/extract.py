@@ -41,6 +41,7 @@ from vidscan_training.crops.folder import (
 )
 from vidscan_training.crops.landmarks import LANDMARK_COUNT, FaceLandmarker, Landmarks
 from vidscan_training.crops.reencode import as_uploaded
+from vidscan_training.flags import option
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +67,13 @@ class CropOptions:
     """
 
     size: int = 380
-    margin: float = 1.4
-    real_per_clip: int = 16
-    fake_per_clip: int = 16
-    all_faces: bool = False
-    level: bool = False
-    crf: int | None = None
-    scale: float = 1.0
+    margin: float = option(1.4, "side as a multiple of the box (1.4)")
+    real_per_clip: int = option(24, "frames a clip (24)", metavar="N")
+    fake_per_clip: int = option(12, "frames a clip (12)", metavar="N")
+    all_faces: bool = option(False, "every face of a frame, not the largest")
+    level: bool = option(False, "turn crops so that the eyes lie level")
+    crf: int | None = option(None, "compress every file with H.264 first (0 fine - 51 coarse)")
+    scale: float = option(1.0, "reduce every file first, 0.5 to half")
 
     def __post_init__(self) -> None:
         """Refuses values that no crop can have."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from vidscan.records import TYPICAL_SPREAD, Calibration, ModelCard
 from vidscan.verdict.judge import CLIP_AT
 from vidscan_training.crops.folder import open_crop_folder
 from vidscan_training.evaluation.scores import ScoredRow, rows_of_split, score_rows, uncalibrated
+from vidscan_training.flags import method_weights, option
 
 _CLIPPED = float(np.log((1 - CLIP_AT) / CLIP_AT))
 _PENALTY = 1e-3
@@ -42,13 +43,15 @@ class CalibrateOptions:
     that between them there is room for UNCERTAIN. ``method_weights`` multiply a method's weight.
     """
 
-    checkpoint: Path
-    crops: Path
-    false_alarms: float = 0.05
-    misses: float = 0.05
-    band: float = 0.05
-    method_weights: Mapping[str, float] = field(default_factory=dict)
-    batch_size: int = 32
+    checkpoint: Path = option()
+    crops: Path = option()
+    false_alarms: float = option(0.05, "share of real clips that may be FAKE (default: 0.05)")
+    misses: float = option(0.05, "share of fake clips that may be REAL (default: 0.05)")
+    band: float = option(0.05, "least distance of thresholds from 0.5")
+    method_weights: Mapping[str, float] = option(
+        help="within the method's class", parse=method_weights, metavar="NAME=W,…"
+    )
+    batch_size: int = option(32)
 
     def __post_init__(self) -> None:
         """Refuses rates that are none."""

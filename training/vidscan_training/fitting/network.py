@@ -14,6 +14,9 @@ from vidscan.system.frameworks import import_keras
 PHASES = ("head", "last", "full")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 
+CLIP_NORM = 1.0
+"""Upper limit on the norm of all gradients together."""
+
 _PEAK_RATES = {"head": 1e-3, "last": 1e-4, "full": 4e-4}
 
 
@@ -170,7 +173,6 @@ def compile_network(
     *,
     weight_decay: float = 0.02,
     label_smoothing: float = 0.0,
-    clip_norm: float = 1.0,
     map_loss: float = 0.0,
 ) -> None:
     """Compiles for a phase; ``map_loss`` weighs the cross-entropy of the forgery map, if there is one.
@@ -182,11 +184,11 @@ def compile_network(
     keras = import_keras()
     rate = peak_rate(phase)
     if phase == "full":
-        optimizer = keras.optimizers.AdamW(rate, weight_decay=weight_decay, global_clipnorm=clip_norm)
+        optimizer = keras.optimizers.AdamW(rate, weight_decay=weight_decay, global_clipnorm=CLIP_NORM)
         optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
         loss = keras.losses.BinaryCrossentropy(label_smoothing=label_smoothing)
     else:
-        optimizer = keras.optimizers.Adam(rate, global_clipnorm=clip_norm)
+        optimizer = keras.optimizers.Adam(rate, global_clipnorm=CLIP_NORM)
         loss = keras.losses.BinaryFocalCrossentropy(gamma=2.0, label_smoothing=label_smoothing)
     # Keras looks at the model's own policy, which says nothing about layers that were given theirs.
     if any(layer.compute_dtype == "float16" for layer in network.layers):

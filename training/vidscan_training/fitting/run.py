@@ -221,7 +221,7 @@ def _initial_network(options: FitOptions, size: int) -> Any:
     return build_network(
         options.backbone,
         input_size=size,
-        head=options.head,  # type: ignore[arg-type]
+        head=options.head,
         dropout=options.dropout,
         weights=weights,  # type: ignore[arg-type]
     )

@@ -23,6 +23,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 
@@ -33,6 +34,7 @@ from vidscan_training.crops.split import assign_splits, spread_over_clips
 from vidscan_training.evaluation.calibrate import CalibrateOptions, calibrate_checkpoint
 from vidscan_training.evaluation.calibrate import as_text as calibration_text
 from vidscan_training.evaluation.evaluate import EvaluateOptions, evaluate
+from vidscan_training.fitting.build import Head
 from vidscan_training.fitting.checkpointing import STATE_NAME
 from vidscan_training.fitting.loop import FitOptions, SamplingOptions, SplitOptions, fit
 from vidscan_training.recipes.half_precision import LARGEST_CHANGE, store_in_half
@@ -85,7 +87,7 @@ class Recipe:
     crops: Path
     output: Path
     weights: str = "imagenet"
-    head: str = "reference"
+    head: Head = "reference"
     teacher: Path | None = None
     minutes: float = 22.0
     scale: Scale = FULL
@@ -231,7 +233,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("crops", type=Path, metavar="CROPS", help="made by 'vidscan-train crops --size 380'")
     parser.add_argument("out", type=Path, metavar="OUT", help="new folder for the results")
     parser.add_argument("--weights", default="imagenet", help="imagenet, none, or a weights file")
-    parser.add_argument("--head", choices=("reference", "linear", "region"), default="reference")
+    parser.add_argument("--head", choices=get_args(Head), default="reference")
     parser.add_argument("--teacher", type=Path, metavar="CHECKPOINT", help="learn from its scores too")
     parser.add_argument("--minutes", type=float, default=22.0, help="all stages together (22)")
     parser.add_argument("--tiny", action="store_true", help="a small network and a few steps")

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from vidscan.errors import ModelError
+from vidscan.system.files import replacing
 from vidscan.system.frameworks import import_keras
 from vidscan_training.fitting.network import compile_network, restore_optimizer
 from vidscan_training.fitting.schedule import Plateau, WeightAverage
@@ -46,33 +47,24 @@ class Progress:
 
 def save_progress(folder: Path, network: Any, average: WeightAverage, progress: Progress) -> None:
     """Writes ``last.keras`` in one step, and a readable copy of the progress as ``state.json``."""
-    partial = folder / "last.partial.keras"
-    network.save(partial)
     state = json.dumps(asdict(progress), indent=2)
     arrays = io.BytesIO()
     np.savez(arrays, *average.weights)
-    with zipfile.ZipFile(partial, "a") as archive:
-        archive.writestr(_STATE_MEMBER, state)
-        archive.writestr(_AVERAGE_MEMBER, arrays.getvalue())
-    partial.replace(folder / LAST_NAME)
-    readable = folder / (STATE_NAME + ".partial")
-    readable.write_text(state + "\n", encoding="utf-8")
-    readable.replace(folder / STATE_NAME)
+    with replacing(folder / LAST_NAME) as partial:
+        network.save(partial)
+        with zipfile.ZipFile(partial, "a") as archive:
+            archive.writestr(_STATE_MEMBER, state)
+            archive.writestr(_AVERAGE_MEMBER, arrays.getvalue())
+    with replacing(folder / STATE_NAME) as partial:
+        partial.write_text(state + "\n", encoding="utf-8")
 
 
 def load_progress(
     folder: Path, phase: str, *, decay: float, **compilation: float
 ) -> tuple[Any, WeightAverage, Progress]:
-    """Reads ``last.keras`` back.
+    """Reads ``last.keras`` back: the compiled network with its optimiser's state, the average, the progress.
 
-    Args:
-        folder: where :func:`save_progress` wrote.
-        phase: the phase that was trained.
-        decay: of the weights' average.
-        compilation: keyword arguments of :func:`vidscan_training.fitting.network.compile_network`.
-
-    Returns:
-        The compiled network with its optimiser's state, the average, and the progress.
+    ``compilation`` are keyword arguments of :func:`vidscan_training.fitting.network.compile_network`.
 
     Raises:
         ModelError: the file is missing, damaged, or no training's.

@@ -41,8 +41,6 @@ from vidscan_training.fitting.options import DEFAULT_EPOCHS, FitOptions
 from vidscan_training.fitting.schedule import Plateau, WeightAverage, warmed_cosine
 from vidscan_training.fitting.validation import Validation
 
-__all__ = ["Batches", "Run", "prepare"]
-
 
 class Batches(Protocol):
     """Training batches by number: of pictures (:mod:`.data.batches`) or of cached features."""
@@ -57,15 +55,30 @@ class Batches(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Networks:
+    """One network in its several roles; those of one precision share layers and weights.
+
+    ``whole`` is compiled and saved to go on from; ``trained`` is what learns: all of it, or its head alone.
+    ``base`` is what pictures pass through before such a head; None without one, or where features are cached.
+    ``averaged`` is a float32 copy of ``trained`` that takes the averaged weights, ``serving`` the network
+    around it, which becomes the checkpoint, and ``scored`` the part of that which is validated.
+    """
+
+    whole: Any
+    trained: Any
+    base: Any
+    averaged: Any
+    serving: Any
+    scored: Any
+
+
 @dataclass
 class Run:
     """All parts of a training in progress.
 
-    ``network`` is the whole network, ``trained`` what learns: all of it, or its head alone. Then ``base``
-    is what pictures pass through first; None where features come from a cache, or nothing is frozen apart.
-    ``averaged`` is a float32 copy of ``trained`` that takes the averaged weights, ``serving`` the whole
-    network around it, which becomes the checkpoint, and ``scored`` the part of that which is validated.
-    ``best_weights`` are those of ``averaged`` at the best epoch, None once they are in ``best.keras``.
+    ``best_weights`` are those of ``networks.averaged`` at the best epoch, None once they are in
+    ``best.keras``.
     """
 
     options: FitOptions
@@ -74,12 +87,7 @@ class Run:
     batches: Batches
     validation: Validation
     teacher: Teacher | None
-    network: Any
-    trained: Any
-    base: Any
-    averaged: Any
-    serving: Any
-    scored: Any
+    networks: Networks
     average: WeightAverage
     progress: Progress
     best_weights: list[npt.NDArray[np.float32]] | None = None
@@ -142,26 +150,24 @@ def prepare(options: FitOptions) -> Run:
     exact = with_precision(network, "float32")
     batches = _batches(options, folder, rows, validation, network, exact)
     write_manifest(options.output / "manifest.csv", rows)
+    networks = _networks(network, exact, options)
+    return Run(options, folder, rows, batches, validation, teacher, networks, average, progress)
+
+
+def _networks(network: Any, exact: Any, options: FitOptions) -> Networks:
+    """The roles of ``network``, compiled, and of ``exact``, its float32 copy."""
     trained, averaged = _trained_part(network, options), _trained_part(exact, options)
     apart, cached = trained is not network, options.cache_features > 0
     if apart:
         compile_like(trained, network)
     serving = scoring_part(exact)
-    return Run(
-        options=options,
-        folder=folder,
-        rows=rows,
-        batches=batches,
-        validation=validation,
-        teacher=teacher,
-        network=network,
+    return Networks(
+        whole=network,
         trained=trained,
         base=feature_part(network) if apart and not cached else None,
         averaged=averaged,
         serving=serving,
         scored=averaged if cached else serving,
-        average=average,
-        progress=progress,
     )
 
 

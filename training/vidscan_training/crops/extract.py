@@ -1,9 +1,8 @@
-"""Cuts face crops for training out of clips and stills, with the very stages that a scan uses.
+"""Cuts face crops for training out of clips and stills, with the stages that a scan uses.
 
 The folder that :func:`extract` writes is described in :mod:`vidscan_training.crops.folder`. Crops are
-lossless
-and already at the network's input size: what training and evaluation read is, to the bit, what a scan
-of the same frame would have scored.
+lossless and already at the network's input size: training and evaluation read what a scan of the same frame
+would have scored, to the bit.
 """
 
 from __future__ import annotations
@@ -40,7 +39,7 @@ from vidscan_training.crops.folder import (
     write_manifest,
 )
 from vidscan_training.crops.landmarks import LANDMARK_COUNT, FaceLandmarker, Landmarks
-from vidscan_training.crops.reencode import as_uploaded
+from vidscan_training.crops.reencode import reencoded
 from vidscan_training.flags import option
 
 
@@ -162,7 +161,7 @@ def _crops_of(
 ) -> Iterator[FaceCrop]:
     """Evenly spread crops of one source."""
     require_content(item.path)
-    with as_uploaded(item.path, options.crf, options.scale) as path:
+    with reencoded(item.path, options.crf, options.scale) as path:
         yield from _crops_of_file(path, item, detector, options)
 
 

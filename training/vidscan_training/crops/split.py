@@ -1,7 +1,7 @@
 """Which group of crops belongs to training, validation and test.
 
 People, not pictures, are split: a network that has seen a face in training knows it again, and its
-figures on that face say nothing about strangers.
+figures on that face say nothing about other people.
 """
 
 from __future__ import annotations

@@ -114,11 +114,6 @@ class Sampler:
     def __init__(self, folder: CropFolder, rows: Sequence[int], sampling: SamplingOptions) -> None:
         """Prepares the odds of each row.
 
-        Args:
-            folder: the opened crops.
-            rows: numbers of the rows to train on.
-            sampling: how batches are drawn.
-
         Raises:
             UsageError: an unknown method is named, a class has no rows, or blending lacks landmarks.
         """

@@ -2,7 +2,7 @@
 
 Platt scaling (J. Platt, 1999) on the score that a verdict rests on: the mean over a clip's crops of
 their clipped logits. Each class has the same weight, and each method within its class: how many clips
-of a kind somebody collected says nothing about how often it is met.
+of a kind a collection has says nothing about how often it is met.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _PENALTY = 1e-3
 """Weight of ``log(slope)^2 + intercept^2`` beside the log loss: it matters only where the classes are
 separable, and the likelihood alone would ask for an endless slope."""
 
-_LEAST_SPREAD = 0.05
+_MIN_SPREAD = 0.05
 """No network says the same of every sighting; one that seems to had nothing but clipped scores."""
 
 
@@ -81,7 +81,7 @@ class ClipLogits:
         ]
         freedom = sum(len(logits) - 1 for logits in several)
         squares = sum(float(np.square(logits - logits.mean()).sum()) for logits in several)
-        return max(math.sqrt(squares / freedom), _LEAST_SPREAD) if freedom else TYPICAL_SPREAD
+        return max(math.sqrt(squares / freedom), _MIN_SPREAD) if freedom else TYPICAL_SPREAD
 
 
 def calibrate_checkpoint(options: CalibrateOptions) -> ModelCard:

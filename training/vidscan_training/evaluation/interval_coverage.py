@@ -21,9 +21,8 @@ SIGHTINGS = (1, 2, 4, 8)
 def interval_coverage(scored: Sequence[ScoredRow], spread: float) -> list[dict[str, Any]]:
     """How often the interval from a few crops holds the score of the clip's others.
 
-    Args:
-        scored: crops; only clips with at least twice as many as are looked at count.
-        spread: the card's standard deviation within a clip, of logits.
+    ``spread`` is the card's standard deviation within a clip, of logits. Only clips with at least twice as
+    many crops as are looked at count.
 
     Returns:
         For each of :data:`SIGHTINGS` that some clip has crops for: ``sightings``, ``intervals`` (how many

@@ -50,13 +50,9 @@ class ScoredClip:
 def rows_of_split(folder: CropFolder, card: ModelCard, split: str) -> list[int]:
     """Numbers of the rows of one split, by the manifest's ``split`` column or by the card.
 
-    Args:
-        folder: the crops.
-        card: of the checkpoint; its ``split`` says how the training's split was made.
-        split: ``train``, ``val``, ``test``, or ``all`` for every row.
-
     Raises:
-        UsageError: nobody says how to split, there are no such rows, or validation or test would hold
+        UsageError: neither the manifest nor the card says how to split, there are no such rows, or validation
+        or test would hold
             people that the network was trained on.
     """
     if split == "all":

@@ -62,7 +62,7 @@ def with_map_head(network: Any, dropout: float = 0.2) -> Any:
     A region head has such cells already; then the map is theirs.
 
     The map, ``float32[n, cells * cells]`` row by row, 0-1, is read off the features that the score
-    averages, so that they have to say which part of the face is false, which cannot be learnt by heart
+    averages, so that they have to say which part of the face is false, which cannot be memorised
     from whose face it is. After Lingzhi Li et al., "Face X-ray", CVPR 2020; for training alone: a
     checkpoint has the score only.
     """
@@ -113,7 +113,7 @@ def feature_part(network: Any) -> Any:
 def head_part(network: Any) -> Any:
     """What learns in the ``head`` phase, as a network of its own: features to P(real), ``float32[n, 1]``.
 
-    Layers and weights are shared, so whoever trains it trains the head of ``network``.
+    Layers and weights are shared, so training it trains the head of ``network``.
 
     Raises:
         UsageError: where the head begins is unknown, or something leads past that.

@@ -22,7 +22,7 @@ from vidscan_training.data.batches import TrainingBatches
 from vidscan_training.data.draw import Sampler
 from vidscan_training.fitting.checkpointing import LAST_NAME, Progress, load_progress
 from vidscan_training.fitting.distillation import Teacher
-from vidscan_training.fitting.feature_cache import FeatureBatches, cached_features
+from vidscan_training.fitting.feature_cache import FeatureBatches, load_or_make_features
 from vidscan_training.fitting.network import (
     choose_trainable,
     compile_like,
@@ -143,9 +143,9 @@ def prepare(options: FitOptions) -> Run:
     teacher = None if options.teacher is None else Teacher(options.teacher, options.teacher_weight, rows)
     options.output.mkdir(parents=True, exist_ok=True)
     if options.resume:
-        network, average, progress = _resumed(options)
+        network, average, progress = _resume(options)
     else:
-        network, progress = _started(options, folder)
+        network, progress = _start(options, folder)
         average = WeightAverage(_trained_part(network, options).get_weights(), options.average)
     exact = with_precision(network, "float32")
     batches = _batches(options, folder, rows, validation, network, exact)
@@ -193,12 +193,12 @@ def _batches(
         augmentation = preset(options.augmentation)
         return TrainingBatches(folder, train, sampling, augmentation, map_cells(network))
     sampler = Sampler(folder, train, sampling)
-    features = cached_features(options, folder, sampler, validation, network, exact)
+    features = load_or_make_features(options, folder, sampler, validation, network, exact)
     validation.score_features(features.val)
     return FeatureBatches(sampler, features.train)
 
 
-def _started(options: FitOptions, folder: CropFolder) -> tuple[Any, Progress]:
+def _start(options: FitOptions, folder: CropFolder) -> tuple[Any, Progress]:
     if (options.output / LAST_NAME).exists():
         raise UsageError(f"{options.output} holds a training already; go on with --resume, or name another")
     size = folder.geometry.input_size
@@ -233,7 +233,7 @@ def _initial_network(options: FitOptions, size: int) -> Any:
     )
 
 
-def _resumed(options: FitOptions) -> tuple[Any, WeightAverage, Progress]:
+def _resume(options: FitOptions) -> tuple[Any, WeightAverage, Progress]:
     network, average, progress = load_progress(
         options.output, options.phase, decay=options.average, **options.compilation()
     )

@@ -37,7 +37,7 @@ from vidscan_training.evaluation.evaluate import EvaluateOptions, evaluate
 from vidscan_training.fitting.build import Head
 from vidscan_training.fitting.checkpointing import STATE_NAME
 from vidscan_training.fitting.loop import FitOptions, SamplingOptions, SplitOptions, fit
-from vidscan_training.recipes.half_precision import LARGEST_CHANGE, store_in_half
+from vidscan_training.recipes.half_precision import MAX_CHANGE, store_in_half
 
 NAME = "vidscan-b4"
 
@@ -138,7 +138,7 @@ class Recipe:
         folder, places = self._validation()
         reader = CropReader(folder)
         change = store_in_half(checkpoint, np.stack([reader(place) for place in places[:128]]))
-        kept = "so they are" if change <= LARGEST_CHANGE else "so they stay in float32"
+        kept = "so they are" if change <= MAX_CHANGE else "so they stay in float32"
         self.say(f"weights in float16 would change a score by up to {change:.1e}, {kept}")
 
     def measure(self, checkpoint: Path) -> None:

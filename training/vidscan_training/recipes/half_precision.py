@@ -22,11 +22,11 @@ from vidscan.records import Image
 from vidscan.system.files import sha256_of
 from vidscan_training.evaluation.scores import uncalibrated
 
-LARGEST_CHANGE = 1e-3
+MAX_CHANGE = 1e-3
 """By how much a score may change."""
 
 
-def store_in_half(checkpoint: Path, crops: Image, largest: float = LARGEST_CHANGE) -> float:
+def store_in_half(checkpoint: Path, crops: Image, largest: float = MAX_CHANGE) -> float:
     """Rewrites a checkpoint and its card's hash if no uncalibrated P(fake) changes by more than ``largest``.
 
     ``crops`` are RGB ``uint8[n, s, s, 3]``, 0-255, one or more.

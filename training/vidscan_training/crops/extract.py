@@ -11,7 +11,7 @@ import csv
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import cv2
@@ -202,7 +202,7 @@ def _save(crop: FaceCrop, item: LabelledSource, output: Path) -> CropRow:
     if not encoded:
         raise SourceError(f"{output / file}: the crop could not be encoded as PNG")
     (output / file).write_bytes(data.tobytes())
-    row = CropRow(
+    return CropRow(
         file=file,
         label=item.label,
         method=item.method,
@@ -214,5 +214,5 @@ def _save(crop: FaceCrop, item: LabelledSource, output: Path) -> CropRow:
         w=crop.box.w,
         h=crop.box.h,
         confidence=round(crop.confidence, 4),
+        split=item.split,
     )
-    return replace(row, split=item.split)

@@ -177,14 +177,5 @@ def write_scores(path: Path, scored: Sequence[ScoredRow]) -> None:
         writer.writerow(["file", "label", "method", "group", "clip", "time_s", "fake_probability"])
         for item in scored:
             row = item.row
-            writer.writerow(
-                [
-                    row.file,
-                    row.label,
-                    row.method,
-                    row.group,
-                    row.clip,
-                    row.time_s,
-                    f"{item.fake_probability:.7f}",
-                ]
-            )
+            facts = (row.file, row.label, row.method, row.group, row.clip, row.time_s)
+            writer.writerow([*facts, f"{item.fake_probability:.7f}"])

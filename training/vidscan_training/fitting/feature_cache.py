@@ -47,6 +47,7 @@ _CODE = (
     "fitting/feature_cache",
     "data/forge",
     "crops/landmarks",
+    "crops/reader",
     "data/draw",
     "data/self_blend",
     "data/swap_blend",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -223,10 +222,3 @@ def seed_dropout(network: Any, seed: int, epoch: int) -> None:
         if generator is not None:
             state = np.random.default_rng([seed, epoch, place]).integers(0, 2**31 - 1, 2)
             generator.state.assign(state.astype(np.uint32))
-
-
-def read_network(path: Path) -> Any:
-    """The network of a checkpoint, through the same gate as serving."""
-    from vidscan.models.checkpoint import load_model
-
-    return load_model(path).network

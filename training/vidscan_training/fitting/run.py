@@ -31,7 +31,6 @@ from vidscan_training.fitting.network import (
     head_part,
     map_cells,
     peak_rate,
-    read_network,
     scoring_part,
     set_normalisation_momentum,
     with_map_head,
@@ -216,12 +215,13 @@ def _start(options: FitOptions, folder: CropFolder) -> tuple[Any, Progress]:
 
 
 def _initial_network(options: FitOptions, size: int) -> Any:
+    from vidscan.models.checkpoint import load_model
     from vidscan.system.frameworks import import_keras
     from vidscan_training.fitting.build import build_network
 
     import_keras().utils.set_random_seed(options.seed)
     if options.initial is not None:
-        return read_network(options.initial)
+        return load_model(options.initial).network
     named = {"imagenet": "imagenet", "none": None}
     weights = named[options.weights] if options.weights in named else Path(options.weights)
     return build_network(

@@ -8,7 +8,7 @@ of a kind a collection has says nothing about how often it is met.
 from __future__ import annotations
 
 import math
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,7 +22,13 @@ from vidscan.models.card_file import LOGIT_LIMIT, card_path, write_card
 from vidscan.records import TYPICAL_SPREAD, Calibration, ModelCard
 from vidscan.verdict.judge import CLIP_AT
 from vidscan_training.crops.folder import open_crop_folder
-from vidscan_training.evaluation.scores import ScoredRow, rows_of_split, score_rows, uncalibrated
+from vidscan_training.evaluation.scores import (
+    ScoredRow,
+    rows_by_clip,
+    rows_of_split,
+    score_rows,
+    uncalibrated,
+)
 from vidscan_training.flags import method_weights, option
 
 _CLIPPED = float(np.log((1 - CLIP_AT) / CLIP_AT))
@@ -131,9 +137,7 @@ def clip_logits(scored: Sequence[ScoredRow], method_weights: Mapping[str, float]
     Raises:
         UsageError: one of the classes is missing.
     """
-    members: dict[str, list[ScoredRow]] = defaultdict(list)
-    for item in sorted(scored, key=lambda item: item.row.file):
-        members[item.row.clip].append(item)
+    members = rows_by_clip(sorted(scored, key=lambda item: item.row.file))
     rows = [items[0].row for items in members.values()]
     fake = np.array([row.label == "fake" for row in rows])
     if fake.all() or not fake.any():

@@ -129,11 +129,17 @@ def score_rows(
     return scored
 
 
-def by_clip(scored: Sequence[ScoredRow], card: ModelCard) -> list[ScoredClip]:
-    """One score a clip, sorted by name; all crops of a clip count as sightings of one person."""
+def rows_by_clip(scored: Sequence[ScoredRow]) -> dict[str, list[ScoredRow]]:
+    """The crops of each clip, in the order of ``scored``."""
     members: dict[str, list[ScoredRow]] = defaultdict(list)
     for item in scored:
         members[item.row.clip].append(item)
+    return members
+
+
+def by_clip(scored: Sequence[ScoredRow], card: ModelCard) -> list[ScoredClip]:
+    """One score a clip, sorted by name; all crops of a clip count as sightings of one person."""
+    members = rows_by_clip(scored)
     return [_clip(name, members[name], card) for name in sorted(members)]
 
 

@@ -11,13 +11,18 @@ import sys
 from pathlib import Path
 
 from vidscan.errors import UsageError
+from vidscan_training.evaluation.calibrate import CalibrateOptions, calibrate_checkpoint
+from vidscan_training.evaluation.calibrate import as_text as calibration_text
+from vidscan_training.evaluation.degradations import DEGRADATIONS
+from vidscan_training.evaluation.evaluate import EvaluateOptions, evaluate
+from vidscan_training.evaluation.report import as_json, as_text
+from vidscan_training.fitting.options import FitOptions
 from vidscan_training.flags import add_flags, names, options_of
 
 
 def run_fit(flags: argparse.Namespace) -> int:
     """Trains, and names the checkpoint that came of it on stdout."""
     from vidscan_training.fitting.loop import fit
-    from vidscan_training.fitting.options import FitOptions
 
     print(fit(options_of(FitOptions, flags)))
     return 0
@@ -25,15 +30,11 @@ def run_fit(flags: argparse.Namespace) -> int:
 
 def add_fit_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the flags of ``vidscan-train fit``."""
-    from vidscan_training.fitting.options import FitOptions
-
     add_flags(parser, FitOptions)
 
 
 def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the flags of ``vidscan-train evaluate``."""
-    from vidscan_training.evaluation.evaluate import EvaluateOptions
-
     add_flags(parser, EvaluateOptions)
     parser.add_argument(
         "--report",
@@ -54,9 +55,6 @@ def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run_evaluate(flags: argparse.Namespace) -> int:
     """Measures and prints a table, or with ``--report -`` the figures as JSON."""
-    from vidscan_training.evaluation.evaluate import EvaluateOptions, evaluate
-    from vidscan_training.evaluation.report import as_json, as_text
-
     reports = [path for path in flags.report if path != Path("-")]
     options = options_of(EvaluateOptions, flags, robustness=_degradations(flags), reports=reports)
     result = evaluate(options)
@@ -65,8 +63,6 @@ def run_evaluate(flags: argparse.Namespace) -> int:
 
 
 def _degradations(flags: argparse.Namespace) -> tuple[str, ...]:
-    from vidscan_training.evaluation.degradations import DEGRADATIONS
-
     named = names(flags.degradations)
     if named and not flags.degrade:
         raise UsageError("--degradations chooses among those of --robustness: give that too")
@@ -75,14 +71,10 @@ def _degradations(flags: argparse.Namespace) -> tuple[str, ...]:
 
 def add_calibrate_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the flags of ``vidscan-train calibrate``."""
-    from vidscan_training.evaluation.calibrate import CalibrateOptions
-
     add_flags(parser, CalibrateOptions)
 
 
 def run_calibrate(flags: argparse.Namespace) -> int:
     """Fits calibration and thresholds, writes them into the card, and says what they are."""
-    from vidscan_training.evaluation.calibrate import CalibrateOptions, as_text, calibrate_checkpoint
-
-    print(as_text(calibrate_checkpoint(options_of(CalibrateOptions, flags))))
+    print(calibration_text(calibrate_checkpoint(options_of(CalibrateOptions, flags))))
     return 0

@@ -11,6 +11,8 @@ from vidscan import __version__
 from vidscan.cli.main import EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, complain
 from vidscan.errors import UsageError, VidscanError
 from vidscan_training.cli import arguments
+from vidscan_training.crops.extract import CropOptions, extract, sources_from_folder, sources_from_manifest
+from vidscan_training.fitting.backbones import BACKBONES
 from vidscan_training.flags import add_flags, options_of
 
 
@@ -76,8 +78,6 @@ def run_average(flags: argparse.Namespace) -> int:
 
 def add_crops_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the flags of ``vidscan-train crops``."""
-    from vidscan_training.crops.extract import CropOptions
-
     parser.add_argument("out", type=Path, metavar="CROPS", help="new folder for the crops")
     parser.add_argument(
         "--from",
@@ -105,14 +105,6 @@ def add_crops_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run_crops(flags: argparse.Namespace) -> int:
     """``vidscan-train crops``."""
-    from vidscan_training.crops.extract import (
-        CropOptions,
-        extract,
-        sources_from_folder,
-        sources_from_manifest,
-    )
-    from vidscan_training.fitting.backbones import BACKBONES
-
     if flags.backbone not in BACKBONES:
         raise UsageError(f"--backbone {flags.backbone}: not one of {', '.join(BACKBONES)}")
     options = options_of(CropOptions, flags, size=flags.size or BACKBONES[flags.backbone].input_size)

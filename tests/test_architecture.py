@@ -218,7 +218,7 @@ def test_processes_are_started_by_those_who_must():
 
 def test_drawing_is_for_training_and_begins_when_it_is_asked_for():
     assert importers("vidscan", "matplotlib") == set()
-    assert importers("vidscan_training", "matplotlib") == {"vidscan_training.evaluation.plots"}
+    assert importers("vidscan_training", "matplotlib") == {"vidscan_training.fitting.history"}
     for name, tree in modules("vidscan_training").items():
         drawing = {
             each for each in imported_on_import(tree) if top(each) in ("matplotlib", "sklearn", "scipy")

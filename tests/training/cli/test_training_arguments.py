@@ -9,7 +9,12 @@ from made_crops import make_crop_folder
 from tiny_network import save_tiny
 from vidscan_training.cli import arguments
 from vidscan_training.cli.main import main
+from vidscan_training.crops.extract import CropOptions
+from vidscan_training.data.draw import resolutions
+from vidscan_training.evaluation.calibrate import CalibrateOptions
+from vidscan_training.evaluation.evaluate import EvaluateOptions
 from vidscan_training.fitting.options import FitOptions
+from vidscan_training.flags import add_flags, method_weights, options_of
 
 from vidscan.errors import UsageError
 from vidscan.models.card_file import read_card
@@ -23,14 +28,21 @@ def parsed(add, *flags):
 
 
 def test_fit_without_flags_has_the_defaults_of_the_options():
-    found = arguments.fit_options(parsed(arguments.add_fit_arguments, "crops", "--out", "run"))
+    found = options_of(FitOptions, parsed(arguments.add_fit_arguments, "crops", "--out", "run"))
     expected = FitOptions(crops=Path("crops"), output=Path("run"))
     differing = [
         name for name in FitOptions.__dataclass_fields__ if getattr(found, name) != getattr(expected, name)
     ]
-    # The reference recipe's batches hold 32 crops.
-    assert differing == ["sampling"]
-    assert found.sampling.batch_size == 32
+    assert differing == []
+    assert found.sampling.batch_size == 32, "as in the reference recipe"
+
+
+@pytest.mark.parametrize("options", [FitOptions, CropOptions, EvaluateOptions, CalibrateOptions])
+def test_flags_have_the_defaults_of_the_fields(options):
+    given = {name: "x" for name in ("crops", "checkpoint") if name in options.__dataclass_fields__}
+    out = ["--out", "x"] if options is FitOptions else []
+    found = options_of(options, parsed(lambda parser: add_flags(parser, options), *given.values(), *out))
+    assert found == options(**{name: Path("x") for name in [*given, *(["output"] if out else [])]})
 
 
 def test_fit_flags_reach_the_options():
@@ -40,7 +52,7 @@ def test_fit_flags_reach_the_options():
         "--whole-face stylegan256,diffusion "
         "--self-blend 0.3 --val-share 0.3 --precision mixed_bfloat16 --teacher t.keras --teacher-weight 0.3"
     )
-    found = arguments.fit_options(parsed(arguments.add_fit_arguments, *text.split()))
+    found = options_of(FitOptions, parsed(arguments.add_fit_arguments, *text.split()))
     assert (found.backbone, found.head, found.phase) == ("lite2", "linear", "full")
     assert (found.images, found.resume) == (900, True)
     assert found.sampling.method_weights == {"deepfakes": 1.0, "stylegan256": 0.7}
@@ -50,8 +62,8 @@ def test_fit_flags_reach_the_options():
     assert found.sampling.self_blend == 0.3
     assert (found.split.val, found.split.seed) == (0.3, 4)
     assert (found.teacher, found.teacher_weight) == (Path("t.keras"), 0.3)
-    found = arguments.fit_options(
-        parsed(arguments.add_fit_arguments, *["crops", "--out", "run", "--cache-features", "4"])
+    found = options_of(
+        FitOptions, parsed(arguments.add_fit_arguments, *["crops", "--out", "run", "--cache-features", "4"])
     )
     assert found.cache_features == 4
 
@@ -90,10 +102,10 @@ def test_any_efficientnet_of_keras_can_be_trained(tmp_path):
 @pytest.mark.parametrize(
     ("parse", "text"),
     [
-        (arguments.parse_weights, "deepfakes"),
-        (arguments.parse_weights, "deepfakes=much"),
-        (arguments.parse_resolutions, "a=256-180"),
-        (arguments.parse_resolutions, "=256"),
+        (method_weights, "deepfakes"),
+        (method_weights, "deepfakes=much"),
+        (resolutions, "a=256-180"),
+        (resolutions, "=256"),
     ],
 )
 def test_malformed_pairs_are_refused(parse, text):

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from textures import high_frequency_energy, textured
-from vidscan_training.crops.landmarks import SMALLEST_SIDE
+from vidscan_training.crops.landmarks import MIN_SIDE
 from vidscan_training.data import augment as module
 from vidscan_training.data.augment import augment, augment_mask
 from vidscan_training.data.augment_presets import PRESETS, AugmentOptions, preset
@@ -19,7 +19,7 @@ COMPRESSIONS = ("codec", "jpeg")
 
 @settings(max_examples=60, deadline=None)
 @given(
-    side=st.integers(SMALLEST_SIDE, 140),
+    side=st.integers(MIN_SIDE, 140),
     seed=st.integers(0, 2**32 - 1),
     name=st.sampled_from(sorted(PRESETS)),
 )
@@ -37,7 +37,7 @@ def test_any_side_and_seed_keep_shape_type_and_input(side, seed, name):
 
 
 @pytest.mark.parametrize("change", CHANGES + COMPRESSIONS)
-@pytest.mark.parametrize("side", [SMALLEST_SIDE, 65, 260])
+@pytest.mark.parametrize("side", [MIN_SIDE, 65, 260])
 def test_each_change_alone_alters_the_picture_and_is_repeatable(change, side):
     image = textured(side)
     options = replace(AugmentOptions(), **{change: 1.0})

@@ -19,8 +19,8 @@ from vidscan_training.fitting import loop as fit_module
 from vidscan_training.fitting.build import put_head
 from vidscan_training.fitting.feature_cache import (
     FeatureBatches,
-    cached_features,
     feature_key,
+    load_or_make_features,
     views_to_cache,
 )
 from vidscan_training.fitting.loop import fit
@@ -60,7 +60,7 @@ def options(made, **changed):
 
 
 def parts(made, asked):
-    """What :func:`cached_features` is given for ``asked`` options."""
+    """What :func:`load_or_make_features` is given for ``asked`` options."""
     folder = open_crop_folder(made / "crops")
     rows = assign_splits(folder.rows, asked.split)
     train = [place for place, row in enumerate(rows) if row.split == "train"]
@@ -72,7 +72,7 @@ def made_features(made, **changed):
     asked = options(made, **changed)
     folder, sampler, validation = parts(made, asked)
     network = build_tiny()
-    return sampler, validation, cached_features(asked, folder, sampler, validation, network, network)
+    return sampler, validation, load_or_make_features(asked, folder, sampler, validation, network, network)
 
 
 def key(made, network=None, **changed):
@@ -260,7 +260,7 @@ def test_infinite_features_are_refused(made):
     network.get_layer("bn1").beta.assign(np.full(8, np.inf, np.float32))
     asked = options(made)
     with pytest.raises(ModelError, match="infinite features"):
-        cached_features(asked, *parts(made, asked), network, network)
+        load_or_make_features(asked, *parts(made, asked), network, network)
     assert files(made) == []
 
 
@@ -270,7 +270,7 @@ def test_features_that_are_not_pooled_are_not_cached(made):
     network = import_keras().Model(base.input, region)
     asked = options(made)
     with pytest.raises(UsageError, match="begins with a global average pooling"):
-        cached_features(asked, *parts(made, asked), network, network)
+        load_or_make_features(asked, *parts(made, asked), network, network)
 
 
 def history(run):
@@ -337,8 +337,8 @@ def test_half_precision_trains_on_its_features_and_validates_in_full(made):
     folder, sampler, validation = parts(made, asked)
     network = build_tiny()
     half = with_precision(network, "mixed_bfloat16")
-    features = cached_features(asked, folder, sampler, validation, half, network)
-    exact = cached_features(asked, folder, sampler, validation, network, network)
+    features = load_or_make_features(asked, folder, sampler, validation, half, network)
+    exact = load_or_make_features(asked, folder, sampler, validation, network, network)
     assert np.array_equal(features.val, exact.val)
     assert not np.array_equal(features.train, exact.train)
     np.testing.assert_allclose(features.train, exact.train, atol=0.1)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -9,11 +10,11 @@ from tiny_network import build_tiny
 from vidscan_training.crops.folder import open_crop_folder, read_manifest, write_manifest
 from vidscan_training.crops.split import assign_splits
 from vidscan_training.fitting.backbones import BACKBONES
-from vidscan_training.fitting.pace import Pace
 from vidscan_training.recipes import b4
 from vidscan_training.recipes.b4 import FULL, TINY, Recipe, choose_backend, split_of
 from without_tensorflow import run_without_tensorflow
 
+from vidscan.errors import UsageError
 from vidscan.models.card_file import card_path, read_card
 from vidscan.models.checkpoint import load_model
 
@@ -59,7 +60,6 @@ def test_the_whole_recipe_under_jax_without_tensorflow(made, tmp_path):
     assert (card.backbone, card.input_size) == ("efficientnetb0", SIZE)
     assert card.calibration is not None
     assert set(card.split["train"]["groups"]).isdisjoint(card.split["val"]["groups"])
-    assert card.split["test"]["groups"] == []
     assert "# " in (tmp_path / "out" / "validation.md").read_text()
     assert load_model(checkpoint).card.sha256 == card.sha256
     lines = [line for line in done.stderr.splitlines() if re.match(r"\[ *[\d.]+ min\]", line)]
@@ -67,7 +67,6 @@ def test_the_whole_recipe_under_jax_without_tensorflow(made, tmp_path):
         assert any(stage in line for line in lines), stage
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
         "compiled",
-        "crops",
         "full",
         "head",
         "validation.md",
@@ -89,15 +88,14 @@ def test_no_head_is_trained_first_where_it_makes_no_sense(made, tmp_path, monkey
 def test_every_stage_is_told_the_recipe(made, tmp_path, monkeypatch):
     asked = []
 
-    def fit(options, clock=None):
+    def fit(options):
         asked.append(options)
         options.output.mkdir(parents=True)
-        if clock is not None:
-            clock.starts, clock.steps, clock.epochs = [1.0, 40.0], [[10.0, 11.0], [44.0, 48.0]], [30.0, 60.0]
+        state = {"seconds": 0.01 * 59, "step": 60}
+        (options.output / "state.json").write_text(json.dumps(state))
         return options.output / "vidscan-b4.keras"
 
     monkeypatch.setattr(b4, "fit", fit)
-    monkeypatch.setattr(b4, "pace_of", lambda clock, began: Pace(20.0, 0.5, 10.0, 15.0, 5.0))
     recipe = Recipe(made / "crops", tmp_path, teacher=made / "teacher.keras")
     recipe.train_all(recipe.train_head())
     head, trial, full = asked
@@ -113,7 +111,7 @@ def test_every_stage_is_told_the_recipe(made, tmp_path, monkeypatch):
         assert options.sampling.method_weights["stylegan256"] == 1.2
         assert options.sampling.match_resolution["ffhq512"] == (120.0, 300.0)
     trained = sum(row.split == "train" for row in assign_splits(open_crop_folder(made / "crops").rows))
-    assert full.images == b4.MOST_PASSES * trained
+    assert full.images == b4.MAX_PASSES * trained
     assert full.steps_per_epoch == -(-full.images // (32 * FULL.validations))
     assert not (tmp_path / "trial").exists()
 
@@ -163,5 +161,13 @@ def test_failures_are_one_line(tmp_path, monkeypatch, capsys):
 def test_full_scale_is_what_the_name_says():
     assert FULL.backbone == "efficientnetb4"
     assert BACKBONES[FULL.backbone].input_size == 380
-    assert TINY.crops is not None
-    assert FULL.crops is FULL.most_images is None
+    assert TINY.max_images is not None
+    assert FULL.max_images is None
+
+
+def test_images_fill_the_time_that_is_left(made, tmp_path, monkeypatch):
+    monkeypatch.setattr(Recipe, "_seconds", lambda self: 60.0)
+    recipe = Recipe(made / "crops", tmp_path, minutes=2)
+    assert recipe._images(0.5) == int(b4.TRAINING_SHARE * 60 / 0.5) * 32
+    with pytest.raises(UsageError, match="--minutes"):
+        recipe._images(10.0)

@@ -11,6 +11,9 @@ from vidscan import __version__
 from vidscan.cli.main import EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, complain
 from vidscan.errors import UsageError, VidscanError
 from vidscan_training.cli import arguments
+from vidscan_training.crops.extract import CropOptions, extract, sources_from_folder, sources_from_manifest
+from vidscan_training.fitting.backbones import BACKBONES
+from vidscan_training.flags import add_flags, options_of
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -33,7 +36,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"vidscan {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for name, help_text, add_flags, run in (
+    for name, help_text, add, run in (
         ("crops", "cut face crops out of labelled clips and stills", add_crops_arguments, run_crops),
         ("sheet", "draw what augmentation and blending make", add_sheet_arguments, run_sheet),
         ("fit", "train a network on crops", arguments.add_fit_arguments, arguments.run_fit),
@@ -52,7 +55,7 @@ def build_parser() -> argparse.ArgumentParser:
         ),
     ):
         command = commands.add_parser(name, help=help_text, description=help_text[0].upper() + help_text[1:])
-        add_flags(command)
+        add(command)
         command.add_argument("--verbose", action="store_true", help="show tracebacks of errors")
         command.set_defaults(command=run)
     return parser
@@ -97,37 +100,14 @@ def add_crops_arguments(parser: argparse.ArgumentParser) -> None:
         )
     parser.add_argument("--backbone", default="efficientnetb4", help="its input size is the crops' side")
     parser.add_argument("--size", type=int, help="side of a crop in pixels, instead of the backbone's")
-    parser.add_argument("--margin", type=float, default=1.4, help="side as a multiple of the box (1.4)")
-    parser.add_argument("--real-per-clip", type=int, default=24, metavar="N", help="frames a clip (24)")
-    parser.add_argument("--fake-per-clip", type=int, default=12, metavar="N", help="frames a clip (12)")
-    parser.add_argument("--all-faces", action="store_true", help="every face of a frame, not the largest")
-    parser.add_argument("--level", action="store_true", help="turn crops so that the eyes lie level")
-    parser.add_argument("--crf", type=int, help="compress every file with H.264 first (0 fine - 51 coarse)")
-    parser.add_argument("--scale", type=float, default=1.0, help="reduce every file first, 0.5 to half")
+    add_flags(parser, CropOptions)
 
 
 def run_crops(flags: argparse.Namespace) -> int:
     """``vidscan-train crops``."""
-    from vidscan_training.crops.extract import (
-        CropOptions,
-        extract,
-        sources_from_folder,
-        sources_from_manifest,
-    )
-    from vidscan_training.fitting.backbones import BACKBONES
-
     if flags.backbone not in BACKBONES:
         raise UsageError(f"--backbone {flags.backbone}: not one of {', '.join(BACKBONES)}")
-    options = CropOptions(
-        size=flags.size or BACKBONES[flags.backbone].input_size,
-        margin=flags.margin,
-        real_per_clip=flags.real_per_clip,
-        fake_per_clip=flags.fake_per_clip,
-        all_faces=flags.all_faces,
-        level=flags.level,
-        crf=flags.crf,
-        scale=flags.scale,
-    )
+    options = options_of(CropOptions, flags, size=flags.size or BACKBONES[flags.backbone].input_size)
     listed = [
         source
         for csv in flags.manifests

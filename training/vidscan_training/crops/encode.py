@@ -29,7 +29,7 @@ RECOMPRESS_TIMEOUT_S = 3600.0
 """After this long the encoding of one clip is given up."""
 
 _X264_PARAMETERS = "keyint=1:qcomp=1"
-"""Every picture is coded by itself: alone or in any company, a picture comes back the same.
+"""Every picture is coded by itself: what a picture becomes does not depend on the others.
 
 Without qcomp=1, rate control would spare bits on a picture that follows busier ones.
 """
@@ -42,9 +42,8 @@ def through_h264(pictures: Sequence[Image], crf: int) -> list[Image]:
     fewer bits on most of their frames, so this is kinder than the same CRF on the video would be.
     Where a side is odd, the last row or column is repeated for the encoder and cut off again.
 
-    Args:
-        pictures: RGB ``uint8[height, width, 3]``, all of one size, at least 16 px; left untouched.
-        crf: 0 (finest) to 51 (coarsest).
+    ``pictures`` are RGB ``uint8[height, width, 3]``, all of one size, at least 16 px; ``crf`` is 0 (finest)
+    to 51 (coarsest).
 
     Returns:
         As many RGB ``uint8[height, width, 3]``, in the same order.
@@ -78,11 +77,8 @@ def recompress(source: Path, target: Path, *, crf: int, scale: float = 1.0) -> N
 
     Frames keep their times; sound is left out.
 
-    Args:
-        source: a clip.
-        target: the file to write; its suffix names the container.
-        crf: 0 (finest) to 51 (coarsest).
-        scale: the new width and height as a share of the old ones, each rounded to an even number.
+    ``crf`` is 0 (finest) to 51 (coarsest), ``scale`` the new width and height as a share of the old ones,
+    each rounded to an even number. The suffix of ``target`` names the container.
 
     Raises:
         ValueError: ``crf`` or ``scale`` is out of range.

@@ -1,9 +1,8 @@
-"""Cuts face crops for training out of clips and stills, with the very stages that a scan uses.
+"""Cuts face crops for training out of clips and stills, with the stages that a scan uses.
 
 The folder that :func:`extract` writes is described in :mod:`vidscan_training.crops.folder`. Crops are
-lossless
-and already at the network's input size: what training and evaluation read is, to the bit, what a scan
-of the same frame would have scored.
+lossless and already at the network's input size: training and evaluation read what a scan of the same frame
+would have scored, to the bit.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ import csv
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import cv2
@@ -40,7 +39,8 @@ from vidscan_training.crops.folder import (
     write_manifest,
 )
 from vidscan_training.crops.landmarks import LANDMARK_COUNT, FaceLandmarker, Landmarks
-from vidscan_training.crops.reencode import as_uploaded
+from vidscan_training.crops.reencode import reencoded
+from vidscan_training.flags import option
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +66,13 @@ class CropOptions:
     """
 
     size: int = 380
-    margin: float = 1.4
-    real_per_clip: int = 16
-    fake_per_clip: int = 16
-    all_faces: bool = False
-    level: bool = False
-    crf: int | None = None
-    scale: float = 1.0
+    margin: float = option(1.4, "side as a multiple of the box (1.4)")
+    real_per_clip: int = option(24, "frames a clip (24)", metavar="N")
+    fake_per_clip: int = option(12, "frames a clip (12)", metavar="N")
+    all_faces: bool = option(False, "every face of a frame, not the largest")
+    level: bool = option(False, "turn crops so that the eyes lie level")
+    crf: int | None = option(None, "compress every file with H.264 first (0 fine - 51 coarse)")
+    scale: float = option(1.0, "reduce every file first, 0.5 to half")
 
     def __post_init__(self) -> None:
         """Refuses values that no crop can have."""
@@ -161,7 +161,7 @@ def _crops_of(
 ) -> Iterator[FaceCrop]:
     """Evenly spread crops of one source."""
     require_content(item.path)
-    with as_uploaded(item.path, options.crf, options.scale) as path:
+    with reencoded(item.path, options.crf, options.scale) as path:
         yield from _crops_of_file(path, item, detector, options)
 
 
@@ -202,7 +202,7 @@ def _save(crop: FaceCrop, item: LabelledSource, output: Path) -> CropRow:
     if not encoded:
         raise SourceError(f"{output / file}: the crop could not be encoded as PNG")
     (output / file).write_bytes(data.tobytes())
-    row = CropRow(
+    return CropRow(
         file=file,
         label=item.label,
         method=item.method,
@@ -214,5 +214,5 @@ def _save(crop: FaceCrop, item: LabelledSource, output: Path) -> CropRow:
         w=face.box.w,
         h=face.box.h,
         confidence=round(face.confidence, 4),
+        split=item.split,
     )
-    return replace(row, split=item.split)

@@ -33,7 +33,7 @@ class CropRow:
 
     ``file`` is relative to the crop folder. ``group`` names what must stay in one split (a pair of
     people, say), ``clip`` the source file. ``time_s`` is seconds into the clip; ``x, y, w, h`` is the
-    detected box in pixels of the source frame; ``split`` is empty until somebody decides it.
+    detected box in pixels of the source frame; ``split`` is empty until it is assigned.
     """
 
     file: str
@@ -89,10 +89,6 @@ class CropFolder:
 def open_crop_folder(path: Path, *, check_files: bool = True) -> CropFolder:
     """Reads and validates a crop folder.
 
-    Args:
-        path: the folder that holds ``manifest.csv`` and ``crops.json``.
-        check_files: also look whether every picture exists.
-
     Raises:
         SourceError: something is missing or malformed; the message names the file and the line.
     """
@@ -133,7 +129,7 @@ def read_manifest(path: Path) -> tuple[CropRow, ...]:
 
 def write_manifest(path: Path, rows: Iterable[CropRow]) -> None:
     """Writes ``manifest.csv`` in one step: a crash leaves the previous file, never half of one."""
-    with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as stream:
+    with replacing(path) as partial, partial.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(COLUMNS)
         for row in rows:

@@ -29,7 +29,7 @@ MESH_SIDE = 192
 MESH_FILE = Path(vidscan.__file__).parent / "assets" / "face_landmark.tflite"
 
 
-SMALLEST_SIDE = 16
+MIN_SIDE = 16
 """Side in pixels below which a crop is refused: no face can be seen in it."""
 
 
@@ -39,22 +39,20 @@ def check_crop(image: Image) -> int:
         raise ValueError(f"a crop must be a square RGB picture [n, n, 3], not {list(image.shape)}")
     if image.dtype != np.uint8:
         raise ValueError(f"a crop must be uint8 (0-255), not {image.dtype}")
-    if image.shape[0] < SMALLEST_SIDE:
-        raise ValueError(f"a crop must be at least {SMALLEST_SIDE} px wide, not {image.shape[0]}")
+    if image.shape[0] < MIN_SIDE:
+        raise ValueError(f"a crop must be at least {MIN_SIDE} px wide, not {image.shape[0]}")
     return int(image.shape[0])
 
 
 class FaceLandmarker:
     """Finds the 468 points of the face mesh in square face crops; use it as a context manager.
 
-    Args:
-        model: the mesh's TFLite file.
-        least_presence: probability (0-1) that the crop holds a face, below which there is no answer.
+    ``min_presence``: probability (0-1) that the crop holds a face, below which there is no answer.
     """
 
-    def __init__(self, model: Path = MESH_FILE, least_presence: float = 0.5) -> None:
+    def __init__(self, model: Path = MESH_FILE, min_presence: float = 0.5) -> None:
         self._model = model
-        self._least_presence = least_presence
+        self._min_presence = min_presence
         self._interpreter: Any = None
         self._input = self._mesh = self._presence = -1
 
@@ -92,8 +90,7 @@ class FaceLandmarker:
     def locate(self, image: Image) -> Landmarks | None:
         """Finds the mesh of the face in the middle of a crop.
 
-        Args:
-            image: RGB ``uint8[n, n, 3]``, 0-255; about 1.4 times the detector's box, not aligned.
+        ``image``: RGB ``uint8[n, n, 3]``, 0-255; about 1.4 times the detector's box, not aligned.
 
         Returns:
             ``float32[468, 2]`` pixels of ``image`` (pixel centres at whole numbers), or None where no
@@ -111,7 +108,7 @@ class FaceLandmarker:
         self._interpreter.set_tensor(self._input, small[None].astype(np.float32) / np.float32(255))
         self._interpreter.invoke()
         logit = float(self._interpreter.get_tensor(self._presence).reshape(-1)[0])
-        if 1.0 / (1.0 + np.exp(-logit)) < self._least_presence:
+        if 1.0 / (1.0 + np.exp(-logit)) < self._min_presence:
             return None
         mesh = self._interpreter.get_tensor(self._mesh).reshape(LANDMARK_COUNT, 3)[:, :2]
         # Resizing maps the edges of the picture onto each other, so centres shift by half a pixel.

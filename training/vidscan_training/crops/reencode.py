@@ -21,13 +21,11 @@ _FINE_CRF = 17
 
 
 @contextlib.contextmanager
-def as_uploaded(path: Path, crf: int | None, scale: float) -> Iterator[Path]:
+def reencoded(path: Path, crf: int | None, scale: float) -> Iterator[Path]:
     """A copy of a clip or still that went through H.264 and lost size; ``path`` itself if neither is asked.
 
-    Args:
-        path: the file.
-        crf: constant rate factor of libx264, 0 (finest) to 51 (coarsest); None does not compress.
-        scale: new sides as a share of the old ones.
+    ``crf`` is 0 (finest) to 51 (coarsest), None to leave that out; ``scale`` is the new sides' share of the
+    old.
 
     Yields:
         The copy's path, which is removed at the end.

@@ -1,7 +1,7 @@
 """Which group of crops belongs to training, validation and test.
 
 People, not pictures, are split: a network that has seen a face in training knows it again, and its
-figures on that face say nothing about strangers.
+figures on that face say nothing about other people.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 
 from vidscan.errors import UsageError
 from vidscan_training.crops.folder import LABELS, SPLITS, CropRow
+from vidscan_training.flags import option
 
 _CANDIDATES = 64
 """How many seeded shuffles compete for the best coverage of methods. More changes little."""
@@ -24,8 +25,8 @@ _CANDIDATES = 64
 class SplitOptions:
     """Shares of the groups that validation and test get; training has the rest."""
 
-    val: float = 0.2
-    test: float = 0.2
+    val: float = option(0.2, flag="--val-share", group="data")
+    test: float = option(0.2, flag="--test-share", group="data")
     seed: int = 0
 
     def __post_init__(self) -> None:

@@ -247,10 +247,8 @@ def _degrading_steps(options: AugmentOptions) -> _Steps:
 def augment(image: Image, rng: Rng, options: AugmentOptions = PRESETS["robust"]) -> Image:
     """Applies each change of ``options`` with its probability, in a fixed order.
 
-    Args:
-        image: RGB ``uint8[n, n, 3]``, 0-255, at least 16 px wide; left untouched.
-        rng: the only source of chance.
-        options: probabilities and strengths; ``PRESETS["none"]`` returns an equal picture.
+    ``image``: RGB ``uint8[n, n, 3]``, 0-255, at least 16 px wide. ``PRESETS["none"]`` returns an equal
+    picture.
 
     Returns:
         A new RGB ``uint8[n, n, 3]``, 0-255, C-contiguous, of the same side.
@@ -277,10 +275,7 @@ def augment_mask(mask: npt.NDArray[np.float32], rng: Rng, options: AugmentOption
 
     Only what moves pixels is done: flips and warps, which :func:`augment` draws before all else.
 
-    Args:
-        mask: ``float32[n, n]``, 0-1; left untouched.
-        rng: in the state that the picture's generator was in.
-        options: those of the picture.
+    ``mask``: ``float32[n, n]``, 0-1.
 
     Returns:
         ``float32[n, n]``, 0-1, rounded to 256 levels.

@@ -27,10 +27,10 @@ from vidscan_training.data.self_blend import Mask
 class Batch(NamedTuple):
     """One training step's data.
 
-    ``image``: ``float32[n, s, s, 3]`` RGB 0-255; ``target``: ``float32[n, 1]``, P(real);
-    ``weight``: ``float32[n]``, the class weights. ``map``: ``float32[n, cells * cells]``, row by row, which
-    share of each cell was replaced (0-1), and ``map_weight``: ``float32[n]``, 0 where nobody knows; both None
-    unless asked for.
+    ``image``: ``float32[n, s, s, 3]`` RGB 0-255; ``target``: ``float32[n, 1]``, P(real); ``weight``:
+    ``float32[n]``, the class weights. ``map``: ``float32[n, cells * cells]``, row by row, which share of each
+    cell was replaced (0-1), and ``map_weight``: ``float32[n]``, 0 where it is not known; both None unless
+    asked for.
     """
 
     image: npt.NDArray[np.float32]
@@ -64,14 +64,7 @@ class Views:
     def __init__(
         self, folder: CropFolder, sampler: Sampler, augmentation: AugmentOptions | None = None
     ) -> None:
-        """Looks up what is needed of all rows.
-
-        Args:
-            folder: the opened crops.
-            sampler: draws the rows; its forger makes the forgeries, its options say whose resolution is
-                matched.
-            augmentation: random changes; None changes nothing.
-        """
+        """Looks up what is needed of all rows."""
         self._folder, self._sampler, self._augmentation = folder, sampler, augmentation
         self._read = CropReader(folder)
         self._sides = self._sides_to_match()
@@ -81,17 +74,13 @@ class Views:
     ) -> tuple[Image, Mask | None]:
         """One view.
 
-        Args:
-            row: number of the crop; a forger's row where ``forgery`` is not ``NONE``.
-            forgery: what is made of it.
-            look: seed of all that happens beside the forgery; the same one shows a forgery and the crop
-                that it was made of under the same augmentation.
-            rng: source of the forgery's chance.
-            masked: whether the mask is wanted, which takes time.
+        ``look`` seeds all that happens beside the forgery: the same one shows a forgery and the crop that it
+        was made of under the same augmentation. ``rng`` is the forgery's chance. ``masked`` asks for the
+        mask, which takes time.
 
         Returns:
             The picture, RGB ``uint8[s, s, 3]``, and, where ``masked``, which part of it was replaced,
-            ``float32[s, s]``, 0-1; None where nobody knows.
+            ``float32[s, s]``, 0-1; None where it is not known.
         """
 
         def read(wanted: int) -> Image:
@@ -155,12 +144,7 @@ class TrainingBatches:
     ) -> None:
         """Prepares the odds of each row.
 
-        Args:
-            folder: the opened crops.
-            rows: numbers of the rows to train on.
-            sampling: how batches are drawn.
-            augmentation: random changes; None changes nothing.
-            map_cells: batches carry forgery maps of this many cells a side; 0 for none.
+        With ``map_cells`` above 0, batches carry forgery maps of so many cells a side.
 
         Raises:
             UsageError: an unknown method is named, a class has no rows, or blending lacks landmarks.

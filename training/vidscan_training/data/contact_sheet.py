@@ -32,10 +32,7 @@ _BACKGROUND = 32
 def contact_sheet(tiles: Sequence[Image], columns: int, path: Path) -> None:
     """Writes tiles as one picture, row by row, with a thin dark gap between them.
 
-    Args:
-        tiles: RGB ``uint8[height, width, 3]``, all of one size; the last row may be short.
-        columns: tiles in a row, at least 1.
-        path: the file to write; its suffix names the format (.png, .jpg); its folder must exist.
+    ``tiles`` are RGB ``uint8[height, width, 3]``, all of one size. The suffix of ``path`` names the format.
 
     Raises:
         ValueError: if there is no tile, the tiles differ in shape or type, or ``columns`` is below 1.
@@ -73,10 +70,7 @@ def review_tiles(
     In order: the original, two augmentations of it, then two self-blends and two swap-blends (with the
     face among ``crops`` that is most alike), not augmented, each followed by its mask.
 
-    Args:
-        crops: real faces, RGB ``uint8[n, n, 3]`` of one size, with their landmarks ``float32[468, 2]``.
-        rng: the only source of chance.
-        options: what the two augmentations use.
+    ``crops``: real faces, RGB ``uint8[n, n, 3]`` of one size, with their landmarks ``float32[468, 2]``.
     """
     shapes = [shape(landmarks) for _, landmarks in crops]
     for place, (image, landmarks) in enumerate(crops):
@@ -96,13 +90,6 @@ def review_tiles(
 
 def write_review(crops: Path, out: Path, *, faces: int, preset_name: str, seed: int) -> None:
     """Draws the sheet of a crop folder: evenly spread real crops with landmarks, one row each.
-
-    Args:
-        crops: a folder made by ``vidscan-train crops``.
-        out: the picture to write.
-        faces: rows, at most.
-        preset_name: the augmentation to show.
-        seed: of all chance.
 
     Raises:
         SourceError: the folder is no crop folder, or holds no real crop with landmarks.

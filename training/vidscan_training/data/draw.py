@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -17,9 +17,24 @@ import numpy.typing as npt
 from vidscan.errors import UsageError
 from vidscan_training.crops.folder import CropFolder
 from vidscan_training.data.forge import Forger, Forgery
+from vidscan_training.flags import method_weights, names, option, pairs
 
 FAKE, REAL = 0.0, 1.0
 """Targets: the network learns P(real)."""
+
+
+def resolutions(text: str) -> dict[str, tuple[float, float] | str]:
+    """``"ffhq512=ffhq256"`` or ``"ffhq512=180-256"`` as a dictionary; raises UsageError if it is neither."""
+    wanted: dict[str, tuple[float, float] | str] = {}
+    for name, value in pairs(text):
+        low, dash, high = value.partition("-")
+        if not (dash and low.isdigit() and high.isdigit()):
+            wanted[name] = value
+        elif 0 < int(low) <= int(high):
+            wanted[name] = (float(low), float(high))
+        else:
+            raise UsageError(f"--match-resolution: {value} of {name} is no range of pixels")
+    return wanted
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +53,22 @@ class SamplingOptions:
     ``whole_face`` names the methods that synthesise whole pictures: all of their forgery map is forged.
     """
 
-    batch_size: int = 16
-    balanced: bool = True
-    method_weights: Mapping[str, float] = field(default_factory=dict)
-    self_blend: float = 0.0
-    swap_blend: float = 0.0
-    match_resolution: Mapping[str, tuple[float, float] | str] = field(default_factory=dict)
-    whole_face: tuple[str, ...] = ()
+    batch_size: int = option(32, group="data")
+    balanced: bool = option(True, "draw classes as they come, and weigh them", flag="--natural", group="data")
+    method_weights: Mapping[str, float] = option(
+        help="how often methods are drawn", parse=method_weights, metavar="NAME=W,…", group="data"
+    )
+    self_blend: float = option(0.0, "of fakes, made of one real each", metavar="SHARE", group="data")
+    swap_blend: float = option(0.0, "of fakes, made of two reals each", metavar="SHARE", group="data")
+    match_resolution: Mapping[str, tuple[float, float] | str] = option(
+        help="reduce a method's crops to another's size, or to a range of pixels",
+        parse=resolutions,
+        metavar="NAME=OTHER,NAME=LOW-HIGH,…",
+        group="data",
+    )
+    whole_face: tuple[str, ...] = option(
+        help="methods whose forgery map is the whole picture", parse=names, metavar="NAME,…", group="data"
+    )
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -89,11 +113,6 @@ class Sampler:
 
     def __init__(self, folder: CropFolder, rows: Sequence[int], sampling: SamplingOptions) -> None:
         """Prepares the odds of each row.
-
-        Args:
-            folder: the opened crops.
-            rows: numbers of the rows to train on.
-            sampling: how batches are drawn.
 
         Raises:
             UsageError: an unknown method is named, a class has no rows, or blending lacks landmarks.

@@ -1,4 +1,4 @@
-"""Makes fakes out of the real faces of a crop folder while a network trains: whom to blend with whom."""
+"""Makes fakes out of the real faces of a crop folder during training: chooses the pairs and blends them."""
 
 from __future__ import annotations
 
@@ -33,10 +33,6 @@ class Forger:
     def __init__(self, folder: CropFolder, real_rows: npt.NDArray[np.int64]) -> None:
         """Looks through the meshes.
 
-        Args:
-            folder: the crops.
-            real_rows: numbers of the real rows of the training.
-
         Raises:
             UsageError: not one of them has landmarks.
         """
@@ -61,25 +57,21 @@ class Forger:
     ) -> tuple[Image, Mask]:
         """Turns the real crop ``row`` into a fake.
 
-        Args:
-            forgery: how; not ``NONE``.
-            row: number of the crop; :meth:`can` must be true of it.
-            image: its picture, RGB ``uint8[n, n, 3]``, 0-255; left untouched.
-            read: gives the picture of another row.
-            rng: the only source of chance.
+        ``image`` is the picture of ``row``, of which :meth:`can` must be true, RGB ``uint8[n, n, 3]``;
+        ``read`` gives that of another row.
 
         Returns:
             The forgery, RGB ``uint8[n, n, 3]``, and its mask ``float32[n, n]``: 0 as it was, 1 replaced.
         """
         mesh = self._meshes[row]
         if forgery is Forgery.SWAP_BLEND:
-            other = self._somebody_like(row, rng)
+            other = self._choose_other(row, rng)
             swapped = swap_blend(image, mesh, read(other), self._meshes[other], rng)
             if swapped is not None:
                 return swapped
         return self_blend(image, mesh, rng)
 
-    def _somebody_like(self, row: int, rng: Rng) -> int:
+    def _choose_other(self, row: int, rng: Rng) -> int:
         """Another person's row; ``row`` itself where the folder has but one person."""
         drawn = [int(other) for other in rng.choice(self._rows, _CANDIDATES)]
         others = [other for other in drawn if self._groups[other] != self._groups[row]] or [row]

@@ -22,11 +22,9 @@ _MACROBLOCK = 16
 def compress_some(pictures: Sequence[Image], looks: Sequence[int], options: AugmentOptions) -> list[Image]:
     """Encodes the share ``options.h264`` of a batch and decodes it again, all at one size and CRF.
 
-    Args:
-        pictures: RGB ``uint8[n, n, 3]``, 0-255, of one size; left untouched.
-        looks: seed of each; pictures of one seed (a forgery and the crop that it was made of) are
-            compressed both or neither, and lie alike on the encoder's grid.
-        options: ``h264``, ``h264_crf`` and ``h264_smallest`` are used.
+    ``pictures``: RGB ``uint8[n, n, 3]``, 0-255, of one size. ``looks``: a seed each; pictures of one seed (a
+    forgery and the crop that it was made of) are compressed both or neither, and lie alike on the encoder's
+    grid.
 
     Returns:
         As many pictures of the same size; those that were not chosen are the very ones given.

@@ -204,11 +204,7 @@ def make_pair(image: Image, landmarks: Landmarks, rng: Rng) -> tuple[Image, Imag
 def self_blend(image: Image, landmarks: Landmarks, rng: Rng) -> tuple[Image, Mask]:
     """Makes a fake from one real crop.
 
-    Args:
-        image: a real face, RGB ``uint8[n, n, 3]``, 0-255; left untouched.
-        landmarks: ``float32[468, 2]``, pixels of ``image``, from
-            :class:`vidscan_training.crops.landmarks.FaceLandmarker`.
-        rng: the only source of chance.
+    ``image``: a real face, RGB ``uint8[n, n, 3]``, 0-255; ``landmarks``: ``float32[468, 2]``, pixels of it.
 
     Returns:
         The blended picture, RGB ``uint8[n, n, 3]``, and the mask ``float32[n, n]``, 0-1, that says how

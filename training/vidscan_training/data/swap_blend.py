@@ -2,7 +2,7 @@
 
 The idea is that of the blended images of Lingzhi Li et al., "Face X-ray for More General Face Forgery
 Detection", CVPR 2020: any two people give a forgery, so a network can see thousands of identities both
-real and forged, and has nothing to learn by heart but the forgery. What is varied follows what face
+real and forged, and nothing to memorise but the forgery. What is varied follows what face
 swaps do: a generator's low resolution, colours matched or not, a pasted square (as autoencoder swaps
 leave) or the outline of face, features or mouth.
 
@@ -85,12 +85,8 @@ def swap_blend(
 ) -> tuple[Image, Mask] | None:
     """Pastes the face of ``source`` over that of ``target``.
 
-    Args:
-        target: a real face, RGB ``uint8[n, n, 3]``, 0-255; left untouched.
-        target_mesh: ``float32[468, 2]``, pixels of ``target``, from ``landmarks.FaceLandmarker``.
-        source: another real face of the same size; left untouched.
-        source_mesh: its mesh, pixels of ``source``.
-        rng: the only source of chance.
+    ``target`` and ``source``: real faces, RGB ``uint8[n, n, 3]``, 0-255, of one size, each with its mesh,
+    ``float32[468, 2]`` pixels.
 
     Returns:
         The forgery, RGB ``uint8[n, n, 3]``, and the mask ``float32[n, n]``, 0-1, that says how much of

@@ -2,15 +2,15 @@
 
 Platt scaling (J. Platt, 1999) on the score that a verdict rests on: the mean over a clip's crops of
 their clipped logits. Each class has the same weight, and each method within its class: how many clips
-of a kind somebody collected says nothing about how often it is met.
+of a kind a collection has says nothing about how often it is met.
 """
 
 from __future__ import annotations
 
 import math
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +23,21 @@ from vidscan.models.card_file import card_path, write_card
 from vidscan.records import TYPICAL_SPREAD, Calibration, ModelCard
 from vidscan.verdict.judge import CLIP_AT
 from vidscan_training.crops.folder import open_crop_folder
-from vidscan_training.evaluation.scores import ScoredRow, rows_of_split, score_rows, uncalibrated
+from vidscan_training.evaluation.scores import (
+    ScoredRow,
+    rows_by_clip,
+    rows_of_split,
+    score_rows,
+    uncalibrated,
+)
+from vidscan_training.flags import method_weights, option
 
 _CLIPPED = float(np.log((1 - CLIP_AT) / CLIP_AT))
 _PENALTY = 1e-3
 """Weight of ``log(slope)^2 + intercept^2`` beside the log loss: it matters only where the classes are
 separable, and the likelihood alone would ask for an endless slope."""
 
-_LEAST_SPREAD = 0.05
+_MIN_SPREAD = 0.05
 """No network says the same of every sighting; one that seems to had nothing but clipped scores."""
 
 
@@ -43,13 +50,15 @@ class CalibrateOptions:
     that between them there is room for UNCERTAIN. ``method_weights`` multiply a method's weight.
     """
 
-    checkpoint: Path
-    crops: Path
-    false_alarms: float = 0.05
-    misses: float = 0.05
-    band: float = 0.05
-    method_weights: Mapping[str, float] = field(default_factory=dict)
-    batch_size: int = 32
+    checkpoint: Path = option()
+    crops: Path = option()
+    false_alarms: float = option(0.05, "share of real clips that may be FAKE (default: 0.05)")
+    misses: float = option(0.05, "share of fake clips that may be REAL (default: 0.05)")
+    band: float = option(0.05, "least distance of thresholds from 0.5")
+    method_weights: Mapping[str, float] = option(
+        help="within the method's class", parse=method_weights, metavar="NAME=W,…"
+    )
+    batch_size: int = option(32)
 
     def __post_init__(self) -> None:
         """Refuses rates that are none."""
@@ -79,7 +88,7 @@ class ClipLogits:
         ]
         freedom = sum(len(logits) - 1 for logits in several)
         squares = sum(float(np.square(logits - logits.mean()).sum()) for logits in several)
-        return max(math.sqrt(squares / freedom), _LEAST_SPREAD) if freedom else TYPICAL_SPREAD
+        return max(math.sqrt(squares / freedom), _MIN_SPREAD) if freedom else TYPICAL_SPREAD
 
 
 def calibrate_checkpoint(options: CalibrateOptions) -> ModelCard:
@@ -129,9 +138,7 @@ def clip_logits(scored: Sequence[ScoredRow], method_weights: Mapping[str, float]
     Raises:
         UsageError: one of the classes is missing.
     """
-    members: dict[str, list[ScoredRow]] = defaultdict(list)
-    for item in sorted(scored, key=lambda item: item.row.file):
-        members[item.row.clip].append(item)
+    members = rows_by_clip(sorted(scored, key=lambda item: item.row.file))
     rows = [items[0].row for items in members.values()]
     fake = np.array([row.label == "fake" for row in rows])
     if fake.all() or not fake.any():

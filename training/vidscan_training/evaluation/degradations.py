@@ -1,7 +1,7 @@
 """What happens to pictures before they reach a detector, at stated strengths, for a test of robustness.
 
-Nothing is drawn by chance but noise, and that by the crop's own name: a crop degrades the same way in any
-order and in any company. (:mod:`vidscan_training.data.augment` has the random kind, for training.)
+Nothing is drawn by chance but noise, and that by the crop's own name: a crop degrades the same way
+whatever is degraded with it. (:mod:`vidscan_training.data.augment` has the random kind, for training.)
 
 Strengths hold at the face's size in its video, as far as it is known. A crop of a 90-pixel face was
 compressed and blurred as 90 pixels and enlarged to the network's input only then, so JPEG, H.264, blur and
@@ -26,7 +26,7 @@ from vidscan.faces.crops import resize
 from vidscan.records import Image
 from vidscan_training.data.augment import shift_colour, through_jpeg
 
-_LEAST_SIDE = 16
+_MIN_SIDE = 16
 """No crop is reduced below this many pixels: encoders refuse less, and nothing is left to see anyway."""
 
 
@@ -59,11 +59,8 @@ def degrade(
 ) -> list[Image]:
     """Degrades crops.
 
-    Args:
-        kind: one of :data:`DEGRADATIONS`.
-        strength: in the unit that its title names.
-        crops: RGB ``uint8[n, n, 3]``, 0-255, all of one side; left untouched.
-        origins: one for each crop, in the same order.
+    ``crops``: RGB ``uint8[n, n, 3]``, 0-255, all of one side; ``strength`` is in the unit that ``kind.title``
+    names.
 
     Returns:
         As many RGB ``uint8[n, n, 3]`` of the same side, in the same order.
@@ -85,7 +82,7 @@ def degrade(
 
 
 def _side(origin: Origin, size: int) -> int:
-    return min(max(round(origin.native), _LEAST_SIDE), size)
+    return min(max(round(origin.native), _MIN_SIDE), size)
 
 
 def _to_side(crop: Image, side: int) -> Image:
@@ -114,7 +111,7 @@ def _h264(pictures: Sequence[Image], crf: float, origins: Sequence[Origin]) -> l
 
 def _size(picture: Image, share: float, origin: Origin) -> Image:
     """Reduces to a share of the native side; a face that is still larger than the crop loses nothing."""
-    side = max(round(share * origin.native), _LEAST_SIDE)
+    side = max(round(share * origin.native), _MIN_SIDE)
     return resize(picture, width=side, height=side) if side < picture.shape[0] else picture
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ from vidscan_training.evaluation.scores import (
     truth_and_scores,
     write_scores,
 )
+from vidscan_training.flags import names, option, pairs
 
 SCHEMA = "vidscan.evaluation/1"
 
@@ -47,17 +48,21 @@ class EvaluateOptions:
     report's suffix naming its format; ``record`` puts the main figures into the checkpoint's card.
     """
 
-    checkpoint: Path
-    crops: Path
-    split: str = "test"
-    methods: Sequence[str] = ()
-    against: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    per_clip: int = 0
-    batch_size: int = 32
+    checkpoint: Path = option()
+    crops: Path = option()
+    split: str = option("test", choices=("train", "val", "test", "all"))
+    methods: Sequence[str] = option(help="only these, real ones included", parse=names, metavar="NAME,…")
+    against: Mapping[str, Sequence[str]] = option(
+        help="real methods to compare a manipulation with (default: those of the same people)",
+        parse=lambda text: {name: reals.split("+") for name, reals in pairs(text)},
+        metavar="METHOD=REAL+REAL,…",
+    )
+    per_clip: int = option(0, "crops of each clip (default: all)")
+    batch_size: int = option(32)
+    scores: Path | None = option(None, "write one line a crop", flag="--out", metavar="SCORES.csv")
     robustness: Sequence[str] = ()
-    scores: Path | None = None
     reports: Sequence[Path] = ()
-    record: bool = False
+    record: bool = option(False, "put the main figures into the card")
 
     def __post_init__(self) -> None:
         """Refuses unknown degradations, before anything is scored."""

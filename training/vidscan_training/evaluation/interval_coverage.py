@@ -6,13 +6,12 @@ of each clip stand for what was looked at and the rest for those other moments.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
 from vidscan.probability import average, clipped
 from vidscan.verdict.evidence import interval
-from vidscan_training.evaluation.scores import ScoredRow
+from vidscan_training.evaluation.scores import ScoredRow, rows_by_clip
 
 SIGHTINGS = (1, 2, 4, 8)
 """How many crops of a clip are looked at."""
@@ -21,21 +20,17 @@ SIGHTINGS = (1, 2, 4, 8)
 def interval_coverage(scored: Sequence[ScoredRow], spread: float) -> list[dict[str, Any]]:
     """How often the interval from a few crops holds the score of the clip's others.
 
-    Args:
-        scored: crops; only clips with at least twice as many as are looked at count.
-        spread: the card's standard deviation within a clip, of logits.
+    ``spread`` is the card's standard deviation within a clip, of logits. Only clips with at least twice as
+    many crops as are looked at count.
 
     Returns:
         For each of :data:`SIGHTINGS` that some clip has crops for: ``sightings``, ``intervals`` (how many
         were tried), ``coverage`` (which share held the other crops' score; 0.95 is promised), and
         ``width`` (their mean width).
     """
-    members: dict[str, list[ScoredRow]] = defaultdict(list)
-    for item in scored:
-        members[item.row.clip].append(item)
     clips = [
         [clipped(item.fake_probability) for item in sorted(items, key=lambda item: item.row.time_s)]
-        for items in members.values()
+        for items in rows_by_clip(scored).values()
     ]
     table = []
     for sightings in SIGHTINGS:

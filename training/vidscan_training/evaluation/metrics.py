@@ -126,20 +126,17 @@ def reliability(fake: Flags, probability: Scores, bins: int = 10) -> list[dict[s
     Each has ``low``, ``high``, ``count``, ``share`` (of all), ``mean`` probability and share of ``fakes``.
     """
     fake, place = as_flags(fake), _bin_of(probability, bins)
-    rows = []
-    for number in np.unique(place):
-        inside = place == number
-        rows.append(
-            {
-                "low": number / bins,
-                "high": (number + 1) / bins,
-                "count": int(inside.sum()),
-                "share": float(inside.mean()),
-                "mean": float(probability[inside].mean()),
-                "fakes": float(fake[inside].mean()),
-            }
-        )
-    return rows
+    return [
+        {
+            "low": number / bins,
+            "high": (number + 1) / bins,
+            "count": int((inside := place == number).sum()),
+            "share": float(inside.mean()),
+            "mean": float(probability[inside].mean()),
+            "fakes": float(fake[inside].mean()),
+        }
+        for number in np.unique(place)
+    ]
 
 
 def _bin_of(probability: Scores, bins: int) -> npt.NDArray[np.int64]:
@@ -161,13 +158,8 @@ def at_threshold(fake: Flags, score: Scores, threshold: float) -> dict[str, Any]
         fake, called, labels=[False, True], zero_division=0
     )
     classes = {
-        name: {
-            "precision": float(precision[i]),
-            "recall": float(recall[i]),
-            "f1": float(f1[i]),
-            "support": int(support[i]),
-        }
-        for i, name in enumerate(("real", "fake"))
+        name: {"precision": float(p), "recall": float(r), "f1": float(f), "support": int(s)}
+        for name, p, r, f, s in zip(("real", "fake"), precision, recall, f1, support, strict=True)
     }
     return {
         "threshold": float(threshold),
@@ -190,19 +182,12 @@ def bootstrap_interval(
 ) -> tuple[float, float] | None:
     """Percentile bootstrap interval of ``figure``, the rows drawn anew within each class.
 
-    Args:
-        figure: a function of this module.
-        fake: the truth.
-        score: what ``figure`` takes beside it.
-        clusters: names ``[n]`` of what hangs together: all rows of a cluster are drawn together. The crops
-            of one clip are no independent observations, so give their clips. None: each row by itself.
-        level: share of the draws that lie inside.
-        rounds: draws.
-        seed: the same seed and number of clusters give the same draws, so two figures on the same rows
-            can be compared.
+    All rows of one of the ``clusters``, names ``[n]``, are drawn together: the crops of one clip are no
+    independent observations, so give their clips. None draws each row by itself. The same seed and number of
+    clusters give the same draws, so two figures on the same rows can be compared.
 
     Returns:
-        Lower and upper end, or None with one class only.
+        Lower and upper end, between which the share ``level`` of the draws lies; None with one class only.
     """
     fake = as_flags(fake)
     if not has_both(fake):

@@ -34,13 +34,6 @@ def measure_robustness(
 ) -> dict[str, Any]:
     """Scores the same crops again under each strength of the degradations named.
 
-    Args:
-        model: scores crops.
-        folder: holds them.
-        undegraded: the crops to look at with their scores as they are, in any order.
-        names: of :data:`vidscan_training.evaluation.degradations.DEGRADATIONS`.
-        batch_size: crops scored at once.
-
     Returns:
         ``undegraded``: figures (see :func:`ranking`); ``degradations``: one entry a name with ``name``,
         ``title`` and ``strengths``, each of these with ``strength`` and the same figures.

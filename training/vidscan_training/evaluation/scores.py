@@ -50,13 +50,9 @@ class ScoredClip:
 def rows_of_split(folder: CropFolder, card: ModelCard, split: str) -> list[int]:
     """Numbers of the rows of one split, by the manifest's ``split`` column or by the card.
 
-    Args:
-        folder: the crops.
-        card: of the checkpoint; its ``split`` says how the training's split was made.
-        split: ``train``, ``val``, ``test``, or ``all`` for every row.
-
     Raises:
-        UsageError: nobody says how to split, there are no such rows, or validation or test would hold
+        UsageError: neither the manifest nor the card says how to split, there are no such rows, or validation
+        or test would hold
             people that the network was trained on.
     """
     if split == "all":
@@ -133,11 +129,17 @@ def score_rows(
     return scored
 
 
-def by_clip(scored: Sequence[ScoredRow], card: ModelCard) -> list[ScoredClip]:
-    """One score a clip, sorted by name; all crops of a clip count as sightings of one person."""
+def rows_by_clip(scored: Sequence[ScoredRow]) -> dict[str, list[ScoredRow]]:
+    """The crops of each clip, in the order of ``scored``."""
     members: dict[str, list[ScoredRow]] = defaultdict(list)
     for item in scored:
         members[item.row.clip].append(item)
+    return members
+
+
+def by_clip(scored: Sequence[ScoredRow], card: ModelCard) -> list[ScoredClip]:
+    """One score a clip, sorted by name; all crops of a clip count as sightings of one person."""
+    members = rows_by_clip(scored)
     return [_clip(name, members[name], card) for name in sorted(members)]
 
 
@@ -183,14 +185,5 @@ def write_scores(path: Path, scored: Sequence[ScoredRow]) -> None:
         writer.writerow(["file", "label", "method", "group", "clip", "time_s", "fake_probability"])
         for item in scored:
             row = item.row
-            writer.writerow(
-                [
-                    row.file,
-                    row.label,
-                    row.method,
-                    row.group,
-                    row.clip,
-                    row.time_s,
-                    f"{item.fake_probability:.7f}",
-                ]
-            )
+            facts = (row.file, row.label, row.method, row.group, row.clip, row.time_s)
+            writer.writerow([*facts, f"{item.fake_probability:.7f}"])

@@ -21,10 +21,6 @@ from vidscan.records import ModelCard
 def average_checkpoints(checkpoints: Sequence[Path], out: Path) -> ModelCard:
     """Writes the mean of the checkpoints' weights, batch normalisation's statistics included.
 
-    Args:
-        checkpoints: two or more ``.keras`` files of one architecture and split.
-        out: the ``.keras`` file to write; its card is written beside it.
-
     Returns:
         The card: the first checkpoint's, without its calibration, thresholds and figures, which are not true
         of the mean.

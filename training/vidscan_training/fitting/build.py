@@ -62,10 +62,7 @@ def build_network(
 def put_head(features: Any, head: Head, dropout: float) -> Any:
     """Adds a head, all of whose weights are new.
 
-    Args:
-        features: a Keras tensor ``[n, cells, cells, channels]``; the region head needs 3 cells a side.
-        head: which one; see the module.
-        dropout: share of features dropped in training, 0 or more and below 1.
+    ``features``: a Keras tensor ``[n, cells, cells, channels]``; the region head needs 3 cells a side.
 
     Returns:
         A Keras tensor ``float32[n, 1]``, P(real).

@@ -6,7 +6,6 @@ into place in one step, it can never hold the weights of one epoch and the progr
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 import zipfile
@@ -51,28 +50,21 @@ def save_progress(folder: Path, network: Any, average: WeightAverage, progress: 
     state = json.dumps(asdict(progress), indent=2)
     arrays = io.BytesIO()
     np.savez(arrays, *average.weights)
-    with replacing(folder / LAST_NAME) as temporary:
-        network.save(temporary)
-        with zipfile.ZipFile(temporary, "a") as archive:
+    with replacing(folder / LAST_NAME) as partial:
+        network.save(partial)
+        with zipfile.ZipFile(partial, "a") as archive:
             archive.writestr(_STATE_MEMBER, state)
             archive.writestr(_AVERAGE_MEMBER, arrays.getvalue())
-    with replacing(folder / STATE_NAME) as temporary:
-        temporary.write_text(state + "\n", encoding="utf-8")
+    with replacing(folder / STATE_NAME) as partial:
+        partial.write_text(state + "\n", encoding="utf-8")
 
 
 def load_progress(
     folder: Path, phase: str, *, decay: float, **compilation: float
 ) -> tuple[Any, WeightAverage, Progress]:
-    """Reads ``last.keras`` back.
+    """Reads ``last.keras`` back: the compiled network with its optimiser's state, the average, the progress.
 
-    Args:
-        folder: where :func:`save_progress` wrote.
-        phase: the phase that was trained.
-        decay: of the weights' average.
-        compilation: keyword arguments of :func:`vidscan_training.fitting.network.compile_network`.
-
-    Returns:
-        The compiled network with its optimiser's state, the average, and the progress.
+    ``compilation`` are keyword arguments of :func:`vidscan_training.fitting.network.compile_network`.
 
     Raises:
         ModelError: the file is missing, damaged, or no training's.
@@ -93,14 +85,3 @@ def load_progress(
     compile_network(network, phase, **compilation)
     restore_optimizer(network, values)
     return network, WeightAverage(weights, decay), progress
-
-
-def write_history(path: Path, history: list[dict[str, Any]]) -> None:
-    """Writes one line an epoch, the whole file each time.
-
-    A training that is resumed must not leave lines behind of epochs that it does again.
-    """
-    with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.DictWriter(stream, list(history[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(history)

@@ -21,15 +21,10 @@ from vidscan_training.evaluation.scores import uncalibrated
 
 
 class Teacher:
-    """A trained detector that is asked about every training picture, as augmented as the learner sees it."""
+    """A trained detector that scores every training picture, augmented as the new network sees it."""
 
     def __init__(self, checkpoint: Path, weight: float, rows: Sequence[CropRow]) -> None:
         """Loads the checkpoint.
-
-        Args:
-            checkpoint: of any input size, with its card if there is one.
-            weight: the teacher's share of a target, 0-1.
-            rows: the crops with their splits.
 
         Raises:
             ModelError: the checkpoint is refused.
@@ -62,7 +57,7 @@ def _as_uint8(images: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
 
 
 def _refuse_leaks(card: ModelCard, rows: Sequence[CropRow]) -> None:
-    """What a teacher knows by heart its learner can pass on, and would be measured on it."""
+    """Raises UsageError if the teacher has memorised people on whom the new network would be measured."""
     learnt = card.split.get("train")
     known = set(learnt.get("groups", ())) if isinstance(learnt, dict) else set()
     if shared := sorted(known & {row.group for row in rows if row.split in ("val", "test")}):

@@ -47,6 +47,7 @@ _CODE = (
     "fitting/feature_cache",
     "data/forge",
     "crops/landmarks",
+    "crops/reader",
     "data/draw",
     "data/self_blend",
     "data/swap_blend",
@@ -115,7 +116,7 @@ def views_to_cache(sampler: Sampler) -> list[tuple[Forgery, int]]:
     return views
 
 
-def cached_features(
+def load_or_make_features(
     options: FitOptions,
     folder: CropFolder,
     sampler: Sampler,
@@ -125,13 +126,7 @@ def cached_features(
 ) -> Features:
     """Reads the features from the crop folder, or makes and stores them.
 
-    Args:
-        options: of the training.
-        folder: the crops.
-        sampler: draws the training rows.
-        validation: holds the validation rows.
-        network: what is to be trained, in the training's precision.
-        exact: the same in float32, which validation is scored with.
+    ``exact`` is ``network`` in float32, which validation is scored with.
 
     Raises:
         UsageError: the head is given a map of features, not a vector; or the file cannot be written.
@@ -142,17 +137,18 @@ def cached_features(
         raise UsageError("--cache-features needs a head that begins with a global average pooling")
     path = folder.path / FOLDER / f"{feature_key(options, folder, sampler, validation, network)}.npz"
     views = views_to_cache(sampler)
-    features = _stored(path, (len(views), options.cache_features), len(validation.rows))
+    features = _read_features(path, (len(views), options.cache_features), len(validation.rows))
     if features is not None:
         print(f"features of {len(views)} views read from {path}", file=sys.stderr)
         return features
     pictures = Views(folder, sampler, preset(options.augmentation))
     features = Features(
-        _through(feature_part(network), pictures, views, options), validation.outputs(feature_part(exact))
+        _compute_features(feature_part(network), pictures, views, options),
+        validation.outputs(feature_part(exact)),
     )
     if not (np.isfinite(features.train).all() and np.isfinite(features.val).all()):
         raise ModelError("the base puts out infinite features: it is damaged, or needs --precision float32")
-    _store(path, features)
+    _write_features(path, features)
     return features
 
 
@@ -208,7 +204,7 @@ def _digest(array: npt.NDArray[Any]) -> str:
     return hashlib.sha256(described + np.ascontiguousarray(array).tobytes()).hexdigest()
 
 
-def _through(
+def _compute_features(
     base: Any, pictures: Views, views: Sequence[tuple[Forgery, int]], options: FitOptions
 ) -> npt.NDArray[np.float32]:
     """``float32[views, copies, channels]``: what ``base`` makes of each view."""
@@ -238,7 +234,7 @@ def _through(
     return np.concatenate(found)[: len(wanted)].reshape(len(views), options.cache_features, -1)
 
 
-def _stored(path: Path, shape: tuple[int, int], val_rows: int) -> Features | None:
+def _read_features(path: Path, shape: tuple[int, int], val_rows: int) -> Features | None:
     """The features in ``path``; None where there are none, or with a line where they are damaged."""
     if not path.is_file():
         return None
@@ -254,7 +250,7 @@ def _stored(path: Path, shape: tuple[int, int], val_rows: int) -> Features | Non
     return features
 
 
-def _store(path: Path, features: Features) -> None:
+def _write_features(path: Path, features: Features) -> None:
     """Writes the file in one step: a crash leaves none, never half of one."""
     try:
         path.parent.mkdir(exist_ok=True)

@@ -23,7 +23,8 @@ from vidscan.records import ModelCard
 from vidscan.system.files import replacing
 from vidscan_training.crops.split import SplitOptions, split_record
 from vidscan_training.data.draw import SamplingOptions
-from vidscan_training.fitting.checkpointing import save_progress, write_history
+from vidscan_training.fitting.checkpointing import save_progress
+from vidscan_training.fitting.history import write_history
 from vidscan_training.fitting.network import seed_dropout
 from vidscan_training.fitting.options import FitOptions
 from vidscan_training.fitting.progress import StepDisplay
@@ -36,10 +37,8 @@ SAVE_EVERY_S = 10.0
 a blink, and writing a whole network after each would take many times as long as training its head."""
 
 
-def fit(options: FitOptions, display: StepDisplay | None = None) -> Path:
+def fit(options: FitOptions) -> Path:
     """Trains as ``options`` say and returns the path of the final checkpoint.
-
-    ``display`` is shown each step and epoch; by default they appear on standard error.
 
     Raises:
         UsageError: the options contradict each other or the run's folder.
@@ -47,13 +46,13 @@ def fit(options: FitOptions, display: StepDisplay | None = None) -> Path:
         ModelError: the checkpoint to start from is refused.
     """
     run = prepare(options)
-    display = display or StepDisplay()
+    display = StepDisplay()
     if find_spec("matplotlib") is None:
         print("no history.png will be drawn: that needs matplotlib", file=sys.stderr)
     while not run.finished:
         loss = _train_epoch(run, display)
-        run.averaged.set_weights(run.average.weights)
-        _record_epoch(run, loss, run.validation.measure(run.scored))
+        run.networks.averaged.set_weights(run.average.weights)
+        _record_epoch(run, loss, run.validation.measure(run.networks.scored))
         display.epoch(run.progress.history[-1])
         if run.finished or time.monotonic() - run.saved_at >= SAVE_EVERY_S:
             _save(run)
@@ -63,7 +62,7 @@ def fit(options: FitOptions, display: StepDisplay | None = None) -> Path:
 def _train_epoch(run: Run, display: StepDisplay) -> float:
     """Trains to the next validation; returns the mean loss of its batches."""
     progress = run.progress
-    seed_dropout(run.network, run.options.seed, progress.epoch)
+    seed_dropout(run.networks.whole, run.options.seed, progress.epoch)
     total = math.inf if run.options.minutes is not None else run.total_steps
     stop = int(min(progress.step + run.steps_per_epoch, total))
     losses = []
@@ -80,21 +79,22 @@ def _train_epoch(run: Run, display: StepDisplay) -> float:
 
 def _steps(run: Run, stop: int) -> Iterator[float]:
     """Trains batch by batch up to step ``stop``, or until the time is up; yields each batch's loss."""
-    progress, first = run.progress, run.trained.train_function is None
+    progress, networks = run.progress, run.networks
+    first = networks.trained.train_function is None
     stream = run.batches.stream(progress.step, stop, workers=run.options.workers)
     try:
         for batch in stream:
             began = time.perf_counter()
             if run.teacher is not None:
                 batch = run.teacher.soften(batch)
-            run.network.optimizer.learning_rate = run.rate()
+            networks.whole.optimizer.learning_rate = run.rate()
             inputs = batch.inputs
-            if run.base is not None:
-                inputs = np.asarray(run.base.predict_on_batch(inputs), np.float32)
-            loss = run.trained.train_on_batch(inputs, batch.targets, sample_weight=batch.sample_weights)
+            if networks.base is not None:
+                inputs = np.asarray(networks.base.predict_on_batch(inputs), np.float32)
+            loss = networks.trained.train_on_batch(inputs, batch.targets, sample_weight=batch.sample_weights)
             progress.step += 1
             if run.average.due(progress.step):
-                run.average.update(run.trained.get_weights(), progress.step)
+                run.average.update(networks.trained.get_weights(), progress.step)
             if not first:  # the first step compiles, which says nothing about the speed of the others
                 progress.seconds += time.perf_counter() - began
             first = False
@@ -127,16 +127,16 @@ def _save(run: Run) -> None:
     """Writes the run's files, ``last.keras`` last: it must not tell of a best epoch that is not saved yet."""
     output, history = run.options.output, run.progress.history
     if run.best_weights is not None:
-        run.averaged.set_weights(run.best_weights)
-        with replacing(output / "best.keras") as temporary:
-            run.serving.save(temporary, include_optimizer=False)
+        run.networks.averaged.set_weights(run.best_weights)
+        with replacing(output / "best.keras") as partial:
+            run.networks.serving.save(partial, include_optimizer=False)
         run.best_weights = None
     write_history(output / "history.csv", history)
     if find_spec("matplotlib") is not None:
-        from vidscan_training.evaluation.plots import history_plot
+        from vidscan_training.fitting.history import history_plot
 
         history_plot(history, output / "history.png")
-    save_progress(output, run.network, run.average, run.progress)
+    save_progress(output, run.networks.whole, run.average, run.progress)
     run.saved_at = time.monotonic()
 
 
@@ -167,7 +167,7 @@ def _card(run: Run) -> ModelCard:
     taught = f"; taught by {run.teacher.name}" if run.teacher is not None else ""
     return ModelCard(
         name=options.name,
-        backbone=_backbone_name(options, run.network),
+        backbone=_backbone_name(options, run.networks.whole),
         input_size=geometry.input_size,
         margin=geometry.margin,
         level=geometry.level,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,9 @@ from vidscan.system.frameworks import import_keras
 
 PHASES = ("head", "last", "full")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
+
+CLIP_NORM = 1.0
+"""Upper limit on the norm of all gradients together."""
 
 _PEAK_RATES = {"head": 1e-3, "last": 1e-4, "full": 4e-4}
 
@@ -59,7 +61,7 @@ def with_map_head(network: Any, dropout: float = 0.2) -> Any:
     A region head has such cells already; then the map is theirs.
 
     The map, ``float32[n, cells * cells]`` row by row, 0-1, is read off the features that the score
-    averages, so that they have to say which part of the face is false, which cannot be learnt by heart
+    averages, so that they have to say which part of the face is false, which cannot be memorised
     from whose face it is. After Lingzhi Li et al., "Face X-ray", CVPR 2020; for training alone: a
     checkpoint has the score only.
     """
@@ -110,7 +112,7 @@ def feature_part(network: Any) -> Any:
 def head_part(network: Any) -> Any:
     """What learns in the ``head`` phase, as a network of its own: features to P(real), ``float32[n, 1]``.
 
-    Layers and weights are shared, so whoever trains it trains the head of ``network``.
+    Layers and weights are shared, so training it trains the head of ``network``.
 
     Raises:
         UsageError: where the head begins is unknown, or something leads past that.
@@ -170,7 +172,6 @@ def compile_network(
     *,
     weight_decay: float = 0.02,
     label_smoothing: float = 0.0,
-    clip_norm: float = 1.0,
     map_loss: float = 0.0,
 ) -> None:
     """Compiles for a phase; ``map_loss`` weighs the cross-entropy of the forgery map, if there is one.
@@ -182,11 +183,11 @@ def compile_network(
     keras = import_keras()
     rate = peak_rate(phase)
     if phase == "full":
-        optimizer = keras.optimizers.AdamW(rate, weight_decay=weight_decay, global_clipnorm=clip_norm)
+        optimizer = keras.optimizers.AdamW(rate, weight_decay=weight_decay, global_clipnorm=CLIP_NORM)
         optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
         loss = keras.losses.BinaryCrossentropy(label_smoothing=label_smoothing)
     else:
-        optimizer = keras.optimizers.Adam(rate, global_clipnorm=clip_norm)
+        optimizer = keras.optimizers.Adam(rate, global_clipnorm=CLIP_NORM)
         loss = keras.losses.BinaryFocalCrossentropy(gamma=2.0, label_smoothing=label_smoothing)
     # Keras looks at the model's own policy, which says nothing about layers that were given theirs.
     if any(layer.compute_dtype == "float16" for layer in network.layers):
@@ -221,10 +222,3 @@ def seed_dropout(network: Any, seed: int, epoch: int) -> None:
         if generator is not None:
             state = np.random.default_rng([seed, epoch, place]).integers(0, 2**31 - 1, 2)
             generator.state.assign(state.astype(np.uint32))
-
-
-def read_network(path: Path) -> Any:
-    """The network of a checkpoint, through the same gate as serving."""
-    from vidscan.models.checkpoint import load_model
-
-    return load_model(path).network

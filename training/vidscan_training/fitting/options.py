@@ -4,85 +4,73 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, get_args
 
 from vidscan.errors import UsageError
 from vidscan_training.crops.split import SplitOptions
 from vidscan_training.data.augment_presets import PRESETS
 from vidscan_training.data.draw import SamplingOptions
+from vidscan_training.fitting.build import Head
 from vidscan_training.fitting.network import PHASES, PRECISIONS
+from vidscan_training.flags import option
 
 DEFAULT_EPOCHS = {"head": 30, "last": 15, "full": 10}
 KEPT = ("best", "last")
 DEFAULT_TERMS = "research use; see the terms of the training data"
 
 
+_NETWORK: dict[str, Any] = {"group": "network"}
+_LENGTH: dict[str, Any] = {"group": "length and learning rate"}
+_DATA: dict[str, Any] = {"group": "data"}
+
+
 @dataclass(frozen=True, slots=True)
 class FitOptions:
-    """What to train, on what, and for how long.
+    """What to train, on what, and for how long; each field's help says what it is.
 
-    Attributes:
-        crops: the crop folder.
-        output: the run's folder.
-        name: of the final checkpoint.
-        backbone: see ``vidscan_training.fitting.backbones.BACKBONES``.
-        head: ``reference`` or ``linear``.
-        weights: what the backbone starts from: ``imagenet``, ``none`` or a weights file.
-        initial: a checkpoint to go on from, instead of a new network.
-        phase: ``head``, ``last`` or ``full``; see ``networks.choose_trainable``.
-        unfreeze: layers that ``last`` unfreezes.
-        images: training pictures in all; overrides ``epochs``.
-        minutes: training time in all (steps alone); overrides both, and is not reproducible.
-        steps_per_epoch: batches between two validations; one pass over the crops if None.
-        map_loss: weight of the forgery map's loss beside the score's; 0 trains without a map.
-        learning_rate: where to start from (head, last) or to rise to (full).
-        norm_momentum: of batch normalisation's statistics; see ``networks.set_normalisation_momentum``.
-        cache_features: augmented copies of each crop that ``head`` is trained on, seen by the base but once
-            (see :mod:`vidscan_training.fitting.feature_cache`); 0 shows the base every picture anew.
-        teacher: a checkpoint whose scores become part of the targets (see
-            :mod:`vidscan_training.fitting.distillation`).
-        teacher_weight: the teacher's share of a target, 0-1; the label has the rest.
-        average: decay of the weights' moving average; 0 keeps the last weights.
-        keep: whose weights become the checkpoint: those of the ``best`` epoch on validation, or of the
-            ``last`` one, where the validation clips are too few to choose by.
-        val_per_clip: validation crops of each clip, 0 for all.
+    ``images`` overrides ``epochs``, and ``minutes``, which counts steps alone and is not reproducible, both.
+    ``cache_features`` is the number of augmented copies of each crop that the base sees but once (see
+    :mod:`vidscan_training.fitting.feature_cache`); 0 shows it every picture anew. ``average`` 0 keeps the
+    last weights. ``keep`` ``last`` is for validation clips too few to choose an epoch by.
     """
 
-    crops: Path
-    output: Path
-    name: str = "detector"
-    backbone: str = "efficientnetb4"
-    head: str = "reference"
-    dropout: float = 0.5
-    weights: str = "imagenet"
-    initial: Path | None = None
-    phase: str = "head"
-    unfreeze: int = 20
+    crops: Path = option(help="folder made by 'vidscan-train crops'")
+    output: Path = option(help="folder for the results", flag="--out", metavar="RUN", required=True)
+    name: str = option("detector", "name of the checkpoint (default: detector)")
+    resume: bool = option(False, "go on from RUN/last.keras")
+    backbone: str = option("efficientnetb4", "default: efficientnetb4", **_NETWORK)
+    head: Head = option("reference", choices=get_args(Head), type=str, **_NETWORK)
+    dropout: float = option(0.5, "before the last layer (default: 0.5)", **_NETWORK)
+    weights: str = option("imagenet", "imagenet, none, or a weights file", **_NETWORK)
+    initial: Path | None = option(None, "go on from this checkpoint", metavar="CHECKPOINT", **_NETWORK)
+    phase: str = option("head", "what learns (default: head)", choices=PHASES, **_NETWORK)
+    unfreeze: int = option(20, "layers that 'last' unfreezes", metavar="N", **_NETWORK)
+    precision: str = option("float32", choices=PRECISIONS, **_NETWORK)
+    cache_features: int = option(0, "'head': of each crop, seen once", metavar="COPIES", **_NETWORK)
+    teacher: Path | None = option(None, "learn from its scores too", metavar="CHECKPOINT", **_NETWORK)
+    teacher_weight: float = option(0.5, "their share of a target (0.5)", **_NETWORK)
+    epochs: int | None = option(None, "default: 30 (head), 15 (last), 10 (full)", **_LENGTH)
+    images: int | None = option(None, "training pictures in all, instead of --epochs", **_LENGTH)
+    minutes: float | None = option(None, "training time in all, instead of --epochs", **_LENGTH)
+    steps_per_epoch: int | None = option(None, "batches between validations (default: one pass)", **_LENGTH)
+    learning_rate: float | None = option(None, "default: 1e-3 (head), 1e-4 (last), 4e-4 (full)", **_LENGTH)
+    weight_decay: float = option(0.02, **_LENGTH)
+    label_smoothing: float = option(0.0, **_LENGTH)
+    map_loss: float = option(0.0, "of a map of what was forged", metavar="WEIGHT", **_LENGTH)
+    warmup: float = option(0.1, "share of 'full' in which the rate rises", **_LENGTH)
+    norm_momentum: float = option(0.9, "of batch normalisation's statistics (default: 0.9)", **_LENGTH)
+    keep: str = option(
+        "best", "the epoch that becomes the checkpoint (default: best)", choices=KEPT, **_LENGTH
+    )
+    average: float = option(0.999, "decay of the average of the weights", **_LENGTH)
     sampling: SamplingOptions = field(default_factory=SamplingOptions)
-    augmentation: str = "robust"
+    augmentation: str = option("robust", flag="--augment", choices=sorted(PRESETS), **_DATA)
     split: SplitOptions = field(default_factory=SplitOptions)
-    epochs: int | None = None
-    images: int | None = None
-    minutes: float | None = None
-    steps_per_epoch: int | None = None
-    learning_rate: float | None = None
-    weight_decay: float = 0.02
-    label_smoothing: float = 0.0
-    map_loss: float = 0.0
-    clip_norm: float = 1.0
-    warmup: float = 0.1
-    norm_momentum: float = 0.9
-    average: float = 0.999
-    keep: str = "best"
-    cache_features: int = 0
-    teacher: Path | None = None
-    teacher_weight: float = 0.5
-    precision: str = "float32"
-    val_per_clip: int = 6
-    workers: int = 2
-    seed: int = 0
-    resume: bool = False
-    terms: str = DEFAULT_TERMS
-    data: str = ""
+    val_per_clip: int = option(6, "validation crops a clip, 0 for all", **_DATA)
+    workers: int = option(2, "threads that load crops (default: 2)", **_DATA)
+    seed: int = option(0, **_DATA)
+    terms: str = option(DEFAULT_TERMS, "terms of use of the checkpoint", group="card")
+    data: str = option("", "what it was trained on (default: the methods' names)", group="card")
 
     def __post_init__(self) -> None:
         """Refuses what cannot be trained, before anything is read."""
@@ -122,6 +110,5 @@ class FitOptions:
         return {
             "weight_decay": self.weight_decay,
             "label_smoothing": self.label_smoothing,
-            "clip_norm": self.clip_norm,
             "map_loss": self.map_loss,
         }

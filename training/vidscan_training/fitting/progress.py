@@ -48,34 +48,3 @@ class StepDisplay:
 
 def _brief(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-class StepClock(StepDisplay):
-    """A display that also notes when steps and epochs ended, in seconds of ``time.perf_counter``.
-
-    Each epoch has its place in the lists: ``starts``, when its first batch was asked for; ``steps``, when
-    each of its steps was done; ``epochs``, when its figures were shown; ``records``, these figures.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.starts: list[float] = []
-        self.steps: list[list[float]] = []
-        self.epochs: list[float] = []
-        self.records: list[dict[str, Any]] = []
-
-    def watch(
-        self, losses: Iterable[float], epoch: int, steps: int, batch_size: int, rate: Callable[[], float]
-    ) -> Iterator[float]:
-        """Yields ``losses``, shown as usual, and notes when each of them came."""
-        self.starts.append(time.perf_counter())
-        self.steps.append([])
-        for loss in super().watch(losses, epoch, steps, batch_size, rate):
-            self.steps[-1].append(time.perf_counter())
-            yield loss
-
-    def epoch(self, record: dict[str, Any]) -> None:
-        """Shows and notes an epoch's figures."""
-        super().epoch(record)
-        self.epochs.append(time.perf_counter())
-        self.records.append(record)

@@ -22,7 +22,7 @@ from vidscan_training.data.batches import TrainingBatches
 from vidscan_training.data.draw import Sampler
 from vidscan_training.fitting.checkpointing import LAST_NAME, Progress, load_progress
 from vidscan_training.fitting.distillation import Teacher
-from vidscan_training.fitting.feature_cache import FeatureBatches, cached_features
+from vidscan_training.fitting.feature_cache import FeatureBatches, load_or_make_features
 from vidscan_training.fitting.network import (
     choose_trainable,
     compile_like,
@@ -31,7 +31,6 @@ from vidscan_training.fitting.network import (
     head_part,
     map_cells,
     peak_rate,
-    read_network,
     scoring_part,
     set_normalisation_momentum,
     with_map_head,
@@ -40,8 +39,6 @@ from vidscan_training.fitting.network import (
 from vidscan_training.fitting.options import DEFAULT_EPOCHS, FitOptions
 from vidscan_training.fitting.schedule import Plateau, WeightAverage, warmed_cosine
 from vidscan_training.fitting.validation import Validation
-
-__all__ = ["Batches", "Run", "prepare"]
 
 
 class Batches(Protocol):
@@ -57,15 +54,30 @@ class Batches(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Networks:
+    """One network in its several roles; those of one precision share layers and weights.
+
+    ``whole`` is compiled and saved to go on from; ``trained`` is what learns: all of it, or its head alone.
+    ``base`` is what pictures pass through before such a head; None without one, or where features are cached.
+    ``averaged`` is a float32 copy of ``trained`` that takes the averaged weights, ``serving`` the network
+    around it, which becomes the checkpoint, and ``scored`` the part of that which is validated.
+    """
+
+    whole: Any
+    trained: Any
+    base: Any
+    averaged: Any
+    serving: Any
+    scored: Any
+
+
 @dataclass
 class Run:
     """All parts of a training in progress.
 
-    ``network`` is the whole network, ``trained`` what learns: all of it, or its head alone. Then ``base``
-    is what pictures pass through first; None where features come from a cache, or nothing is frozen apart.
-    ``averaged`` is a float32 copy of ``trained`` that takes the averaged weights, ``serving`` the whole
-    network around it, which becomes the checkpoint, and ``scored`` the part of that which is validated.
-    ``best_weights`` are those of ``averaged`` at the best epoch, None once they are in ``best.keras``.
+    ``best_weights`` are those of ``networks.averaged`` at the best epoch, None once they are in
+    ``best.keras``.
     """
 
     options: FitOptions
@@ -74,12 +86,7 @@ class Run:
     batches: Batches
     validation: Validation
     teacher: Teacher | None
-    network: Any
-    trained: Any
-    base: Any
-    averaged: Any
-    serving: Any
-    scored: Any
+    networks: Networks
     average: WeightAverage
     progress: Progress
     best_weights: list[npt.NDArray[np.float32]] | None = None
@@ -135,33 +142,31 @@ def prepare(options: FitOptions) -> Run:
     teacher = None if options.teacher is None else Teacher(options.teacher, options.teacher_weight, rows)
     options.output.mkdir(parents=True, exist_ok=True)
     if options.resume:
-        network, average, progress = _resumed(options)
+        network, average, progress = _resume(options)
     else:
-        network, progress = _started(options, folder)
+        network, progress = _start(options, folder)
         average = WeightAverage(_trained_part(network, options).get_weights(), options.average)
     exact = with_precision(network, "float32")
     batches = _batches(options, folder, rows, validation, network, exact)
     write_manifest(options.output / "manifest.csv", rows)
+    networks = _networks(network, exact, options)
+    return Run(options, folder, rows, batches, validation, teacher, networks, average, progress)
+
+
+def _networks(network: Any, exact: Any, options: FitOptions) -> Networks:
+    """The roles of ``network``, compiled, and of ``exact``, its float32 copy."""
     trained, averaged = _trained_part(network, options), _trained_part(exact, options)
     apart, cached = trained is not network, options.cache_features > 0
     if apart:
         compile_like(trained, network)
     serving = scoring_part(exact)
-    return Run(
-        options=options,
-        folder=folder,
-        rows=rows,
-        batches=batches,
-        validation=validation,
-        teacher=teacher,
-        network=network,
+    return Networks(
+        whole=network,
         trained=trained,
         base=feature_part(network) if apart and not cached else None,
         averaged=averaged,
         serving=serving,
         scored=averaged if cached else serving,
-        average=average,
-        progress=progress,
     )
 
 
@@ -187,12 +192,12 @@ def _batches(
         augmentation = preset(options.augmentation)
         return TrainingBatches(folder, train, sampling, augmentation, map_cells(network))
     sampler = Sampler(folder, train, sampling)
-    features = cached_features(options, folder, sampler, validation, network, exact)
+    features = load_or_make_features(options, folder, sampler, validation, network, exact)
     validation.score_features(features.val)
     return FeatureBatches(sampler, features.train)
 
 
-def _started(options: FitOptions, folder: CropFolder) -> tuple[Any, Progress]:
+def _start(options: FitOptions, folder: CropFolder) -> tuple[Any, Progress]:
     if (options.output / LAST_NAME).exists():
         raise UsageError(f"{options.output} holds a training already; go on with --resume, or name another")
     size = folder.geometry.input_size
@@ -210,24 +215,25 @@ def _started(options: FitOptions, folder: CropFolder) -> tuple[Any, Progress]:
 
 
 def _initial_network(options: FitOptions, size: int) -> Any:
+    from vidscan.models.checkpoint import load_model
     from vidscan.system.frameworks import import_keras
     from vidscan_training.fitting.build import build_network
 
     import_keras().utils.set_random_seed(options.seed)
     if options.initial is not None:
-        return read_network(options.initial)
+        return load_model(options.initial).network
     named = {"imagenet": "imagenet", "none": None}
     weights = named[options.weights] if options.weights in named else Path(options.weights)
     return build_network(
         options.backbone,
         input_size=size,
-        head=options.head,  # type: ignore[arg-type]
+        head=options.head,
         dropout=options.dropout,
         weights=weights,  # type: ignore[arg-type]
     )
 
 
-def _resumed(options: FitOptions) -> tuple[Any, WeightAverage, Progress]:
+def _resume(options: FitOptions) -> tuple[Any, WeightAverage, Progress]:
     network, average, progress = load_progress(
         options.output, options.phase, decay=options.average, **options.compilation()
     )

@@ -8,12 +8,13 @@ crops are made elsewhere by ``vidscan-train crops --size 380``. Four stages, eac
 that ``vidscan-train`` calls: a head on the frozen base, from cached features; a few steps of full training,
 which tell how many pictures fit into the time left; the full training, whose weights are stored in float16
 if that keeps the scores; calibration and figures on the validation split. ``--tiny`` goes the same way with
-a small network and a few crops.
+a small network and a few steps.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shutil
 import sys
@@ -22,21 +23,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 
-from vidscan.errors import VidscanError
+from vidscan.errors import UsageError, VidscanError
 from vidscan_training.crops.folder import CropFolder, open_crop_folder
 from vidscan_training.crops.reader import CropReader
 from vidscan_training.crops.split import assign_splits, spread_over_clips
-from vidscan_training.crops.subset import subset
 from vidscan_training.evaluation.calibrate import CalibrateOptions, calibrate_checkpoint
 from vidscan_training.evaluation.calibrate import as_text as calibration_text
 from vidscan_training.evaluation.evaluate import EvaluateOptions, evaluate
-from vidscan_training.fitting.half_precision import LARGEST_CHANGE, store_in_half
+from vidscan_training.fitting.build import Head
+from vidscan_training.fitting.checkpointing import STATE_NAME
 from vidscan_training.fitting.loop import FitOptions, SamplingOptions, SplitOptions, fit
-from vidscan_training.fitting.pace import Pace, pace_of, steps_that_fit
-from vidscan_training.fitting.progress import StepClock
+from vidscan_training.recipes.half_precision import MAX_CHANGE, store_in_half
 
 NAME = "vidscan-b4"
 
@@ -48,8 +49,12 @@ RESOLUTIONS: Mapping[str, tuple[float, float] | str] = {
 }
 """How often portraits are drawn, and to which sides they are reduced; those that are missing are left out."""
 
-MOST_PASSES = 60
-"""Full training sees each crop this often at most, however much time there is."""
+MAX_PASSES = 60
+"""Upper limit on how often full training sees each crop, however much time there is."""
+
+TRAINING_SHARE = 0.7
+"""Share of the time left that full training's steps may take. Compiling, its validations, calibration and the
+figures have the rest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +63,7 @@ class Scale:
 
     ``copies`` of each crop are cached for the head, which learns for ``head_epochs`` at most. The full
     training is validated ``validations`` times; the trial before it has two epochs of ``trial_steps``.
-    ``most_images`` limits the full training, ``crops`` the crops of each split; None does not.
+    ``max_images`` limits the full training; None does not.
     """
 
     backbone: str = "efficientnetb4"
@@ -68,12 +73,11 @@ class Scale:
     trial_steps: int = 30
     validations: int = 8
     val_per_clip: int = 6
-    most_images: int | None = None
-    crops: int | None = None
+    max_images: int | None = None
 
 
 FULL = Scale()
-TINY = Scale("efficientnetb0", 4, 1, 2, 3, 2, 2, most_images=32, crops=16)
+TINY = Scale("efficientnetb0", 4, 1, 2, 3, 2, 2, max_images=32)
 
 
 @dataclass
@@ -83,7 +87,7 @@ class Recipe:
     crops: Path
     output: Path
     weights: str = "imagenet"
-    head: str = "reference"
+    head: Head = "reference"
     teacher: Path | None = None
     minutes: float = 22.0
     scale: Scale = FULL
@@ -91,8 +95,6 @@ class Recipe:
 
     def run(self) -> Path:
         """Goes through all stages and returns the path of the checkpoint."""
-        if self.scale.crops is not None:
-            self._take_few_crops()
         checkpoint = self.train_all(self.train_head())
         self.halve(checkpoint)  # first, so that what is measured is what is kept
         self.measure(checkpoint)
@@ -119,10 +121,10 @@ class Recipe:
         options = replace(options, initial=initial, weights=self.weights, map_loss=1.0, teacher=self.teacher)
         steps, batch = self.scale.trial_steps, self.scale.batch_size
         self.say(f"trial of all layers: 2 x {steps} steps of {batch} pictures")
-        clock, began = StepClock(), time.perf_counter()
-        fit(replace(options, steps_per_epoch=steps, images=2 * steps * batch), clock)
+        fit(replace(options, steps_per_epoch=steps, images=2 * steps * batch))
+        trial = json.loads((options.output / STATE_NAME).read_text("utf-8"))
         shutil.rmtree(options.output)
-        images = self._images(pace_of(clock, began))
+        images = self._images(trial["seconds"] / (trial["step"] - 1))  # the first one compiled, untimed
         options = replace(
             options,
             output=self.output / "full",
@@ -136,7 +138,7 @@ class Recipe:
         folder, places = self._validation()
         reader = CropReader(folder)
         change = store_in_half(checkpoint, np.stack([reader(place) for place in places[:128]]))
-        kept = "so they are" if change <= LARGEST_CHANGE else "so they stay in float32"
+        kept = "so they are" if change <= MAX_CHANGE else "so they stay in float32"
         self.say(f"weights in float16 would change a score by up to {change:.1e}, {kept}")
 
     def measure(self, checkpoint: Path) -> None:
@@ -155,11 +157,6 @@ class Recipe:
 
     def _seconds(self) -> float:
         return time.perf_counter() - self.began
-
-    def _take_few_crops(self) -> None:
-        assert self.scale.crops is not None
-        counts = {"train": self.scale.crops, "val": self.scale.crops}
-        self.crops = subset(self.crops, self.output / "crops", counts, split_of(self.crops))
 
     def _options(self, phase: str, output: Path) -> FitOptions:
         known = {row.method for row in open_crop_folder(self.crops).rows}
@@ -194,18 +191,21 @@ class Recipe:
         places = [place for place, row in enumerate(rows) if row.split == "val"]
         return folder, spread_over_clips(places, rows, self.scale.val_per_clip)
 
-    def _images(self, pace: Pace) -> int:
-        folder, seen = self._validation()
-        rows = assign_splits(folder.rows, split_of(self.crops))
-        counts = {split: sum(row.split == split for row in rows) for split in ("train", "val")}
-        left = 60 * self.minutes - self._seconds()
-        steps = steps_that_fit(pace, left, self.scale.validations, counts["val"] / len(seen))
-        fitting = steps * self.scale.batch_size
-        limits = [MOST_PASSES * counts["train"], self.scale.most_images or fitting]
-        images = min(fitting, *limits)
+    def _images(self, step_s: float) -> int:
+        """How many pictures fit into the time left where a step takes ``step_s`` seconds."""
+        rows = assign_splits(open_crop_folder(self.crops).rows, split_of(self.crops))
+        count = sum(row.split == "train" for row in rows)
+        left, batch = 60 * self.minutes - self._seconds(), self.scale.batch_size
+        fitting = max(0, int(TRAINING_SHARE * left / step_s)) * batch
+        if fitting < 2 * batch * self.scale.validations:
+            raise UsageError(
+                f"no time is left to train in: of {self.minutes:g} minutes {left / 60:.1f} remain; "
+                "give more with --minutes"
+            )
+        images = min(fitting, MAX_PASSES * count, self.scale.max_images or fitting)
         self.say(
-            f"{self.scale.batch_size / pace.step:.1f} pictures a second; {fitting} fit into "
-            f"{left / 60:.1f} minutes, {images} are trained on ({images / counts['train']:.1f} passes)"
+            f"{batch / step_s:.1f} pictures a second; {fitting} fit into {left / 60:.1f} minutes, "
+            f"{images} are trained on ({images / count:.1f} passes)"
         )
         return images
 
@@ -233,10 +233,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("crops", type=Path, metavar="CROPS", help="made by 'vidscan-train crops --size 380'")
     parser.add_argument("out", type=Path, metavar="OUT", help="new folder for the results")
     parser.add_argument("--weights", default="imagenet", help="imagenet, none, or a weights file")
-    parser.add_argument("--head", choices=("reference", "linear", "region"), default="reference")
+    parser.add_argument("--head", choices=get_args(Head), default="reference")
     parser.add_argument("--teacher", type=Path, metavar="CHECKPOINT", help="learn from its scores too")
     parser.add_argument("--minutes", type=float, default=22.0, help="all stages together (22)")
-    parser.add_argument("--tiny", action="store_true", help="a small network, a few crops and steps")
+    parser.add_argument("--tiny", action="store_true", help="a small network and a few steps")
     flags = parser.parse_args(argv)
     choose_backend(flags.out)
     scale = TINY if flags.tiny else FULL

@@ -39,21 +39,15 @@ def main(arguments: list[str] | None = None) -> int:
     out: Path = parser.parse_args(arguments).out
     try:
         difference = port(out)
-    except UsageError as error:
-        print(f"port_lite2: {error}", file=sys.stderr)
-        return 2
     except VidscanError as error:
         print(f"port_lite2: {error}", file=sys.stderr)
-        return 1
+        return 2 if isinstance(error, UsageError) else 1
     print(f"wrote {out}; largest difference from the PyTorch features: {difference:.2e}")
     return 0
 
 
 def port(out: Path) -> float:
-    """Writes ``out`` (its name must end in ``.weights.h5``).
-
-    Returns:
-        The largest absolute difference between the Keras and the PyTorch features.
+    """Writes ``out``; returns the largest absolute difference between the Keras and the PyTorch features.
 
     Raises:
         UsageError: the name or the folder of ``out`` cannot work.
@@ -105,8 +99,7 @@ def copy_weights(network: Any, arrays: Arrays) -> None:
 
 
 def _require_packages() -> None:
-    modules = {name: name.replace("-", "_") for name in REQUIRED_PACKAGES}
-    missing = [name for name, module in modules.items() if importlib.util.find_spec(module) is None]
+    missing = [name for name in REQUIRED_PACKAGES if importlib.util.find_spec(name.replace("-", "_")) is None]
     if missing:
         raise ModelError(
             f"the port needs packages that are not installed; run: pip install {' '.join(missing)}"

@@ -34,12 +34,12 @@ def render(document: Document, evidence: Evidence) -> str:
     charts = [file.chart for file in files if file.chart is not None]
     fake, real = thresholds(document)
     created = datetime.fromisoformat(document["created"])
-    styles, scripts = [_asset(name) for name in _STYLES], [_asset(name) for name in _SCRIPTS]
+    styles, scripts = [asset(name) for name in _STYLES], [asset(name) for name in _SCRIPTS]
     return (
-        _environment()
+        environment(_HERE / "templates")
         .get_template("page.html")
         .render(
-            policy=_policy(styles, scripts),
+            policy=policy(styles, scripts),
             styles=styles,
             scripts=scripts,
             title=names[0] if len(names) == 1 else folder or f"{len(names)} files",
@@ -63,19 +63,19 @@ def _counts(files: Sequence[FileView]) -> list[tuple[str, int]]:
 
 
 @cache
-def _environment() -> jinja2.Environment:
-    """Makes the template environment: output is escaped, and hidden characters are shown."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_HERE / "templates"),
+def environment(templates: Path) -> jinja2.Environment:
+    """A folder's templates, whose output is escaped, and shows what a browser would hide or reorder."""
+    made = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(templates),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         finalize=_finalize,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"score": score, "clock": clock, "percent": "{:.0%}".format, "amount": amount}
-    environment.globals |= {"remark": remark, "counted": counted, "figures": figures, "flat": flat}
-    return environment
+    made.filters |= {"score": score, "clock": clock, "percent": "{:.0%}".format, "amount": amount}
+    made.globals |= {"remark": remark, "counted": counted, "figures": figures, "flat": flat}
+    return made
 
 
 def _finalize(value: Any) -> Any:
@@ -85,19 +85,19 @@ def _finalize(value: Any) -> Any:
 
 
 @cache
-def _asset(name: str) -> Markup:
-    """Reads a style sheet or script of this package, to be embedded unescaped."""
-    return Markup((_HERE / name).read_text(encoding="utf-8"))
+def asset(name: str, folder: Path = _HERE) -> Markup:
+    """A style sheet or script of a package, which may stand in the page as it is."""
+    return Markup((folder / name).read_text(encoding="utf-8"))
 
 
-def _policy(styles: Sequence[str], scripts: Sequence[str]) -> str:
-    """Returns a policy by which nothing is loaded and only these styles and scripts hold."""
+def policy(styles: Sequence[str], scripts: Sequence[str] = ()) -> str:
+    """Nothing is loaded from anywhere; of styles and scripts, these alone hold."""
     return "; ".join(
         (
             "default-src 'none'",
             "img-src data:",
             f"style-src {_hashes(styles)}",
-            f"script-src {_hashes(scripts)}",
+            f"script-src {_hashes(scripts)}" if scripts else "script-src 'none'",
             "base-uri 'none'",
             "form-action 'none'",
         )

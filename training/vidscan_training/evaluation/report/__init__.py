@@ -6,6 +6,7 @@ written again from its JSON without scoring anything.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -14,11 +15,16 @@ from typing import Any
 from vidscan.errors import ReportError
 from vidscan.system.files import replacing
 from vidscan_training.evaluation.report.html import as_html
-from vidscan_training.evaluation.report.json import as_json
 from vidscan_training.evaluation.report.markdown import as_markdown
 from vidscan_training.evaluation.report.text import as_text
 
 __all__ = ["WRITERS", "as_json", "as_text", "check_report", "write_report"]
+
+
+def as_json(result: Mapping[str, Any]) -> str:
+    """The figures as a JSON object and a line end; figures that do not exist are null, never NaN."""
+    return json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
 
 WRITERS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     ".json": as_json,

@@ -22,17 +22,14 @@ from vidscan.records import Image
 from vidscan.system.files import sha256_of
 from vidscan_training.evaluation.scores import uncalibrated
 
-LARGEST_CHANGE = 1e-3
+MAX_CHANGE = 1e-3
 """By how much a score may change."""
 
 
-def store_in_half(checkpoint: Path, crops: Image, largest: float = LARGEST_CHANGE) -> float:
-    """Rewrites a checkpoint and the hash in its card, unless that changes the scores of ``crops``.
+def store_in_half(checkpoint: Path, crops: Image, largest: float = MAX_CHANGE) -> float:
+    """Rewrites a checkpoint and its card's hash if no uncalibrated P(fake) changes by more than ``largest``.
 
-    Args:
-        checkpoint: a ``.keras`` file with its card.
-        crops: RGB ``uint8[n, s, s, 3]``, 0-255, to compare scores on, one or more.
-        largest: by how much an uncalibrated P(fake) may change.
+    ``crops`` are RGB ``uint8[n, s, s, 3]``, 0-255, one or more.
 
     Returns:
         The largest change found; where it is above ``largest``, the files were left alone.

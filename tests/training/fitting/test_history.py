@@ -3,7 +3,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
-from vidscan_training.evaluation.plots import history_plot, reliability_plot, robustness_plots, roc_plot
+from vidscan_training.fitting.history import history_plot
 
 
 def record(images, **figures):
@@ -39,25 +39,3 @@ def test_a_history_of_one_epoch_and_odd_names_can_be_drawn(tmp_path):
     drawn(tmp_path / "a.png")
     with pytest.raises(ValueError, match="without an epoch"):
         history_plot([], tmp_path / "a.png")
-
-
-def test_the_same_figures_give_the_same_drawing():
-    rows = [{"low": 0.0, "high": 0.1, "count": 3, "share": 1.0, "mean": 0.05, "fakes": 0.2}]
-    assert reliability_plot(rows, "clips") == reliability_plot(rows, "clips")
-    assert ">3<" in reliability_plot(rows, "clips")
-
-
-def test_roc_curves_carry_the_area_and_skip_what_does_not_exist():
-    confusion = [[3, 1], [1, 3]]
-    result = {
-        "roc": {"crops": None, "clips": [(0.0, 0.0), (0.0, 0.5), (1.0, 1.0)]},
-        "clips": {"auc": 0.75, "confusion": confusion},
-        "crops": {"auc": None, "confusion": confusion},
-    }
-    svg = roc_plot(result)
-    assert "clips, AUC 0.750" in svg
-    assert "crops" not in svg
-
-
-def test_without_an_auc_there_is_no_robustness_to_draw():
-    assert robustness_plots({"undegraded": {"clip_auc": None}, "degradations": []}) == {}

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from made_crops import SIZE
 from tiny_network import build_tiny, save_tiny
-from vidscan_training.fitting.half_precision import store_in_half
+from vidscan_training.recipes.half_precision import store_in_half
 
 from vidscan.errors import CardError
 from vidscan.models.card_file import card_path

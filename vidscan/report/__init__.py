@@ -1,7 +1,7 @@
 """What a scan found, put into the formats that people and programs read.
 
 ``WRITERS`` names the file formats by suffix. A further format is one module with a ``write`` function
-and one entry here; it gets the document of :func:`vidscan.report.document.to_document`, whose numbers
+and one entry here; it gets the document of :func:`vidscan.report.document.assemble`, whose numbers
 and texts are already fit to be written, and the faces of ``evidence_of``, which only a page shows. What
 the terminal shows is in :mod:`vidscan.report.terminal.text`.
 """

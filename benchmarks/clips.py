@@ -28,7 +28,9 @@ def looped(name: str, seconds: int, target: Path) -> Path:
 
 def random_b4(folder: Path) -> Path:
     """A checkpoint of the reference network, whose scores mean nothing and cost what real ones do."""
-    from vidscan.models.checkpoint import build_network, save_checkpoint
+    from vidscan_training.fitting.build import build_network
+
+    from vidscan.models.checkpoint import save_checkpoint
     from vidscan.records import ModelCard
 
     path = folder / "random-b4.keras"

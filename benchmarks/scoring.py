@@ -24,9 +24,10 @@ from statistics import median
 from typing import Any
 
 import numpy as np
+from vidscan_training.fitting.build import build_network
 
 from vidscan.cli.export import ExportOptions, calibration_crops, export
-from vidscan.models.checkpoint import build_network, load_model, save_checkpoint
+from vidscan.models.checkpoint import load_model, save_checkpoint
 from vidscan.records import Geometry, ModelCard
 
 PRODUCT_SIDE = 2048
@@ -84,7 +85,7 @@ def measure(name: str, checkpoint: Path, flags: argparse.Namespace, folder: Path
     }
     sizes = {}
     for kind in flags.int8:
-        out = folder / f"{name}-{kind}.{'tflite' if 'tflite' in kind else 'onnx'}"
+        out = folder / f"{name}-{kind}.onnx"
         export(ExportOptions(kind, out, checkpoint))
         ways[kind], sizes[kind] = load_model(out, "auto").runtime.outputs, out.stat().st_size / 1e6
     size = keras.card.input_size
@@ -182,9 +183,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--batches", nargs="+", type=int, default=[1, 8, 32])
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument(
-        "--int8", nargs="*", choices=["onnx-int8", "tflite-int8"], default=["onnx-int8", "tflite-int8"]
-    )
+    parser.add_argument("--int8", nargs="*", choices=["onnx-int8"], default=["onnx-int8"])
     parser.add_argument(
         "--vit-float32",
         type=Path,

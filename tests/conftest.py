@@ -11,14 +11,18 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import imageio_ffmpeg
 import pytest
+from hypothesis import settings
 
-from vidscan.media.ffmpeg.decode import find_program
 from vidscan.records import ModelCard
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 
 MakeClip = Callable[..., Path]
+
+settings.register_profile("vidscan", deadline=None)
+settings.load_profile("vidscan")
 
 
 def pytest_configure() -> None:
@@ -59,7 +63,11 @@ def make_pipe() -> Iterator[Callable[[Path], None]]:
 
 @pytest.fixture(scope="session")
 def make_clip(tmp_path_factory: pytest.TempPathFactory) -> MakeClip:
-    """Runs ffmpeg with the given arguments and an output of the given name; each name is made once."""
+    """Runs ffmpeg with the given arguments and an output of the given name; each name is made once.
+
+    It is the embedded ffmpeg: older ones make other clips of the same arguments. What reads them in a test
+    is the one that a scan takes.
+    """
     folder = tmp_path_factory.mktemp("clips")
     made: dict[str, tuple[str | Path, ...]] = {}
 
@@ -67,7 +75,8 @@ def make_clip(tmp_path_factory: pytest.TempPathFactory) -> MakeClip:
         path = folder / name
         assert made.setdefault(name, arguments) == arguments, f"{name} is another test's clip: rename it"
         if not path.exists():
-            command = [find_program(), "-nostdin", "-v", "error", "-y", *map(str, arguments), str(path)]
+            program = imageio_ffmpeg.get_ffmpeg_exe()
+            command = [program, "-nostdin", "-v", "error", "-y", *map(str, arguments), str(path)]
             subprocess.run(command, check=True, timeout=60)
         return path
 

@@ -28,9 +28,9 @@ from vidscan.errors import (
     UsageError,
     VidscanError,
 )
+from vidscan.options import ScanOptions
 from vidscan.records import Label, ModelCard, Report, Segment, Status, TimelinePoint, Track, Verdict
-
-__version__ = "0.1.0"
+from vidscan.version import __version__
 
 __all__ = [
     "CardError",
@@ -41,6 +41,7 @@ __all__ = [
     "ModelError",
     "Report",
     "ReportError",
+    "ScanOptions",
     "ScoringError",
     "Segment",
     "SourceError",

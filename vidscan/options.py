@@ -1,156 +1,188 @@
-"""One frozen dataclass per stage; :class:`ScanOptions` holds them all and is echoed in every report.
+"""What a scan can be asked: one frozen dataclass per stage, all of them in :class:`ScanOptions`.
 
-Values are checked when they are made, so that a wrong one is found before any work begins.
+A field says once what its default is, which flag of the command line and which keyword of the Python API set
+it, and what their help says; the parser and the keywords are made of that. Values are checked when they are
+made, so that a wrong one is found before any work begins.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
-from vidscan.errors import UsageError
+from vidscan.errors import UsageError, quoted
+from vidscan.flags import flag, keywords_of
 
 HWACCELS = ("none", "auto")
 """Whether clips are decoded in hardware."""
 
+RUNTIMES = ("auto", "keras", "onnx", "coreml")
+"""What may compute a network's outputs; ``auto`` takes the fastest that can be trusted on this machine."""
 
-def _require(condition: bool, message: str) -> None:
+
+def _require(condition: bool, given: str, remedy: str) -> None:
     if not condition:
-        raise UsageError(message)
+        raise UsageError(f"{given} cannot work: {remedy}")
 
 
 @dataclass(frozen=True, slots=True)
 class SamplingOptions:
-    """Which frames of a clip are looked at.
+    """Which frames of a clip are looked at."""
 
-    ``fps``: frames per second of video (a clip with fewer gives all that it has). ``frames``: instead,
-    this many spread evenly over the clip. ``keyframes``: only keyframes, of which ``fps`` is then the
-    most per second. ``hwaccel``: ``"auto"`` decodes in hardware where there is any, ``"none"`` never.
-    """
-
-    fps: float = 2.0
-    frames: int | None = None
-    keyframes: bool = False
-    hwaccel: str = "none"
+    fps: float = flag(2.0, "frames to look at per second of video", "N", rivals="how often")
+    frames: int | None = flag(
+        None,
+        "look at N frames spread evenly over the clip, reached by seeking, however long it is",
+        "N",
+        rivals="how often",
+    )
+    keyframes: bool = flag(False, "decode only keyframes, and look at --fps of them at most")
+    hwaccel: str = flag("none", "decode in hardware where there is any", choices=HWACCELS)
 
     def __post_init__(self) -> None:
         _require(
             math.isfinite(self.fps) and self.fps > 0,
-            f"--fps {self.fps:g} cannot work: give a number of frames per second above 0, such as --fps 2",
+            f"--fps {self.fps:g}",
+            "give a number of frames per second above 0, such as --fps 2",
         )
         _require(
             self.frames is None or self.frames >= 1,
-            f"--frames {self.frames} cannot work: give 1 or more, such as --frames 32",
+            f"--frames {self.frames}",
+            "give 1 or more, such as --frames 32",
         )
-        _require(
-            self.frames is None or not self.keyframes,
-            "--frames and --keyframes exclude each other: give one of them",
-        )
-        _require(
-            self.hwaccel in HWACCELS,
-            f"--hwaccel {self.hwaccel} cannot work: give one of {', '.join(HWACCELS)}",
-        )
+        if self.frames is not None and self.keyframes:
+            raise UsageError("--frames and --keyframes exclude each other: give one of them")
+        _require(self.hwaccel in HWACCELS, f"--hwaccel {self.hwaccel}", f"give one of {', '.join(HWACCELS)}")
+
+
+def _faces(text: str) -> int | None:
+    named = {"all": None, "largest": 1}
+    try:
+        return named[text] if text in named else int(text)
+    except ValueError:
+        raise UsageError(
+            f"--faces {quoted(text)} cannot work: give all, largest, or a number of 1 or more"
+        ) from None
+
+
+def _region(text: str) -> tuple[int, int, int, int]:
+    try:
+        x, y, width, height = (int(part) for part in text.split(","))
+    except ValueError:
+        raise UsageError(
+            f"--region {quoted(text)} cannot work: give x,y,width,height in whole pixels, such as 0,0,640,360"
+        ) from None
+    return x, y, width, height
 
 
 @dataclass(frozen=True, slots=True)
 class DetectionOptions:
-    """``min_confidence``: detections the detector is less sure of (0-1) are dropped.
+    """Which faces of a frame are taken.
 
-    ``min_face``: detections whose longer side has fewer pixels are dropped. ``faces``: how many faces of a
-    frame are taken, the largest first; None takes all. ``region``: x, y, width and height in pixels of the
-    upright frame; faces whose centre lies elsewhere are not looked for.
+    ``min_face`` is the longer side, in pixels. ``faces`` None takes all. ``region``: x, y, width and height
+    in pixels of the upright frame; faces whose centre lies elsewhere are not looked for.
     """
 
-    min_confidence: float = 0.5
-    min_face: int = 32
-    faces: int | None = None
-    region: tuple[int, int, int, int] | None = None
+    min_confidence: float = flag(0.5, "drop detections that the detector is less sure of", "P")
+    min_face: int = flag(32, "smallest face looked for, in pixels", "PX")
+    faces: int | None = flag(
+        None,
+        "how many faces of a frame are taken, the largest first (default all)",
+        "all|largest|N",
+        read=_faces,
+    )
+    region: tuple[int, int, int, int] | None = flag(
+        None, "look for faces only in this rectangle, in pixels of the upright frame", "X,Y,W,H", read=_region
+    )
 
     def __post_init__(self) -> None:
         _require(
             0 < self.min_confidence <= 1,
-            f"--min-confidence {self.min_confidence:g} cannot work: give a number above 0, up to 1",
+            f"--min-confidence {self.min_confidence:g}",
+            "give a number above 0, up to 1",
         )
-        _require(self.min_face >= 1, f"--min-face {self.min_face} cannot work: give 1 pixel or more")
+        _require(self.min_face >= 1, f"--min-face {self.min_face}", "give 1 pixel or more")
         _require(
             self.faces is None or self.faces >= 1,
-            f"--faces {self.faces} cannot work: give all, largest, or a number of 1 or more",
+            f"--faces {self.faces}",
+            "give all, largest, or a number of 1 or more",
         )
         _require(
             self.region is None or (min(self.region[:2]) >= 0 and min(self.region[2:]) >= 1),
-            f"--region {','.join(map(str, self.region or ()))} cannot work: give x,y,width,height in pixels, "
-            "with x and y of 0 or more and a size of 1 or more",
+            f"--region {','.join(map(str, self.region or ()))}",
+            "give x,y,width,height in pixels, with x and y of 0 or more and a size of 1 or more",
         )
 
 
 @dataclass(frozen=True, slots=True)
 class BatchingOptions:
-    """``batch_size``: crops scored at once; ``prefetch``: batches made ready ahead of the network.
+    """How crops are scored; ``prefetch``: batches made ready ahead of the network."""
 
-    ``reuse``: a crop that looks like one scored a moment ago in the same place takes its score.
-    """
-
-    batch_size: int = 32
+    batch_size: int = flag(32, "faces scored at once", "N")
     prefetch: int = 2
-    reuse: bool = False
 
     def __post_init__(self) -> None:
-        _require(self.batch_size >= 1, f"--batch-size {self.batch_size} cannot work: give 1 or more")
-        _require(self.prefetch >= 1, f"prefetch {self.prefetch} cannot work: give 1 or more")
-
-
-RUNTIMES = ("auto", "keras", "onnx", "coreml", "tflite")
-"""What may compute a network's outputs; ``auto`` takes the fastest that can be trusted on this machine."""
+        _require(self.batch_size >= 1, f"--batch-size {self.batch_size}", "give 1 or more")
+        _require(self.prefetch >= 1, f"prefetch {self.prefetch}", "give 1 or more")
 
 
 @dataclass(frozen=True, slots=True)
 class ModelOptions:
-    """``paths``: the checkpoint, or those of an ensemble, each a path or the name of one that ships.
+    """What scores.
 
-    None at all takes those that ship with vidscan together. ``runtime`` is one of :data:`RUNTIMES`;
-    ``runtimes_used`` names each member's, once it is loaded.
+    ``paths``: the checkpoint, or those of an ensemble, each a path or the name of one that ships; none at all
+    takes those that ship with vidscan together. ``runtimes_used`` names each member's, once it is loaded.
     """
 
-    paths: tuple[Path, ...] = ()
-    runtime: str = "auto"
+    paths: tuple[Path, ...] = flag(
+        (),
+        "vidscan-lite2 or vidscan-vit, or a checkpoint's path (default: both that ship); given several "
+        "times, an ensemble of them",
+        "NAME|PATH",
+        name="model",
+        keyword="",
+    )
+    runtime: str = flag(
+        "auto",
+        "what computes .keras files: auto is Keras on a GPU, else onnxruntime; .onnx files always take "
+        "onnxruntime",
+        choices=RUNTIMES,
+    )
     runtimes_used: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        _require(
-            self.runtime in RUNTIMES,
-            f"--runtime {self.runtime} is unknown: choose one of {', '.join(RUNTIMES)}",
-        )
+        if self.runtime not in RUNTIMES:
+            raise UsageError(f"--runtime {self.runtime} is unknown: choose one of {', '.join(RUNTIMES)}")
 
 
 @dataclass(frozen=True, slots=True)
 class VerdictOptions:
-    """How scores become a verdict.
+    """How scores become a verdict; thresholds are calibrated P(fake), 0-1.
 
-    ``fake_threshold`` and ``real_threshold`` override the card's when given (calibrated P(fake)).
-    A track counts towards the verdict when it has at least ``min_track_share`` of the sightings of
-    the longest track. ``segment_gap_s`` joins suspicious sightings this far apart or closer.
+    A track counts towards the verdict when it has at least ``min_track_share`` of the sightings of the
+    longest track. ``segment_gap_s`` joins suspicious sightings this far apart or closer.
     """
 
-    fake_threshold: float | None = None
-    real_threshold: float | None = None
+    fake_threshold: float | None = flag(None, "FAKE from here (default: the card's)", "P")
+    real_threshold: float | None = flag(None, "REAL up to here (default: the card's)", "P")
     min_track_share: float = 0.2
     segment_gap_s: float = 1.5
 
     def __post_init__(self) -> None:
-        for name in ("fake_threshold", "real_threshold"):
-            value = getattr(self, name)
-            _require(
-                value is None or 0 <= value <= 1,
-                f"--{name.replace('_', '-')} {value} cannot work: give a probability from 0 to 1",
+        fake, real = self.fake_threshold, self.real_threshold
+        for name, value in (("fake", fake), ("real", real)):
+            possible = value is None or 0 <= value <= 1
+            _require(possible, f"--{name}-threshold {value}", "give a probability from 0 to 1")
+        if fake is not None and real is not None and real > fake:
+            raise UsageError(
+                f"--real-threshold {real:g} lies above --fake-threshold {fake:g}: swap them or give only one"
             )
-        if self.fake_threshold is not None and self.real_threshold is not None:
-            _require(
-                self.real_threshold <= self.fake_threshold,
-                f"--real-threshold {self.real_threshold:g} lies above --fake-threshold "
-                f"{self.fake_threshold:g}: swap them or give only one",
-            )
+
+
+MAX_CROPS = 2000
+"""Limit on the crops that a scan keeps: 0.4 GB of the bundled network's, 0.9 GB of the reference's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,73 +193,106 @@ class EvidenceOptions:
     scoring crops, no two of a kind from the same second. ``explained``: the highest get heat maps.
     """
 
-    kept: bool = False
-    explained: bool = False
+    kept: bool = field(default=False, metadata={"keyword": "evidence"})
+    explained: bool = flag(
+        False, "heat maps of the most suspicious faces, in an HTML report", name="explain", keyword="explain"
+    )
     highest: int = 4
     lowest: int = 2
     tracks: int = 8
 
     def __post_init__(self) -> None:
-        for name, least in (("highest", 1), ("lowest", 0), ("tracks", 1)):
+        for name, minimum in (("highest", 1), ("lowest", 0), ("tracks", 1)):
             value = getattr(self, name)
-            _require(value >= least, f"{name} {value} cannot work: give {least} or more")
-        _require(self.kept or not self.explained, "heat maps need crops: keep them too")
+            _require(value >= minimum, f"{name} {value}", f"give {minimum} or more")
+        if self.explained and not self.kept:
+            raise UsageError("heat maps need crops: keep them too")
 
     def shared_by(self, sources: int) -> EvidenceOptions:
         """The same with so few crops a source that those of all sources fit into memory together."""
-        room = MOST_CROPS // max(sources, 1)
+        room = MAX_CROPS // max(sources, 1)
         tracks = min(self.tracks, max(1, room // (self.highest + self.lowest)))
         highest = min(self.highest, max(1, room // tracks))
         lowest = min(self.lowest, max(0, room // tracks - highest))
         return replace(self, tracks=tracks, highest=highest, lowest=lowest)
 
 
-MOST_CROPS = 2000
-"""Crops that one scan may keep: 0.4 GB of the bundled network's, 0.9 GB of the reference network's."""
-
-
 @dataclass(frozen=True, slots=True)
 class StorageOptions:
     """Where copies of remote sources lie while they are read, and how much room they may take together.
 
-    ``scratch``: a folder; None is the system's for temporary files. ``scratch_gb``: 10^9 bytes. Nothing that
-    is found depends on it, so reports have no word of it.
+    ``scratch``: a folder; None is the system's for temporary files. ``scratch_gb``: 10^9 bytes. No result
+    depends on it, so reports leave it out.
     """
 
-    scratch: Path | None = None
-    scratch_gb: float = 8.0
+    scratch: Path | None = flag(  # noqa: RUF009 - it is made into a field
+        None, "where copies of remote clips lie while they are read", "DIR"
+    )
+    scratch_gb: float = flag(8.0, "room for them, in GB", "N")
 
     def __post_init__(self) -> None:
         _require(
             math.isfinite(self.scratch_gb) and self.scratch_gb > 0,
-            f"--scratch-gb {self.scratch_gb:g} cannot work: give a number above 0, such as 8",
+            f"--scratch-gb {self.scratch_gb:g}",
+            "give a number above 0, such as 8",
         )
 
 
 @dataclass(frozen=True, slots=True)
 class RayOptions:
-    """Where a scan on a Ray cluster runs, and in how many parts; no part of what it finds.
+    """Where a scan on a Ray cluster runs, and in how many parts; no result depends on it.
 
     ``address``: None takes the cluster that Ray finds by itself, else one of this machine alone; ``"auto"``
     only the former. ``workers``: None takes as many as there is room for. ``cpus`` and ``gpus`` are what
     each worker is given; a fraction of a GPU is shared with others. ``gpus`` None: one where there are any.
     """
 
-    address: str | None = None
-    workers: int | None = None
-    cpus: int = 2
-    gpus: float | None = None
+    address: str | None = flag(
+        None,
+        "auto, HOST:PORT or ray://HOST:PORT (default: the cluster at hand, else one of this machine)",
+        "A",
+        name="ray-address",
+    )
+    workers: int | None = flag(
+        None, "workers (default: as many as there is room for)", "N", name="ray-workers"
+    )
+    cpus: int = flag(2, "CPUs that each worker takes", "N", name="ray-cpus")
+    gpus: float | None = flag(
+        None,
+        "GPUs that each takes, or a part of one, such as 0.5 (default: one where there are any)",
+        "N",
+        name="ray-gpus",
+    )
 
     def __post_init__(self) -> None:
-        _require(
-            self.workers is None or self.workers >= 1,
-            f"--ray-workers {self.workers} cannot work: give 1 or more",
-        )
-        _require(self.cpus >= 1, f"--ray-cpus {self.cpus} cannot work: give 1 or more")
+        _require(self.workers is None or self.workers >= 1, f"--ray-workers {self.workers}", "give 1 or more")
+        _require(self.cpus >= 1, f"--ray-cpus {self.cpus}", "give 1 or more")
         _require(
             self.gpus is None or 0 <= self.gpus <= 1 or self.gpus == int(self.gpus),
-            f"--ray-gpus {self.gpus} cannot work: give a part of one, such as 0.5, or a whole number",
+            f"--ray-gpus {self.gpus}",
+            "give a part of one, such as 0.5, or a whole number",
         )
+
+
+class ScanKeywords(TypedDict, total=False):
+    """The options of a scan as keywords, for :meth:`ScanOptions.of` and :func:`vidscan.scan`."""
+
+    fps: float
+    frames: int | None
+    keyframes: bool
+    hwaccel: str
+    min_confidence: float
+    min_face: int
+    faces: int | None
+    region: tuple[int, int, int, int] | None
+    batch_size: int
+    runtime: str
+    fake_threshold: float | None
+    real_threshold: float | None
+    evidence: bool
+    explain: bool
+    scratch: Path | None
+    scratch_gb: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,19 +307,35 @@ class ScanOptions:
     evidence: EvidenceOptions = field(default_factory=EvidenceOptions)
     storage: StorageOptions = field(default_factory=StorageOptions)
 
-    def __post_init__(self) -> None:
-        # Crops are kept under the tracks of the faces that were scored, which are not all then.
-        _require(
-            not (self.batching.reuse and self.evidence.kept),
-            "--reuse leaves faces unscored, and heat maps and the HTML report want them all: leave one out",
-        )
+    @classmethod
+    def of(cls, base: ScanOptions | None = None, **keywords: Unpack[ScanKeywords]) -> ScanOptions:
+        """The options of ``base``, or the defaults, with those changed that keywords name.
 
-    def echo(self) -> dict[str, Any]:
-        """The options as plain JSON values, for the report; ``paths`` is there for an ensemble alone."""
-        echoed, paths = asdict(self), [str(path) for path in self.model.paths]
-        echoed["model"] = {"paths": paths} if len(paths) > 1 else {"path": paths[0] if paths else None}
-        echoed["model"] |= {"runtime": self.model.runtime, "runtimes_used": list(self.model.runtimes_used)}
-        del echoed["storage"]
+        ``explain`` keeps the crops that it draws heat maps of, so it implies ``evidence``.
+
+        Raises:
+            UsageError: a value cannot work.
+            TypeError: a keyword is unknown.
+        """
+        base, given = base or cls(), dict(keywords)
+        if given.get("explain"):
+            given["evidence"] = True
+        changed: dict[str, Any] = {}
+        for stage in fields(cls):
+            before = getattr(base, stage.name)
+            names = keywords_of(type(before))
+            values = {names[keyword]: given.pop(keyword) for keyword in names if keyword in given}
+            changed[stage.name] = replace(before, **values)
+        if given:
+            raise TypeError(f"a scan has no option {', '.join(given)}")
+        return replace(base, **changed)
+
+    def to_report(self) -> dict[str, Any]:
+        """The options as plain JSON values; ``paths`` is there for an ensemble alone."""
+        told, paths = asdict(self), [str(path) for path in self.model.paths]
+        told["model"] = {"paths": paths} if len(paths) > 1 else {"path": paths[0] if paths else None}
+        told["model"] |= {"runtime": self.model.runtime, "runtimes_used": list(self.model.runtimes_used)}
+        del told["storage"]
         if self.sampling.frames is not None:
-            echoed["sampling"]["fps"] = None  # it was not looked at
-        return echoed
+            told["sampling"]["fps"] = None  # the scan did not use it
+        return told

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
 
+from vidscan.options import ScanOptions
 from vidscan.records import (
     Detection,
     Geometry,
@@ -15,6 +16,7 @@ from vidscan.records import (
     HeatSource,
     Image,
     ModelCard,
+    Report,
     Source,
 )
 
@@ -28,6 +30,31 @@ class Observer(Protocol):
 
     def frame_sampled(self, source: Source, time_s: float, duration_s: float | None) -> None:
         """A frame was taken from ``source`` at ``time_s``; called from the reading thread."""
+        ...
+
+
+class Engine(Protocol):
+    """Runs the pipeline over sources, here or elsewhere. Use as a context manager: entering starts it."""
+
+    @property
+    def options(self) -> ScanOptions:
+        """What to do; once the engine has started, with the runtimes that the networks are computed with."""
+        ...
+
+    @property
+    def about(self) -> str:
+        """One line for the terminal on where the scan runs; empty if there is nothing to say."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def scan(self, sources: Iterable[Source], observer: Observer | None = None) -> Iterator[Report]:
+        """Yields one report a source as each is finished; takes a source only when it can begin on it.
+
+        So the end of ``sources`` ends the scan once what was begun is finished.
+        """
         ...
 
 
@@ -75,4 +102,53 @@ class Explainer(Protocol):
 
     def heat(self, crops: Image) -> list[Heat]:
         """A map for each of ``crops``, RGB ``uint8[n, size, size, 3]``."""
+        ...
+
+
+class Sink(Protocol):
+    """Does something with the reports of a scan."""
+
+    def take(self, report: Report) -> None:
+        """Is given each report as soon as its source is finished.
+
+        Raises:
+            VidscanError: an output cannot be written; the scan ends.
+        """
+        ...
+
+    def finish(self) -> None:
+        """Is called once after the last report, also of a scan that was interrupted or failed.
+
+        Raises:
+            VidscanError: an output cannot be written.
+        """
+        ...
+
+
+class Results(Sink, Protocol):
+    """Keeps what a scan has finished, so that a scan that goes on with it repeats nothing."""
+
+    @property
+    def outdated(self) -> int:
+        """How many of the results kept do not hold for the sources found now; known after :meth:`left`."""
+        ...
+
+    def left(self, sources: Sequence[Source]) -> Sequence[Source]:
+        """Recalls what is kept of these sources, all those of the scan, and returns the others.
+
+        Raises:
+            ReportError: what is kept cannot be read.
+        """
+        ...
+
+    def begin(self, sources: Iterable[Source]) -> Iterator[Source]:
+        """Passes sources on to be scanned, and notes the state of each one's file before it is read."""
+        ...
+
+    def reports(self) -> Sequence[Report]:
+        """The reports that are in memory, in the order of the sources; a store on disk has none."""
+        ...
+
+    def summary(self) -> dict[str, int]:
+        """How many sources there are of each outcome, the recalled ones among them."""
         ...

@@ -1,3 +1,3 @@
-"""The version of vidscan, in one place."""
+"""The version of vidscan, in one place: the build reads it here too."""
 
 __version__ = "0.1.0"

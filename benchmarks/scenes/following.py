@@ -12,7 +12,7 @@ from vidscan.options import DetectionOptions
 from vidscan.protocols import FaceDetector
 from vidscan.records import Frame, Sighting
 from vidscan.scan.watcher import Watcher
-from vidscan.tracking.tracks import Linker
+from vidscan.tracking.tracks import Tracker
 
 
 class Watching(Protocol):
@@ -37,7 +37,7 @@ class PlainWatcher:
     """The plain detector on whole frames, which sees no cuts; tracks by place and motion alone."""
 
     def __init__(self, detector: FaceDetector) -> None:
-        self._detector, self._linker = detector, Linker()
+        self._detector, self._tracker = detector, Tracker()
         self._tracks: set[int] = set()
         self.cuts_s: list[float] = []
 
@@ -45,7 +45,7 @@ class PlainWatcher:
         """The faces in the next frame, with the numbers of their tracks."""
         found = self._detector.detect(frame.image)
         seen = [Sighting(frame.index, frame.time_s, each.box, each.confidence) for each in found]
-        tracks = self._linker.add(seen) if seen else []
+        tracks = self._tracker.add(seen) if seen else []
         self._tracks.update(tracks)
         return list(zip(seen, tracks, strict=True))
 

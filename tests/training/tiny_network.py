@@ -13,7 +13,7 @@ from vidscan.system.frameworks import import_keras
 
 
 def tiny_features(inputs: Any, weights: str | None = None, *, dropout: float = 0.0) -> Any:
-    """Two convolutions with batch normalisation, a backbone like those of ``vidscan.models.backbones``."""
+    """Two convolutions with batch normalisation, a backbone like those of ``BACKBONES``."""
     layers = import_keras().layers
     del weights
     x = layers.Rescaling(1 / 128, -1.0, name="rescaling")(inputs)

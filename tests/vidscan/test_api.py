@@ -11,7 +11,9 @@ import pytest
 from toys import ToyDetector, ToyScorer
 
 import vidscan
+from vidscan.faces import detector as face_detector
 from vidscan.models.calibration import fake_probability
+from vidscan.options import ModelOptions
 
 EXPORTED = {
     "CardError",
@@ -22,6 +24,7 @@ EXPORTED = {
     "ModelError",
     "Report",
     "ReportError",
+    "ScanOptions",
     "ScoringError",
     "Segment",
     "SourceError",
@@ -41,7 +44,7 @@ EXPORTED = {
 @pytest.fixture
 def detector(monkeypatch: pytest.MonkeyPatch) -> ToyDetector:
     toy = ToyDetector()
-    monkeypatch.setattr("vidscan.faces.detector.MediaPipeFaceDetector", lambda options: toy)
+    monkeypatch.setattr(face_detector, "MediaPipeFaceDetector", lambda options: toy)
     return toy
 
 
@@ -84,6 +87,22 @@ def test_scan_looks_at_less(detector: ToyDetector, bright_clip: Path):
 def test_scan_takes_a_path_as_text_and_thresholds(detector: ToyDetector, bright_clip: Path):
     report = vidscan.scan(str(bright_clip), model=ToyScorer(), fake_threshold=1.0, real_threshold=0.999)
     assert report.verdict.label is vidscan.Label.REAL
+
+
+def test_options_say_all_that_a_scan_can_be_asked(detector: ToyDetector, bright_clip: Path):
+    options = vidscan.ScanOptions.of(fps=1, min_face=200, region=(0, 0, 9, 9), scratch_gb=1)
+    report = vidscan.scan(bright_clip, options, model=ToyScorer(), faces=1)
+    assert report.verdict.label is vidscan.Label.NO_FACE
+    assert report.options["sampling"]["fps"] == 1
+    told = {"min_confidence": 0.5, "min_face": 200, "faces": 1, "region": (0, 0, 9, 9)}
+    assert report.options["detection"] == told
+    with pytest.raises(TypeError, match="no option fpz"):
+        vidscan.scan(bright_clip, fpz=1, model=ToyScorer())
+
+
+def test_options_name_the_model(detector: ToyDetector, bright_clip: Path, tiny_checkpoint: Path):
+    options = vidscan.ScanOptions(model=ModelOptions((tiny_checkpoint,)))
+    assert vidscan.scan(bright_clip, options, fps=1).model_card.name == "tiny"
 
 
 def test_scan_of_a_broken_file_is_a_failed_report(detector: ToyDetector, text_as_clip: Path):

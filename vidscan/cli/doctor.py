@@ -1,4 +1,4 @@
-"""Checks an installation piece by piece: what a scan needs, tried in the order in which it needs it."""
+"""``vidscan doctor``: tries what a scan needs, piece by piece, in the order in which it needs it."""
 
 from __future__ import annotations
 
@@ -21,12 +21,11 @@ from vidscan.models.bundled import CHECKPOINTS, checkpoint_path, detector_card
 from vidscan.options import DetectionOptions
 from vidscan.records import ModelCard
 from vidscan.report.escape import visible
-from vidscan.report.terminal.escape import Legible
 from vidscan.system.files import sha256_of
 from vidscan.system.frameworks import import_keras, import_tensorflow
 
 Check = tuple[str, Callable[[], str]]
-"""A name, and what finds out: it returns what was found, or raises an error that says what to do."""
+"""A check's name, and a function that returns what it found or raises an error that says what to do."""
 
 _PACKAGES = ("tensorflow", "keras", "mediapipe", "opencv-contrib-python", "numpy", "ffmpeg-python", "rich")
 _NAME_COLUMNS = 16
@@ -34,11 +33,7 @@ _INDENT = "\n" + " " * (_NAME_COLUMNS + 2)
 
 
 def checks(checkpoint: Path | None) -> list[Check]:
-    """What is looked at, in order.
-
-    Args:
-        checkpoint: the model to try, by name or path; None takes all that ship.
-    """
+    """All checks, in order, of one checkpoint by its name or path; None takes all that ship."""
     return [
         ("python", _python),
         ("packages", _packages),
@@ -53,12 +48,7 @@ def checks(checkpoint: Path | None) -> list[Check]:
 
 
 def print_diagnosis(console: Console, checkpoint: Path | None) -> bool:
-    """Prints each check with a tick or with what to do; True where all of them passed.
-
-    Args:
-        console: where to print; where it takes no Unicode, ``ok`` and ``FAILED`` stand for the ticks.
-        checkpoint: the model to try; None takes all that ship.
-    """
+    """Prints each check with a tick (``ok`` in ASCII) or with what to do; True where all of them passed."""
     plain = console.options.ascii_only
     failed = 0
     for name, check in checks(checkpoint):
@@ -69,7 +59,7 @@ def print_diagnosis(console: Console, checkpoint: Path | None) -> bool:
             failed += 1
         console.print(f"{name:<{_NAME_COLUMNS}}", end="", markup=False)
         console.print(f"{mark} ", style=style, end="", markup=False)
-        console.print(Legible(answer), highlight=False, soft_wrap=True)
+        console.print(answer, markup=False, highlight=False, soft_wrap=True)
     if failed:
         count = "1 check" if failed == 1 else f"{failed} checks"
         console.print(f"{count} failed: what to do stands beside each.", style="bold red")
@@ -80,9 +70,7 @@ def print_diagnosis(console: Console, checkpoint: Path | None) -> bool:
 
 def _python() -> str:
     if not (3, 11) <= sys.version_info < (3, 13):
-        raise VidscanError(
-            f"Python {platform.python_version()}: vidscan needs 3.11 or 3.12; install it under one"
-        )
+        raise VidscanError(f"Python {platform.python_version()}: vidscan requires Python 3.11 or 3.12")
     system = f"{platform.system()} {platform.machine()}"
     return f"{platform.python_version()} on {system}, vidscan {version('vidscan')}"
 

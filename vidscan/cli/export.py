@@ -4,51 +4,23 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from vidscan.cli.requests import ExportOptions
 from vidscan.errors import ModelError, SourceError, UsageError
 from vidscan.models.card_file import card_path, checkpoint_sha256, write_card
 from vidscan.records import LEAST_FACE, Geometry, Image, ModelCard
 from vidscan.system.files import replacing, sha256_of
 
-FORMATS = {"onnx": ".onnx", "onnx-int8": ".onnx", "tflite-int8": ".tflite"}
-"""What can be written, and the suffix that its file must have."""
-
 CALIBRATION_CROPS = 128
-"""Crops from which int8 takes its ranges; more change little."""
+"""Limit on the crops from which int8 takes its ranges; more change little."""
 
 _LOOKED_AT = 1024
-"""Crops found at most, of which those for the ranges are taken at even steps."""
-
-
-@dataclass(frozen=True, slots=True)
-class ExportOptions:
-    """``format``: one of :data:`FORMATS`; ``out``: the file to write.
-
-    ``calibrate``: for int8, a folder of clips and stills, or of crops made by ``vidscan-train crops``;
-    None takes the samples of a repository. ``checkpoint``: a path, or the name of one that ships; None takes
-    the one that ships as ``.keras``.
-    """
-
-    format: str
-    out: Path
-    checkpoint: Path | None = None
-    calibrate: Path | None = None
-
-    def __post_init__(self) -> None:
-        """Refuses what cannot work, before anything is loaded."""
-        if self.format not in FORMATS:
-            raise UsageError(f"--format {self.format} is unknown: choose one of {', '.join(FORMATS)}")
-        if self.out.suffix != FORMATS[self.format]:
-            raise UsageError(f"--out {self.out}: the name must end in {FORMATS[self.format]}")
-        if not self.out.parent.is_dir():
-            raise UsageError(f"--out {self.out}: there is no folder {self.out.parent}")
-        if self.calibrate is not None and not self.format.endswith("int8"):
-            raise UsageError(f"--calibrate has no use with --format {self.format}: leave it away")
+"""Limit on the crops found, of which those for the ranges are taken at even steps."""
 
 
 def export(options: ExportOptions) -> ModelCard:
@@ -63,8 +35,9 @@ def export(options: ExportOptions) -> ModelCard:
     """
     from vidscan.models.checkpoint import load_model
     from vidscan.models.runtimes.comparison import largest_difference
-    from vidscan.models.runtimes.conversion import converted_network
+    from vidscan.models.runtimes.conversion import convert_once
     from vidscan.models.runtimes.exported import open_exported
+    from vidscan.models.runtimes.quantisation import quantised_onnx
 
     model = load_model(options.checkpoint)
     if model.checkpoint is None:
@@ -73,10 +46,10 @@ def export(options: ExportOptions) -> ModelCard:
         )
     crops = None
     if options.format == "onnx":
-        content = converted_network(model.path)
+        content = convert_once(model.path)
     else:
         crops = calibration_crops(options.calibrate, model.card.geometry)
-        content = _quantised(options.format, model, crops)
+        content = quantised_onnx(convert_once(model.path), crops)
     try:
         with replacing(options.out) as temporary:
             temporary.write_bytes(content)
@@ -113,21 +86,8 @@ def measured(quantised: np.ndarray[Any, Any], original: np.ndarray[Any, Any]) ->
     }
 
 
-def _quantised(wanted: str, model: Any, crops: np.ndarray[Any, np.dtype[np.uint8]]) -> bytes:
-    from vidscan.models.runtimes.conversion import converted_network
-    from vidscan.models.runtimes.quantisation import quantised_onnx, quantised_tflite
-
-    if wanted == "onnx-int8":
-        return quantised_onnx(converted_network(model.path), crops)
-    return quantised_tflite(model.network, crops)
-
-
 def calibration_crops(folder: Path | None, geometry: Geometry) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    """Faces for the ranges of int8, RGB ``uint8[n, size, size, 3]``.
-
-    Args:
-        folder: see :class:`ExportOptions`.
-        geometry: how the network wants them cut out.
+    """Faces for the ranges of int8, RGB ``uint8[n, size, size, 3]``; see :class:`ExportOptions`.
 
     Raises:
         SourceError: there is no such folder, or no face in it.

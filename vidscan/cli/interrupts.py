@@ -21,7 +21,7 @@ _NOTICE = "vidscan: stopping once the file under way is finished; Ctrl-C again s
 class Interrupts:
     """Takes the two signals over for the length of a ``with`` block.
 
-    The first one ends :meth:`until_asked`; the second raises KeyboardInterrupt in the main thread, as
+    The first one ends :meth:`until_interrupted`; the second raises KeyboardInterrupt in the main thread, as
     does every further one. Python hands signals to the main thread alone: elsewhere nothing is taken over.
 
     ``received`` is the first signal that came, or None.
@@ -48,7 +48,7 @@ class Interrupts:
         """What a process ended by the signal would have: 130 for Ctrl-C, 143 for SIGTERM."""
         return 128 + (self.received or signal.SIGINT)
 
-    def until_asked(self, items: Iterable[_Item]) -> Iterator[_Item]:
+    def until_interrupted(self, items: Iterable[_Item]) -> Iterator[_Item]:
         """Passes the items on, to any thread, until a signal came."""
         for item in items:
             if self.received is not None:

@@ -1,8 +1,7 @@
-"""What a person sees while a scan is under way; nothing where stderr is no terminal."""
+"""Progress displays on stderr while work is under way; none where it is not a terminal."""
 
 from __future__ import annotations
 
-from types import TracebackType
 from typing import Self
 
 from rich.console import Console
@@ -24,18 +23,22 @@ from vidscan.report.escape import visible
 from vidscan.report.terminal.escape import shorten
 
 NAME_WIDTH = 36
-"""Characters of a file's name shown beside the bar."""
+"""Limit on the characters of a file's name shown beside the bar."""
 
 RATE_WINDOW_S = 300.0
-"""Over so long the pace is taken for the ETA: a file may need minutes, and a cluster's come in bursts."""
+"""Seconds over which the pace for the ETA is taken: a file may need minutes, a cluster's come in bursts."""
 
 
-class RateColumn(ProgressColumn):
-    """Files finished so far per second, minute or hour, whichever gives a number above one."""
+class CountsColumn(ProgressColumn):
+    """The rate of files once one is finished, and how many have failed once one has."""
 
     def render(self, task: Task) -> Text:
-        """What is shown; nothing before the first file is finished."""
-        return Text(rate(task.completed / task.elapsed), "dim") if task.completed and task.elapsed else Text()
+        """The two, as far as there is something to tell."""
+        if not task.completed or not task.elapsed:
+            return Text()
+        failed = task.fields["failed"]
+        told = Text(rate(task.completed / task.elapsed), "dim")
+        return told.append(f" {failed:,} failed", "bold red") if failed else told
 
 
 def rate(per_second: float) -> str:
@@ -47,22 +50,10 @@ def rate(per_second: float) -> str:
     return f"{number:.1f} files/{unit}" if number < 10 else f"{number:,.0f} files/{unit}"
 
 
-class FailuresColumn(ProgressColumn):
-    """How many files have failed; nothing while none has."""
-
-    def render(self, task: Task) -> Text:
-        """What is shown."""
-        failed = task.fields["failed"]
-        return Text(f"{failed:,} failed", "bold red") if failed else Text()
-
-
 class FileProgress:
     """A bar over a clip's time while one file is written. Use as a context manager.
 
-    Args:
-        console: where to show it, if that is a terminal and not quiet.
-        words: what is being done.
-        duration_s: of the clip; None where unknown.
+    It is shown where the console is a terminal and not quiet; ``duration_s`` None is unknown.
     """
 
     def __init__(self, console: Console, words: str, duration_s: float | None) -> None:
@@ -96,7 +87,6 @@ class FileProgress:
 class ScanProgress:
     """A bar over the clip's time for one source; over files, with their rate and failures, for several.
 
-    Both have an ETA.
     Use as a context manager. The methods may be called from any thread.
     """
 
@@ -104,7 +94,7 @@ class ScanProgress:
         several = sources > 1
         self._by_files = several
         percentage = TextColumn("{task.percentage:>3.0f}%")
-        counted = (MofNCompleteColumn(), RateColumn(), FailuresColumn()) if several else (percentage,)
+        counted = (MofNCompleteColumn(), CountsColumn()) if several else (percentage,)
         self._progress = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}", markup=False),
@@ -127,16 +117,11 @@ class ScanProgress:
         self._progress.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._progress.stop()
 
     def part_fetched(self, source: Source) -> None:
-        """Shows what is waited for where nothing is read yet."""
+        """Shows which source is fetched, as long as none is read."""
         if self._current is None:
             name = shorten(visible(source.path.name), NAME_WIDTH)
             self._progress.update(self._task, description=f"fetching {name}")
@@ -149,8 +134,8 @@ class ScanProgress:
         if not self._by_files and duration_s:
             self._progress.update(self._task, total=duration_s, completed=min(time_s, duration_s))
 
-    def reported(self, report: Report) -> None:
-        """Counts a finished source, which an engine elsewhere names here alone."""
+    def count(self, report: Report) -> None:
+        """Counts a finished source; on a cluster, this is the first sign of it."""
         self._failed += report.status is Status.FAILED
         if self._by_files:
             self._progress.update(self._task, advance=1, failed=self._failed)

@@ -1,217 +1,145 @@
-"""What ``vidscan run``, ``dir`` and ``image`` do: options, engine, outputs, exit code. Composition only."""
+"""What ``vidscan run``, ``dir`` and ``image`` do: sources, engine, sinks, exit code. Composition only."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 
-from vidscan.cli.arguments import EXIT_FAKE, EXIT_OK, EXIT_SOME_FAILED, ray_options
-from vidscan.cli.plan import Plan, plan_of
-from vidscan.cli.side_outputs import say_annotated
-from vidscan.media.storage import remote
-from vidscan.options import ScanOptions
+from rich.console import Console
+
+from vidscan.cli.arguments import EXIT_FAKE, EXIT_OK, EXIT_SOME_FAILED
+from vidscan.cli.interrupts import Interrupts
+from vidscan.cli.plan import Parts, Plan, plan_of
+from vidscan.cli.progress import ScanProgress
+from vidscan.cli.requests import ScanRequest
+from vidscan.cli.side_outputs import AnnotatedVideos, HeatMaps
+from vidscan.cli.terminal import Terminal
+from vidscan.engines import open_engine
+from vidscan.protocols import Engine, Results, Sink
 from vidscan.records import Report, Source
-
-if TYPE_CHECKING:
-    from argparse import Namespace
-
-    from rich.console import Console
-
-    from vidscan.cli.interrupts import Interrupts
-    from vidscan.engines.ray.driver import Cluster
-    from vidscan.protocols import Observer
-    from vidscan.report.destination import Destination
-    from vidscan.results.in_dataset import Archive
-    from vidscan.results.in_memory import Harvest
+from vidscan.results.in_memory import ResultsInMemory, open_journal
+from vidscan.system.processes import end_all
 
 
-@dataclass(frozen=True, slots=True)
-class Engine:
-    """Who scans. ``scan`` goes over sources; ``options`` say what the networks are computed with there."""
-
-    scan: Callable[[Iterator[Source], Observer], Iterator[Report]]
-    options: ScanOptions
-
-
-def scan(flags: Namespace, find: Callable[[], list[Source]]) -> int:
-    """Finds out all that can be wrong before the work, then scans, writes and shows the outcome.
+def prepare_scan(request: ScanRequest, parts: Parts, opened: ExitStack) -> Callable[[], int]:
+    """Finds out all that can be wrong before the work.
 
     Args:
-        flags: as the command line gave them.
-        find: looks the sources up.
+        request: what the command line asks.
+        parts: what the scan is put together of.
+        opened: closes what is opened here, unless the work does.
 
     Returns:
-        The exit code.
+        The work: it scans, writes and shows the outcome, and returns the exit code.
+
+    Raises:
+        VidscanError: something cannot work; nothing was scanned.
     """
-    from vidscan.cli.interrupts import Interrupts
-    from vidscan.system.processes import end_all
+    plan = plan_of(request, parts)
+    interrupts = opened.enter_context(Interrupts(end_all))
+    engine, results = _open(plan, opened)
+    left = results.left(plan.found)
+    if len(left) < len(plan.found) or results.outdated:
+        plan.say(_resumed(len(plan.found) - len(left), len(left), results.outdated))
+    heat_maps = [] if request.explain_dir is None else [HeatMaps(request.explain_dir)]
+    sinks: list[Sink] = [*heat_maps, results, Terminal(plan.console, request, results)]
 
-    plan = plan_of(flags, find)
-    with Interrupts(end_all) as interrupts, _opened(plan) as (engine, harvest):
-        if harvest.remembered or harvest.outdated:
-            plan.console.print(_resumed(harvest), style="dim", markup=False)
-        flags.started = True
-        try:
-            for report in _reports(harvest, interrupts, engine, flags):
-                plan.beside.write_heat_maps(report)
-                harvest.take(report)
-                _show(report, flags, plan.console)
-        except KeyboardInterrupt:
-            if interrupts.received is None:
-                raise
-        finally:
-            # Also after Ctrl-C or a failure: what was finished is kept.
-            interrupts.hold()
-            _conclude(harvest, plan)
-    if interrupts.received is not None:
-        print("vidscan: interrupted", file=sys.stderr)
-        return interrupts.exit_code
-    whole = _annotate(plan, harvest)
-    return exit_code(harvest.summary, fail_on_fake=flags.fail_on == "fake", all_written=whole)
+    def work() -> int:
+        with opened.pop_all():
+            _scan(_reports(plan, engine, results, left, interrupts), sinks, interrupts)
+        if interrupts.received is not None:
+            print("vidscan: interrupted", file=sys.stderr)
+            return interrupts.exit_code
+        all_written = _annotate(plan, results)
+        return exit_code(results.summary(), fail_on_fake=request.fail_on == "fake", all_written=all_written)
+
+    return work
 
 
-@contextmanager
-def _opened(plan: Plan) -> Iterator[tuple[Engine, Harvest | Archive]]:
-    """What scans, and what keeps the outcome; both are closed at the end."""
-    from vidscan.results.in_dataset import Archive, open_dataset
-    from vidscan.results.in_memory import Harvest, open_journal
-
-    with ExitStack() as opened:
-        journal = dataset = None
-        if plan.dataset is not None:
-            dataset = open_dataset(plan.dataset, plan.options, plan.models, resume=plan.flags.resume)
-        if plan.journal is not None:
-            journal = open_journal(plan.journal, plan.options, plan.models, resume=plan.flags.resume)
-            opened.callback(journal.close)
-        engine = opened.enter_context(_engine(plan))
-        retry_failed = journal is not None and plan.flags.retry_failed
-        if dataset is not None and journal is not None:
-            yield engine, Archive(plan.found, plan.models, dataset, journal, retry_failed=retry_failed)
-        else:
-            yield engine, Harvest(plan.found, engine.options, plan.models, journal, retry_failed=retry_failed)
+def _scan(reports: Iterator[Report], sinks: Sequence[Sink], interrupts: Interrupts) -> None:
+    try:
+        for report in reports:
+            for sink in sinks:
+                sink.take(report)
+    except KeyboardInterrupt:
+        if interrupts.received is None:
+            raise
+    finally:
+        # Also after Ctrl-C or a failure: what was finished is kept, and shown before it is written.
+        interrupts.hold()
+        for sink in reversed(sinks):
+            sink.finish()
 
 
-@contextmanager
-def _engine(plan: Plan) -> Iterator[Engine]:
-    from vidscan.engines import local
-    from vidscan.engines.isolated import parent
+def _open(plan: Plan, opened: ExitStack) -> tuple[Engine, Results]:
+    """What scans, and what keeps the outcome."""
+    request, dataset, journal = plan.request, None, None
+    if request.dataset is not None:
+        from vidscan.results.in_dataset import ResultsInDataset, open_dataset
 
-    if plan.flags.engine == "ray":
-        from vidscan.engines.ray.driver import Cluster
-
-        with Cluster(plan.options, plan.models, ray_options(plan.flags)) as cluster:
-            plan.console.print(_about_cluster(cluster), style="dim", markup=False)
-            used = replace(plan.options.model, runtimes_used=cluster.runtimes)
-            yield Engine(lambda sources, _: cluster.scan_sources(sources), replace(plan.options, model=used))
-        return
-
-    def scan_isolated(sources: Iterator[Source], observer: Observer) -> Iterator[Report]:
-        return parent.scan_sources(list(sources), plan.options, models=plan.models, observer=observer)
-
-    def scan_here(sources: Iterator[Source], observer: Observer) -> Iterator[Report]:
-        return local.scan_sources(sources, plan.options, models=plan.models, observer=observer)
-
-    yield Engine(scan_isolated if plan.flags.isolate else scan_here, plan.options)
+        dataset = open_dataset(request.dataset, plan.options, plan.models, resume=request.resume)
+    if plan.journal is not None:
+        journal = open_journal(plan.journal, plan.options, plan.models, resume=request.resume)
+        opened.callback(journal.close)
+    engine = _open_engine(plan, opened)
+    retry = request.retry_failed
+    if dataset is not None and journal is not None:
+        return engine, ResultsInDataset(plan.models, dataset, journal, retry_failed=retry, say=plan.say)
+    destination = plan.destination
+    return engine, ResultsInMemory(
+        engine.options, plan.models, destination, journal, retry_failed=retry, say=plan.say
+    )
 
 
-def _about_cluster(cluster: Cluster) -> str:
-    page = f"; dashboard at {cluster.dashboard}" if cluster.dashboard else ""
-    return f"on a Ray cluster, with {cluster.workers} worker{'s' if cluster.workers > 1 else ''}{page}"
+def _open_engine(plan: Plan, opened: ExitStack) -> Engine:
+    request = plan.request
+    engine = opened.enter_context(
+        open_engine(
+            "local" if request.ray is None else "ray",
+            plan.options,
+            plan.models,
+            isolate=request.isolate,
+            ray=request.ray,
+            open_detector=plan.parts.open_detector,
+        )
+    )
+    if engine.about:
+        plan.say(engine.about)
+    return engine
 
 
-def _resumed(harvest: Harvest | Archive) -> str:
-    said = f"resumed: {harvest.remembered} files were finished before, {len(harvest.left)} are left"
-    again = f" ({harvest.outdated} of the journal's are left out or scanned again)"
-    return said + (again if harvest.outdated else "")
+def _resumed(finished: int, left: int, outdated: int) -> str:
+    again = f" ({outdated} of the journal's are left out or scanned again)" if outdated else ""
+    return f"resumed: {finished} files were finished before, {left} are left{again}"
 
 
 def _reports(
-    harvest: Harvest | Archive, interrupts: Interrupts, engine: Engine, flags: Namespace
+    plan: Plan, engine: Engine, results: Results, left: Sequence[Source], interrupts: Interrupts
 ) -> Iterator[Report]:
     """The reports as they are finished, under a progress display on stderr."""
-    from rich.console import Console
-
-    from vidscan.cli.progress import ScanProgress
-
-    # A worker process cannot be asked to read no further: it is ended after the file under way.
-    asked = iter if flags.isolate else interrupts.until_asked
-    with ScanProgress(Console(stderr=True), len(harvest.left), shown=not flags.quiet) as progress:
-        for report in engine.scan(asked(harvest.to_scan()), progress):
-            progress.reported(report)
+    sources = interrupts.until_interrupted(results.begin(left))
+    with ScanProgress(Console(stderr=True), len(left), shown=not plan.request.quiet) as progress:
+        for report in engine.scan(sources, progress):
+            progress.count(report)
             yield report
-            if flags.isolate and interrupts.received is not None:
-                return
 
 
-def _show(report: Report, flags: Namespace, console: Console) -> None:
-    """What is said of a file as soon as it is finished."""
-    from vidscan.report.escape import visible
-    from vidscan.report.terminal import text
-
-    if flags.quiet and report.error is not None:
-        print(f"vidscan: {visible(report.error.message)}", file=sys.stderr)
-    if flags.command != "dir":
-        text.print_report(console, report)
-        console.print()
-
-
-def _conclude(harvest: Harvest | Archive, plan: Plan) -> None:
-    """Shows and writes what there is of all files together."""
-    from vidscan.report.escape import visible
-    from vidscan.report.terminal import text
-    from vidscan.results.in_dataset import Archive
-
-    if isinstance(harvest, Archive):
-        harvest.finish()
-        shown = visible(remote(plan.dataset or "").shown)
-        text.print_totals(plan.console, harvest.summary)
-        left = "" if harvest.complete else "; --resume goes on"
-        plan.console.print(f"results written to {shown}{left}", style="dim", markup=False)
-        return
-    if plan.flags.command == "dir" and harvest.reports:
-        text.print_summary(plan.console, harvest.reports)
-    if plan.flags.verbose and harvest.reports:
-        text.print_timings(plan.console, harvest.reports)
-    if plan.destination is not None:
-        _write(plan.destination, harvest, plan.console)
-
-
-def _write(destination: Destination, harvest: Harvest, console: Console) -> None:
-    """Writes the report; once it is on the disk, says where, and what is left to do."""
-    from vidscan.report.document import evidence_of
-    from vidscan.report.escape import visible
-
-    destination.write(harvest.document(datetime.now(UTC)), evidence_of(harvest.reports))
-    kept = harvest.reported()
-    if destination.to_stdout:
-        return
-    places = " and ".join(map(visible, destination.places))
-    console.print(f"report written to {places}", style="dim", markup=False)
-    if kept is not None:
-        remedy = "--resume --retry-failed takes up what failed" if harvest.complete else "--resume goes on"
-        console.print(f"journal kept in {visible(str(kept))}: {remedy}", style="dim", markup=False)
-
-
-def _annotate(plan: Plan, harvest: Harvest | Archive) -> bool:
+def _annotate(plan: Plan, results: Results) -> bool:
     """Writes the annotated videos that were asked for; False where one could not be written."""
-    from rich.console import Console
-
-    from vidscan.results.in_dataset import Archive
-
-    if isinstance(harvest, Archive):
+    request = plan.request
+    if request.annotate is None:
         return True
-    written = plan.beside.write_annotated(
-        harvest.reports, plan.options.verdict, Console(stderr=True, quiet=plan.flags.quiet)
+    videos = AnnotatedVideos(
+        request.annotate,
+        plan.options.verdict,
+        results.reports,
+        plan.say,
+        in_folder=not request.one_clip,
+        quiet=request.quiet,
     )
-    return say_annotated(
-        written,
-        lambda line: plan.console.print(line, style="dim", markup=False, soft_wrap=True),
-        lambda line: print(line, file=sys.stderr),
-    )
+    videos.finish()
+    return videos.all_written
 
 
 def exit_code(summary: Mapping[str, int], *, fail_on_fake: bool, all_written: bool = True) -> int:

@@ -1,122 +1,96 @@
-"""What a scan writes beside its report: heat maps as PNG files, annotated videos."""
+"""The sinks that write beside the report: heat maps as PNG files, annotated videos."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from rich.console import Console
+
+from vidscan.cli.progress import FileProgress
 from vidscan.errors import UsageError, VidscanError
 from vidscan.options import VerdictOptions
 from vidscan.records import Report, Source, SourceKind, Status
-
-if TYPE_CHECKING:
-    from rich.console import Console
-
-    from vidscan.media.ffmpeg.redraw import Codec
+from vidscan.render.annotate import SUFFIX, annotate, check_name
+from vidscan.render.heatmaps import check_folder, file_stem, write_heat_maps
+from vidscan.report.escape import visible
 
 
-@dataclass(frozen=True, slots=True)
-class Beside:
-    """Where to write. ``annotated`` is a file for one clip that was named, a folder else (``in_folder``)."""
+class HeatMaps:
+    """Writes each report's heat maps into a folder."""
 
-    heat_maps: Path | None
-    annotated: Path | None
-    in_folder: bool
+    def __init__(self, folder: Path) -> None:
+        """``folder`` is there already."""
+        self._folder = folder
 
-    def check(self, sources: Sequence[Source]) -> None:
-        """Finds out before any work whether the places can be written to; makes the folders.
-
-        Raises:
-            UsageError: the annotated video's name is no MP4 file's, or the clip's own.
-            ReportError: a place cannot be written to.
-        """
-        from vidscan.render.annotate import check_name
-        from vidscan.render.heatmaps import check_folder
-
-        if self.heat_maps is not None:
-            check_folder(self.heat_maps, "--explain-dir")
-        if self.annotated is None:
-            return
-        if any(source.remote is not None for source in sources):
-            raise UsageError("--annotate needs clips on this machine's disk: fetch them first")
-        if self.in_folder:
-            check_folder(self.annotated, "--annotate")
-            return
-        check_name(self.annotated)
-        check_folder(self.annotated.parent, "--annotate")
-        if any(_same(self.annotated, source.path) for source in sources):
-            raise UsageError(
-                f"--annotate {str(self.annotated)!r}: that is the clip itself: name another file"
-            )
-
-    def write_heat_maps(self, report: Report) -> None:
+    def take(self, report: Report) -> None:
         """Writes a source's heat maps; raises ReportError where they cannot be written."""
-        from vidscan.render.heatmaps import write_heat_maps
+        write_heat_maps(report.source, report.evidence, self._folder)
 
-        if self.heat_maps is not None:
-            write_heat_maps(report.source, report.evidence, self.heat_maps)
+    def finish(self) -> None:
+        """Does nothing: all are written."""
 
-    def write_annotated(
-        self, reports: Sequence[Report], options: VerdictOptions, console: Console
-    ) -> Iterator[tuple[Path, Codec | VidscanError]]:
-        """Writes the annotated videos under a progress display.
 
-        Args:
-            reports: stills and failed sources among them are passed over.
-            options: of the verdict; see :func:`vidscan.render.annotate.annotate`.
-            console: for the progress display.
+def check_annotated(place: Path, sources: Sequence[Source], *, in_folder: bool) -> None:
+    """Finds out before any work whether annotated videos can be written to a place; makes its folder.
 
-        Yields:
-            Each file with what it was encoded with, or why it could not be written.
-        """
-        from vidscan.cli.progress import FileProgress
-        from vidscan.render.annotate import annotate
+    Raises:
+        UsageError: the name is not an MP4 file's, or is the clip's own, or a clip is remote.
+        ReportError: the place cannot be written to.
+    """
+    if any(source.remote is not None for source in sources):
+        raise UsageError("--annotate needs clips on this machine's disk: fetch them first")
+    if in_folder:
+        check_folder(place, "--annotate")
+        return
+    check_name(place)
+    check_folder(place.parent, "--annotate")
+    if any(_same(place, source.path) for source in sources):
+        raise UsageError(f"--annotate {str(place)!r}: that is the clip itself: name another file")
 
-        for report in reports if self.annotated is not None else ():
+
+class AnnotatedVideos:
+    """Writes the annotated videos once the scan is over, also of clips that an earlier scan finished."""
+
+    def __init__(
+        self,
+        place: Path,
+        options: VerdictOptions,
+        reports: Callable[[], Sequence[Report]],
+        say: Callable[[str], None],
+        *,
+        in_folder: bool,
+        quiet: bool,
+    ) -> None:
+        """``place``: see :func:`check_annotated`. ``reports`` gives all that are finished."""
+        self._place, self._options, self._reports, self._say = place, options, reports, say
+        self._in_folder, self._quiet = in_folder, quiet
+        self.all_written = True
+
+    def take(self, report: Report) -> None:
+        """Does nothing: the videos are written in the end."""
+
+    def finish(self) -> None:
+        """Writes the videos and tells where each lies; where one cannot be written, why, on stderr."""
+        for report in self._reports():
             if report.status is Status.FAILED or report.source.kind is not SourceKind.VIDEO:
                 continue
-            path = self._annotated_path(report.source)
-            with FileProgress(
-                console, f"annotating {report.source.path.name}", report.stats.duration_s
-            ) as bar:
-                try:
-                    outcome: Codec | VidscanError = annotate(report, path, options, bar.reached)
-                except VidscanError as error:
-                    outcome = error
-            yield path, outcome
+            try:
+                self._say(self._write(report))
+            except VidscanError as error:
+                print(f"vidscan: {visible(str(error))}", file=sys.stderr)
+                self.all_written = False
 
-    def _annotated_path(self, source: Source) -> Path:
-        from vidscan.render.annotate import SUFFIX
-        from vidscan.render.heatmaps import file_stem
-
-        assert self.annotated is not None
-        if self.in_folder:
-            return self.annotated / f"{file_stem(source)}_annotated{SUFFIX}"
-        return self.annotated
+    def _write(self, report: Report) -> str:
+        stem = f"{file_stem(report.source)}_annotated{SUFFIX}"
+        path = self._place / stem if self._in_folder else self._place
+        words = f"annotating {report.source.path.name}"
+        with FileProgress(Console(stderr=True, quiet=self._quiet), words, report.stats.duration_s) as bar:
+            codec = annotate(report, path, self._options, bar.reached)
+        note = f" ({codec.name}, which few browsers play: this ffmpeg has no H.264)"
+        return f"annotated video written to {visible(str(path))}{'' if codec.plays else note}"
 
 
 def _same(path: Path, other: Path) -> bool:
     return path.exists() and other.exists() and path.samefile(other)
-
-
-Say = Callable[[str], None]
-"""Tells a person something in one line."""
-
-
-def say_annotated(written: Iterator[tuple[Path, Codec | VidscanError]], say: Say, complain: Say) -> bool:
-    """Tells where each annotated video lies, or why there is none; False where one is missing."""
-    from vidscan.report.escape import visible
-
-    whole = True
-    for path, outcome in written:
-        if isinstance(outcome, VidscanError):
-            complain(f"vidscan: {visible(str(outcome))}")
-            whole = False
-            continue
-        note = (
-            "" if outcome.plays else f" ({outcome.name}, which few browsers play: this ffmpeg has no H.264)"
-        )
-        say(f"annotated video written to {visible(str(path))}{note}")
-    return whole

@@ -1,4 +1,4 @@
-"""The report on a source of which the engine itself must say that it failed: its worker is gone."""
+"""Failed reports that an engine writes itself, as the worker that had the source is gone."""
 
 from __future__ import annotations
 
@@ -9,30 +9,22 @@ from vidscan.options import ScanOptions
 from vidscan.records import ErrorInfo, ModelCard, Report, Source, Stats, Status
 
 
-def blamed(
+def worker_died_report(
     source: Source, cause: str, options: ScanOptions, card: ModelCard, members: Sequence[ModelCard]
 ) -> Report:
-    """A FAILED report.
-
-    Args:
-        source: what was analysed when the worker went.
-        cause: how it went.
-        options: echoed in the report.
-        card: of the model that scores, or of the ensemble.
-        members: the cards of the ensemble's members; empty for one model.
-    """
+    """The FAILED report on a source whose worker died; ``cause`` says how."""
     message = f"{escaped(source.name)}: {cause} while it was analysed: leave the file out"
-    return unread(source, ErrorInfo(WorkerError.__name__, message), options, card, members)
+    return failed_report(source, ErrorInfo(WorkerError.__name__, message), options, card, members)
 
 
-def unread(
+def failed_report(
     source: Source,
     error: ErrorInfo | None,
     options: ScanOptions,
     card: ModelCard,
     members: Sequence[ModelCard],
 ) -> Report:
-    """A FAILED report of which nothing is known but the error."""
+    """A FAILED report that holds an error and no findings; ``members`` is empty for a single model."""
     return Report(
         source=source,
         status=Status.FAILED,
@@ -41,7 +33,7 @@ def unread(
         timeline=(),
         segments=(),
         stats=Stats(),
-        options=options.echo(),
+        options=options.to_report(),
         model_card=card,
         error=error,
         members=tuple(members),

@@ -2,12 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Self, TypeAlias
 
 from vidscan.models.checkpoint import LoadedModel
-from vidscan.options import ScanOptions
-from vidscan.protocols import Observer
+from vidscan.options import DetectionOptions, ScanOptions
+from vidscan.protocols import FaceDetector, Observer
 from vidscan.records import Report, Source
+
+OpenDetector: TypeAlias = Callable[[DetectionOptions], AbstractContextManager[FaceDetector]]
+"""Opens what finds the faces."""
+
+
+@dataclass(frozen=True, slots=True)
+class LocalEngine:
+    """Scans in this process, with loaded models; ``open_detector`` is that of :func:`scan_sources`."""
+
+    options: ScanOptions
+    models: Sequence[LoadedModel]
+    open_detector: OpenDetector | None = None
+    about: str = ""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def scan(self, sources: Iterable[Source], observer: Observer | None = None) -> Iterator[Report]:
+        """Yields one report a source, in order; see :func:`scan_sources`."""
+        return scan_sources(
+            sources,
+            self.options,
+            models=self.models,
+            observer=observer,
+            open_detector=self.open_detector,
+        )
 
 
 def scan_sources(
@@ -16,6 +48,7 @@ def scan_sources(
     *,
     models: Sequence[LoadedModel],
     observer: Observer | None = None,
+    open_detector: OpenDetector | None = None,
 ) -> Iterator[Report]:
     """Scans sources one after the other, in one stream.
 
@@ -24,6 +57,7 @@ def scan_sources(
         options: what to do.
         models: the loaded checkpoint, or those of an ensemble.
         observer: is told of every frame read.
+        open_detector: opens what finds the faces; None takes MediaPipe.
 
     Yields:
         One report a source, in order.
@@ -37,7 +71,7 @@ def scan_sources(
     from vidscan.scan.pipeline import explainer_of, scan
 
     explainer = explainer_of(models, options)
-    with MediaPipeFaceDetector(options.detection) as detector:
+    with (open_detector or MediaPipeFaceDetector)(options.detection) as detector:
         yield from scan(
             sources, options, scorers=models, detector=detector, observer=observer, explainer=explainer
         )

@@ -1,11 +1,10 @@
-"""Finds faces in one picture. The only module that knows MediaPipe, imported when a detector starts."""
+"""Finds faces in one picture with MediaPipe, which only this module imports, when a detector starts."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from importlib import resources
-from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
@@ -16,16 +15,16 @@ from vidscan.faces.crops import resize, square_crop
 from vidscan.faces.rotation import roll_of, turned
 from vidscan.options import DetectionOptions
 from vidscan.records import Box, Detection, Image
-from vidscan.system.frameworks import import_quietly, noise_dropped
+from vidscan.system.frameworks import drop_noise, import_quietly
 
 SHORT_RANGE_ONLY_CONFIDENCE = 0.7
-"""What the short-range network must be sure of where the full-range one saw nothing.
+"""Minimum confidence of the short-range network for a face that the full-range one does not see.
 
-On its own it takes ears, hands and background for faces at 0.5 to 0.6 on ordinary interview footage.
+On its own the network takes ears, hands and background for faces at 0.5 to 0.6 on ordinary interview footage.
 """
 
 DOUBTFUL_CONFIDENCE = 0.75
-"""A detection less sure than this gets a second look, close up, and is dropped unless that confirms it.
+"""A detection below this confidence gets a second look, close up, and is dropped unless that confirms it.
 
 On interview footage fewer than 1 in 100 faces are this doubtful; rocket engines, galaxies and coffee
 cups, which the full-range network calls faces at 0.5 to 0.7, all are.
@@ -34,13 +33,13 @@ cups, which the full-range network calls faces at 0.5 to 0.7, all are.
 SECOND_LOOK_MARGIN = 2.0
 SECOND_LOOK_SIZE = 256
 SECOND_LOOK_CONFIDENCE = 0.65
-"""The second look: the short-range network on a square of this margin and side (pixels) around the
-face must find one of about the same place and size, at least this surely. False faces of the kinds
-above reach 0.63 there."""
+"""Margin, side in pixels and minimum confidence of the second look: in a close-up of the face, the
+short-range network must find one of about the same place and size. False faces of the kinds above reach 0.63
+there."""
 
-MOST_SIDE = 16_384
-"""Pixels a side of the pictures that MediaPipe is given; it looks at 192 of them anyway. From 32,767 on (an
-assertion of the OpenCV in it) it aborts the whole process."""
+MAX_SIDE = 16_384
+"""Upper limit on the side in pixels of pictures for MediaPipe, which looks at 192 of them anyway. From 32,767
+on (an assertion of the OpenCV in it) it aborts the whole process."""
 
 
 class MediaPipeFaceDetector:
@@ -76,7 +75,7 @@ class MediaPipeFaceDetector:
                 base_options=tasks.BaseOptions(model_asset_buffer=model),
                 min_detection_confidence=self._options.min_confidence,
             )
-            with noise_dropped():
+            with drop_noise():
                 task = tasks.vision.FaceDetector.create_from_options(options)
                 # It starts, and prints, with the first picture.
                 task.detect(_picture(np.zeros((64, 64, 3), np.uint8)))
@@ -91,12 +90,7 @@ class MediaPipeFaceDetector:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -105,70 +99,59 @@ class MediaPipeFaceDetector:
         self._stack.close()
 
     def detect(self, image: Image) -> list[Detection]:
-        """All faces in an RGB ``uint8[height, width, 3]`` picture, surest first."""
+        """Returns all faces in an RGB ``uint8[height, width, 3]`` picture, most confident first."""
         found = self._reduced(image, self._search)
         return [each for each in found if each.box.longer_side >= self._options.min_face]
 
     def far(self, image: Image) -> list[Detection]:
-        """What the full-range network alone claims, unchecked and of any size, surest first.
+        """Returns what the full-range network detects, unchecked and of any size, most confident first.
 
         It sees 192 by 192 pixels and takes about 5 ms, whatever the picture's size. Of faces (portraits of
         FFHQ, pasted) it finds 9 in 10 whose longer side is a ninth of the picture's, and 3 in 4 of a twelfth.
         """
-        return self._reduced(image, lambda picture: self._claims(self._full_range, picture))
+        return self._reduced(image, lambda picture: self._detect_with(self._full_range, picture))
 
     def near(self, image: Image) -> list[Detection]:
-        """What the short-range network alone claims, unchecked and of any size, surest first.
+        """Returns what the short-range network detects, unchecked and of any size, most confident first.
 
         It sees 128 by 128 pixels, takes about 1.7 ms, and finds faces from a fifth of the picture's side on.
         """
-        return self._reduced(image, lambda picture: self._claims(self._short_range, picture))
+        return self._reduced(image, lambda picture: self._detect_with(self._short_range, picture))
 
     def _reduced(self, image: Image, search: Callable[[Image], list[Detection]]) -> list[Detection]:
-        """What ``search`` finds in a picture that is not too large for MediaPipe, in pixels of ``image``."""
+        """Runs ``search`` on a picture reduced to ``MAX_SIDE``; returns boxes in pixels of ``image``."""
         if self._closed:  # MediaPipe itself would say that there is no face
             raise DetectionError("the face detector was closed: start another")
         height, width = image.shape[:2]
-        factor = max(height, width, MOST_SIDE) / MOST_SIDE
+        factor = max(height, width, MAX_SIDE) / MAX_SIDE
         searched = resize(image, width=max(1, int(width / factor)), height=max(1, int(height / factor)))
         return [_enlarged(each, width, height, searched) for each in search(searched)]
 
-    def _claims(self, network: Any, image: Image) -> list[Detection]:
+    def _detect_with(self, network: Any, image: Image) -> list[Detection]:
         height, width = image.shape[:2]
         try:
             return _by_confidence(_detections(network.detect(_picture(image)), width, height))
         except (RuntimeError, ValueError) as error:
-            raise _failure(width, height, error) from error
+            raise DetectionError(f"face detection failed on a {width}x{height} picture: {error}") from error
 
     def _search(self, image: Image) -> list[Detection]:
-        """All faces in a picture that is not too large for MediaPipe, surest first."""
-        picture = _picture(image)
-        height, width = image.shape[:2]
-        try:
-            far = _detections(self._full_range.detect(picture), width, height)
-            near = _detections(self._short_range.detect(picture), width, height)
-            near = [d for d in near if d.confidence >= SHORT_RANGE_ONLY_CONFIDENCE]
-            merged = merge_detections([*_by_confidence(far), *_by_confidence(near)])
-            kept = [
-                d
-                for d in merged
-                if d.confidence >= DOUBTFUL_CONFIDENCE or shows_face(self.near, image, d.box)
-            ]
-        except (RuntimeError, ValueError) as error:
-            raise _failure(width, height, error) from error
-        return _by_confidence(kept)
+        near = self._detect_with(self._short_range, image)
+        sure = [each for each in near if each.confidence >= SHORT_RANGE_ONLY_CONFIDENCE]
+        merged = merge_detections([*self._detect_with(self._full_range, image), *sure])
+        return _by_confidence(
+            each
+            for each in merged
+            if each.confidence >= DOUBTFUL_CONFIDENCE or shows_face(self.near, image, each.box)
+        )
 
 
 def shows_face(
     near: Callable[[Image], Sequence[Detection]], image: Image, box: Box, quarters: int = 0
 ) -> bool:
-    """The second look: whether the short-range network sees a face where ``box`` claims one, close up.
+    """Tells whether the short-range network ``near`` sees a face at ``box`` in a close-up: the second look.
 
-    Args:
-        near: the network.
-        image: RGB ``uint8[height, width, 3]``.
-        box: in pixels of ``image``, which it touches.
-        quarters: 0 to 3, by which the close-up is turned anticlockwise for the face to stand upright.
+    ``image`` is RGB ``uint8[height, width, 3]``; ``box`` touches it. The close-up is turned anticlockwise by
+    ``quarters``, 0 to 3, for the face to be upright.
     """
     close_up = square_crop(image, box, margin=SECOND_LOOK_MARGIN, size=SECOND_LOOK_SIZE)
     expected_side = SECOND_LOOK_SIZE / SECOND_LOOK_MARGIN
@@ -181,12 +164,7 @@ def shows_face(
     )
 
 
-def _failure(width: int, height: int, error: Exception) -> DetectionError:
-    return DetectionError(f"face detection failed on a {width}x{height} picture: {error}")
-
-
 def _picture(image: Image) -> Any:
-    """A picture as MediaPipe takes it."""
     import mediapipe
 
     return mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=np.ascontiguousarray(image))
@@ -197,7 +175,7 @@ def _by_confidence(detections: Iterable[Detection]) -> list[Detection]:
 
 
 def _enlarged(detection: Detection, width: int, height: int, searched: Image) -> Detection:
-    """What was found in the reduced picture ``searched``, in pixels of the whole one."""
+    """Maps a detection in the reduced picture ``searched`` back to the whole one."""
     if searched.shape[:2] == (height, width):
         return detection
     x, y = width / searched.shape[1], height / searched.shape[0]
@@ -211,7 +189,7 @@ def _enlarged(detection: Detection, width: int, height: int, searched: Image) ->
 
 
 def _detections(result: Any, width: int, height: int) -> list[Detection]:
-    """MediaPipe's result as records; boxes that do not touch the picture are dropped."""
+    """Converts MediaPipe's result; boxes that do not touch the picture are dropped."""
     found = []
     for detection in result.detections:
         rectangle = detection.bounding_box

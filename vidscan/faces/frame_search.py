@@ -1,12 +1,12 @@
-"""The search of one frame while it is under way: what detectors claim, and what of it is believed."""
+"""The search of one frame: collects what the detector's networks find, and checks it with close-ups."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from vidscan.faces.boxes import SAME_FACE_OVERLAP, intersection_over_union, same_face
-from vidscan.faces.close_ups import close_ups, second_look, tilt
+from vidscan.faces.close_ups import follow_faces, second_look, tilt
 from vidscan.faces.crops import resize
 from vidscan.faces.detector import DOUBTFUL_CONFIDENCE, SECOND_LOOK_CONFIDENCE, shows_face
 from vidscan.faces.predicted import KnownFace, paired
@@ -16,20 +16,44 @@ from vidscan.protocols import FaceDetector
 from vidscan.records import Box, Detection, Image
 
 TILTED = 30.0
-"""Degrees from which the eyes that a network places in a larger picture are checked close up: those of a
-face that is turned by 60 degrees may be off by 39."""
+"""From this tilt in degrees on, a close-up checks where the eyes are: of a face turned by 60 degrees, a
+network that sees a larger picture may place them 39 degrees off."""
 
 TURNED_SIDE = 768
-"""Pixels of the longer side to which a picture is reduced before it is turned: the networks see 192."""
+"""A picture is reduced to this longer side in pixels before it is turned: the networks see 192."""
+
+CHECKED_CONFIDENCE = 0.75
+"""Minimum confidence of the second look at a candidate from a tile, or from a picture turned on trial.
+
+There are many of both, so more textures are taken for faces than in the whole picture: 19 of 20 portraits
+of FFHQ reach 0.84; smoke and galaxies mostly stay below 0.75 (0.77 at most), and must pass the plain second
+look besides."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How far a candidate is believed, by the kind of picture that the network saw it in.
+
+    ``trusted``: a confident candidate is accepted even if the second look fails, and its box is preferred.
+    ``min_second_look``: the confidence required of the second look.
+    """
+
+    trusted: bool
+    min_second_look: float
+
+
+WHOLE = Policy(trusted=True, min_second_look=SECOND_LOOK_CONFIDENCE)
+"""For candidates from the whole picture in its usual orientation."""
+TILE = TURNED = Policy(trusted=False, min_second_look=CHECKED_CONFIDENCE)
+"""For candidates from a tile, and from the whole picture turned on trial."""
 
 
 @dataclass
-class Look:
-    """One frame's search.
+class FrameSearch:
+    """The search of one frame, RGB ``uint8[height, width, 3]``; all boxes are in its pixels.
 
-    ``image``: RGB ``uint8[height, width, 3]``, whose pixels all boxes are in; ``known``: faces of the frames
-    before, where they are expected; ``found``: faces that are believed; ``refused``: boxes of claims that are
-    not.
+    ``known``: faces of earlier frames, at their predicted places; ``found``: accepted faces; ``refused``:
+    boxes of rejected candidates.
     """
 
     detector: FaceDetector
@@ -44,88 +68,76 @@ class Look:
         height, width = self.image.shape[:2]
         return int(max(height, width))
 
-    def claims(
+    def candidates(
         self, network: Callable[[Image], Sequence[Detection]], quarters: int, tile: Tile | None = None
     ) -> list[Detection]:
-        """What a network claims in the frame, or in a tile of it, turned anticlockwise by ``quarters``.
+        """Runs a network on the frame or a tile of it, turned anticlockwise by ``quarters``.
 
-        Of a tile, faces that its edge cuts off are left out: a neighbour, or a coarser one, has them whole.
+        Faces that the edge of a tile cuts off are left out: a neighbouring or coarser tile has them whole.
         """
         if tile is None:
-            return _claims(network, self.image, quarters)
+            return _candidates(network, self.image, quarters)
         part = self.image[tile.y : tile.y + tile.h, tile.x : tile.x + tile.w]
-        claims = [scaled(each, 1.0, tile.x, tile.y) for each in _claims(network, part, quarters)]
+        found = [scaled(each, 1.0, tile.x, tile.y) for each in _candidates(network, part, quarters)]
         height, width = self.image.shape[:2]
-        return [each for each in claims if not _is_cut(each.box, tile, width, height)]
+        return [each for each in found if not _is_cut(each.box, tile, width, height)]
 
-    def judge(
-        self,
-        claim: Detection,
-        quarters: int,
-        *,
-        trusted: bool = False,
-        least: float = SECOND_LOOK_CONFIDENCE,
-    ) -> None:
-        """Takes a claim in or refuses it.
+    def add(self, candidates: Iterable[Detection], quarters: int, policy: Policy) -> None:
+        """Adds each new candidate, seen in a picture turned by ``quarters``, to ``found`` or ``refused``."""
+        for candidate in candidates:
+            if self._is_settled(candidate, quarters):
+                continue
+            face = self.accept(candidate, quarters, policy)
+            if face is None:
+                self.refused.append(candidate.box)
+            else:
+                self.found.append(face)
 
-        A face that is known and stands as before needs no proof; any other gets second looks, which also say
-        which way up it is.
+    def accept(self, candidate: Detection, quarters: int, policy: Policy) -> Detection | None:
+        """Returns the face that a candidate shows, or None if close-ups do not confirm it.
 
-        Args:
-            claim: what a network claims.
-            quarters: the turn of the picture in which it does.
-            trusted: the network saw the whole picture as it is: a claim that is no doubtful one holds without
-                the second looks' consent, and its box is the better one.
-            least: what the second look must be sure of.
+        A confident candidate at a known face's place needs no check. In second looks, four turns give a
+        texture four chances: they reach 0.77 where a single look gives less than 0.65 (smoke of a rocket), so
+        a candidate that is not trusted must pass a single look as well.
         """
-        # A small face within a large one that was refused is another claim: only boxes alike are refused.
-        if any(intersection_over_union(claim.box, box) > SAME_FACE_OVERLAP for box in self.refused):
-            return
-        if self._is_found(claim.box):
-            return
-        if self._is_known(claim, quarters):
-            if claim.confidence >= DOUBTFUL_CONFIDENCE:
-                self.found.append(claim)
-                return
-            if self._is_small(claim):  # the close-up of known faces tells
-                return
-        proved = self._proved(claim, quarters, trusted, least)
-        if proved is None:
-            self.refused.append(claim.box)
-        else:
-            self.found.append(proved)
-
-    def _proved(self, claim: Detection, quarters: int, trusted: bool, least: float) -> Detection | None:
-        """The face as the better of claim and second look shows it; None where they disagree.
-
-        Four turns give a texture four chances and reach 0.77 where a single look gives less than 0.65 (smoke
-        of a rocket), so whatever is not sure must pass that, too.
-        """
-        sure = trusted and claim.confidence >= DOUBTFUL_CONFIDENCE
-        seen = second_look(self.detector, self.image, claim.box, quarters, least)
+        confident = candidate.confidence >= DOUBTFUL_CONFIDENCE
+        if confident and self._is_known(candidate, quarters):
+            return candidate
+        seen = second_look(self.detector, self.image, candidate.box, quarters, policy.min_second_look)
+        trusted = policy.trusted and confident
         if seen is None:
-            return claim if sure else None
+            return candidate if trusted else None
         upright = nearest_quarter(seen.roll)
-        if not sure and not shows_face(self.detector.near, self.image, claim.box, upright):
+        if not trusted and not shows_face(self.detector.near, self.image, candidate.box, upright):
             return None
-        return claim if trusted and tilt(seen, quarters) < TILTED else seen
+        return candidate if policy.trusted and tilt(seen, quarters) < TILTED else seen
+
+    def _is_settled(self, candidate: Detection, quarters: int) -> bool:
+        """Tells whether a candidate was refused or found before, or is left to :meth:`follow`."""
+        # A small face within a large one that was refused is another candidate: only similar boxes count.
+        if any(intersection_over_union(candidate.box, box) > SAME_FACE_OVERLAP for box in self.refused):
+            return True
+        if self._is_found(candidate.box):
+            return True
+        doubtful = candidate.confidence < DOUBTFUL_CONFIDENCE
+        return doubtful and self._is_small(candidate) and self._is_known(candidate, quarters)
 
     def _is_found(self, box: Box) -> bool:
-        """Whether a face there is one of those found already."""
         return any(_touch(box, each.box) and same_face(box, each.box) for each in self.found)
 
-    def _is_known(self, claim: Detection, quarters: int) -> bool:
-        place = paired(self.known, [claim]).get(0)
-        if place is None or self.known[place].quarters != quarters or tilt(claim, quarters) >= TILTED:
+    def _is_known(self, candidate: Detection, quarters: int) -> bool:
+        """Tells whether a candidate shows a known face in the same orientation as before."""
+        place = paired(self.known, [candidate]).get(0)
+        if place is None or self.known[place].quarters != quarters or tilt(candidate, quarters) >= TILTED:
             return False
-        return claim.confidence >= DOUBTFUL_CONFIDENCE or same_face(self.known[place].box, claim.box)
+        return candidate.confidence >= DOUBTFUL_CONFIDENCE or same_face(self.known[place].box, candidate.box)
 
     def _is_small(self, face: Detection) -> bool:
-        """Whether the whole frame shows it with too few pixels for its box to be exact."""
+        """Tells whether the whole frame shows a face with too few pixels for its box to be exact."""
         return face.box.longer_side * SURE_SHARE < self.side
 
     def follow(self) -> None:
-        """Close-ups of the known faces that were not found, and of those that the whole shows too small."""
+        """Looks closely at known faces that were not found, and at those too small in the whole frame."""
         pairs = paired(self.known, self.found)
         lost = [face for place, face in enumerate(self.known) if place not in pairs.values()]
         small = {
@@ -133,8 +145,7 @@ class Look:
             for number, place in pairs.items()
             if self._is_small(self.found[number])
         }
-        wanted = [*lost, *small.values()]
-        for face, seen in close_ups(self.detector, self.image, wanted):
+        for face, seen in follow_faces(self.detector, self.image, [*lost, *small.values()]):
             place = next((number for number, each in small.items() if each is face), None)
             if place is not None:
                 self.found[place] = seen
@@ -142,7 +153,9 @@ class Look:
                 self.found.append(seen)
 
 
-def _claims(network: Callable[[Image], Sequence[Detection]], image: Image, quarters: int) -> list[Detection]:
+def _candidates(
+    network: Callable[[Image], Sequence[Detection]], image: Image, quarters: int
+) -> list[Detection]:
     if not quarters:
         return list(network(image))
     height, width = image.shape[:2]
@@ -154,12 +167,12 @@ def _claims(network: Callable[[Image], Sequence[Detection]], image: Image, quart
 
 
 def _touch(a: Box, b: Box) -> bool:
-    """Whether two boxes share a point: quick to tell, and few of a crowd do."""
+    """Tells whether two boxes share a point: a quick test that few pairs in a crowd pass."""
     return a.x <= b.x + b.w and b.x <= a.x + a.w and a.y <= b.y + b.h and b.y <= a.y + a.h
 
 
 def _is_cut(box: Box, tile: Tile, width: int, height: int) -> bool:
-    """Whether a box reaches over an edge of the tile that is no edge of the picture."""
+    """Tells whether a box crosses an edge of the tile that is not an edge of the picture."""
     return (
         (box.x < tile.x and tile.x > 0)
         or (box.y < tile.y and tile.y > 0)

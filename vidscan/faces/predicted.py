@@ -1,4 +1,4 @@
-"""The faces seen in the shot so far: where each should be now, and for how long it may stay unseen."""
+"""Predicts where the faces of earlier frames are, and drops a face after ``KEPT_FRAMES`` misses."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from vidscan.faces.rotation import nearest_quarter
 from vidscan.records import Box, Detection
 
 KEPT_FRAMES = 3
-"""A face that no search sees is sought this many frames more before it is forgotten."""
+"""A face that is not found is looked for in this many more frames before it is dropped."""
 
-_REACH = 1.5  # how far (in face sides) a face may be from where it is expected
-_MOST_RATIO = 2.0  # of its sides in two frames
+_REACH = 1.5  # distance of a face from its predicted place, in sides of the face
+_MAX_SIDE_RATIO = 2.0  # of a face's sides in two frames
 
 
 @dataclass(frozen=True, slots=True)
 class KnownFace:
-    """A face and where it is expected in the frame under way.
+    """A face of earlier frames and its predicted box in the current one, in pixels.
 
-    ``box``: in pixels; ``step``: how far it moved from frame to frame, in pixels; ``quarters``: 0 to 3, the
-    turn by which it stands most upright; ``unseen``: frames since it was seen last, 0 for the frame before.
+    ``step``: movement from frame to frame in pixels; ``quarters``: the turn, 0 to 3, that brings it upright;
+    ``unseen``: frames since it was last found, 0 for the frame before.
     """
 
     box: Box
@@ -36,27 +36,27 @@ class KnownFace:
         return self.box.longer_side
 
     def moved(self) -> KnownFace:
-        """The face one frame later, should it keep its course."""
+        """Returns the face one frame later, at constant velocity."""
         x, y = self.step
         return KnownFace(
             self.box._replace(x=self.box.x + x, y=self.box.y + y), self.step, self.quarters, self.unseen
         )
 
 
-class KnownFaces:
-    """The memory of one source, frame by frame; a new shot begins with :meth:`forget`."""
+class PredictedFaces:
+    """The known faces of one source; :meth:`forget` them at a cut."""
 
     def __init__(self) -> None:
         self._faces: tuple[KnownFace, ...] = ()
 
     def forget(self) -> None:
-        """Nobody is known any more."""
+        """Drops all faces."""
         self._faces = ()
 
-    def expected(self, width: int, height: int) -> tuple[KnownFace, ...]:
-        """The known faces where they should be in the next frame, of ``width x height`` pixels.
+    def advance(self, width: int, height: int) -> tuple[KnownFace, ...]:
+        """Moves the faces on by one frame, of ``width x height`` pixels, and returns them.
 
-        A face whose centre should lie outside of it has left.
+        A face whose predicted centre lies outside the frame is dropped.
         """
         moved = (face.moved() for face in self._faces)
         self._faces = tuple(
@@ -67,7 +67,7 @@ class KnownFaces:
         return self._faces
 
     def update(self, found: Sequence[Detection]) -> None:
-        """Takes in all faces found in the frame that :meth:`expected` was asked about."""
+        """Takes in all faces found in the frame that :meth:`advance` moved on to."""
         pairs = paired(self._faces, found)
         seen = [
             _followed(self._faces[pairs[n]] if n in pairs else None, each) for n, each in enumerate(found)
@@ -82,15 +82,15 @@ class KnownFaces:
 
 
 def paired(known: Sequence[KnownFace], found: Sequence[Detection]) -> dict[int, int]:
-    """Which detection shows which known face, nearest pairs first: position in ``found`` -> in ``known``."""
+    """Pairs detections with known faces, nearest first: position in ``found`` -> position in ``known``."""
     expected = [_spot(face.box) for face in known]
     spots = [_spot(each.box) for each in found]
     distances = sorted(
         (distance, place, number)
         for place, (x, y, side) in enumerate(expected)
         for number, (now_x, now_y, now_side) in enumerate(spots)
-        if side <= _MOST_RATIO * now_side
-        and now_side <= _MOST_RATIO * side
+        if side <= _MAX_SIDE_RATIO * now_side
+        and now_side <= _MAX_SIDE_RATIO * side
         and (distance := math.hypot(now_x - x, now_y - y) / side) <= _REACH
     )
     pairs: dict[int, int] = {}
@@ -101,26 +101,23 @@ def paired(known: Sequence[KnownFace], found: Sequence[Detection]) -> dict[int, 
 
 
 def missing(known: Sequence[KnownFace], found: Sequence[Detection]) -> list[KnownFace]:
-    """The known faces that none of the detections shows."""
+    """Returns the known faces that no detection shows."""
     seen = set(paired(known, found).values())
     return [face for place, face in enumerate(known) if place not in seen]
 
 
 def _spot(box: Box) -> tuple[float, float, float]:
-    """The centre and the longer side of a box, at least 1."""
+    """Returns the centre of a box and its longer side, at least 1."""
     x, y, w, h = box
     return x + w / 2, y + h / 2, max(w, h, 1.0)
 
 
-def _step(before: Box, now: Box) -> tuple[float, float]:
-    return now.x + now.w / 2 - before.x - before.w / 2, now.y + now.h / 2 - before.y - before.h / 2
-
-
 def _followed(face: KnownFace | None, now: Detection) -> KnownFace:
-    """The face as it is now; its step goes half of the way to what was seen, as a hedge against jitter."""
+    """Returns the face as it is now; its step moves halfway to the observed one, against jitter."""
     quarters = nearest_quarter(now.roll)
     if face is None:
         return KnownFace(now.box, quarters=quarters)
-    # The expected box lies one step ahead of the last one seen.
-    x, y = _step(face.box, now.box)
+    # The predicted box lies one step ahead of the last observed one.
+    x = now.box.x + now.box.w / 2 - face.box.x - face.box.w / 2
+    y = now.box.y + now.box.h / 2 - face.box.y - face.box.h / 2
     return KnownFace(now.box, (face.step[0] + x / 2, face.step[1] + y / 2), quarters)

@@ -1,8 +1,8 @@
-"""How well a face can be judged, from its size, sharpness, pose and how much of it is to be seen.
+"""Measures how well a face can be judged: by its size, sharpness, pose and visibility.
 
-The figures are about what the picture holds, not about who made it: a poor face says little either way.
-They weigh a person's sightings against each other (``people``), and a verdict that would rest on poor ones
-alone is not given (``verdict``).
+The figures describe the picture, not who made it: a poor face says little either way. They weigh a person's
+sightings against each other (``verdict.people``), and no verdict rests on poor faces alone
+(``verdict.judge``).
 """
 
 from __future__ import annotations
@@ -17,58 +17,55 @@ from vidscan.faces.crops import square_crop
 from vidscan.records import Box, Detection, Image, Quality
 
 FULL_SIZE = 128.0
-"""Longer side of the box in pixels from which size takes nothing away. Between here and 48 pixels the bundled
-network ranks interview clips as well as before, but calls all of them less and less genuine; below 48 it
-ranks them worse (``vidscan-train evaluate --robustness --degradations pixels``)."""
+"""Longer side of the box in pixels from which size lowers the quality no more. Between here and 48 pixels the
+bundled network ranks interview clips as well as before, but calls all of them less and less genuine; below 48
+it ranks them worse (``vidscan-train evaluate --robustness --degradations pixels``)."""
 
 SHARP, BLURRED = 0.30, 0.06
-"""Relative sharpness (see :func:`sharpness`) from which nothing is missing, and at which nothing is left: of
-faces in interview clips 19 in 20 have more than 0.36; blurred by a Gaussian of 1 pixel in 64 they have
-0.24 at the median, of 3 pixels 0.10 (``benchmarks/likeness.py``)."""
+"""Relative sharpness (see :func:`sharpness`) of full and of no quality: of faces in interview clips 19 in 20
+have more than 0.36; blurred by a Gaussian of 1 pixel in 64 they have 0.24 at the median, of 3 pixels 0.10
+(``benchmarks/likeness.py``)."""
 
 FRONTAL, PROFILE = 0.45, 1.0
 """Asymmetry of the ears around the nose up to which a face counts as frontal, and that of a full profile."""
 
 SURE, DOUBTFUL = 0.75, 0.5
-"""The detector's confidence from which a face is surely one (99 in 100 in interview clips, by
-``benchmarks/likeness.py``), and the least."""
+"""Detector confidence of full quality (99 in 100 faces in interview clips exceed it, by
+``benchmarks/likeness.py``), and the least that occurs."""
 
-_LEAST = 0.05  # of sharpness: what is left even of the worst blur, so that a weight never vanishes
-_LEAST_POSE, _LEAST_SURE = 0.3, 0.3
+_MIN_SHARPNESS = 0.05  # left even of the worst blur, so that no weight vanishes
+_MIN_POSE, _MIN_CONFIDENCE = 0.3, 0.3
 _SHARPNESS_SIDE = 64
 _RIGHT_EYE, _LEFT_EYE, _NOSE, _RIGHT_EAR, _LEFT_EAR = 0, 1, 2, 4, 5
 
 
 def assess(image: Image, detection: Detection, others: Sequence[Box]) -> Quality:
-    """The quality of one face.
+    """Measures the quality of a face, whose box touches the frame; ``others`` are the frame's other faces.
 
-    Args:
-        image: the frame, RGB ``uint8[height, width, 3]``.
-        detection: the face in it; its box must touch the picture.
-        others: the boxes of the frame's other faces.
+    ``image`` is RGB ``uint8[height, width, 3]``.
     """
     box = detection.box
     return Quality(
         size=min(box.longer_side / FULL_SIZE, 1.0),
-        sharpness=_ramp(sharpness(image, box), BLURRED, SHARP, _LEAST),
-        pose=_ramp(-_asymmetry(detection), -PROFILE, -FRONTAL, _LEAST_POSE),
+        sharpness=_ramp(sharpness(image, box), BLURRED, SHARP, _MIN_SHARPNESS),
+        pose=_ramp(-_asymmetry(detection), -PROFILE, -FRONTAL, _MIN_POSE),
         visible=_inside(box, image)
         * (1.0 - _covered(box, others))
-        * _ramp(detection.confidence, DOUBTFUL, SURE, _LEAST_SURE),
+        * _ramp(detection.confidence, DOUBTFUL, SURE, _MIN_CONFIDENCE),
     )
 
 
 def _ramp(value: float, low: float, high: float, least: float) -> float:
-    """From ``least`` at ``low`` and below, straight to 1 at ``high`` and above."""
+    """Returns ``least`` at ``low`` and below, 1 at ``high`` and above, and a straight line between."""
     share = min(max((value - low) / (high - low), 0.0), 1.0)
     return least + (1.0 - least) * share
 
 
 def sharpness(image: Image, box: Box) -> float:
-    """Standard deviation of the Laplacian over that of the picture itself, of the face at 64 pixels a side.
+    """Returns the standard deviation of the Laplacian over that of the face, at 64 pixels a side.
 
     The variance of the Laplacian is the usual measure of focus (J. L. Pech-Pacheco et al., "Diatom
-    autofocusing in brightfield microscopy", 2000); divided by the contrast, it does not hang on the light.
+    autofocusing in brightfield microscopy", 2000); divided by the contrast, it is independent of the light.
     """
     face = square_crop(image, box, margin=1.0, size=_SHARPNESS_SIDE)
     grey = cv2.cvtColor(face, cv2.COLOR_RGB2GRAY).astype(np.float32)
@@ -76,7 +73,7 @@ def sharpness(image: Image, box: Box) -> float:
 
 
 def _asymmetry(detection: Detection) -> float:
-    """How unequally far the ears are from the nose along the line of the eyes: 0 in front, 1 in profile."""
+    """Returns how unequally far the ears are from the nose along the eyes: 0 frontal, 1 in profile."""
     points = detection.keypoints
     if len(points) <= _LEFT_EAR:
         return 0.0
@@ -92,12 +89,12 @@ def _asymmetry(detection: Detection) -> float:
 
 
 def _inside(box: Box, image: Image) -> float:
-    """The share of the box that lies within the picture, 0-1."""
+    """Returns the share of the box that lies within the picture, 0-1."""
     height, width = image.shape[:2]
     return shared_area(box, Box(0, 0, width, height)) / (box.w * box.h)
 
 
 def _covered(box: Box, others: Sequence[Box]) -> float:
-    """The largest share of the box that another, larger face may stand before, 0-1."""
+    """Returns the largest share of the box that another, larger face may cover, 0-1."""
     nearer = [other for other in others if other.w * other.h > box.w * box.h]
     return max((shared_area(box, other) / (box.w * box.h) for other in nearer), default=0.0)

@@ -1,4 +1,4 @@
-"""Pure geometry: which way up faces are; pictures turned by quarters, what is found in them brought back."""
+"""Pure geometry: the roll of faces, and quarter turns of pictures and back of what is found in them."""
 
 from __future__ import annotations
 
@@ -15,20 +15,15 @@ _CODES = {1: cv2.ROTATE_90_COUNTERCLOCKWISE, 2: cv2.ROTATE_180, 3: cv2.ROTATE_90
 
 
 def turned(image: Image, quarters: int) -> Image:
-    """The picture turned anticlockwise, so that a face with a roll of 90 degrees a quarter stands upright.
+    """Turns a picture, ``uint8[height, width, 3]``, anticlockwise by 0 to 3 quarters.
 
-    Args:
-        image: ``uint8[height, width, 3]``.
-        quarters: 0 to 3.
-
-    Returns:
-        ``uint8``, of the same shape, or with width and height exchanged.
+    A face with a roll of 90 degrees is upright after one quarter.
     """
     return np.asarray(cv2.rotate(image, _CODES[quarters]), np.uint8) if quarters else image
 
 
 def turned_back(found: Detection, quarters: int, width: int, height: int) -> Detection:
-    """What was found in ``turned(image, quarters)``, in pixels of ``image``, which is ``width x height``."""
+    """Maps a detection in ``turned(image, quarters)`` back to ``image``, which is ``width x height``."""
     if not quarters:
         return found
     corners = np.array([found.box[:2], (found.box.x + found.box.w, found.box.y + found.box.h)], np.float64)
@@ -53,7 +48,7 @@ def _points_back(
 
 
 def scaled(found: Detection, factor: float, left: float = 0.0, top: float = 0.0) -> Detection:
-    """A detection whose picture is enlarged by ``factor`` and then moved by ``left`` and ``top`` pixels."""
+    """Enlarges a detection with its picture by ``factor``, then moves it by ``left`` and ``top`` pixels."""
     box = found.box
     return Detection(
         Box(box.x * factor + left, box.y * factor + top, box.w * factor, box.h * factor),
@@ -64,17 +59,11 @@ def scaled(found: Detection, factor: float, left: float = 0.0, top: float = 0.0)
 
 
 def roll_of(keypoints: npt.NDArray[np.float32]) -> float:
-    """By how many degrees a face is turned clockwise from upright, as its eyes say; 0 without them.
+    """Returns the degrees, above -180 and up to 180, by which the eyes are turned clockwise; 0 without them.
 
     Up to 45 degrees from upright the networks place the eyes to within 15 degrees of that angle; beyond 60
-    they still see faces, but place their eyes at random (40 portraits of FFHQ, turned).
-
-    Args:
-        keypoints: ``float32[n, 2]`` in MediaPipe's order; the person's right eye, left in the picture of
-            an upright face, comes first.
-
-    Returns:
-        Degrees above -180 and up to 180.
+    they still see faces, but place their eyes at random (40 portraits of FFHQ, turned). ``keypoints`` are
+    ``float32[n, 2]`` in MediaPipe's order: the person's right eye, left in an upright picture, comes first.
     """
     if len(keypoints) < 2:
         return 0.0
@@ -83,10 +72,10 @@ def roll_of(keypoints: npt.NDArray[np.float32]) -> float:
 
 
 def nearest_quarter(roll: float) -> int:
-    """The quarters, 0 to 3, by which a picture must be turned for a face to stand most upright."""
+    """Returns the quarter turns, 0 to 3, that bring a face closest to upright."""
     return round(roll / 90) % 4
 
 
 def angle_within(degrees: float) -> float:
-    """The same angle above -180 and up to 180."""
+    """Returns the same angle above -180 and up to 180."""
     return 180.0 - (180.0 - degrees) % 360.0

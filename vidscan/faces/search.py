@@ -1,10 +1,10 @@
-"""Frame -> Detection, source by source: small, moving and turned faces, at a bounded cost a frame.
+"""Finds the faces of one source, frame by frame: small, moving and turned faces, at a bounded cost per frame.
 
 The detector samples a whole frame down to 192 pixels and misses faces below a ninth of its longer side.
-:class:`FaceSearch` therefore adds to that look at the whole, frame by frame: close-ups of the faces known
-from the frames before, tiles in the size that shows smaller ones (as many as a budget of calls allows, what
-changed first), and quarter turns of the whole where nobody was found. BlazeFace sees faces up to 60 degrees
-from upright as well as upright ones, so quarter turns reach every angle.
+:class:`FaceSearch` therefore adds, frame by frame: close-ups of faces known from earlier frames, tiles that
+show smaller faces (changed tiles first, within a budget of calls), and quarter turns of the whole frame if it
+shows no face. BlazeFace sees faces up to 60 degrees from upright as well as upright ones, so quarter turns
+reach every angle.
 """
 
 from __future__ import annotations
@@ -15,106 +15,104 @@ from dataclasses import dataclass
 from vidscan.errors import DetectionError
 from vidscan.faces.boxes import holds_centre, merge_detections
 from vidscan.faces.detector import DOUBTFUL_CONFIDENCE, SHORT_RANGE_ONLY_CONFIDENCE
-from vidscan.faces.frame_search import Look
-from vidscan.faces.predicted import KnownFaces, missing
+from vidscan.faces.frame_search import TILE, TURNED, WHOLE, FrameSearch
+from vidscan.faces.predicted import PredictedFaces, missing
 from vidscan.faces.rotation import nearest_quarter, scaled
-from vidscan.faces.tile_schedule import Credit, Sketch, Sweep, sketch_step, sketched, without
+from vidscan.faces.tile_schedule import (
+    CallBudget,
+    Thumbnail,
+    TileSchedule,
+    thumbnail_of,
+    thumbnail_step,
+    without_faces,
+)
 from vidscan.faces.tiles import SURE_SHARE, pyramid
 from vidscan.options import DetectionOptions
 from vidscan.protocols import FaceDetector
 from vidscan.records import Box, Detection, Image
 
-REACH = 12
-"""Sides of the smallest wanted face in a side of the finest tiles of a clip: about 3 in 4 are found at once,
-and those who move get more chances."""
+CLIP_REACH = 12
+"""Side of a clip's finest tiles, in sides of the smallest wanted face: about 3 in 4 are found at once, and
+moving faces get more chances."""
 STILL_REACH = 8
-"""The same of a still, which is looked at once: nearly all are found."""
+"""The same for a still, which is searched once: nearly all faces are found."""
 
-MOST_TILES = 130
-"""Of a clip's frame: a 4K frame at 32 pixels; larger frames get larger tiles."""
-MOST_STILL_CALLS = 200
-MOST_STILL_TILES = 150
+MAX_TILES = 130
+"""Upper limit on tiles per frame of a clip. At min_face=32 a 4K frame needs 130; larger frames use larger
+tiles."""
+MAX_STILL_TILES = 150
+"""Upper limit on the tiles of a still."""
+MAX_STILL_CALLS = 200
+"""Upper limit on the calls of the full-range network for a still."""
 
 BOX_JITTER = 0.85
-"""A face as large as the smallest wanted one, whose box differs a little from frame to frame, stays one."""
+"""A face is kept from this part of the smallest wanted size on, as its box differs a little between
+frames."""
 
-CHECKED_CONFIDENCE = 0.75
-"""What a second look must be sure of where a face was claimed in a tile, or in a picture turned on trial.
-
-There are many of both, so more textures are taken for faces than in the whole picture: 19 of 20 portraits
-of FFHQ reach 0.84; smoke and galaxies mostly stay below 0.75 (0.77 at most), and must pass the plain second
-look besides."""
-
-FRAMES_A_TRIAL = 4
-"""Of so many frames that show nobody, one is also looked at turned, by one quarter after the other."""
+FRAMES_PER_TRIAL = 4
+"""Of so many frames without a face, one is also searched turned, by one quarter after the other."""
 
 FLAT = 8
-"""A frame whose sketch has no more levels of grey than this, black or grey, is not searched any further."""
+"""A frame whose thumbnail spans no more levels of grey than this, black or grey, is not searched further."""
 
-_LARGE_SHARE = 6  # the short-range network sees known faces of this part of the whole frame's side or more
-_TURNS = (0, 1, 3, 2)  # upright, then as cameras are held, then on its head
+_LARGE_SHARE = 6  # the short-range network sees known faces from a sixth of the frame's side on
+_TURNS = (0, 1, 3, 2)  # upright, then as cameras are held, then upside down
 
 
 @dataclass
 class _Scene:
-    """What is searched in frames of one size."""
+    """The state of the search in frames of one size.
+
+    ``fresh``: the next frame is the first of a shot; ``idle``: frames of the shot in which no face was found.
+    """
 
     shape: tuple[int, ...]
-    sweep: Sweep
-    credit: Credit
+    tiles: TileSchedule
+    budget: CallBudget
     step: int
-    fresh: bool = True  # the first frame of a shot
-    idle: int = 0  # frames of the shot in which nobody was found
+    fresh: bool = True
+    idle: int = 0
 
 
 class FaceSearch:
-    """Searches the pictures of one source in their order.
+    """Searches the pictures of one source in order; the result depends on the pictures alone, never on time.
 
-    What is found depends on the pictures alone, never on the time that anything takes.
-
-    Args:
-        detector: looks at pictures.
-        options: which faces are wanted; the detector knows ``min_confidence`` itself.
-        still: the source is one picture, which gets all that can be done in ``MOST_STILL_CALLS``.
+    A ``still`` is one picture, searched with up to ``MAX_STILL_CALLS``. The detector applies
+    ``options.min_confidence`` itself.
     """
 
     def __init__(self, detector: FaceDetector, options: DetectionOptions, *, still: bool = False) -> None:
         self._detector = detector
         self._options = options
         self._still = still
-        self._known = KnownFaces()
-        self._turn = 0  # by which the whole picture is looked at first: how most faces of the source stand
+        self._known = PredictedFaces()
+        self._turn = 0  # of the whole picture in its usual orientation: how most faces of the source stand
         self._scene: _Scene | None = None
 
     def find(self, image: Image, *, new_shot: bool = False) -> list[Detection]:
-        """The wanted faces of the next picture.
+        """Returns the wanted faces of the next picture, most confident first, with boxes in its pixels.
 
-        Args:
-            image: RGB ``uint8[height, width, 3]``.
-            new_shot: it has nothing to do with the one before.
-
-        Returns:
-            Faces with boxes in pixels of ``image``, surest first.
+        ``image`` is RGB ``uint8[height, width, 3]``; ``new_shot`` tells that it begins a new shot.
 
         Raises:
-            DetectionError: the detector failed, or the wanted region lies outside of the picture.
+            DetectionError: the detector failed, or the wanted region lies outside the picture.
         """
         left, top, part = _region(image, self._options.region)
         scene = self._begin(part, new_shot)
         height, width = part.shape[:2]
-        look = Look(self._detector, part, self._known.expected(width, height))
-        sketch = sketched(part, scene.step)
-        self._search_whole(look, scene)
-        if int(sketch.max()) - int(sketch.min()) > FLAT:
-            look.follow()
-            self._search_turned(look, scene)
-            self._search_tiles(look, scene, sketch, self._turn)
-            if self._still and not look.found:
-                self._search_turned_tiles(look, scene, sketch)
-        self._known.update(look.found)
-        self._turn = _common_turn(look.found, self._turn)
+        frame = FrameSearch(self._detector, part, self._known.advance(width, height))
+        thumbnail = thumbnail_of(part, scene.step)
+        self._search_whole(frame, scene)
+        if int(thumbnail.max()) - int(thumbnail.min()) > FLAT:
+            frame.follow()
+            self._search_turned(frame, scene)
+            self._search_tiles(frame, scene, thumbnail, self._turn)
+            if self._still and not frame.found:
+                self._search_turned_tiles(frame, scene, thumbnail)
+        self._known.update(frame.found)
+        self._turn = _common_turn(frame.found, self._turn)
         scene.fresh = False
-        return self._wanted([scaled(each, 1.0, left, top) for each in look.found])
+        return self._wanted([scaled(each, 1.0, left, top) for each in frame.found])
 
     def _begin(self, part: Image, new_shot: bool) -> _Scene:
         scene = self._scene
@@ -123,73 +121,70 @@ class FaceSearch:
             self._known.forget()
         elif new_shot:
             scene.fresh, scene.idle = True, 0
-            scene.sweep.forget()
+            scene.tiles.forget()
             self._known.forget()
-        scene.credit.earn()
+        scene.budget.earn()
         return scene
 
     def _scene_of(self, part: Image) -> _Scene:
         height, width = part.shape[:2]
-        reach, most = (STILL_REACH, MOST_STILL_TILES) if self._still else (REACH, MOST_TILES)
+        reach, max_tiles = (STILL_REACH, MAX_STILL_TILES) if self._still else (CLIP_REACH, MAX_TILES)
         smallest = self._options.min_face
-        levels = pyramid(width, height, finest=reach * smallest, most=most)
+        levels = pyramid(width, height, finest=reach * smallest, max_tiles=max_tiles)
         tiles = sum(len(level.tiles) for level in levels)
-        step = sketch_step(smallest)
-        credit = Credit(MOST_STILL_CALLS) if self._still else Credit.for_clip(tiles)
-        return _Scene(part.shape, Sweep(levels, step), credit, step)
+        step = thumbnail_step(smallest)
+        budget = CallBudget(MAX_STILL_CALLS) if self._still else CallBudget.for_clip(tiles)
+        return _Scene(part.shape, TileSchedule(levels, step), budget, step)
 
-    def _search_whole(self, look: Look, scene: _Scene) -> None:
-        """Both networks on the whole picture; the short-range one only where it may find somebody more."""
-        claims = look.claims(self._detector.far, self._turn)
-        sure = any(each.confidence >= DOUBTFUL_CONFIDENCE for each in claims)
-        lost = any(face.side * _LARGE_SHARE >= look.side for face in missing(look.known, claims))
-        idle = not sure and not look.known
+    def _search_whole(self, frame: FrameSearch, scene: _Scene) -> None:
+        """Runs both networks on the whole picture, the short-range one only if it may find more faces."""
+        candidates = frame.candidates(self._detector.far, self._turn)
+        sure = any(each.confidence >= DOUBTFUL_CONFIDENCE for each in candidates)
+        lost = any(face.side * _LARGE_SHARE >= frame.side for face in missing(frame.known, candidates))
+        idle = not sure and not frame.known
         if scene.fresh or lost or idle:
-            near = look.claims(self._detector.near, self._turn)
-            claims += [each for each in near if each.confidence >= SHORT_RANGE_ONLY_CONFIDENCE]
-        for claim in merge_detections(claims):
-            look.judge(claim, self._turn, trusted=True)
+            near = frame.candidates(self._detector.near, self._turn)
+            candidates += [each for each in near if each.confidence >= SHORT_RANGE_ONLY_CONFIDENCE]
+        frame.add(merge_detections(candidates), self._turn, WHOLE)
 
-    def _search_turned(self, look: Look, scene: _Scene) -> None:
-        """Quarter turns of the whole where nobody was found: all in a shot's first frame, then one by one."""
-        if look.found or look.known:
+    def _search_turned(self, frame: FrameSearch, scene: _Scene) -> None:
+        """Searches quarter turns of a frame without a face: all of a shot's first frame, then one by one."""
+        if frame.found or frame.known:
             return
         turns = [turn for turn in _TURNS if turn != self._turn]
         if not (self._still or scene.fresh):
             scene.idle += 1
-            number, rest = divmod(scene.idle, FRAMES_A_TRIAL)
+            number, rest = divmod(scene.idle, FRAMES_PER_TRIAL)
             turns = [] if rest else [turns[number % len(turns)]]
         for turn in turns:
-            if look.found or not scene.credit.affords(1):
+            if frame.found or not scene.budget.affords(1):
                 return
-            scene.credit.spend(1)
-            for claim in merge_detections(look.claims(self._detector.far, turn)):
-                look.judge(claim, turn, least=CHECKED_CONFIDENCE)
+            scene.budget.spend(1)
+            frame.add(merge_detections(frame.candidates(self._detector.far, turn)), turn, TURNED)
 
-    def _search_tiles(self, look: Look, scene: _Scene, sketch: Sketch, turn: int) -> None:
-        """Tiles with something new in them, as long as there is credit."""
-        if not scene.credit.affords(1) or self._has_enough(look):
+    def _search_tiles(self, frame: FrameSearch, scene: _Scene, thumbnail: Thumbnail, turn: int) -> None:
+        """Searches changed tiles until the budget of calls is spent."""
+        if not scene.budget.affords(1) or self._has_enough(frame):
             return
-        marked = without(sketch, [each.box for each in look.found], scene.step)
-        for tile in scene.sweep.due(marked):
-            if not scene.credit.affords(1):
+        masked = without_faces(thumbnail, [each.box for each in frame.found], scene.step)
+        for tile in scene.tiles.due(masked):
+            if not scene.budget.affords(1):
                 return
-            scene.credit.spend(1)
-            for claim in look.claims(self._detector.far, turn, tile):
-                look.judge(claim, turn, least=CHECKED_CONFIDENCE)
-            scene.sweep.searched(tile, marked)
+            scene.budget.spend(1)
+            frame.add(frame.candidates(self._detector.far, turn, tile), turn, TILE)
+            scene.tiles.mark_searched(tile, masked)
 
-    def _search_turned_tiles(self, look: Look, scene: _Scene, sketch: Sketch) -> None:
+    def _search_turned_tiles(self, frame: FrameSearch, scene: _Scene, thumbnail: Thumbnail) -> None:
         for turn in _TURNS[1:]:
-            if not look.found:
-                scene.sweep.forget()
-                self._search_tiles(look, scene, sketch, turn)
+            if not frame.found:
+                scene.tiles.forget()
+                self._search_tiles(frame, scene, thumbnail, turn)
 
-    def _has_enough(self, look: Look) -> bool:
-        """Whether as many faces as are wanted are larger than any that tiles may show."""
-        sides = sorted((each.box.longer_side for each in look.found), reverse=True)
+    def _has_enough(self, frame: FrameSearch) -> bool:
+        """Tells whether the wanted number of faces is found that are larger than any that tiles may show."""
+        sides = sorted((each.box.longer_side for each in frame.found), reverse=True)
         wanted = self._options.faces
-        return wanted is not None and len(sides) >= wanted and sides[wanted - 1] * SURE_SHARE >= look.side
+        return wanted is not None and len(sides) >= wanted and sides[wanted - 1] * SURE_SHARE >= frame.side
 
     def _wanted(self, found: Sequence[Detection]) -> list[Detection]:
         options = self._options
@@ -201,7 +196,7 @@ class FaceSearch:
 
 
 def _region(image: Image, region: tuple[int, int, int, int] | None) -> tuple[int, int, Image]:
-    """The upper left corner of the part that is searched, and that part."""
+    """Returns the upper left corner of the part that is searched, and that part."""
     if region is None:
         return 0, 0, image
     left, top, width, height = region
@@ -213,7 +208,7 @@ def _region(image: Image, region: tuple[int, int, int, int] | None) -> tuple[int
 
 
 def _common_turn(found: Sequence[Detection], before: int) -> int:
-    """The turn for the next frame: as before where it suits anybody, else upright, else as the largest."""
+    """Returns the next frame's turn: as before if it suits any face, else upright, else the largest one's."""
     turns = {nearest_quarter(each.roll) for each in found}
     if not turns or before in turns:
         return before

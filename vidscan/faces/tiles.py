@@ -1,7 +1,7 @@
-"""Pure geometry: the overlapping tiles in which faces are sought that a search of the whole picture misses.
+"""Pure geometry: the overlapping tiles that show faces too small for a search of the whole picture.
 
-The detector samples whatever it is given down to 192 pixels, so the size of the faces it finds goes with
-the side of the tile. Measured on portraits of FFHQ pasted into a photograph: of faces whose longer side is
+The detector samples any picture down to 192 pixels, so the size of the faces it finds is proportional to the
+side of the tile. Measured on portraits of FFHQ pasted into a photograph: of faces whose longer side is
 a ninth of the tile's, at least 9 in 10 are found, of an eighth nearly all, of a twelfth about 3 in 4.
 """
 
@@ -13,12 +13,12 @@ from itertools import pairwise
 from typing import NamedTuple
 
 SURE_SHARE = 9
-"""A search finds faces reliably from this part of its side on; the next finer level must find the others."""
+"""A search finds faces reliably from a ninth of its side on; the next finer level must find the others."""
 
-LEAST_SIDE = 192
-"""Pixels a side of the smallest tiles: the full-range network's own input. Smaller ones show no more."""
+MIN_SIDE = 192
+"""Side of the smallest tiles in pixels: the full-range network's own input. Smaller tiles show no more."""
 
-_STEP = 1.3  # between the sides of tiles that are tried for a level
+_STEP = 1.3  # ratio of the tile sides that are tried for a level
 _COARSER = 1.1
 
 
@@ -37,47 +37,36 @@ class Tile(NamedTuple):
 
 
 class Level(NamedTuple):
-    """Tiles of one size that cover a picture.
-
-    ``overlap``: every face whose longer side has no more pixels than this lies wholly within one of them.
-    """
+    """Tiles of one size that cover a picture; a face of up to ``overlap`` pixels lies wholly within one."""
 
     overlap: int
     tiles: tuple[Tile, ...]
 
 
-def pyramid(width: int, height: int, *, finest: int, most: int) -> tuple[Level, ...]:
-    """Levels of tiles, coarsest first, that together find what a search of the whole picture misses.
+def pyramid(width: int, height: int, *, finest: int, max_tiles: int) -> tuple[Level, ...]:
+    """Chooses levels of tiles, coarsest first, that show what a search of the whole picture misses.
 
-    Sizes are chosen for the smallest number of tiles such that every level holds whole all faces that the
-    coarser one does not find reliably.
-
-    Args:
-        width: of the picture in pixels.
-        height: of the picture in pixels.
-        finest: wanted side of the finest tiles in pixels; none are made where the whole is no larger.
-        most: the finest tiles are made larger until there are no more tiles than this in all.
-
-    Returns:
-        The levels; empty where the search of the whole suffices.
+    The sizes are those with the fewest tiles such that every level shows whole all faces that the coarser one
+    does not find reliably. The finest tiles have ``finest`` pixels a side, or more until there are at most
+    ``max_tiles`` in all. There are no levels if the picture is no larger than the finest tile.
     """
-    side = float(max(finest, LEAST_SIDE))
+    side = float(max(finest, MIN_SIDE))
     while side < max(width, height):
         levels = _cheapest(width, height, max(width, height), math.ceil(side))
-        if sum(len(level.tiles) for level in levels) <= most:
+        if sum(len(level.tiles) for level in levels) <= max_tiles:
             return levels
         side *= _COARSER
     return ()
 
 
 def _cheapest(width: int, height: int, coarser: int, finest: int) -> tuple[Level, ...]:
-    """The levels below one of side ``coarser``, down to ``finest``, with the fewest tiles in all."""
+    """Returns the levels below side ``coarser``, down to ``finest``, with the fewest tiles in all."""
     sides = {finest, min(width, height)}
     sides |= {round(finest * _STEP**power) for power in range(1, 40) if finest * _STEP**power < coarser}
 
     @cache
     def below(above: int) -> tuple[int, tuple[int, ...]]:
-        """The number of tiles below a level, and the sides of the levels."""
+        """Returns the number of tiles below a level, and the sides of the levels."""
         overlap = _overlap(above)
         choices = []
         for side in sorted(side for side in sides if finest <= side < above and overlap <= side / 2):
@@ -92,18 +81,15 @@ def _cheapest(width: int, height: int, coarser: int, finest: int) -> tuple[Level
 
 
 def _overlap(above: int) -> int:
-    """What tiles must share below a level of this side: the smallest face that it shows reliably."""
+    """Returns the overlap needed below a level of this side: the smallest face that it shows reliably."""
     return math.ceil(above / SURE_SHARE)
 
 
 def cover(width: int, height: int, side: int, overlap: int) -> tuple[Tile, ...]:
-    """The fewest evenly spread tiles of this side that share at least ``overlap`` pixels with the next.
+    """Covers a picture with the fewest evenly spread tiles that overlap by at least ``overlap`` pixels.
 
-    Args:
-        width: of the picture in pixels.
-        height: of the picture in pixels.
-        side: of the tiles; along an axis where the picture has no more, one tile takes it all.
-        overlap: below ``side``.
+    Along an axis on which the picture has no more than ``side`` pixels, one tile takes it all; ``overlap`` is
+    below ``side``.
     """
     across, down = _starts(width, side, overlap), _starts(height, side, overlap)
     return tuple(Tile(x, y, min(side, width), min(side, height)) for y in down for x in across)

@@ -1,4 +1,4 @@
-"""Source -> Iterator[Frame]: clips through ffmpeg, stills through OpenCV."""
+"""Reads the frames of a source: of clips through ffmpeg, of stills through OpenCV."""
 
 from __future__ import annotations
 
@@ -20,25 +20,19 @@ from vidscan.options import SamplingOptions
 from vidscan.records import Frame, Image, Source, SourceKind
 
 MAX_STILL_PIXELS = 1 << 27
-"""Pixels of a still that are decoded at most: 134 million, which take 400 MB as RGB."""
+"""Upper limit on the pixels of a still: 134 million, which take 400 MB as RGB."""
 
 MAX_STILL_BYTES = 1 << 29
-"""Bytes of a still's file that are read at most."""
+"""Upper limit on the size of a still's file."""
 
 
 def sample_frames(
     source: Source, options: SamplingOptions, duration_s: float | None = None
 ) -> Iterator[Frame]:
-    """The frames of a clip that shall be looked at, or the one picture of a still.
+    """Yields the frames of a clip that are sampled, in order of time, or the one picture of a still.
 
-    Args:
-        source: what to read.
-        options: how often to look.
-        duration_s: the clip's length as its header gives it; None where it does not. Only frames that
-            are spread over the clip depend on it.
-
-    Yields:
-        Frames in the order of time, with ``index`` counting from 0.
+    ``duration_s`` is the clip's length by its header, None if unknown; frames spread over the clip depend on
+    it.
 
     Raises:
         SourceError: the file cannot be read or is empty.
@@ -65,7 +59,7 @@ def _pictures(
 
 
 def require_content(path: Path) -> None:
-    """Raises SourceError where a file is missing, unreadable, empty, or no ordinary file.
+    """Raises SourceError if a file is missing, unreadable, empty, or not a regular file.
 
     A pipe or a device may keep its reader waiting for ever.
     """
@@ -91,9 +85,9 @@ def read_still(path: Path) -> Image:
     Of several pictures in a file (an animation, pages), the first is read.
 
     Raises:
-        SourceError: the file is no ordinary one.
-        DecodeError: it is no picture of a known format, is damaged or cut off, or is larger than
-            :data:`MAX_STILL_PIXELS`, which is found out before any of it is decoded.
+        SourceError: the file is not a regular file.
+        DecodeError: it is not a picture of a known format, is damaged or cut off, or has more than
+            :data:`MAX_STILL_PIXELS` by its header, in which case nothing is decoded.
     """
     content = _content(path)
     header = _header(path, content)
@@ -120,13 +114,13 @@ def read_still(path: Path) -> Image:
 
 
 def still_remark(path: Path) -> str:
-    """What a reader of the verdict on a still must know: that there are pictures nobody looked at."""
+    """Returns a remark for the report if the file holds further pictures, which are not analysed."""
     header = _header(path, _content(path))
     return f"Only the first of the pictures in this {header.format} was looked at." if header.several else ""
 
 
 def _content(path: Path) -> bytes:
-    """A still's bytes. By name, OpenCV would read it too, but fails on names that are no ASCII."""
+    """Reads a still's bytes: OpenCV, given the name, fails on names that are not ASCII."""
     require_content(path)
     with path.open("rb") as file:
         content = file.read(MAX_STILL_BYTES + 1)

@@ -1,6 +1,6 @@
-"""Room on this machine's disk for copies of remote sources: bounded, and cleared whatever happens.
+"""Keeps local copies of remote sources: bounded in size, and removed on every way out.
 
-At most two copies lie there: the one that is read, and the next. A copy goes as soon as it has been read.
+At most two copies exist: the one that is read, and the next. A copy is removed as soon as it has been read.
 What a killed process left is removed by the next that starts.
 """
 
@@ -28,16 +28,14 @@ LOCK = "lock"
 
 
 class Scratch:
-    """Copies of remote sources, one ahead. Use as a context manager; local sources cost nothing."""
+    """Fetches remote sources, one ahead. Use as a context manager; local sources cost nothing."""
 
     def __init__(
         self, options: StorageOptions, part_fetched: Callable[[Source], None] = lambda _: None
     ) -> None:
-        """Nothing is made before a remote source comes.
+        """Creates nothing before the first remote source.
 
-        Args:
-            options: where copies lie, and how large they may be together.
-            part_fetched: is told, from a thread of its own, whenever a part of a source has come.
+        ``part_fetched`` is called, from another thread, whenever a part of a source has arrived.
         """
         self._part_fetched = part_fetched
         self._closing = threading.Event()
@@ -75,7 +73,7 @@ class Scratch:
 
     @contextmanager
     def local_copy(self, source: Source) -> Iterator[Source]:
-        """The source with the path of its copy, which is there within the block; a local one as it is.
+        """Gives the source with the path of its copy, which exists within the block; a local one unchanged.
 
         Raises:
             SourceError: it cannot be fetched, or there is no room for it.
@@ -96,7 +94,7 @@ class Scratch:
 
     def _fetch(self, source: Source) -> Path:
         assert source.remote is not None
-        # The suffix says what it is; the rest of the name is a stranger's, and may be too long.
+        # The suffix says what it is; the rest of the name is untrusted, and may be too long.
         path = self._own_folder(source) / f"{source.id}{source.path.suffix[:16]}"
         storage.fetch(
             source.remote,
@@ -129,7 +127,7 @@ class Scratch:
 
 
 def remove_abandoned(parent: Path) -> None:
-    """Removes the scratch folders of this user's processes that are no more.
+    """Removes the scratch folders of this user's processes that have ended.
 
     Raises:
         OSError: ``parent`` cannot be read.
@@ -140,7 +138,7 @@ def remove_abandoned(parent: Path) -> None:
 
 
 def _is_abandoned(folder: Path) -> bool:
-    """Whether nobody holds the lock in a folder. One that has none yet is being made."""
+    """Tells whether no process holds the lock in a folder. A folder without a lock is being created."""
     try:
         if folder.lstat().st_uid != os.geteuid():
             return False

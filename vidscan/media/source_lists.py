@@ -1,4 +1,4 @@
-"""Lists of sources: a path or URL a line, or in a column of a CSV or Parquet file."""
+"""Reads lists of sources: one path or URL per line, or a column of a CSV or Parquet file."""
 
 from __future__ import annotations
 
@@ -14,23 +14,20 @@ from vidscan.media.sources import source_at
 from vidscan.records import Source
 
 COLUMNS = ("source", "path", "url")
-"""The column that names the sources, the first of these that is there; else a table's first column."""
+"""Names of the column that holds the sources, in order of preference; else a table's first column is used."""
 
 
 def from_list(place: str) -> list[Source]:
-    """The sources that a list names, each once, in its order.
+    """Reads the sources that a list names, each once, in its order.
 
-    A text file has one a line; ``.csv`` and ``.parquet`` a column of them. Relative paths count from the
-    current folder. Whether they are there turns out when they are scanned.
-
-    Args:
-        place: path or URL of the list.
+    A text file has one per line; ``.csv`` and ``.parquet`` files have a column of them. Relative paths count
+    from the current folder. The sources themselves are not looked up before they are scanned.
 
     Raises:
-        SourceError: the list cannot be read, or names nothing.
+        SourceError: the list at the path or URL ``place`` cannot be read, or is empty.
     """
     shown = storage.remote(place).shown
-    content = storage.content_of(place) if storage.is_remote(place) else _content(storage.local_path(place))
+    content = storage.fetch_bytes(place) if storage.is_remote(place) else _content(storage.local_path(place))
     suffix = PurePosixPath(urlsplit(place).path if storage.is_remote(place) else place).suffix.lower()
     read = {".csv": _from_csv, ".parquet": _from_parquet}.get(suffix, _from_text)
     named = dict.fromkeys(entry for entry in read(content, shown) if entry)
@@ -81,7 +78,7 @@ def _column(names: Sequence[str]) -> int | None:
 
 
 def _text(content: bytes, shown: str) -> str:
-    """UTF-8, with or without a byte order mark; other bytes as a path on this system has them."""
+    """Decodes UTF-8, with or without a byte order mark; other bytes as this system's paths have them."""
     if b"\0" in content:
         raise SourceError(f"{shown}: the list is no text: is it one of sources, and not a clip itself?")
     return content.decode("utf-8-sig", "surrogateescape")

@@ -1,4 +1,4 @@
-"""Paths, folders and URLs -> Source. Nothing is opened here but folders."""
+"""Turns paths, folders and URLs into sources. Only folders are opened here."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ IMAGE_SUFFIXES = frozenset(
 
 
 def kind_of(path: Path) -> SourceKind | None:
-    """What a file is by its suffix, whatever its case; None where vidscan knows no such suffix."""
+    """Returns the kind of a file by its suffix, in either case; None if the suffix is unknown."""
     suffix = path.suffix.lower()
     if suffix in VIDEO_SUFFIXES:
         return SourceKind.VIDEO
@@ -31,19 +31,17 @@ def kind_of(path: Path) -> SourceKind | None:
 
 
 def from_paths(places: Iterable[Path | str], kind: SourceKind | None = None) -> list[Source]:
-    """Names each file a source, in the given order.
+    """Makes a source of each path or URL, in the given order.
 
-    Args:
-        places: paths, or URLs of what lies elsewhere.
-        kind: what they are; None goes by the suffix and takes an unknown one for a clip.
+    Without ``kind`` the suffix gives the kind, and an unknown suffix counts as a clip's.
 
     Raises:
-        SourceError: a file is missing, cannot be looked up, or is no ordinary file.
+        SourceError: a file is missing, cannot be looked up, or is not a regular file.
     """
     sources = []
     for number, place in enumerate(places):
         if storage.is_remote(str(place)):
-            found = from_remote(str(number), storage.looked_up(str(place)))
+            found = from_remote(str(number), storage.look_up(str(place)))
         else:
             path = storage.local_path(place) if isinstance(place, str) else place
             _require_file(path)
@@ -53,7 +51,7 @@ def from_paths(places: Iterable[Path | str], kind: SourceKind | None = None) -> 
 
 
 def source_at(name: str, place: str) -> Source:
-    """The source of this id at a path or URL, which need not be there; an unknown suffix is a clip's."""
+    """Makes a source of a path or URL, which need not exist; an unknown suffix counts as a clip's."""
     if storage.is_remote(place):
         return from_remote(name, storage.remote(place))
     path = storage.local_path(place)
@@ -61,7 +59,7 @@ def source_at(name: str, place: str) -> Source:
 
 
 def from_remote(name: str, remote: Remote) -> Source:
-    """The source of this id at a remote place; what it is goes by the suffix."""
+    """Makes a source with this id of a remote file; its suffix gives the kind."""
     path = Path(storage.file_name(remote.url))
     return Source(name, path, kind_of(path) or SourceKind.VIDEO, remote)
 
@@ -80,7 +78,7 @@ def _require_file(path: Path) -> None:
 
 
 def stamp_of(path: Path) -> FileStamp | None:
-    """What tells the file from a later state of it; None where the system tells nothing of it."""
+    """Returns what identifies the present state of a file; None if the system cannot tell."""
     try:
         found = path.stat()
     except OSError:
@@ -89,9 +87,9 @@ def stamp_of(path: Path) -> FileStamp | None:
 
 
 def state_of(source: Source) -> str | None:
-    """What tells the source's file from a later state of it, in a word; None where that cannot be told.
+    """Returns a word that identifies the present state of the source's file; None if it cannot be told.
 
-    Device and inode are no part of it: they may change where nothing else does, as on network drives.
+    Device and inode are left out: on network drives they may change alone.
     """
     if source.remote is not None:
         return source.remote.version or None
@@ -100,17 +98,16 @@ def state_of(source: Source) -> str | None:
 
 
 def from_folder(folder: Path | str, *, recursive: bool = False) -> list[Source]:
-    """All clips and stills in a folder or below a URL, sorted by path; hidden files are left out.
+    """Lists all clips and stills in a folder or below a URL, sorted by path; hidden files are left out.
 
-    A link that leads nowhere is taken for the clip or still that its name promises, so that the report
-    says that it could not be read.
+    A broken link counts as the clip or still that its suffix promises, so that the report shows the failure.
 
     Raises:
-        SourceError: the folder is missing, is a file, it or one below it cannot be read, or holds no medium.
+        SourceError: the folder is missing, is a file, cannot be read, or holds no clip or still.
     """
     hint = "" if recursive else "; --recursive looks into subfolders too"
     if storage.is_remote(str(folder)):
-        found = storage.listed(str(folder), recursive=recursive)
+        found = storage.list_files(str(folder), recursive=recursive)
         media = [each for each in found if kind_of(Path(storage.file_name(each.url))) is not None]
         if not media:
             shown = storage.remote(str(folder)).shown
@@ -136,7 +133,7 @@ def from_folder(folder: Path | str, *, recursive: bool = False) -> list[Source]:
 
 
 def _files(folder: Path, recursive: bool) -> Iterator[Path]:
-    """Files below a folder; links to folders are not followed, so that no loop is walked."""
+    """Yields the files below a folder; links to folders are not followed, to avoid loops."""
     for entry in os.scandir(folder):
         if entry.name.startswith("."):
             continue
@@ -148,7 +145,7 @@ def _files(folder: Path, recursive: bool) -> Iterator[Path]:
 
 
 def _is_file(entry: os.DirEntry[str]) -> bool:
-    """Whether it is a file, or a link that leads to nothing that is there (or round in a circle)."""
+    """Tells whether an entry is a file, or a link that is broken or circular."""
     try:
         return entry.is_file() or (entry.is_symlink() and stamp_of(Path(entry)) is None)
     except OSError:

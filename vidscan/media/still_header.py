@@ -1,7 +1,7 @@
-"""What a still's first bytes say of it: its format, its size, whether it is one of several pictures.
+"""Reads a still's header: its format, its size, and whether it is one of several pictures.
 
-Read before a decoder sees the file, so that a few bytes cannot make it take gigabytes, and so that
-only decoders of formats in use are ever given a stranger's bytes. Nothing is decoded here.
+It is read before a decoder sees the file, so that a few bytes cannot make a decoder take gigabytes, and so
+that untrusted bytes reach only decoders of formats in use. Nothing is decoded here.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 MAX_STEPS = 100_000
-"""Segments, chunks or blocks that are looked at before a header is taken for one made to keep us busy."""
+"""Upper limit on the segments, chunks or blocks read of a header; a longer one is refused."""
 
 MAX_PIECES = 4_000_000
-"""Pieces of up to 255 bytes that a GIF's pictures are looked at in: 1 GB of honest ones."""
+"""Upper limit on the pieces of up to 255 bytes that are read of a GIF's pictures: 1 GB of regular ones."""
 
 
 @dataclass(frozen=True, slots=True)
 class StillHeader:
-    """``format``: its usual name. Size in pixels as stored, before any rotation.
+    """A format's usual name and the size in pixels as stored, before any rotation.
 
-    ``several`` is True where the file says that it holds more pictures than the first.
+    ``several`` is True if the file declares more than one picture.
     """
 
     format: str
@@ -32,17 +32,14 @@ class StillHeader:
 
 
 class HeaderError(ValueError):
-    """The bytes are no header of a format that is read; the message says what is wrong with them."""
+    """The bytes are not a header of a known format; the message says what is wrong with them."""
 
 
 def read_header(content: bytes) -> StillHeader:
-    """The header of a picture.
-
-    Args:
-        content: the whole file, or enough of it.
+    """Reads the header of a picture from its file's content, or from enough of it.
 
     Raises:
-        HeaderError: the format is none of those read here, or its header is cut off or nonsense.
+        HeaderError: the format is unknown, or the header is cut off or invalid.
     """
     for magic, read in _FORMATS:
         if magic.match(content):
@@ -140,7 +137,7 @@ def _gif(content: bytes) -> StillHeader:
 
 
 def _colours(flags: int) -> int:
-    """Bytes of the colour table that a GIF's flags announce."""
+    """Returns the bytes of the colour table that a GIF's flags announce."""
     return 3 << ((flags & 7) + 1) if flags & 0x80 else 0
 
 
@@ -175,7 +172,7 @@ def _jpeg2000(content: bytes) -> StillHeader:
 
 
 def _code_stream(content: bytes) -> int:
-    """Where the code stream begins in a JP2 file, a sequence of boxes."""
+    """Returns the offset of the code stream in a JP2 file, a sequence of boxes."""
     place = 0
     for _ in range(MAX_STEPS):
         length, kind = struct.unpack_from(">I4s", content, place)

@@ -1,7 +1,7 @@
-"""Object stores and web servers, as far as fsspec reaches them. The only module that knows fsspec.
+"""Reads and writes object stores and web servers through fsspec, which only this module imports.
 
-fsspec is an extra and imported when a remote place is named; what each kind of place needs beside it
-(s3fs, gcsfs, …) is its own. Whatever these raise becomes one line.
+fsspec is an extra and imported when a remote place is named; what each kind of place needs beside it (s3fs,
+gcsfs, …) is its own. All their errors become one line.
 """
 
 from __future__ import annotations
@@ -18,13 +18,14 @@ from vidscan.errors import SourceError, UsageError, VidscanError, quoted
 from vidscan.records import Remote
 
 TRIES = 3
-"""A file is asked for so often where its place answers badly; what is missing or forbidden stays so."""
+"""Number of times that a file is requested if its server fails; missing or forbidden files are not
+retried."""
 
 PAUSE_S = 1.0
-"""Before the second try; twice that before the third."""
+"""Pause before the second try in seconds; it is doubled before the third."""
 
 SILENCE_LIMIT_S = 60.0
-"""A web server may be silent for so long, however long the whole file takes."""
+"""A web server may send nothing for this long, however long the whole file takes."""
 
 _REMOTE = re.compile(r"(?!file:)[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 _SECRET = re.compile(r"sig|token|credential|key|secret|password", re.IGNORECASE)
@@ -32,12 +33,12 @@ _FINAL = (FileNotFoundError, PermissionError, IsADirectoryError, ImportError, Va
 
 
 def is_remote(place: str) -> bool:
-    """Whether a place is a URL of something that is not on this machine's disks, such as ``s3://…``."""
+    """Tells whether a place is a URL of something outside this machine's disks, such as ``s3://…``."""
     return _REMOTE.match(place) is not None
 
 
 def local_path(place: str) -> Path:
-    """The path that a place on this machine's disks names, which may be a ``file:`` URL."""
+    """Returns the local path of a place, which may be a ``file:`` URL."""
     if not place.startswith("file://"):
         return Path(place)
     from urllib.request import url2pathname  # it brings the web's protocols along, which take a while
@@ -46,7 +47,7 @@ def local_path(place: str) -> Path:
 
 
 def remote(url: str, version: str = "") -> Remote:
-    """A URL with what people are shown of it: no password, and no query that signs it."""
+    """Makes a remote place of a URL; what is shown of it has no password and no query that signs it."""
     if "@" not in url and "?" not in url:
         return Remote(url, url, version)
     parts = urlsplit(url)
@@ -59,18 +60,14 @@ def remote(url: str, version: str = "") -> Remote:
 
 
 def file_name(url: str) -> str:
-    """The name of the file at the end of a URL; only on the web do ? and # end its path."""
+    """Returns the name of the file at the end of a URL; only on the web do ? and # end its path."""
     path = urlsplit(url).path if _is_web(url) else url.partition("://")[2]
     return PurePosixPath(path).name or "file"
 
 
-def listed(url: str, *, recursive: bool) -> list[Remote]:
-    """All files below a URL, in the order of their names; hidden ones are left out.
-
-    Raises:
-        SourceError: it cannot be listed, or what listing takes is not installed.
-    """
-    with _refused(remote(url), "cannot be listed"):
+def list_files(url: str, *, recursive: bool) -> list[Remote]:
+    """Lists all files below a URL, sorted by name; hidden ones are left out."""
+    with _translated_errors(remote(url), "cannot be listed"):
         filesystem, root = _filesystem(url)
         # ``find`` would take a missing or closed place for an empty one.
         found = {each["name"]: each for each in filesystem.ls(root, detail=True) if each["type"] == "file"}
@@ -80,13 +77,9 @@ def listed(url: str, *, recursive: bool) -> list[Remote]:
         return [remote(filesystem.unstrip_protocol(path), _version(found[path])) for path in sorted(visible)]
 
 
-def looked_up(url: str) -> Remote:
-    """One file that was named.
-
-    Raises:
-        SourceError: there is none, or it cannot be looked up.
-    """
-    with _refused(remote(url), "cannot be looked up"):
+def look_up(url: str) -> Remote:
+    """Looks up one file."""
+    with _translated_errors(remote(url), "cannot be looked up"):
         filesystem, path = _filesystem(url)
         info = filesystem.info(path)
     if info.get("type") == "directory":
@@ -97,18 +90,12 @@ def looked_up(url: str) -> Remote:
 def fetch(
     place: Remote, target: Path, *, limit_bytes: int, received: Callable[[], None] = lambda: None
 ) -> None:
-    """Copies a remote file to this machine.
+    """Copies a remote file to ``target``, which is replaced, and removed if the copy fails.
 
-    Args:
-        place: the file.
-        target: where to write; what is there is written over, and removed where the copy fails.
-        limit_bytes: a larger file is refused, as soon as its size is known.
-        received: is called whenever a part has come; a VidscanError that it raises ends the copy.
-
-    Raises:
-        SourceError: the file is missing, forbidden or too large, or its place does not answer.
+    A file larger than ``limit_bytes`` is refused as soon as its size is known. ``received`` is called
+    whenever a part has arrived; a VidscanError that it raises ends the copy.
     """
-    with _refused(place, "cannot be fetched"):
+    with _translated_errors(place, "cannot be fetched"):
         for attempt in range(TRIES):
             try:
                 filesystem, path = _filesystem(place.url)
@@ -122,26 +109,18 @@ def fetch(
                 time.sleep(PAUSE_S * 2**attempt)
 
 
-def content_of(url: str) -> bytes:
-    """A whole remote file, such as a list of sources.
-
-    Raises:
-        SourceError: it cannot be read.
-    """
-    with _refused(remote(url), "cannot be read"):
+def fetch_bytes(url: str) -> bytes:
+    """Reads a whole remote file, such as a list of sources."""
+    with _translated_errors(remote(url), "cannot be read"):
         filesystem, path = _filesystem(url)
         return bytes(filesystem.cat_file(path))
 
 
 def require_writable(url: str) -> None:
-    """Finds out, as far as that can be told beforehand, whether something can be written at a URL.
-
-    Raises:
-        SourceError: what it takes is not installed, or the bucket or server is missing, or closed to us.
-    """
+    """Checks, as far as possible beforehand, whether a URL can be written to."""
     if _is_web(url):
         raise SourceError(f"{remote(url).shown}: a web server takes no report: name a bucket or a file")
-    with _refused(remote(url), "cannot be written to"):
+    with _translated_errors(remote(url), "cannot be written to"):
         filesystem, path = _filesystem(url)
         bucket = path.strip("/").partition("/")[0]
         if "s3" in filesystem.protocol or "gs" in filesystem.protocol:
@@ -149,23 +128,15 @@ def require_writable(url: str) -> None:
 
 
 def put(url: str, content: bytes) -> None:
-    """Writes a whole file; object stores show all of it or nothing.
-
-    Raises:
-        SourceError: it cannot be written.
-    """
-    with _refused(remote(url), "cannot be written"):
+    """Writes a whole file; object stores show all of it or nothing."""
+    with _translated_errors(remote(url), "cannot be written"):
         filesystem, path = _filesystem(url)
         filesystem.pipe_file(path, content)
 
 
-def opened(url: str) -> tuple[Any, str]:
-    """The file system that a URL lies in, as fsspec has it, and the path there.
-
-    Raises:
-        SourceError: what it takes is not installed.
-    """
-    with _refused(remote(url), "cannot be opened"):
+def open_filesystem(url: str) -> tuple[Any, str]:
+    """Opens the fsspec file system of a URL; returns it with the path there."""
+    with _translated_errors(remote(url), "cannot be opened"):
         return _filesystem(url)
 
 
@@ -189,7 +160,7 @@ def _filesystem(url: str) -> tuple[Any, str]:
 
 
 def _version(info: dict[str, Any]) -> str:
-    """What a listing says that changes with the file: its size, and its ETag or the time of its change."""
+    """Returns what changes with the file in a listing: its size, and its ETag or time of change."""
     state = next(
         (info[key] for key in ("ETag", "etag", "md5Hash", "LastModified", "mtime") if info.get(key)), ""
     )
@@ -197,7 +168,7 @@ def _version(info: dict[str, Any]) -> str:
 
 
 def _limited(shown: str, limit_bytes: int, received: Callable[[], None]) -> Any:
-    """What counts the bytes of a copy, and stops one that grows too large; ``received`` hears of all."""
+    """Makes an fsspec callback that stops a copy that grows too large and calls ``received``."""
     from fsspec.callbacks import Callback
 
     def check(size: int | None) -> None:
@@ -222,8 +193,8 @@ def _limited(shown: str, limit_bytes: int, received: Callable[[], None]) -> Any:
 
 
 @contextmanager
-def _refused(place: Remote, what: str) -> Iterator[None]:
-    """Turns whatever a plug-in of fsspec raises into a SourceError of one line, without the URL's secrets."""
+def _translated_errors(place: Remote, what: str) -> Iterator[None]:
+    """Turns whatever an fsspec plug-in raises into a SourceError of one line, without the URL's secrets."""
     shown = place.shown
     try:
         yield
@@ -233,7 +204,7 @@ def _refused(place: Remote, what: str) -> Iterator[None]:
         missing = "vidscan[remote]" if "s3fs" in str(error) else _package_in(str(error))
         raise SourceError(f"{shown}: {what} ({quoted(str(error))}): pip install '{missing}'") from error
     except Exception as raised:
-        cause = _unwrapped(raised)
+        cause = _real_cause(raised)
         if isinstance(cause, FileNotFoundError):
             told, remedy = "there is no such file or bucket", "check the URL"
         elif isinstance(cause, PermissionError) or _is_forbidden(cause):
@@ -245,8 +216,8 @@ def _refused(place: Remote, what: str) -> Iterator[None]:
         raise SourceError(f"{shown}: {what} ({told}): {remedy}") from raised
 
 
-def _unwrapped(error: Exception) -> BaseException:
-    """The real cause, where fsspec says of anything that goes wrong on the web that there is no such file."""
+def _real_cause(error: Exception) -> BaseException:
+    """Returns the real cause of an error: fsspec reports any failure on the web as a missing file."""
     cause = error.__cause__
     if isinstance(error, FileNotFoundError) and type(cause).__module__.startswith("aiohttp"):
         return error if cause is None or getattr(cause, "status", None) == 404 else cause
@@ -254,7 +225,6 @@ def _unwrapped(error: Exception) -> BaseException:
 
 
 def _is_forbidden(error: BaseException) -> bool:
-    """Whether a web server wants other credentials."""
     return getattr(error, "status", None) in (401, 403)
 
 
@@ -263,6 +233,6 @@ def _is_web(url: str) -> bool:
 
 
 def _package_in(text: str) -> str:
-    """The package that fsspec asks for, as in "Please install gcsfs to …"."""
+    """Returns the package that fsspec asks for, as in "Please install gcsfs to …"."""
     found = re.search(r"install ['\"]?([\w-]+)", text)
     return found[1] if found else "vidscan[remote]"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -23,7 +22,7 @@ FAST = "vidscan-lite2"
 DETECTOR_CARD = "vidscan.json"
 """The card of all of them together."""
 
-_SUFFIXES = (".keras", ".onnx", ".tflite")
+_SUFFIXES = (".keras", ".onnx")
 _OR_FAST = f"install vidscan again, or take {FAST} alone with --fast"
 
 
@@ -110,13 +109,10 @@ def detector_card(checkpoints: Mapping[str, Path]) -> ModelCard | None:
 
 def fingerprint() -> str:
     """A hash of the bundled checkpoints and cards, to tell one installation from another; 12 digits."""
-    digest = hashlib.sha256()
     try:
         folder = checkpoint_folder()
     except ModelError:
         return "none"
     files = [folder / file for file in CHECKPOINTS.values()]
-    for path in (*files, *map(card_path, files), folder / DETECTOR_CARD):
-        if path.is_file():
-            digest.update(f"{path.name} {sha256_of(path)}\n".encode())
-    return digest.hexdigest()[:12]
+    there = [path for path in (*files, *map(card_path, files), folder / DETECTOR_CARD) if path.is_file()]
+    return sha256_of("".join(f"{path.name} {sha256_of(path)}\n" for path in there).encode())[:12]

@@ -1,4 +1,4 @@
-"""Builds the network; loads and saves checkpoints with their cards.
+"""Loads and saves checkpoints with their cards.
 
 Conventions: crops are RGB, 0-255, ``[n, size, size, 3]``, and the network does its own rescaling; its
 output is a sigmoid's ``float32[n, 1]``, the probability of the class that the card names. Keras is
@@ -9,40 +9,32 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from vidscan.errors import CardError, ModelError, ScoringError
-from vidscan.models.backbones import BACKBONES, backbone_features, first_line
 from vidscan.models.bundled import FAST, checkpoint_path
 from vidscan.models.calibration import calibrate, fake_probability
 from vidscan.models.card_file import card_path, read_card, write_card
 from vidscan.models.guards.archive import inspect_archive
 from vidscan.models.guards.network import check_network
-from vidscan.models.heads import Head, put_head
 from vidscan.models.runtimes.keras import KerasRuntime
-from vidscan.models.runtimes.protocol import Runtime
+from vidscan.models.runtimes.protocol import Runtime, first_line
 from vidscan.records import ModelCard, Quantisation
 from vidscan.system.files import replacing, sha256_of
-from vidscan.system.frameworks import import_keras
 
 __all__ = [
     "LoadedModel",
-    "build_network",
     "calibrate",
     "card_path",
     "fake_probability",
-    "freeze_backbone",
     "load_model",
     "read_card",
     "save_checkpoint",
     "write_card",
 ]
-
-LAST_FEATURE_LAYER = "top_activation"
-"""The layer in which every backbone ends; what follows it is the head."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,51 +86,6 @@ class LoadedModel:
         return fake_probability(outputs, self.card)
 
 
-def build_network(
-    backbone: str,
-    *,
-    input_size: int | None = None,
-    head: Head = "reference",
-    dropout: float = 0.5,
-    weights: Literal["imagenet"] | Path | None = None,
-) -> Any:
-    """A new network as one flat functional model: no layer of the backbone is nested in another.
-
-    Args:
-        backbone: a name from :data:`vidscan.models.backbones.BACKBONES`.
-        input_size: side of the crops in pixels; None takes the backbone's own.
-        head: what follows the features; see :mod:`vidscan.models.heads`.
-        dropout: share of features dropped in training, 0 or more and below 1.
-        weights: the backbone's: ``"imagenet"`` (Keras downloads them), a ``.weights.h5`` or ``.keras``
-            file, or None (random, for training from nothing). The head always starts at random.
-
-    Returns:
-        A Keras model: RGB crops ``[n, size, size, 3]``, 0-255, uint8 or float, to ``float32[n, 1]``.
-
-    Raises:
-        ModelError: there is no such backbone, or its weights cannot be had.
-    """
-    keras = import_keras()
-    if input_size is None and backbone in BACKBONES:
-        input_size = BACKBONES[backbone].input_size
-    inputs = keras.Input((input_size, input_size, 3), name="crop")
-    outputs = put_head(backbone_features(backbone, inputs, weights), head, dropout)
-    return keras.Model(inputs, outputs, name=f"{backbone}_{head}")
-
-
-def freeze_backbone(network: Any, frozen: bool = True) -> None:
-    """Sets whether training changes the layers up to ``top_activation``; the head is left as it is.
-
-    Args:
-        network: as made by :func:`build_network`. It must be compiled again to take notice.
-        frozen: False makes them trainable again.
-    """
-    for layer in network.layers:
-        layer.trainable = not frozen
-        if layer.name == LAST_FEATURE_LAYER:
-            return
-
-
 def load_model(path: Path | str | None = None, runtime: str = "keras") -> LoadedModel:
     """Loads a checkpoint for scoring, in float32 whatever it was trained in.
 
@@ -158,10 +105,10 @@ def load_model(path: Path | str | None = None, runtime: str = "keras") -> Loaded
         UsageError: there is no such runtime here.
     """
     from vidscan.models.runtimes.choice import open_runtime
-    from vidscan.models.runtimes.exported import SUFFIXES, open_exported
+    from vidscan.models.runtimes.exported import SUFFIX, open_exported
 
     path = checkpoint_path(FAST if path is None else path)
-    if path.suffix in SUFFIXES:
+    if path.suffix == SUFFIX:
         card = _card_of(path)
         return LoadedModel(*_with_card(path, *open_exported(path, card, runtime), card))
     checkpoint = KerasRuntime(path, *inspect_archive(path))

@@ -26,32 +26,28 @@ from vidscan.records import EvidenceCrop, Geometry, Heat, HeatKind, HeatSource, 
 from vidscan.system.frameworks import import_keras, import_tensorflow
 
 CHUNK = 8
-"""Crops put through the network at once; bounds the memory."""
+"""Number of crops put through the network at once; it bounds the memory."""
 
 FEATURE_LAYER = "top_activation"
-"""The layer in which vidscan's own backbones end; other networks are searched for their last feature map."""
+"""Last layer of vidscan's own backbones; in other networks the last feature map is searched."""
 
 
 class ExplainableModel(Protocol):
-    """What of a loaded model is needed here."""
+    """A Keras network and its card, which names the class of its output."""
 
     @property
-    def network(self) -> Any:
-        """The Keras network."""
-        ...
+    def network(self) -> Any: ...  # noqa: D102
 
     @property
-    def card(self) -> ModelCard:
-        """Says of which class it puts out the probability."""
-        ...
+    def card(self) -> ModelCard: ...  # noqa: D102
 
 
 @dataclass(frozen=True, slots=True)
 class GradCam:
-    """A network cut at its last feature map.
+    """A network split at its last feature map.
 
-    ``front`` takes crops to that map, ``[n, cells, cells, channels]``; ``tail`` takes the map to the logit
-    of P(fake), ``[n, 1]``.
+    ``front`` takes crops to that map, ``[n, cells, cells, channels]``; ``tail`` takes the map to the logit of
+    P(fake), ``[n, 1]``.
     """
 
     front: Callable[[Any], Any]
@@ -61,10 +57,10 @@ class GradCam:
 
     @classmethod
     def of(cls, model: ExplainableModel) -> GradCam:
-        """Cuts a loaded model's network.
+        """Splits a loaded model's network.
 
         Raises:
-            ModelError: the network shows no feature map, or Keras runs on another backend than TensorFlow.
+            ModelError: the network has no feature map, or Keras runs on another backend than TensorFlow.
         """
         keras, name = import_keras(), model.card.name
         if keras.backend.backend() != "tensorflow":
@@ -90,13 +86,10 @@ class GradCam:
         return cls(front, lambda features: sign * tail(features), source, model.card.geometry)
 
     def heat(self, crops: Image) -> list[Heat]:
-        """How much each part of each crop speaks for a forgery, relative to its own strongest part.
+        """Returns how much each part of each crop indicates a forgery, relative to the crop's strongest part.
 
-        Args:
-            crops: RGB ``uint8[n, size, size, 3]``, 0-255; ``n`` may be 0.
-
-        Returns:
-            ``n`` maps ``float32[cells, cells]``, the highest cell 1; all 0 where none speaks for a forgery.
+        ``crops`` are RGB ``uint8[n, size, size, 3]``, 0-255; ``n`` may be 0. The ``n`` maps are
+        ``float32[cells, cells]`` with a maximum of 1, or all 0 if no part indicates a forgery.
 
         Raises:
             ScoringError: the network failed.
@@ -125,14 +118,14 @@ class GradCam:
 
 
 def relative(summed: npt.NDArray[np.float64]) -> Heat:
-    """A map ``float64[cells, cells]`` with its highest cell at 1; what is negative counts as 0."""
+    """Scales a map ``float64[cells, cells]`` to a maximum of 1; negative values count as 0."""
     speaking = np.maximum(summed, 0.0)
     most = speaking.max()
     return np.asarray(speaking / most if most > 0 else speaking, np.float32)
 
 
 def with_heat(evidence: Sequence[EvidenceCrop], explainer: Explainer, most: int) -> tuple[EvidenceCrop, ...]:
-    """The same crops, the ``most`` highest scoring ones of each track with their maps."""
+    """Returns the same crops, the ``most`` highest scoring ones of each track with their maps."""
     by_track: dict[int, list[EvidenceCrop]] = defaultdict(list)
     for crop in evidence:
         by_track[crop.track].append(crop)
@@ -155,7 +148,7 @@ _Part = Callable[[Any], Any]
 
 
 def _cut(network: Any) -> tuple[_Part, _Part] | None:
-    """``network`` in two at its last feature map, its sigmoid left out; None where there is no such map."""
+    """Splits ``network`` at its last feature map, without its sigmoid; None if there is no such map."""
     keras = import_keras()
     place = _feature_map(network)
     if place is not None:
@@ -177,7 +170,7 @@ def _cut(network: Any) -> tuple[_Part, _Part] | None:
 
 
 def _after(network: Any, start: Any) -> _Part:
-    """What leads from ``start``, a tensor of ``network``, to the logit that its sigmoid is taken of."""
+    """Returns what leads from ``start``, a tensor of ``network``, to the logit before its sigmoid."""
     last = network.layers[-1]
     taken, _ = _used_with(network, last)
     if isinstance(last, import_keras().Model):
@@ -186,7 +179,6 @@ def _after(network: Any, start: Any) -> _Part:
 
 
 def _logit(last: Any, values: Any) -> Any:
-    """What ``last`` would take the sigmoid of."""
     keras = import_keras()
     if not hasattr(last, "kernel"):  # a bare sigmoid
         return values
@@ -212,7 +204,7 @@ def _chained(first: _Part, second: _Part) -> _Part:
 
 
 def _used_with(network: Any, layer: Any) -> tuple[Any, Any]:
-    """What a layer takes and gives where ``network`` uses it; other networks may use it too."""
+    """Returns a layer's inputs and outputs where ``network`` uses it; other networks may use it too."""
     graph = getattr(network, "_functional", None) or network  # a Sequential keeps its graph in a part
     nodes = (node for level in graph._nodes_by_depth.values() for node in level)
     node = next(node for node in nodes if node.operation is layer)
@@ -220,7 +212,7 @@ def _used_with(network: Any, layer: Any) -> tuple[Any, Any]:
 
 
 def _feature_map(network: Any) -> Any | None:
-    """The tensor of ``FEATURE_LAYER``, else the last feature map that a layer turns into something else."""
+    """Returns the tensor of ``FEATURE_LAYER``, else the last feature map before a layer of another shape."""
     keras = import_keras()
     for layer in network.layers:
         if layer.name == FEATURE_LAYER and _is_map(given := _used_with(network, layer)[1]):
@@ -237,7 +229,7 @@ def _feature_map(network: Any) -> Any | None:
 
 
 def _is_map(tensors: Sequence[Any]) -> bool:
-    """Whether these are one tensor ``[n, height, width, channels]`` of more than one cell."""
+    """Tells whether these are one tensor ``[n, height, width, channels]`` of more than one cell."""
     if len(tensors) != 1 or len(tensors[0].shape) != 4:
         return False
     return all(side is None or side > 1 for side in tensors[0].shape[1:3])

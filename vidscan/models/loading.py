@@ -13,7 +13,7 @@ from vidscan.models.bundled import CHECKPOINTS, checkpoint_path, detector_card
 from vidscan.models.card_file import checkpoint_sha256
 from vidscan.models.checkpoint import LoadedModel, load_model
 from vidscan.models.ensemble import Ensemble
-from vidscan.models.runtimes.exported import SUFFIXES
+from vidscan.models.runtimes.exported import SUFFIX
 from vidscan.options import (
     ScanOptions,
 )
@@ -29,7 +29,7 @@ def runtimes_for(paths: Sequence[Path], wanted: str) -> tuple[str, ...]:
         paths: the checkpoints, or whatever names them.
         wanted: one of ``options.RUNTIMES``.
     """
-    exported = [checkpoint_path(path).suffix in SUFFIXES for path in paths]
+    exported = [checkpoint_path(path).suffix == SUFFIX for path in paths]
     return tuple("auto" if alone and not all(exported) else wanted for alone in exported)
 
 

@@ -159,8 +159,8 @@ class StageSeconds:
 class Stats:
     """Counts and times of one source. ``duration_s`` is None for stills and where unknown.
 
-    ``faces_reused`` are sightings that took the score of an earlier one that looks the same,
-    ``faces_unjudged`` those too small to be scored. ``cuts_s``: when a new shot begins, in seconds.
+    ``faces_unjudged`` are sightings too small to be scored. ``faces_reused`` is a published field that is
+    always 0. ``cuts_s``: when a new shot begins, in seconds.
     ``crops_scored``: the crops that were scored for ``faces_scored``, several views of each face of a still.
     ``batch_slots``: rows of batches that were computed for these crops, with their share of padding.
     """

@@ -1,1 +1,1 @@
-"""Pictures and videos with the findings drawn in."""
+"""Draws the findings into pictures and videos."""

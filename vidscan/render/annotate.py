@@ -1,4 +1,4 @@
-"""The annotated video: the clip with its faces boxed and scored, and a strip of the scores below."""
+"""Writes the annotated video: the clip with its faces boxed and scored, and a strip of the scores below."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SUFFIX = ".mp4"
 
 
 def check_name(path: Path) -> None:
-    """Raises UsageError where the name is none of an MP4 file."""
+    """Raises UsageError if the name does not end in ``SUFFIX``."""
     if path.suffix.lower() != SUFFIX:
         raise UsageError(f"--annotate {str(path)!r}: a video's name must end in {SUFFIX}")
 
@@ -28,19 +28,13 @@ def annotate(
     options: VerdictOptions,
     progress: Callable[[float], None] = lambda time_s: None,
 ) -> redraw.Codec:
-    """Writes the annotated video of a clip; the file appears whole or not at all.
+    """Writes the annotated video of a clip, whole or not at all; returns the codec.
 
-    Args:
-        report: on a clip that was analysed.
-        path: the MP4 file to write.
-        options: say which thresholds the colours stand for.
-        progress: is told the time of each frame, in seconds from the start of the clip.
-
-    Returns:
-        What the video was encoded with.
+    The colours stand for the thresholds of ``options``; ``progress`` is called with each frame's time in
+    seconds.
 
     Raises:
-        DecodeError: the clip cannot be decoded any more.
+        DecodeError: the clip can no longer be decoded.
         ReportError: the file cannot be written.
         VidscanError: ffmpeg failed.
     """

@@ -1,8 +1,7 @@
-"""Heat maps as pictures: drawn over their crops with a colour scale, and written as PNG files."""
+"""Draws heat maps over their crops with a colour scale, and writes them as PNG files."""
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from collections.abc import Sequence
@@ -13,28 +12,24 @@ import numpy as np
 
 from vidscan.errors import ReportError
 from vidscan.records import EvidenceCrop, Heat, HeatKind, HeatSource, Image, Source
-from vidscan.system.files import replacing
+from vidscan.report.html.pictures import heat_colours
+from vidscan.system.files import replacing, sha256_of
 
 _STRONGEST = 0.6
-"""Share of the colour where the heat is 1; what lies beneath must still be seen."""
+"""Opacity of the hottest part; what lies beneath must still be seen."""
 
 _WHITE, _GREY = (255, 255, 255), (170, 170, 170)
-_SMALLEST_SIDE = 256
-"""Side to which smaller crops are enlarged, so that the scale beside them can be read."""
+_MIN_SIDE = 256
+"""Smaller crops are enlarged to this side in pixels, so that the scale beside them can be read."""
 
 _MAX_NAME = 15
-"""Characters of a network's name in the panel."""
+"""Upper limit on the characters of a network's name in the panel."""
 
 
 def overlay(image: Image, heat: Heat) -> Image:
-    """A crop with its heat over it, the more opaque the hotter; cold parts stay as they are.
+    """Draws ``heat``, ``float32[cells, cells]``, 0-1, over a crop, more opaque where it is hotter.
 
-    Args:
-        image: RGB ``uint8[size, size, 3]``.
-        heat: ``float32[cells, cells]``, 0-1.
-
-    Returns:
-        RGB ``uint8[size, size, 3]``.
+    Takes and returns RGB ``uint8[size, size, 3]``.
     """
     height, width = image.shape[:2]
     smooth = np.clip(cv2.resize(heat, (width, height), interpolation=cv2.INTER_CUBIC), 0.0, 1.0)
@@ -43,17 +38,11 @@ def overlay(image: Image, heat: Heat) -> Image:
 
 
 def with_scale(image: Image, heat: Heat, source: HeatSource | None = None) -> Image:
-    """:func:`overlay` with the colour scale and its legend to the right.
+    """Draws :func:`overlay` with the colour scale and a legend that names ``source`` to the right.
 
-    Args:
-        image: as in :func:`overlay`.
-        heat: as there.
-        source: the kind of map and its network, for the legend; None leaves them out.
-
-    Returns:
-        RGB ``uint8[h, w, 3]``, at least 256 px high.
+    Returns RGB ``uint8[height, width, 3]``, at least 256 px high.
     """
-    side = max(image.shape[0], _SMALLEST_SIDE)
+    side = max(image.shape[0], _MIN_SIDE)
     large = np.asarray(cv2.resize(image, (side, side), interpolation=cv2.INTER_CUBIC), np.uint8)
     text, edge = side // 18, side // 16
     panel = np.full((side, side // 2, 3), 24, np.uint8)
@@ -80,29 +69,24 @@ def with_scale(image: Image, heat: Heat, source: HeatSource | None = None) -> Im
 
 
 def _short(name: str) -> str:
-    """As much of a network's name as the panel has room for."""
     return name if len(name) <= _MAX_NAME else f"{name[: _MAX_NAME - 1]}…"
 
 
 def _coloured(values: Heat) -> Image:
-    """Values 0-1 in the colours of the scale, RGB."""
-    levels = np.rint(values * 255).astype(np.uint8)
-    return np.asarray(
-        cv2.cvtColor(cv2.applyColorMap(levels, cv2.COLORMAP_INFERNO), cv2.COLOR_BGR2RGB), np.uint8
-    )
+    return np.asarray(cv2.cvtColor(heat_colours(values), cv2.COLOR_BGR2RGB), np.uint8)
 
 
 def file_stem(source: Source) -> str:
-    """A source's name as any file system takes it, told from others of the same name by its path's hash."""
+    """Returns a file name for a source, with a hash of its path to tell sources of the same name apart."""
     plain = re.sub(r"[^A-Za-z0-9._-]+", "_", source.path.stem)[:60].strip("._-") or "file"
-    return f"{plain}-{hashlib.sha256(os.fsencode(source.name)).hexdigest()[:6]}"
+    return f"{plain}-{sha256_of(os.fsencode(source.name))[:6]}"
 
 
 def check_folder(folder: Path, flag: str) -> None:
-    """Makes a folder for what is written beside the report.
+    """Creates the folder of a flag such as ``--explain-dir``.
 
     Raises:
-        ReportError: it can be neither made nor written to.
+        ReportError: it can be neither created nor written to.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -117,12 +101,12 @@ def check_folder(folder: Path, flag: str) -> None:
 
 
 def write_heat_maps(source: Source, evidence: Sequence[EvidenceCrop], folder: Path) -> int:
-    """Writes two PNG files for each crop with a heat map: the crop, and its map over it with a scale.
+    """Writes two PNG files for each crop with a heat map: the crop, and the map over it with a scale.
 
     Names tell file, track, time and score; each file appears whole or not at all.
 
     Returns:
-        How many maps were written.
+        The number of maps.
 
     Raises:
         ReportError: a file cannot be written.

@@ -1,4 +1,4 @@
-"""Where each face is at any moment of a clip, from the moments at which it was looked for."""
+"""Interpolates where each face is at any moment of a clip, from the sampled moments."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from statistics import median
 
 from vidscan.records import Box, Report
 
-_LONGEST_STEP = 1.6
-"""Sampling steps between two sightings of a track up to which it is taken to have been seen throughout."""
+_MAX_STEPS = 1.6
+"""A track counts as seen throughout between two sightings up to this many sampling steps apart."""
 
 
 @dataclass(frozen=True, slots=True)
-class Sighting:
-    """A face at one moment; ``fake_probability`` is None where it was not judged."""
+class DrawnFace:
+    """A face at one moment; ``fake_probability`` is None if it has no score."""
 
     track: int
     time_s: float
@@ -26,20 +26,20 @@ class Sighting:
 
 
 @dataclass(frozen=True, slots=True)
-class Sightings:
+class DrawnFaces:
     """All sightings of a clip: by track, each in order of time; ``step_s`` is the sampling step."""
 
-    by_track: dict[int, tuple[Sighting, ...]]
+    by_track: dict[int, tuple[DrawnFace, ...]]
     step_s: float
     end_s: float
 
     @classmethod
-    def of(cls, report: Report) -> Sightings:
-        """Those that a report lists."""
-        found: dict[int, list[Sighting]] = defaultdict(list)
+    def of(cls, report: Report) -> DrawnFaces:
+        """Takes the sightings from a report's timeline."""
+        found: dict[int, list[DrawnFace]] = defaultdict(list)
         for point in report.timeline:
             for face in point.faces:
-                found[face.track].append(Sighting(face.track, point.time_s, face.box, face.fake_probability))
+                found[face.track].append(DrawnFace(face.track, point.time_s, face.box, face.fake_probability))
         times = [point.time_s for point in report.timeline]
         steps = [later - earlier for earlier, later in pairwise(times) if later > earlier]
         asked = report.options.get("sampling", {}).get("fps") or 2.0
@@ -47,33 +47,33 @@ class Sightings:
         by_track = {track: tuple(found[track]) for track in sorted(found)}
         return cls(by_track, step_s, max(report.stats.duration_s or 0.0, *times, step_s))
 
-    def at(self, time_s: float) -> list[Sighting]:
-        """The faces to be shown at a moment.
+    def at(self, time_s: float) -> list[DrawnFace]:
+        """Returns the faces to be drawn at a moment.
 
-        Between two sightings the box moves straight from one to the next; the score is the nearer
-        sighting's, for none was measured in between. Where a track is lost, it is shown for half a step
-        longer; up to the end of the clip where that comes before the next look.
+        Between two sightings the box moves straight from one to the next; the score is the nearer sighting's,
+        as none was measured in between. When a track is lost, it is shown for half a step longer, or up to
+        the end of the clip if that comes before the next sample.
         """
-        shown = (self._of_track(sightings, time_s) for sightings in self.by_track.values())
-        return [sighting for sighting in shown if sighting is not None]
+        shown = (self._of_track(faces, time_s) for faces in self.by_track.values())
+        return [face for face in shown if face is not None]
 
-    def stretches(self, track: int) -> list[list[Sighting]]:
-        """A track's sightings, cut where it was out of sight."""
-        cut: list[list[Sighting]] = []
-        for sighting in self.by_track[track]:
-            if cut and self._joined(cut[-1][-1], sighting):
-                cut[-1].append(sighting)
+    def stretches(self, track: int) -> list[list[DrawnFace]]:
+        """Returns a track's sightings, split where it was out of sight."""
+        cut: list[list[DrawnFace]] = []
+        for face in self.by_track[track]:
+            if cut and self._joined(cut[-1][-1], face):
+                cut[-1].append(face)
             else:
-                cut.append([sighting])
+                cut.append([face])
         return cut
 
-    def _joined(self, before: Sighting, after: Sighting) -> bool:
-        return after.time_s - before.time_s <= _LONGEST_STEP * self.step_s
+    def _joined(self, before: DrawnFace, after: DrawnFace) -> bool:
+        return after.time_s - before.time_s <= _MAX_STEPS * self.step_s
 
-    def _of_track(self, sightings: Sequence[Sighting], time_s: float) -> Sighting | None:
-        place = bisect_right(sightings, time_s, key=lambda sighting: sighting.time_s)
-        before = sightings[place - 1] if place > 0 else None
-        after = sightings[place] if place < len(sightings) else None
+    def _of_track(self, faces: Sequence[DrawnFace], time_s: float) -> DrawnFace | None:
+        place = bisect_right(faces, time_s, key=lambda face: face.time_s)
+        before = faces[place - 1] if place > 0 else None
+        after = faces[place] if place < len(faces) else None
         if before is not None and after is not None and self._joined(before, after):
             return _between(before, after, time_s)
         if before is not None and time_s - before.time_s <= self._held_s(before):
@@ -82,13 +82,13 @@ class Sightings:
             return after
         return None
 
-    def _held_s(self, last: Sighting) -> float:
+    def _held_s(self, last: DrawnFace) -> float:
         until_end = self.end_s - last.time_s
         return until_end if until_end <= 1.05 * self.step_s else self.step_s / 2
 
 
-def _between(before: Sighting, after: Sighting, time_s: float) -> Sighting:
+def _between(before: DrawnFace, after: DrawnFace, time_s: float) -> DrawnFace:
     share = (time_s - before.time_s) / (after.time_s - before.time_s)
     box = Box(*(a + share * (b - a) for a, b in zip(before.box, after.box, strict=True)))
     nearer = before if share < 0.5 else after
-    return Sighting(before.track, time_s, box, nearer.fake_probability)
+    return DrawnFace(before.track, time_s, box, nearer.fake_probability)

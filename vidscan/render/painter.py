@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from vidscan.records import Image, Label, Report
-from vidscan.render.interpolation import Sighting, Sightings
+from vidscan.render.interpolation import DrawnFace, DrawnFaces
 from vidscan.report.wording import clock
 
 Colour = tuple[int, int, int]
@@ -20,58 +20,49 @@ _COLOURS = {
     Label.UNCERTAIN: (232, 179, 57),
     Label.NO_FACE: (150, 155, 162),
 }
-_PANEL, _PLOT, _FAINT, _TEXT, _DARK = (
-    (22, 24, 28),
-    (33, 36, 42),
-    (110, 116, 126),
-    (232, 234, 237),
-    (12, 12, 12),
-)
+_PANEL, _PLOT, _DARK = (22, 24, 28), (33, 36, 42), (12, 12, 12)
+_FAINT, _TEXT = (110, 116, 126), (232, 234, 237)
 _UNJUDGED = _COLOURS[Label.NO_FACE]
 _LINES = ((214, 219, 226), (120, 170, 255), (214, 150, 255), (120, 220, 220))
-"""The tracks' curves; their sightings are dots in the colour of what the score says."""
+"""Colours of the tracks' curves; the dots on them have the colour of the score."""
 
-_SMALLEST_TEXT, _LARGEST_TEXT = 9, 40
+_MIN_TEXT, _MAX_TEXT = 9, 40
 _TICKS_S = (0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200)
 _SEMIBOLD, _REGULAR = 600, 450
 _SMALL = 0.7
 
 
 def text_size(width: int, height: int) -> int:
-    """Height of the letters in pixels for a frame of this size."""
-    return max(_SMALLEST_TEXT, min(_LARGEST_TEXT, round(min(width, height) / 22)))
+    """Returns the height of the letters in pixels for a frame of this size."""
+    return max(_MIN_TEXT, min(_MAX_TEXT, round(min(width, height) / 22)))
 
 
 def strip_height(width: int, height: int) -> int:
-    """Rows of the strip; with those of the frame an even number, as video encoders want it."""
+    """Returns the rows of the strip; with those of the frame an even number, as video encoders require."""
     rows = 8 * text_size(width, height)
     return rows + (rows + height) % 2
 
 
 class Painter:
-    """Draws the frames of one clip.
+    """Draws the frames of one clip, ``width x height`` pixels.
 
-    Args:
-        report: on the clip.
-        width: of its frames in pixels.
-        height: of its frames in pixels.
-        thresholds: P(fake) from which a score is drawn as fake, and up to which as real.
+    ``thresholds`` are P(fake) from which a score is drawn as fake, and up to which as real.
     """
 
     def __init__(self, report: Report, width: int, height: int, thresholds: tuple[float, float]) -> None:
         self._report = report
         self._size = (width, height)
         self._fake, self._real = thresholds
-        self._sightings = Sightings.of(report) if report.timeline else Sightings({}, 1.0, 1.0)
-        self._end_s = report.stats.duration_s or self._sightings.end_s
+        self._faces = DrawnFaces.of(report) if report.timeline else DrawnFaces({}, 1.0, 1.0)
+        self._end_s = report.stats.duration_s or self._faces.end_s
         self._text = text_size(width, height)
         self._font = cv2.FontFace("sans")
         self._strip = self._background()
 
     def draw(self, time_s: float, picture: Image) -> None:
         """Draws on a frame with the strip's rows beneath it, RGB ``uint8[height + strip, width, 3]``."""
-        for sighting in self._sightings.at(time_s):
-            self._box(picture, sighting)
+        for face in self._faces.at(time_s):
+            self._box(picture, face)
         height = self._size[1]
         below = picture[height:]
         below[:] = 0
@@ -85,27 +76,27 @@ class Painter:
             self._say(below, shown, edge - self._width(shown), self._text * 3 // 2, _TEXT, _REGULAR)
 
     def colour(self, score: float | None) -> Colour:
-        """What a score says, by the thresholds in force; grey for a face that was not judged."""
+        """Returns the colour of a score by the thresholds in force; grey for a face without one."""
         if score is None:
             return _UNJUDGED
         if score >= self._fake:
             return _COLOURS[Label.FAKE]
         return _COLOURS[Label.REAL] if score <= self._real else _COLOURS[Label.UNCERTAIN]
 
-    def _box(self, picture: Image, sighting: Sighting) -> None:
+    def _box(self, picture: Image, face: DrawnFace) -> None:
         width, height = self._size
         frame = picture[:height, :width]
-        score = sighting.fake_probability
+        score = face.fake_probability
         colour, thick = self.colour(score), max(1, self._text // (7 if score is not None else 14))
-        x, y, w, h = sighting.box
+        x, y, w, h = face.box
         # Far outside, OpenCV's fixed-point coordinates would overflow.
         left, right = (round(min(max(value, -width), 2 * width)) for value in (x, x + w))
         top, bottom = (round(min(max(value, -height), 2 * height)) for value in (y, y + h))
         for width_of_line, shade in ((thick + 2, _DARK), (thick, colour)):
             cv2.rectangle(frame, (left, top), (right, bottom), shade, width_of_line, cv2.LINE_AA)
-        many = len(self._sightings.by_track) > 1
+        many = len(self._faces.by_track) > 1
         said = "not judged" if score is None else f"{score:.2f}"
-        label = f"{sighting.track}  {said}" if many else said
+        label = f"{face.track}  {said}" if many else said
         # Of small faces there may be many, whose labels must not hide the picture.
         scale = 1.0 if score is not None else _SMALL
         text = self._text * scale
@@ -117,7 +108,7 @@ class Painter:
         self._say(frame, label, left + round(text / 2), foot - round(0.42 * text), _DARK, scale=scale)
 
     def _plot(self) -> tuple[int, int, int, int]:
-        """Left, right, top and bottom of the plot within the strip."""
+        """Returns left, right, top and bottom of the plot within the strip."""
         rows, edge = strip_height(*self._size), self._text
         labels = self._width("fake 0.00")
         room = labels if 5 * labels < self._size[0] else 0
@@ -133,14 +124,14 @@ class Painter:
         return round(bottom - (bottom - top) * score)
 
     def _background(self) -> Image:
-        """Everything of the strip that does not move."""
+        """Draws everything of the strip that does not move."""
         strip = np.full((strip_height(*self._size), self._size[0], 3), _PANEL, np.uint8)
         left, right, top, bottom = self._plot()
         strip[top:bottom, left:right] = _PLOT
         self._shade_segments(strip)
         self._say(strip, self._headline(), left, self._text * 3 // 2, self._verdict_colour())
         self._ticks(strip)
-        for number, track in enumerate(self._sightings.by_track):
+        for number, track in enumerate(self._faces.by_track):
             self._curve(strip, track, _LINES[number % len(_LINES)])
         for score, words, colour in (
             (self._fake, "fake", _COLOURS[Label.FAKE]),
@@ -180,15 +171,15 @@ class Painter:
             self._say(strip, words, at, bottom + round(1.3 * self._text), _FAINT, _REGULAR, 0.85)
 
     def _curve(self, strip: Image, track: int, line: Colour) -> None:
-        """The scores of a track, in pieces where it was out of sight or not judged."""
+        """Draws the scores of a track, in pieces if it was out of sight or has no scores for a while."""
         thick, dot = max(1, self._text // 8), max(1, self._text // 6)
-        scored = [piece for stretch in self._sightings.stretches(track) for piece in _scored(stretch)]
+        scored = [piece for stretch in self._faces.stretches(track) for piece in _scored(stretch)]
         for piece in scored:
             points = [(self._across(time_s), self._up(score)) for time_s, score in piece]
             cv2.polylines(strip, [np.array(points, np.int32)], False, line, thick, cv2.LINE_AA)
             for point, (_, score) in zip(points, piece, strict=True):
                 cv2.circle(strip, point, dot, self.colour(score), cv2.FILLED, cv2.LINE_AA)
-        if scored and len(self._sightings.by_track) > 1:
+        if scored and len(self._faces.by_track) > 1:
             time_s, score = scored[0][0]
             place = self._across(time_s) + dot + 1, self._up(score) - dot - 1
             self._say(strip, str(track), *place, line, _SEMIBOLD, 0.85)
@@ -218,8 +209,8 @@ class Painter:
         return int(cv2.getTextSize((0, 0), words, (0, 0), self._font, self._text, _SEMIBOLD)[2])
 
 
-def _scored(stretch: Sequence[Sighting]) -> list[list[tuple[float, float]]]:
-    """Times and scores of a stretch, cut where its face was not judged."""
+def _scored(stretch: Sequence[DrawnFace]) -> list[list[tuple[float, float]]]:
+    """Returns times and scores of a stretch, split where its face has no score."""
     pieces: list[list[tuple[float, float]]] = [[]]
     for each in stretch:
         if each.fake_probability is not None:

@@ -1,9 +1,9 @@
-"""What a scan found, put into the formats that people and programs read.
+"""Writes reports in the formats that people and programs read.
 
-``WRITERS`` names the file formats by suffix. A further format is one module with a ``write`` function
-and one entry here; it gets the document of :func:`vidscan.report.document.assemble`, whose numbers
-and texts are already fit to be written, and the faces of ``evidence_of``, which only a page shows. What
-the terminal shows is in :mod:`vidscan.report.terminal.text`.
+``WRITERS`` names the file formats by suffix. To add one, write a module with a ``write`` function and add an
+entry here; it gets the document of :func:`vidscan.report.document.assemble`, whose numbers and texts are
+ready to be written, and the faces of ``evidence_of``, which only a page shows. Terminal output is in
+:mod:`vidscan.report.terminal.text`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from vidscan.report.formats import json as json_report
 from vidscan.report.formats import jsonl
 
 Writer = Callable[[Document, TextIO, Evidence], None]
-"""Writes a whole document, with the faces to look at, to a text stream opened with ``newline=""``."""
+"""Writes a whole document, with face crops, to a text stream opened with ``newline=""``."""
 
 WRITERS: Mapping[str, Writer] = {
     ".json": json_report.write,
@@ -29,4 +29,4 @@ WRITERS: Mapping[str, Writer] = {
 """The formats of ``--report`` by lower-case suffix."""
 
 BESIDE: Mapping[str, Mapping[str, Writer]] = {".csv": {".files.csv": csv_report.write_files}}
-"""What a format writes beside the file that was named, by the ending that takes the place of its suffix."""
+"""Further files that a format writes, by the ending that replaces the suffix of the named file."""

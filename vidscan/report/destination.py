@@ -1,29 +1,26 @@
-"""Where ``--report`` goes: files that are replaced as a whole, here or elsewhere, or standard output."""
+"""Writes a report to where ``--report`` says: files, replaced as a whole, URLs, or standard output."""
 
 from __future__ import annotations
 
 import io
 import os
-import secrets
-import shutil
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import TextIO
 
 from vidscan.errors import ReportError
 from vidscan.media.storage import is_remote, local_path, put, remote, require_writable
 from vidscan.report import BESIDE, WRITERS, Writer
 from vidscan.report.document import NO_EVIDENCE, Document, Evidence
+from vidscan.system.files import raising, replacing_together
 
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """A place and a format: a file's ``path``, a ``url``, or standard output where both are None.
+    """A place and a format: a file's ``path``, a ``url``, or standard output if both are None.
 
-    ``beside`` are further files, by the endings that take the place of the name's.
+    ``beside`` are further files, by the endings that replace the name's suffix.
     """
 
     path: Path | None
@@ -33,12 +30,12 @@ class Destination:
 
     @property
     def to_stdout(self) -> bool:
-        """Whether standard output is the place."""
+        """Whether the place is standard output."""
         return self.path is None and self.url is None
 
     @property
     def places(self) -> tuple[str, ...]:
-        """What is written, as people are shown it; nothing for standard output."""
+        """What is written, as shown to users; nothing for standard output."""
         return tuple(remote(url).shown for url in self._urls) or tuple(map(str, self.paths))
 
     @property
@@ -54,17 +51,17 @@ class Destination:
 
     @property
     def paths(self) -> tuple[Path, ...]:
-        """The files here that :meth:`write` makes, the one that was named first."""
+        """The local files that :meth:`write` creates, the named one first."""
         if self.path is None:
             return ()
         return (self.path, *(self.path.with_suffix(ending) for ending, _ in self.beside))
 
     @classmethod
     def parse(cls, text: str) -> Destination:
-        """The destination that a user named: ``-`` is JSON on standard output, else a file or a URL.
+        """Makes a destination of the user's text: ``-`` is JSON on standard output, else a file or a URL.
 
         Raises:
-            ReportError: the file's suffix (in either case) is none that :data:`WRITERS` knows.
+            ReportError: :data:`WRITERS` does not know the suffix, which may be in either case.
         """
         if text == "-":
             return cls(None, WRITERS[".json"])
@@ -83,49 +80,42 @@ class Destination:
         return cls(None, writer, beside, text) if elsewhere else cls(path, writer, beside)
 
     def check(self) -> None:
-        """Find out, before any work, whether :meth:`write` can succeed; nothing is written.
+        """Checks, before any work, whether :meth:`write` can succeed; nothing is written.
 
         Raises:
-            ReportError: a path is a folder or no ordinary file, or it or its folder cannot be written.
-            SourceError: a URL's place cannot be reached, or is closed to us.
+            ReportError: a path is a folder or not a regular file, or it or its folder cannot be written.
+            SourceError: a URL cannot be reached, or is forbidden.
         """
         if self.url is not None:
             require_writable(self.url)
         for path in self.paths:
-            try:
+            with raising(partial(_unwritable, path)):
                 obstacle = _obstacle(path)
-            except OSError as error:
-                raise _unwritable(path, error) from error
             if obstacle:
                 raise ReportError(f"--report {str(path)!r}: {obstacle}")
 
     def write(self, document: Document, evidence: Evidence = NO_EVIDENCE) -> None:
-        """Write ``document``; whatever goes wrong, a file is the previous one or the whole new one.
+        """Writes ``document``; whatever goes wrong, a file is the previous one or the whole new one.
 
-        No file is replaced before all are on disk.
-
-        Args:
-            document: the results of a scan.
-            evidence: faces to look at, for the formats that show any.
+        No file is replaced before all are on disk. ``evidence`` is for the formats that show faces.
 
         Raises:
             ReportError: the system refused, e.g. as the disk is full; ``__cause__`` is its ``OSError``.
             SourceError: a URL cannot be written to.
         """
-        try:
+        with raising(partial(_unwritable, self.path)):
             if self.url is not None:
                 self._upload(document, evidence)
             elif self.path is None:
                 self._write_stdout(document)
             else:
-                with _replacing(self.paths) as streams:
-                    for writer, stream in zip(self._writers, streams, strict=True):
-                        writer(document, stream, evidence)
-        except OSError as error:
-            raise _unwritable(self.path, error) from error
+                with replacing_together(self.paths) as fresh:
+                    for writer, path in zip(self._writers, fresh, strict=True):
+                        with path.open("w", encoding="utf-8", newline="") as stream:
+                            writer(document, stream, evidence)
 
     def _upload(self, document: Document, evidence: Evidence) -> None:
-        """Writes all files before the first is sent; the one that was named comes last."""
+        """Makes all files before the first is sent; the named one comes last."""
         made = []
         for writer in self._writers:
             whole = io.StringIO(newline="")
@@ -147,7 +137,7 @@ class Destination:
 
 
 def _obstacle(path: Path) -> str | None:
-    """What stands in the way of a report at ``path``, with the remedy, or None."""
+    """Returns what prevents a report at ``path``, with the remedy, or None."""
     target = Path(os.path.realpath(path))
     folder = target.parent
     if target.is_dir():
@@ -165,33 +155,6 @@ def _obstacle(path: Path) -> str | None:
     return None
 
 
-@contextmanager
-def _replacing(paths: Sequence[Path]) -> Iterator[list[TextIO]]:
-    """New text files that take the places of ``paths`` if the block ends well, and else are removed."""
-    targets = [Path(os.path.realpath(path)) for path in paths]  # a link keeps pointing to the report
-    # Names of their own length: one made from the target's could be too long for the file system.
-    fresh = [target.with_name(f".vidscan-{secrets.token_hex(8)}.tmp") for target in targets]
-    try:
-        with ExitStack() as opened:
-            streams: list[TextIO] = [
-                opened.enter_context(path.open("x", encoding="utf-8", newline="")) for path in fresh
-            ]
-            yield streams
-            for stream in streams:
-                stream.flush()
-                os.fsync(stream.fileno())
-        for new, target in zip(fresh, targets, strict=True):
-            with suppress(OSError):  # keeping the old file's permissions is a courtesy
-                shutil.copymode(target, new)
-            os.replace(new, target)  # noqa: PTH105
-    except BaseException:
-        for path in fresh:
-            with suppress(OSError):
-                path.unlink(missing_ok=True)
-        raise
-
-
-def _unwritable(path: Path | None, error: OSError) -> ReportError:
+def _unwritable(path: Path | None, cause: str) -> ReportError:
     place = "standard output" if path is None else repr(str(path))
-    cause = error.strerror or type(error).__name__
     return ReportError(f"the report cannot be written to {place} ({cause}): name another place with --report")

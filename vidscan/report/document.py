@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib import metadata, resources
+from importlib import resources
 from types import MappingProxyType
 from typing import Annotated, Any
 
@@ -35,6 +35,7 @@ from vidscan.records.limits import Limits
 from vidscan.report.codec import UNDECODED_BYTE, plain, valid_text, writer
 from vidscan.report.summary import tally
 from vidscan.system.typed_json import Form, MismatchError, from_plain
+from vidscan.version import __version__
 
 Document = dict[str, Any]
 """A report document of plain JSON values: ``dict``, ``list``, ``str``, ``int``, ``float``, ``bool``, None."""
@@ -179,11 +180,8 @@ def evidence_of(reports: Iterable[Report]) -> Evidence:
 
 
 def version() -> str:
-    """The installed version of vidscan; ``"unknown"`` when it runs without having been installed."""
-    try:
-        return metadata.version("vidscan")
-    except metadata.PackageNotFoundError:
-        return "unknown"
+    """The version of vidscan that runs."""
+    return __version__
 
 
 def model_document(card: ModelCard, members: Sequence[ModelCard]) -> Document:

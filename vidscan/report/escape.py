@@ -1,4 +1,4 @@
-"""Untrusted text made harmless before it is shown."""
+"""Makes untrusted text harmless before it is shown."""
 
 from __future__ import annotations
 
@@ -7,5 +7,5 @@ from vidscan.report.codec import valid_text
 
 
 def visible(text: str) -> str:
-    r"""``text`` on one line, with what a terminal would act on or hide written as an escape (``\x1b``)."""
+    r"""Returns ``text`` on one line, with characters that a terminal acts on or hides escaped (``\x1b``)."""
     return escaped(valid_text(text))

@@ -1,9 +1,11 @@
-"""Results at a glance: how many there are of each outcome, who is in them, and what comes first."""
+"""Summarises results: how many there are of each outcome, their people, and their order."""
 
 from __future__ import annotations
 
+import os
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from pathlib import PurePath
 
 from vidscan.records import Label, Report, Status, Track
 
@@ -11,19 +13,19 @@ _ORDER = (Label.FAKE, Label.UNCERTAIN, Label.REAL, Label.NO_FACE, None)
 
 
 def summarise(reports: Iterable[Report]) -> dict[str, int]:
-    """How many sources there are in ``total``, how many have each verdict, and how many failed."""
+    """Counts the sources: ``total``, by verdict, and failed."""
     return tally(map(_label, reports))
 
 
 def tally(labels: Iterable[str | None]) -> dict[str, int]:
-    """The same by the labels of the verdicts; a source without one has failed."""
+    """Counts outcomes by the labels of the verdicts; a source without one has failed."""
     counted = Counter((label or "failed").lower() for label in labels)
     outcomes = ("fake", "real", "uncertain", "no_face", "failed")
     return {"total": counted.total(), **{name: counted[name] for name in outcomes}}
 
 
 def most_suspicious_first(reports: Iterable[Report]) -> list[Report]:
-    """The reports in the order in which a person should look at them: by verdict, then by falling score."""
+    """Sorts reports for the reader: by verdict, then by falling score."""
 
     def rank(report: Report) -> tuple[int, float]:
         score = report.verdict.fake_probability if report.verdict else None
@@ -33,24 +35,24 @@ def most_suspicious_first(reports: Iterable[Report]) -> list[Report]:
 
 
 def suspicion(fake_probability: float | None) -> float:
-    """A score to sort by, in which what was not judged comes below all that was."""
+    """Returns a score to sort by; a face without a score comes below all others."""
     return -1.0 if fake_probability is None else fake_probability
 
 
 def people_among(report: Report) -> int:
-    """How many people have a part in the verdict; one whom several tracks show is one."""
+    """Counts the people who count in the verdict; several tracks of one person count once."""
     return len({track.person or track.id for track in report.tracks if track.counted})
 
 
 def ranked_tracks(report: Report) -> list[Track]:
-    """The tracks that count, the most suspicious first, then the others."""
+    """Sorts the tracks: those that count first, each part by falling score."""
     return sorted(
         report.tracks, key=lambda track: (not track.counted, -suspicion(track.fake_probability), track.id)
     )
 
 
 def people_of(report: Report) -> dict[int, set[int]]:
-    """The ids of each person's tracks, by the person's number; those who matter most first."""
+    """Returns the ids of each person's tracks, by the person's number, in the order of the tracks' rank."""
     people: dict[int, set[int]] = {}
     for track in ranked_tracks(report):
         people.setdefault(track.person or track.id, set()).add(track.id)
@@ -58,10 +60,18 @@ def people_of(report: Report) -> dict[int, set[int]]:
 
 
 def joined(report: Report) -> bool:
-    """Whether several tracks show the same person."""
+    """Tells whether several tracks show the same person."""
     return len(people_of(report)) < len(report.tracks)
 
 
+def common_folder(paths: Sequence[str]) -> tuple[str, list[str]]:
+    """Returns the folder that holds several sources, "" if there is none, and their paths in it."""
+    try:
+        folder = os.path.commonpath([PurePath(path).parent for path in paths])
+    except ValueError:  # no sources, or absolute and relative ones
+        folder = ""
+    return folder, [str(PurePath(path).relative_to(folder)) if folder else path for path in paths]
+
+
 def _label(report: Report) -> Label | None:
-    """The verdict's label; None for a source that failed."""
     return None if report.status is Status.FAILED or report.verdict is None else report.verdict.label

@@ -1,4 +1,4 @@
-"""What a number is called where a person reads it: the same words in the terminal and on a page."""
+"""Words for numbers, the same in the terminal and on a page."""
 
 from __future__ import annotations
 
@@ -7,19 +7,16 @@ from vidscan.records import HeatKind, HeatSource, Label
 VERY_SURE, FAIRLY_SURE = 0.95, 0.8
 
 NOT_JUDGED = "—"
-"""Stands where a face was seen and has no score."""
+"""Stands for the score of a face that has none."""
 
 REMARKABLY_POOR = 0.3
-"""Faces of a quality below this (0-1) are called poor: so much do they count beside a perfect one."""
+"""Faces of a quality below this (0-1) are called poor; they count for less than this beside a perfect one."""
 
 
 def certainty(label: str, fake_probability: float | None, confidence: float | None) -> str:
-    """The confidence of a verdict in plain words, with its percentage.
+    """Returns the confidence of a verdict in plain words, with its percentage.
 
-    Args:
-        label: what the verdict says; of use where a face was found.
-        fake_probability: calibrated P(fake), 0-1.
-        confidence: the probability of the label, 0-1; for UNCERTAIN, that of the likelier side.
+    ``confidence`` is the probability of the label, 0-1; for UNCERTAIN, that of the likelier side.
     """
     sure = confidence or 0.0
     if label == Label.UNCERTAIN:
@@ -33,19 +30,19 @@ def certainty(label: str, fake_probability: float | None, confidence: float | No
 
 
 def score(probability: float | None) -> str:
-    """Two decimals, but never the certainty of a bare 0.00 or 1.00; a dash for what was not judged."""
+    """Formats a score with two decimals, never as a certain 0.00 or 1.00; None becomes a dash."""
     if probability is None:
         return NOT_JUDGED
     return "<0.01" if probability < 0.005 else ">0.99" if probability >= 0.995 else f"{probability:.2f}"
 
 
 def remark(note: str, quality: float) -> str:
-    """What there is to say of a track or a face beside its score: its note, or that its quality is poor."""
+    """Returns the note on a track or a face beside its score, or that its quality is poor."""
     return note or ("poor quality" if quality < REMARKABLY_POOR else "")
 
 
 def heat_origin(source: HeatSource) -> str:
-    """How a heat map was made and what it explains: a sentence."""
+    """Returns a sentence on how a heat map was made and what it explains."""
     if source.kind is HeatKind.SHARES:
         return (
             f"Patch shares of {source.network}: exactly what the token of each patch adds to the network’s "
@@ -55,12 +52,12 @@ def heat_origin(source: HeatSource) -> str:
 
 
 def counted(count: int, noun: str, plural: str | None = None) -> str:
-    """A count with its noun; the plural has an s where none is given."""
+    """Returns a count with its noun; the plural gets an s by default."""
     return f"{count:,} {noun if count == 1 else plural or f'{noun}s'}"
 
 
 def clock(seconds: float) -> str:
-    """Seconds as ``m:ss.s``, or ``h:mm:ss.s`` from an hour on."""
+    """Formats seconds as ``m:ss.s``, or ``h:mm:ss.s`` from an hour on."""
     tenths = round(seconds * 10)
     minutes, rest = divmod(tenths, 600)
     hours, minutes = divmod(minutes, 60)

@@ -1,4 +1,4 @@
-"""What a scan has brought so far, kept in a Parquet dataset: for archives that no memory holds.
+"""The results of a scan in a Parquet dataset: for archives that no memory holds.
 
 Results go into the journal one by one, and from there into the dataset in parts. So a driver that is killed
 loses nothing that was finished, and one that goes on elsewhere, without the journal, a part at most.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ from vidscan.models.ensemble import Ensemble
 from vidscan.options import ScanOptions
 from vidscan.records import Report, Source
 from vidscan.report.document import result_document, version
+from vidscan.report.escape import visible
 from vidscan.report.parquet.dataset import ParquetDataset, Scan, Stamped
 from vidscan.report.parquet.schema import label_of
 from vidscan.report.summary import tally
@@ -29,70 +30,76 @@ if TYPE_CHECKING:
     from vidscan.models.checkpoint import LoadedModel
 
 PART_RESULTS = 1000
-"""Results that a part of the dataset holds: 4 MB for clips of a minute (``benchmarks/archive_cost.py``)."""
+"""Limit on the results in one part: 4 MB for clips of a minute (``benchmarks/archive_cost.py``)."""
 
 PART_S = 300.0
-"""A part is written after so long, however little there is."""
+"""Seconds after which a part is written, however few results there are."""
 
 FAILED = "FAILED"
 
 
-class Archive:
-    """The finished sources of one scan, as :class:`vidscan.results.in_memory.Harvest` has them.
+class ResultsInDataset:
+    """Keeps the results of a scan in a dataset; see :class:`vidscan.protocols.Results`.
 
-    ``left``, ``remembered`` and ``outdated`` mean the same. What the dataset holds of sources that are not
-    among those found now stays there.
+    What the dataset holds of sources that are not among those found now stays there.
     """
 
     def __init__(
         self,
-        sources: Sequence[Source],
         models: Sequence[LoadedModel],
         dataset: ParquetDataset,
         journal: Journal,
         *,
         retry_failed: bool = False,
+        say: Callable[[str], None] = lambda line: None,
     ) -> None:
-        """Takes over what dataset and journal hold of ``sources``.
+        """Touches nothing yet; see :class:`vidscan.results.in_memory.ResultsInMemory`.
 
-        Raises:
-            ReportError: the dataset cannot be read or written.
+        Args:
+            models: what scores.
+            dataset: see :func:`open_dataset`.
+            journal: keeps each result on the disk until its part of the dataset is written.
+            retry_failed: has sources scanned again that failed before.
+            say: tells a person where the results lie and what is left to do.
         """
         ensemble = Ensemble.of(models)
         networks = tuple((each.name, each.sha256) for each in ensemble.member_cards)
         self._scan = Scan(version(), ensemble.card.name, ensemble.card.sha256, networks)
         self._dataset, self._journal = dataset, journal
-        self._wanted = len(sources)
+        self._retry_failed, self._say = retry_failed, say
+        self._wanted = 0
         self._labels: Counter[str] = Counter()
         self._written_at = time.monotonic()
-        done, outdated = self._recall(sources, retry_failed=retry_failed)
-        dataset.forget(outdated)
-        journal.recall((source for source in sources if source.name not in done), retry_failed=retry_failed)
-        self._labels.update(label_of(result) for result in journal.results.values())
-        self.left = [
-            source for source in sources if source.name not in done and source.id not in journal.results
-        ]
-        self.remembered = len(sources) - len(self.left)
-        self.outdated = len(outdated)
+        self.outdated = 0
 
-    def _recall(self, sources: Sequence[Source], *, retry_failed: bool) -> tuple[set[str], set[str]]:
-        """The names of what the dataset answers for, and of what it knows otherwise."""
+    def left(self, sources: Sequence[Source]) -> list[Source]:
+        """The sources of which neither dataset nor journal has a result that still holds.
+
+        Raises:
+            ReportError: the dataset cannot be read or written.
+        """
+        self._wanted = len(sources)
         found = {source.name: source for source in sources}
         done, outdated = set(), set()
         for known in self._dataset.finished():
             source = found.get(known.name)
             if source is None:
                 continue
-            if has_changed(source, known.stamp) or (retry_failed and known.label == FAILED):
+            if has_changed(source, known.stamp) or (self._retry_failed and known.label == FAILED):
                 outdated.add(known.name)
             else:
                 done.add(known.name)
                 self._labels[known.label] += 1
-        return done, outdated
+        self._dataset.forget(outdated)
+        self.outdated = len(outdated)
+        open_ones = [source for source in sources if source.name not in done]
+        self._journal.recall(open_ones, retry_failed=self._retry_failed)
+        self._labels.update(label_of(result) for result in self._journal.results.values())
+        return [source for source in open_ones if source.id not in self._journal.results]
 
-    def to_scan(self) -> Iterator[Source]:
-        """What is left, for the engine to read."""
-        return self._journal.stamping(self.left)
+    def begin(self, sources: Iterable[Source]) -> Iterator[Source]:
+        """Passes sources on to be scanned; the journal notes the state of each one's file."""
+        return self._journal.stamping(sources)
 
     def take(self, report: Report) -> None:
         """Adds a finished source; it is on the disk when this returns.
@@ -106,12 +113,10 @@ class Archive:
         if len(self._journal.results) >= PART_RESULTS or time.monotonic() - self._written_at > PART_S:
             self.write_part()
 
-    @property
-    def complete(self) -> bool:
-        """Whether no source is missing."""
-        return self._labels.total() == self._wanted
+    def reports(self) -> Sequence[Report]:
+        """None: they are on the disk."""
+        return ()
 
-    @property
     def summary(self) -> dict[str, int]:
         """How many sources there are of each outcome."""
         return tally(None if label == FAILED else label for label in self._labels.elements())
@@ -130,13 +135,15 @@ class Archive:
         self._written_at = time.monotonic()
 
     def finish(self) -> None:
-        """Writes the last part; after that nobody needs the journal.
+        """Writes the last part and deletes the journal.
 
         Raises:
             ReportError: the dataset cannot be written.
         """
         self.write_part()
-        self._journal.complete(keep=False)
+        self._journal.delete()
+        left = "" if self._labels.total() == self._wanted else "; --resume goes on"
+        self._say(f"results written to {visible(self._dataset.shown)}{left}")
 
 
 def open_dataset(
@@ -145,7 +152,7 @@ def open_dataset(
     """The dataset at a path or URL, begun or gone on with.
 
     Raises:
-        ReportError: it is there and ``resume`` is False, or belongs to a scan on other terms, or cannot be
+        ReportError: it is there and ``resume`` is False, or was written with other options, or cannot be
             used.
         SourceError: a URL's place cannot be reached.
     """
@@ -163,5 +170,5 @@ def _arrow_filesystem(place: str) -> tuple[Any, str]:
     fs = import_pyarrow().fs
     if not storage.is_remote(place):
         return fs.LocalFileSystem(), str(storage.local_path(place).absolute())
-    filesystem, path = storage.opened(place)
+    filesystem, path = storage.open_filesystem(place)
     return fs.PyFileSystem(fs.FSSpecHandler(filesystem)), path

@@ -1,9 +1,10 @@
-"""What a scan has brought so far, with or without a journal of it, in the order of its sources."""
+"""The results of a scan in memory, with or without a journal of them; in the end they become a report."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from datetime import datetime
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,16 @@ from vidscan.models.card_file import checkpoint_sha256
 from vidscan.models.ensemble import Ensemble
 from vidscan.options import ScanOptions
 from vidscan.records import Report, Source, Status
-from vidscan.report.document import Document, assemble, model_document, report_from, result_document
+from vidscan.report.destination import Destination
+from vidscan.report.document import (
+    Document,
+    assemble,
+    evidence_of,
+    model_document,
+    report_from,
+    result_document,
+)
+from vidscan.report.escape import visible
 from vidscan.report.summary import summarise
 from vidscan.results.journal import Journal, terms_of
 
@@ -19,46 +29,60 @@ if TYPE_CHECKING:
     from vidscan.models.checkpoint import LoadedModel
 
 
-class Harvest:
-    """The finished sources of one scan.
-
-    ``left`` are the sources still to be scanned; ``remembered`` is how many the journal answers for, and
-    ``outdated`` how many it knew otherwise (their file has changed or is gone, or failures are retried).
-    """
+class ResultsInMemory:
+    """Keeps the reports of a scan, in the order of its sources; see :class:`vidscan.protocols.Results`."""
 
     def __init__(
         self,
-        sources: Sequence[Source],
         options: ScanOptions,
         models: Sequence[LoadedModel],
+        destination: Destination | None = None,
         journal: Journal | None = None,
         *,
         retry_failed: bool = False,
+        say: Callable[[str], None] = lambda line: None,
     ) -> None:
-        """Takes over what the journal holds of ``sources``; see :func:`open_journal`.
+        """Touches nothing yet.
+
+        Args:
+            options: of the scan.
+            models: what scores.
+            destination: where :meth:`finish` writes the report.
+            journal: keeps each result on the disk until the report is written; see :func:`open_journal`.
+            retry_failed: has sources scanned again that failed before.
+            say: tells a person where the report lies and what is left to do.
+        """
+        ensemble = Ensemble.of(models)
+        told, card, members = options.to_report(), ensemble.card, ensemble.member_cards
+        self._restore = partial(report_from, options=told, card=card, members=members)
+        self._assemble = partial(assemble, options=told, card=card, members=members)
+        self._destination, self._journal = destination, journal
+        self._retry_failed, self._say = retry_failed, say
+        self._sources: Sequence[Source] = ()
+        self._reports: dict[str, Report] = {}
+        self.outdated = 0
+
+    def left(self, sources: Sequence[Source]) -> list[Source]:
+        """The sources of which the journal has no result that still holds.
 
         Raises:
             ReportError: an entry of the journal is damaged.
         """
-        self._sources, self._options = sources, options
-        ensemble = Ensemble.of(models)
-        self._card, self._members = ensemble.card, ensemble.member_cards
-        self._journal = journal
-        self._reports: dict[str, Report] = {}
-        if journal is not None:
-            journal.recall(sources, retry_failed=retry_failed)
+        self._sources = sources
+        if self._journal is not None:
+            self._journal.recall(sources, retry_failed=self._retry_failed)
+            recalled = self._journal.results
             self._reports = {
-                source.id: self._restored(source, journal.results[source.id])
+                source.id: self._restore(recalled[source.id], source)
                 for source in sources
-                if source.id in journal.results
+                if source.id in recalled
             }
-        self.left = [source for source in sources if source.id not in self._reports]
-        self.remembered = len(self._reports)
-        self.outdated = journal.known - self.remembered if journal is not None else 0
+            self.outdated = self._journal.known - len(self._reports)
+        return [source for source in sources if source.id not in self._reports]
 
-    def to_scan(self) -> Iterator[Source]:
-        """What is left, for the engine to read."""
-        return iter(self.left) if self._journal is None else self._journal.stamping(self.left)
+    def begin(self, sources: Iterable[Source]) -> Iterator[Source]:
+        """Passes sources on to be scanned; the journal notes the state of each one's file."""
+        return iter(sources) if self._journal is None else self._journal.stamping(sources)
 
     def take(self, report: Report) -> None:
         """Adds a finished source; with a journal, it is on the disk when this returns.
@@ -70,64 +94,59 @@ class Harvest:
             self._journal.add(report.source, result_document(report))
         self._reports[report.source.id] = report
 
-    @property
-    def summary(self) -> dict[str, int]:
-        """How many sources there are of each outcome."""
-        return summarise(self._reports.values())
-
-    @property
     def reports(self) -> list[Report]:
         """The finished sources' reports, in the order of the sources."""
         return [self._reports[source.id] for source in self._sources if source.id in self._reports]
 
-    @property
-    def complete(self) -> bool:
-        """Whether no source is missing."""
-        return len(self._reports) == len(self._sources)
+    def summary(self) -> dict[str, int]:
+        """How many sources there are of each outcome."""
+        return summarise(self._reports.values())
 
-    def document(self, created: datetime) -> Document:
-        """The report document of what was finished, made ``created``."""
-        held = self._journal.results if self._journal is not None else {}
-        return assemble(
-            [held.get(report.source.id) or result_document(report) for report in self.reports],
-            options=self._options.echo(),
-            card=self._card,
-            members=self._members,
-            created=created,
-        )
+    def finish(self) -> None:
+        """Writes the report, then deletes the journal unless a source is missing or could be retried.
 
-    def reported(self) -> Path | None:
-        """To be called once the report is on the disk. Removes a journal that nobody needs any more.
-
-        Returns:
-            The journal, where it is kept: something is missing, or has failed and could be retried.
+        Raises:
+            ReportError: the report cannot be written; the journal keeps the results then.
         """
-        if self._journal is None:
-            return None
-        failed = any(report.status is Status.FAILED for report in self._reports.values())
-        if self.complete:
-            self._journal.complete(keep=failed)
-        return self._journal.path if failed or not self.complete else None
+        if self._destination is None:
+            return
+        self._destination.write(self._document(datetime.now(UTC)), evidence_of(self.reports()))
+        complete = len(self._reports) == len(self._sources)
+        kept = self._journal is not None and not (complete and self._retire(self._journal))
+        if self._destination.to_stdout:
+            return
+        self._say(f"report written to {' and '.join(map(visible, self._destination.places))}")
+        if self._journal is not None and kept:
+            remedy = "--resume --retry-failed takes up what failed" if complete else "--resume goes on"
+            self._say(f"journal kept in {visible(str(self._journal.path))}: {remedy}")
 
-    def _restored(self, source: Source, result: Document) -> Report:
-        return report_from(
-            result, source, options=self._options.echo(), card=self._card, members=self._members
-        )
+    def _document(self, created: datetime) -> Document:
+        held = self._journal.results if self._journal is not None else {}
+        results = [held.get(report.source.id) or result_document(report) for report in self.reports()]
+        return self._assemble(results, created=created)
+
+    def _retire(self, journal: Journal) -> bool:
+        """Deletes the journal of a complete scan, unless a failed source could be retried; whether it did."""
+        if any(report.status is Status.FAILED for report in self._reports.values()):
+            journal.mark_complete()
+            return False
+        journal.delete()
+        return True
 
 
 def open_journal(path: Path, options: ScanOptions, models: Sequence[LoadedModel], *, resume: bool) -> Journal:
-    """The journal at ``path`` of a scan with these options and models, begun or gone on with.
+    """A new journal at ``path``, or (``resume``) that of an interrupted scan with these options and models.
 
     Raises:
-        JournalError: it holds an unfinished scan and ``resume`` is False, or belongs to a scan on other
-            terms, or cannot be used.
+        JournalError: it holds an unfinished scan and ``resume`` is False, or one with other options, or it
+            cannot be used.
     """
     terms = scan_terms(options, models)
     return Journal.resume(path, terms) if resume else Journal.begin(path, terms)
 
 
 def scan_terms(options: ScanOptions, models: Sequence[LoadedModel]) -> Document:
-    """What the results of a scan with these options and models rest on."""
+    """What the results of a scan with these options and models depend on."""
     ensemble = Ensemble.of(models)
     hashes = [checkpoint_sha256(model.card, model.path) for model in models]
-    return terms_of(options.echo(), model_document(ensemble.card, ensemble.member_cards), hashes)
+    return terms_of(options.to_report(), model_document(ensemble.card, ensemble.member_cards), hashes)

@@ -1,22 +1,19 @@
-"""What a scan of a folder has finished, line by line beside its report, so that none of it is done twice.
+"""The journal of a scan of a folder: each finished source, line by line beside the report.
 
-The first line says what the results rest on; every further one is a finished source: its name, the state
-that its file had, and its entry in the report. A line is on the disk before the next source is
-reported. Only the last one can be torn, and is dropped then.
-
-The text is ASCII, in which JSON keeps every path: bytes that are no UTF-8 as lone surrogates.
+The first line says what the results depend on; every further one is a finished source: its name, the state
+that its file had, and its entry in the report. A line is on the disk before the next source is reported, so a
+crash tears at most the last one, which is then dropped. The text is ASCII, in which JSON keeps every path:
+bytes that are not UTF-8 as lone surrogates.
 """
 
 from __future__ import annotations
 
 import errno
 import fcntl
-import hashlib
 import json
 import os
-import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from pathlib import Path
 from typing import Any, Self
 
@@ -27,6 +24,7 @@ from vidscan.records import Source, Status
 from vidscan.report.codec import plain
 from vidscan.report.document import SCHEMA as REPORT_SCHEMA
 from vidscan.report.document import Document, version
+from vidscan.system.files import raising, replacing, sha256_of
 from vidscan.system.user_folder import cache_folder, trusted_folder
 
 SCHEMA = "vidscan.journal/2"
@@ -52,15 +50,15 @@ def journal_path(report: Path | str) -> Path:
             f"{cache_folder()}: no journal can be kept there ({error}): make it yours alone, or name another "
             "folder with VIDSCAN_CACHE"
         ) from error
-    told_apart = hashlib.sha256(report.encode("utf-8", "surrogateescape")).hexdigest()[:12]
+    told_apart = sha256_of(os.fsencode(report))[:12]
     return folder / f"{storage.file_name(report)[:100]}-{told_apart}.journal"
 
 
 def terms_of(options: Mapping[str, Any], model: Document, checkpoints: Sequence[str]) -> Document:
-    """What results rest on; those of a scan on other terms cannot stand in the same report.
+    """What results depend on; those of a scan on other terms cannot stand in the same report.
 
     Args:
-        options: as echoed in the report. The checkpoints' paths do not count, their contents do.
+        options: as the report has them. The checkpoints' paths do not count, their contents do.
         model: the card, as the report has it.
         checkpoints: the SHA-256 of each file.
     """
@@ -77,12 +75,10 @@ def terms_of(options: Mapping[str, Any], model: Document, checkpoints: Sequence[
 
 
 class Journal:
-    """An open journal.
+    """An open journal, locked against a second vidscan until :meth:`close`.
 
     By the source's id, ``results`` holds the entry of every finished source, and ``states`` what tells its
     file from a later state of it.
-
-    It is locked against a second vidscan until :meth:`close`.
     """
 
     def __init__(self, path: Path) -> None:
@@ -96,10 +92,10 @@ class Journal:
 
     @classmethod
     def begin(cls, path: Path, terms: Document) -> Self:
-        """A new journal; one that is there is replaced, unless it holds results of an unfinished scan.
+        """A new journal in the place of one that holds no results of an unfinished scan.
 
         Raises:
-            JournalError: it does, or is no journal, or the file cannot be written.
+            JournalError: there is another one, or something else, or the file cannot be written.
         """
         with _refused(path, "cannot be written", "name another place with --report"):
             if path.exists():
@@ -107,7 +103,7 @@ class Journal:
                     lines = _read(path)[1]
                 if lines and lines[-1] != _COMPLETE:
                     raise JournalError(
-                        f"{path}: holds {len(lines)} finished files of a scan that was broken off: add "
+                        f"{path}: holds {len(lines)} finished files of an interrupted scan: add "
                         "--resume to go on with it, or delete it to start anew"
                     )
             _create(path, terms)
@@ -115,7 +111,7 @@ class Journal:
 
     @classmethod
     def resume(cls, path: Path, terms: Document) -> Self:
-        """The journal of a scan that was broken off; a new one if there is none.
+        """The journal of an interrupted scan; a new one if there is none.
 
         Raises:
             JournalError: it belongs to a scan on other terms, is damaged, or cannot be read and written.
@@ -135,10 +131,10 @@ class Journal:
             return journal
 
     def recall(self, sources: Iterable[Source], *, retry_failed: bool) -> None:
-        """Takes into ``results`` what was finished of these sources and still holds.
+        """Takes into ``results`` what was finished of these sources, unless a file has changed since.
 
         Args:
-            sources: those found now. One whose file has changed is to be scanned again.
+            sources: those found now.
             retry_failed: leaves out those that failed.
         """
         for source in sources:
@@ -160,11 +156,7 @@ class Journal:
             yield source
 
     def add(self, source: Source, result: Document) -> None:
-        """Puts a finished source on the disk.
-
-        Args:
-            source: as passed on by :meth:`stamping`.
-            result: its entry in the report.
+        """Puts a finished source on the disk: its entry in the report, and its state at :meth:`stamping`.
 
         Raises:
             JournalError: the system refused, e.g. as the disk is full.
@@ -174,22 +166,19 @@ class Journal:
         self.results[source.id], self.states[source.id] = result, state
 
     def empty(self) -> None:
-        """To be called once all results are kept elsewhere."""
+        """Deletes all lines but the first: the results are kept elsewhere."""
         with _refused(self.path, "cannot be written", "make room and go on with --resume"):
             self._rewind(1)
         self.results.clear()
         self.states.clear()
         self._finished.clear()
 
-    def complete(self, *, keep: bool) -> None:
-        """To be called once the report is written and lacks nothing.
+    def mark_complete(self) -> None:
+        """Notes that the report is written and lacks nothing; failed sources can still be retried."""
+        self._append(_COMPLETE)
 
-        Args:
-            keep: leaves the journal there, marked as complete, so that failed sources can be retried.
-        """
-        if keep:
-            self._append(_COMPLETE)
-            return
+    def delete(self) -> None:
+        """Deletes the file, as the results are kept elsewhere."""
         with _refused(self.path, "cannot be removed", "delete it yourself: it is no longer needed"):
             self.path.unlink()
 
@@ -208,24 +197,13 @@ class Journal:
         os.ftruncate(self._file, length)
 
 
-class _refused:  # noqa: N801 - used as a function is
+def _refused(path: Path, what: str, remedy: str) -> AbstractContextManager[None]:
     """Turns an ``OSError`` of the block into a JournalError."""
-
-    def __init__(self, path: Path, what: str, remedy: str) -> None:
-        self._told = (path, what, remedy)
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        if isinstance(error, OSError):
-            path, what, remedy = self._told
-            cause = error.strerror or type(error).__name__
-            raise JournalError(f"{path}: the journal {what} ({cause}): {remedy}") from error
+    return raising(lambda cause: JournalError(f"{path}: the journal {what} ({cause}): {remedy}"))
 
 
 def _opened(path: Path) -> int:
-    """A descriptor for appending. A link is not followed: nobody has laid one there for good."""
+    """A descriptor for appending. A link is not followed: vidscan never makes one there."""
     file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -243,17 +221,8 @@ def _opened(path: Path) -> int:
 
 def _create(path: Path, terms: Document) -> None:
     """A journal of the first line alone appears as a whole."""
-    fresh = path.with_name(f".vidscan-{secrets.token_hex(8)}.tmp")
-    file = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
-    try:
-        try:
-            _write(file, _encoded({"journal": SCHEMA, "terms": terms}))
-        finally:
-            os.close(file)
-        fresh.replace(path)
-    except BaseException:
-        fresh.unlink(missing_ok=True)
-        raise
+    with replacing(path, follow_links=False) as temporary:
+        temporary.write_bytes(_encoded({"journal": SCHEMA, "terms": terms}))
 
 
 def _write(file: int, line: bytes) -> None:
@@ -329,13 +298,13 @@ def compare_terms(place: str, then: Any, now: Document) -> None:
     ]
     more = len(differing) - len(shown)
     raise JournalError(
-        f"{place}: belongs to a scan on other terms ({'; '.join(shown)}{f'; {more} more' if more else ''}): "
-        "go on with those, or delete it to start anew"
+        f"{place}: was written with other options ({'; '.join(shown)}{f'; {more} more' if more else ''}): "
+        "use the same ones, or delete it to start anew"
     )
 
 
 def _shown(value: Any) -> str:
-    """A value in ASCII, cut short: a card's texts are a stranger's."""
+    """A value in ASCII, cut short: a card's texts are untrusted."""
     text = json.dumps(value)
     return text if len(text) <= _VALUE_SHOWN else text[: _VALUE_SHOWN - 3] + "..."
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from vidscan.options import EvidenceOptions
 from vidscan.records import CropBatch, EvidenceCrop, FaceScore, Image, Track
+from vidscan.report.summary import suspicion
 
 SPARE_TRACKS = 2
 """Tracks followed for each one that is shown: which of them matter is known only at the end."""
@@ -121,12 +122,8 @@ def _by_turns(tracks: Sequence[Track]) -> list[Track]:
     """
     places: Counter[int] = Counter()
     ranked = []
-    for track in sorted(tracks, key=lambda track: (-_suspicion(track), track.id)):
+    for track in sorted(tracks, key=lambda track: (-suspicion(track.fake_probability), track.id)):
         person = track.person or track.id
         ranked.append((not track.counted, places[person], track))
         places[person] += 1
     return [track for *_, track in sorted(ranked, key=lambda each: each[:2])]
-
-
-def _suspicion(track: Track) -> float:
-    return -1.0 if track.fake_probability is None else track.fake_probability

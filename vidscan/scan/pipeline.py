@@ -34,7 +34,6 @@ from vidscan.records import (
 from vidscan.scan.batches import batch_crops
 from vidscan.scan.best_crops import Gallery
 from vidscan.scan.reading import Ledger, SourceEntry, read_crops
-from vidscan.scan.reuse import with_repeats
 from vidscan.scan.scoring import score_batches
 from vidscan.scan.views import whole_faces, with_face_scores
 from vidscan.verdict import judge
@@ -183,14 +182,14 @@ def build_report(
             timeline=(),
             segments=(),
             stats=stats,
-            options=options.echo(),
+            options=options.to_report(),
             model_card=card,
             error=entry.error,
             members=members,
             facts=entry.facts,
         )
     findings = judge.judge(
-        [*with_repeats(scores, entry.repeats), *entry.unjudged],
+        [*scores, *entry.unjudged],
         card,
         options.verdict,
         entry.source.kind,
@@ -208,7 +207,7 @@ def build_report(
         timeline=findings.timeline,
         segments=findings.segments,
         stats=stats,
-        options=options.echo(),
+        options=options.to_report(),
         model_card=card,
         members=members,
         facts=entry.facts,
@@ -222,7 +221,6 @@ def _stats(entry: SourceEntry, spent: Spent, *, faces: int) -> Stats:
         frames_sampled=entry.frames,
         faces_scored=faces,
         crops_scored=entry.crops,
-        faces_reused=len(entry.repeats),
         faces_unjudged=len(entry.unjudged),
         cuts_s=entry.cuts_s,
         batch_slots=spent.slots,

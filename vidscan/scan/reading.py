@@ -36,7 +36,6 @@ from vidscan.records import (
     SourceFacts,
     SourceKind,
 )
-from vidscan.scan.reuse import Repeat, RepeatFinder
 from vidscan.scan.watcher import Watcher
 from vidscan.system.files import file_facts
 
@@ -49,8 +48,8 @@ ends the run."""
 class SourceEntry:
     """One source's line in the ledger. Seconds are wall times of the reading side.
 
-    ``crops`` counts those that were sent to be scored, each view of a still's face by itself; ``repeats`` and
-    ``unjudged`` are the other sightings.
+    ``crops`` counts those that were sent to be scored, each view of a still's face by itself; ``unjudged``
+    are the other sightings.
     ``persons``: the person of each track. ``cuts_s``: when new shots begin. ``remark``: what must be said
     beside the verdict.
     """
@@ -64,7 +63,6 @@ class SourceEntry:
     decode_seconds: float = 0.0
     detect_seconds: float = 0.0
     error: ErrorInfo | None = None
-    repeats: list[Repeat] = field(default_factory=list)
     unjudged: list[FaceScore] = field(default_factory=list)
     persons: dict[int, int] = field(default_factory=dict)
     cuts_s: tuple[float, ...] = ()
@@ -165,7 +163,6 @@ def _crops_by_frame(
         entry.facts = replace(entry.facts, codec=media.codec)
     else:
         entry.remark = still_remark(source.path)
-    finder = RepeatFinder() if options.batching.reuse else None
     still = source.kind is SourceKind.IMAGE
     watcher = Watcher(detector, options.detection, still=still)
     for frame in _timed_frames(entry, options):
@@ -177,9 +174,6 @@ def _crops_by_frame(
         small = [(face, track) for face, track in seen if face.box.longer_side < least_face]
         entry.unjudged += [_unjudged(source, face, track) for face, track in small]
         crops = list(crop_faces(frame, large, geometries, still=still))
-        if finder is not None:
-            crops, repeats = finder.split(crops)
-            entry.repeats += repeats
         entry.detect_seconds += time.perf_counter() - started
         entry.frames += 1
         yield crops

@@ -14,9 +14,9 @@ from vidscan.options import DetectionOptions
 from vidscan.protocols import FaceDetector
 from vidscan.records import Detection, Frame, Sighting
 from vidscan.tracking.appearance import describe
-from vidscan.tracking.reidentify import Acquaintances
+from vidscan.tracking.reidentify import Reidentifier
 from vidscan.tracking.shots import CutFinder
-from vidscan.tracking.tracks import Linker
+from vidscan.tracking.tracks import Tracker
 
 
 class Watcher:
@@ -29,8 +29,8 @@ class Watcher:
         """``still``: there is one frame, which is searched without regard to time."""
         self._search = FaceSearch(detector, options, still=still)
         self._cuts = CutFinder()
-        self._linker = Linker()
-        self._acquaintances = Acquaintances()
+        self._tracker = Tracker()
+        self._reidentifier = Reidentifier()
         self.cuts_s: list[float] = []
 
     def look(self, frame: Frame) -> list[tuple[Sighting, int]]:
@@ -44,14 +44,14 @@ class Watcher:
             self.cuts_s.append(frame.time_s)
         found = self._search.find(frame.image, new_shot=cut)
         seen = [self._sighting(frame, each, found) for each in found]
-        tracks = self._linker.add(seen) if seen else []
+        tracks = self._tracker.add(seen) if seen else []
         for sighting, track in zip(seen, tracks, strict=True):
-            self._acquaintances.add(sighting, track)
+            self._reidentifier.add(sighting, track)
         return list(zip(seen, tracks, strict=True))
 
     def persons(self) -> dict[int, int]:
-        """The person of every track so far, see :class:`vidscan.tracking.reidentify.Acquaintances`."""
-        return self._acquaintances.persons()
+        """The person of every track so far, see :class:`vidscan.tracking.reidentify.Reidentifier`."""
+        return self._reidentifier.persons()
 
     def _sighting(self, frame: Frame, detection: Detection, found: Sequence[Detection]) -> Sighting:
         return Sighting(

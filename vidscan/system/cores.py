@@ -1,4 +1,4 @@
-"""How many cores there are to be shared out among decoding, detection and scoring."""
+"""Counts the cores that decoding, detection and scoring share."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import sys
 from pathlib import Path
 
 LIMIT = "VIDSCAN_CORES"
-"""The environment variable that allows a process fewer cores than there are, as where several share them."""
+"""The environment variable that limits a process to fewer cores, if several share a machine."""
 
 _NO_LIMIT = 1 << 16
 
 
 def cores() -> int:
-    """The cores that this process may use, also where a container was given a few of the machine's."""
+    """Returns the cores that this process may use, also in a container with a limit."""
     return max(1, min(_offered(), int(os.environ.get(LIMIT, _NO_LIMIT))))
 
 
@@ -25,7 +25,7 @@ def _offered() -> int:
 
 
 def _siblings(core: int) -> str:
-    """The hardware threads that share a core with this one: two of them compute no faster than one."""
+    """Returns the hardware threads of a core's physical core: two compute no faster than one."""
     path = Path(f"/sys/devices/system/cpu/cpu{core}/topology/thread_siblings_list")
     try:
         return path.read_text().strip()
@@ -34,7 +34,7 @@ def _siblings(core: int) -> str:
 
 
 def _quota() -> int:
-    """The cores that the container's limit amounts to, rounded up; very many where there is none."""
+    """Returns the cores that the container's limit amounts to, rounded up; very many without a limit."""
     try:
         limit, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
         return -(-int(limit) // int(period))

@@ -1,8 +1,8 @@
-"""Brings in the heavy frameworks without the messages that they print when they start.
+"""Imports the heavy frameworks without the messages that they print when they start.
 
-TensorFlow and MediaPipe log to standard error before any setting of theirs can stop them. A person who
-sees "unable to register cuDNN factory" above a verdict takes it for a fault, so those lines, and no
-others, are dropped.
+TensorFlow and MediaPipe log to standard error before any setting of theirs can stop them. A user who sees
+"unable to register cuDNN factory" above a verdict takes it for a fault, so those lines, and no others, are
+dropped.
 """
 
 from __future__ import annotations
@@ -26,37 +26,37 @@ _NOISE = re.compile(
     rb"|\d{4}-\d\d-\d\d [\d:.]+: [IWE] "
     rb"|To enable the following instructions: "
 )
-"""What wheels built for CUDA print on every start on a machine without a GPU, and TFLite on any."""
+"""What wheels built for CUDA print on every start on a machine without a GPU, and TensorFlow Lite on any."""
 
 
 _MESSAGES_WANTED = "TF_CPP_MIN_LOG_LEVEL" in os.environ
-"""A user who sets this variable wants to see TensorFlow's messages, and does."""
+"""A user who sets this variable gets TensorFlow's messages."""
 
 
 def import_quietly(name: str) -> Any:
-    """The module called ``name``, which is TensorFlow or may bring it in."""
+    """Imports the module ``name``, which is TensorFlow or may import it."""
     if name not in sys.modules and not _MESSAGES_WANTED:
         os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-        with noise_dropped():
+        with drop_noise():
             return importlib.import_module(name)
     return importlib.import_module(name)
 
 
 def import_keras() -> Any:
-    """The ``keras`` module under the backend that the user chose with ``KERAS_BACKEND``."""
+    """Imports Keras under the backend that the user chose with ``KERAS_BACKEND``."""
     return import_quietly("keras")
 
 
 def import_tensorflow() -> Any:
-    """The ``tensorflow`` module."""
+    """Imports TensorFlow."""
     return import_quietly("tensorflow")
 
 
 @contextmanager
-def noise_dropped() -> Iterator[None]:
+def drop_noise() -> Iterator[None]:
     """Holds back what is written to file descriptor 2, and passes on all but the known messages.
 
-    Only where the noise occurs (wheels for x86 Linux) and where a native library cannot abort the
+    Only on systems that print them (wheels for x86 Linux), and only if a native library cannot abort the
     process for want of AVX, which would take the reason with it.
     """
     cpu = Path("/proc/cpuinfo")
@@ -82,7 +82,7 @@ def noise_dropped() -> Iterator[None]:
 
 
 def import_pyarrow() -> Any:
-    """The package; raises ReportError where it is not installed."""
+    """Imports pyarrow; raises ReportError if it is not installed."""
     try:
         import pyarrow
         import pyarrow.fs

@@ -19,7 +19,6 @@ import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from types import TracebackType
 from typing import IO, Self
 
 EXIT_WAIT_S = 10.0
@@ -41,7 +40,7 @@ for group in groups:
 
 
 class Stalled(Exception):  # noqa: N818 - what happened, for the caller to put into words
-    """A child gave nothing in the time that it had."""
+    """A child was silent, or did not read what it was fed, until its deadline."""
 
 
 class _Guardian:
@@ -120,7 +119,7 @@ def _kill_group(group: int) -> None:
 
 
 def end_all() -> None:
-    """Ends every child of this process at once, so that nobody waits for what may not come."""
+    """Ends every child of this process at once, so that no thread goes on waiting for one."""
     _GUARD.end_all()
 
 
@@ -129,11 +128,7 @@ atexit.register(_GUARD.close)
 
 
 class Child:
-    """A program that runs in a session of its own. Use as a context manager: leaving ends its group.
-
-    Attributes:
-        stdin: None unless ``fed``; stdout: raw, for :meth:`read`; stderr: None unless ``heard``.
-    """
+    """A program that runs in a session of its own. Use as a context manager: leaving ends its group."""
 
     def __init__(
         self,
@@ -144,17 +139,11 @@ class Child:
         memory: int | None = None,
         environment: Mapping[str, str] | None = None,
     ) -> None:
-        """Starts ``command``.
+        """Starts ``command``, which no shell sees; raises OSError where it cannot be run.
 
-        Args:
-            command: the program and its arguments, which no shell sees.
-            fed: give it a pipe as standard input, ``stdin``; else it reads nothing.
-            heard: give it a pipe as standard error, ``stderr``; else what it says is dropped.
-            memory: bytes of private memory that it may take, where the system can hold it to them.
-            environment: its variables; None gives it those of this process.
-
-        Raises:
-            OSError: the program cannot be run.
+        ``fed`` and ``heard`` give it a pipe as standard input and standard error, ``stdin`` and ``stderr``;
+        else it reads nothing, and what it says is dropped. ``memory`` limits the bytes of private memory
+        that it may take, where the system can hold it to them.
         """
         self._process = subprocess.Popen(
             command,
@@ -183,15 +172,9 @@ class Child:
         return self._process.pid
 
     def read(self, count: int, deadline: float, stream: IO[bytes] | None = None) -> bytearray:
-        """``count`` bytes of what the child writes to ``stream``; fewer where that ends.
+        """Reads ``count`` bytes from ``stream`` (``stdout`` by default); gives fewer where that ends.
 
-        Args:
-            count: how many.
-            deadline: on the clock of ``time.monotonic``.
-            stream: ``stdout`` (the default) or ``stderr``.
-
-        Raises:
-            Stalled: the deadline passed first.
+        Raises Stalled if ``deadline``, on the clock of ``time.monotonic``, passes first.
         """
         stream = self.stdout if stream is None else stream
         waiting = select.poll()
@@ -213,7 +196,7 @@ class Child:
         """Feeds the child.
 
         Raises:
-            Stalled: the deadline (on the clock of ``time.monotonic``) passed first.
+            Stalled: ``deadline``, on the clock of ``time.monotonic``, passed first.
             BrokenPipeError: it reads no more.
         """
         assert self.stdin is not None, "a child that is not fed"
@@ -233,10 +216,9 @@ class Child:
         self.stdin.close()
 
     def communicate(self, data: bytes, limit_s: float) -> tuple[bytes, bytes]:
-        """Feeds ``data`` and returns all of standard output and error; the child has ended then.
+        """Feeds ``data`` and returns all of standard output and error, once the child has ended.
 
-        Raises:
-            Stalled: it took longer than ``limit_s``.
+        Raises Stalled if that takes longer than ``limit_s``.
         """
         try:
             output, words = self._process.communicate(data if self.stdin else None, timeout=limit_s)
@@ -245,7 +227,7 @@ class Child:
         return output, words or b""
 
     def exit_code(self, limit_s: float = EXIT_WAIT_S) -> int | None:
-        """What the child exits with, negative for a signal; None where it does not within ``limit_s``."""
+        """Waits for the child's exit code, negative for a signal; None if it does not exit in time."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             return self._process.wait(timeout=limit_s)
         return None
@@ -269,12 +251,7 @@ class Child:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
         if self.stderr is not None:
             self.stderr.close()
@@ -295,6 +272,6 @@ def _limit_memory(pid: int, limit: int) -> None:
 
 
 def memory_limit() -> int:
-    """Bytes that one decoder may take: half of the machine's memory, at least 2 GiB, at most 16."""
+    """Limit on the bytes that one decoder may take: half of the machine's memory, within 2 to 16 GiB."""
     physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return min(max(physical // 2, 2 << 30), 16 << 30)

@@ -1,6 +1,6 @@
-"""The folder that vidscan keeps things in for the user: where it lies, and whether it can be trusted.
+"""The user's cache folder of vidscan: where it is, and whether it can be trusted.
 
-What is read from it will be run or believed: one that others can write to is not used at all.
+What is read from it will be run or believed, so a folder that others can write to is not used.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ class UntrustedFolderError(OSError):
 
 
 def cache_folder() -> Path:
-    """``VIDSCAN_CACHE``, or ``vidscan`` in the place that the system has for caches."""
+    """Returns ``VIDSCAN_CACHE``, or ``vidscan`` in the system's folder for caches."""
     if own := os.environ.get("VIDSCAN_CACHE"):
         return Path(own).expanduser().absolute()
     if sys.platform == "darwin":
@@ -28,10 +28,10 @@ def cache_folder() -> Path:
 
 
 def trusted_folder() -> Path:
-    """The cache folder, made if it is missing.
+    """Returns the cache folder, created if it is missing.
 
     Raises:
-        UntrustedFolderError: it belongs to somebody else, others can write to it, or it can't be made.
+        UntrustedFolderError: it belongs to another user, others can write to it, or it cannot be created.
     """
     folder = cache_folder()
     try:
@@ -44,10 +44,7 @@ def trusted_folder() -> Path:
 
 
 def objection_to(folder: Path) -> str | None:
-    """Why nothing may be read from ``folder``; None where nothing speaks against it.
-
-    Owner and mode are looked at on POSIX systems alone.
-    """
+    """Returns why nothing may be read from ``folder``, or None. Owner and mode are checked on POSIX only."""
     try:
         status = folder.stat()
     except OSError as error:

@@ -1,1 +1,1 @@
-"""Faces of successive frames joined to shots, tracks and people."""
+"""Joins the faces of successive frames to shots, tracks and people. Pure functions."""

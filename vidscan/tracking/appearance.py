@@ -1,7 +1,7 @@
-"""What a face and its surroundings look like: colours and lightness of face, hair and what is worn below.
+"""Describes the appearance of a face and its surroundings: colours and lightness of face, hair and clothes.
 
 It serves to follow a person through a clip, never to name one: nothing here outlasts the scan, and two
-people in the same clothes and light may well look alike to it.
+people in the same clothes and light may look alike to it.
 
 Six histograms, each as square roots of its shares, so that Euclidean distance is Hellinger's (times the
 square root of 2): colour (a* and b* of CIE L*a*b*) and lightness, of the face, the hair and the chest. On 26
@@ -21,31 +21,31 @@ from vidscan.faces.crops import square_crop
 from vidscan.records import Appearance, Box, Image
 
 SURELY_THE_SAME = 0.5
-"""Distance below which two sightings are of one person, whatever lies between them."""
+"""Distance below which two sightings are of one person, however far apart in time."""
 
 CLEARLY_ANOTHER = 1.0
-"""Distance above which two sightings are not of one person, however near in place and time. Of pairs 1 s
+"""Distance above which two sightings are of two people, however near in place and time. Of pairs 1 s
 apart in one shot 99.5% are nearer, of pairs from different clips 3.3%."""
 
-_SIDE, _MARGIN = 96, 3.0  # pixels, and lengths of the box's longer side, of the picture that is described
-_NEUTRAL, _REACH = 140, 30  # middle and half width of the a* and b* looked at
+_SIDE, _MARGIN = 96, 3.0  # of the described square: pixels, and multiples of the box's longer side
+_NEUTRAL, _REACH = 140, 30  # middle and half width of the range of a* and b*
 _LIGHTNESS_WEIGHT = 0.7  # it changes with every shadow
 
 
 def _ellipse(x: int, y: int, width: int, height: int) -> Image:
-    """A mask of ``_SIDE`` x ``_SIDE``: 255 within an ellipse around (x, y), given by its half axes."""
+    """Returns a mask ``[_SIDE, _SIDE]``: 255 within an ellipse around (x, y) with these half axes."""
     down, across = np.mgrid[:_SIDE, :_SIDE]
     return np.where(((across - x) / width) ** 2 + ((down - y) / height) ** 2 <= 1, 255, 0).astype(np.uint8)
 
 
 def _rows(mask: Image, first: int, last: int) -> Image:
-    """The part of a mask within some rows."""
+    """Returns a mask with all but some rows set to 0."""
     down = np.arange(_SIDE)[:, None]
     return np.where((down >= first) & (down < last), mask, 0).astype(np.uint8)
 
 
 class _Part(NamedTuple):
-    """A part of the picture; cells along a* and along b*, cells of lightness, and its weight."""
+    """A part of the picture, the bins of its histograms (along each of a* and b*, lightness), its weight."""
 
     mask: Image
     colours: int
@@ -62,21 +62,17 @@ _PARTS = (
     _Part(_rows(np.where(_FACE, 0, _HEAD), 0, 44), 5, 8, 1.0),  # hair, or what is worn on it
     _Part(_CHEST, 4, 6, 0.5),
 )
-"""Ellipses rather than rectangles: of the corners around a head most is background, which is the same for
-everybody in a room and another for everybody who walks through it."""
+"""The described parts. Ellipses rather than rectangles: the corners around a head are mostly background,
+which all people in a room share and which changes behind a walking person."""
 
 
 def describe(image: Image, box: Box) -> Appearance:
-    """The description of one face.
-
-    Args:
-        image: the frame, RGB ``uint8[height, width, 3]``.
-        box: the face in it; it must touch the picture.
+    """Describes the face at ``box``, which touches the frame ``image``, RGB ``uint8[height, width, 3]``.
 
     Returns:
         ``float32[APPEARANCE]``, of length between 0 and 1.84.
     """
-    # Of a large face only every n-th pixel is looked at, for speed.
+    # Of a large face only every n-th pixel is read, for speed.
     step = max(1, int(box.longer_side * _MARGIN / (2 * _SIDE)))
     thinned = Box(box.x / step, box.y / step, box.w / step, box.h / step)
     around = square_crop(image[::step, ::step], thinned, margin=_MARGIN, size=_SIDE)
@@ -92,16 +88,13 @@ def describe(image: Image, box: Box) -> Appearance:
 
 
 def _shares(lab: Image, mask: Image, channels: list[int], cells: list[int], within: list[int]) -> Appearance:
-    """Square roots of the shares of the mask's pixels in each cell, flat."""
+    """Returns the square roots of the shares of the mask's pixels in each bin, flat."""
     counts = cv2.calcHist([lab], channels, mask, cells, within * len(channels)).ravel()
     return np.asarray(np.sqrt(counts / np.count_nonzero(mask)), np.float32)
 
 
 def distance(one: Appearance, other: Appearance) -> float | None:
-    """How differently two faces and their surroundings look; 0 for the same picture.
-
-    None where one of them was never described (see ``records.no_appearance``).
-    """
+    """Returns the distance of two appearances, 0 if equal; None if one is unknown (``no_appearance``)."""
     if not (one.any() and other.any()):
         return None
     return float(np.linalg.norm(one - other))

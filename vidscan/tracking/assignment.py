@@ -1,4 +1,4 @@
-"""The assignment problem: who gets what so that the summed cost is smallest."""
+"""The assignment problem: rows to columns so that the summed cost is smallest."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 
 def assign(table: Sequence[Sequence[float]]) -> list[int]:
-    """The column of each row such that no column is used twice and the summed cost is smallest.
+    """Returns a column for each row, none twice, so that the summed cost is smallest.
 
     Exact, by shortest augmenting paths with dual prices (the Hungarian method; H. W. Kuhn, 1955, in
     the form of R. Jonker and A. Volgenant, 1987): O(rows² · columns). ``table`` needs at least as many

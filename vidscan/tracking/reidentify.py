@@ -1,8 +1,7 @@
-"""Who is who in different shots.
+"""Joins tracks of one person by appearance: across shots, and after a longer absence.
 
-A person is a track, or several tracks that surely show the same one: after a cut, or after a longer
-absence. Only appearance joins them, and only where it is strong and points to one person alone; two people
-taken for one would lend each other their scores, while one taken for two is merely judged twice.
+Tracks are joined only if their appearance is very similar and points to one person alone: two people joined
+by mistake would share their scores, while one person in two tracks is merely judged twice.
 """
 
 from __future__ import annotations
@@ -14,14 +13,14 @@ from vidscan.records import Appearance, Sighting, no_appearance
 from vidscan.tracking.appearance import SURELY_THE_SAME, distance
 
 AMBIGUOUS = 0.1
-"""A track that is about as near (within this) to two different people is joined with neither."""
+"""A track whose distances to two people differ by less than this is joined with neither."""
 
-_LEAST_WEIGHT = 1e-3
+_MIN_WEIGHT = 1e-3
 
 
 @dataclass(slots=True)
-class _Look:
-    """What the sightings of one track look like on average, by their quality, and when it was in sight."""
+class _TrackLooks:
+    """The mean appearance of a track, weighted by quality, and its first and last sampled frame."""
 
     first: int
     last: int
@@ -30,38 +29,38 @@ class _Look:
 
     def add(self, seen: Sighting) -> None:
         self.last = seen.frame_index
-        own = max(seen.quality.overall, _LEAST_WEIGHT)
+        own = max(seen.quality.overall, _MIN_WEIGHT)
         self.weight += own
         self.appearance += (seen.appearance - self.appearance) * (own / self.weight)
 
-    def meets(self, other: _Look) -> bool:
-        """Whether both were in sight at the same time: then they are two people."""
+    def meets(self, other: _TrackLooks) -> bool:
+        """Tells whether both were in sight at the same time, so that they are two people."""
         return self.first <= other.last and other.first <= self.last
 
 
-class Acquaintances:
-    """Remembers what every track of one source looks like: some hundred numbers each, however long it is."""
+class Reidentifier:
+    """Keeps the mean appearance of every track of one source: some hundred numbers each."""
 
     def __init__(self) -> None:
-        self._looks: dict[int, _Look] = {}
+        self._tracks: dict[int, _TrackLooks] = {}
 
     def add(self, seen: Sighting, track: int) -> None:
-        """Looks at the next sighting of a track."""
+        """Adds the next sighting of a track."""
         frame = seen.frame_index
-        self._looks.setdefault(track, _Look(frame, frame)).add(seen)
+        self._tracks.setdefault(track, _TrackLooks(frame, frame)).add(seen)
 
     def persons(self) -> dict[int, int]:
-        """The person of every track: the lowest number among the tracks that show the same one."""
+        """Returns the person of every track: the lowest number among the tracks of that person."""
         members: dict[int, list[int]] = {}
-        for track in sorted(self._looks):
+        for track in sorted(self._tracks):
             known = self._recognised(track, members)
             members.setdefault(track if known is None else known, []).append(track)
         return {track: person for person, tracks in members.items() for track in tracks}
 
     def _recognised(self, track: int, members: Mapping[int, Sequence[int]]) -> int | None:
-        """The one person that a track surely shows, if there is one."""
-        look = self._looks[track]
-        apart = [(self._distance(look, tracks), person) for person, tracks in members.items()]
+        """Returns the one person that a track clearly shows, if any."""
+        looks = self._tracks[track]
+        apart = [(self._distance(looks, tracks), person) for person, tracks in members.items()]
         ranked = sorted((far, person) for far, person in apart if far is not None)
         if not ranked or ranked[0][0] >= SURELY_THE_SAME:
             return None
@@ -69,12 +68,12 @@ class Acquaintances:
             return None
         return ranked[0][1]
 
-    def _distance(self, look: _Look, tracks: Iterable[int]) -> float | None:
-        """To the nearest of a person's tracks; None where one of them excludes that it is the same person."""
-        theirs = [self._looks[track] for track in tracks]
-        if any(look.meets(other) for other in theirs):
+    def _distance(self, looks: _TrackLooks, tracks: Iterable[int]) -> float | None:
+        """Returns the distance to a person's nearest track; None if both were in sight at once."""
+        theirs = [self._tracks[track] for track in tracks]
+        if any(looks.meets(other) for other in theirs):
             return None
         far = [
-            apart for other in theirs if (apart := distance(look.appearance, other.appearance)) is not None
+            apart for other in theirs if (apart := distance(looks.appearance, other.appearance)) is not None
         ]
         return min(far, default=None)

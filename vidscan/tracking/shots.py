@@ -1,10 +1,10 @@
-"""Where a clip cuts from one shot to another, told from the sampled frames alone.
+"""Finds the cuts of a clip from the sampled frames alone.
 
-Two frames of one shot share their scenery, even when the camera moves and the person gestures; two frames
-of different shots share next to nothing. So the picture is reduced and split into blocks, and every block
-is looked for near its place in the frame before: a new shot is one in which most blocks are nowhere to be
-found. A studio screen that changes behind a speaker, half the picture at times, is no cut by this measure;
-a histogram of the whole frame would say so.
+Two frames of one shot share their scenery, even if the camera moves and the person gestures; two frames of
+different shots share next to nothing. So the picture is reduced and split into blocks, and every block is
+searched near its place in the frame before: in a new shot most blocks are not found. A studio screen that
+changes behind a speaker, half the picture at times, is no cut by this measure; a histogram of the whole frame
+would say so.
 
 On 26 interview clips (``benchmarks/likeness.py``): of frames 0.4 s apart 3 pairs in 1,000 pass the bar, of
 frames 1 s apart 11, and several of those are the clips' own cuts; of frames of different clips all do, and of
@@ -23,13 +23,13 @@ from vidscan.faces.crops import resize
 from vidscan.records import Image
 
 WIDTH, HEIGHT, BLOCK = 96, 54, 9
-"""Pixels of the reduced frame, and the side of a block in it."""
+"""Size of the reduced frame and side of its blocks, in pixels."""
 
 REACH = 10
-"""How far from its place a block is looked for, in pixels of the reduced frame: a tenth of its width."""
+"""How far from its place a block is searched, in pixels of the reduced frame: a tenth of its width."""
 
 LOST_SHARE = 0.5
-"""A new shot is where more than this share of the picture is nowhere to be found in the frame before."""
+"""A new shot begins if more than this share of the picture is not found in the frame before."""
 
 ALIKE_AT_ONCE = 20.0
 """Mean difference (levels of 0-255) below which two frames are of one shot without a closer look. Frames of
@@ -53,26 +53,26 @@ class Reduced(NamedTuple):
 
 
 class CutFinder:
-    """Goes through the sampled frames of one clip in order; remembers the last one, reduced."""
+    """Compares each sampled frame of a clip with the one before."""
 
     def __init__(self) -> None:
         self._last: Reduced | None = None
 
     def is_cut(self, image: Image) -> bool:
-        """Whether ``image`` (RGB ``uint8[height, width, 3]``) begins a new shot; never True of the first."""
+        """Tells whether a frame begins a new shot: RGB ``uint8[height, width, 3]``; False for the first."""
         before, self._last = self._last, reduced(image)
         return before is not None and are_apart(before, self._last)
 
 
 def reduced(image: Image) -> Reduced:
-    """A frame as it is compared; of a large picture only every n-th pixel is averaged, for speed."""
+    """Reduces a frame for comparison; of a large one only every n-th pixel is averaged, for speed."""
     step = max(1, min(image.shape[0] // (2 * HEIGHT), image.shape[1] // (2 * WIDTH)))
     small = resize(image[::step, ::step], width=WIDTH, height=HEIGHT)
     return Reduced(small, cv2.cvtColor(small, cv2.COLOR_RGB2LAB).astype(np.float32))
 
 
 def are_apart(before: Reduced, after: Reduced) -> bool:
-    """Whether two frames belong to different shots."""
+    """Tells whether two frames belong to different shots."""
     if difference(before, after) < ALIKE_AT_ONCE:
         return False
     # Either way round: what came into sight and what went out of it.
@@ -80,12 +80,12 @@ def are_apart(before: Reduced, after: Reduced) -> bool:
 
 
 def difference(before: Reduced, after: Reduced) -> float:
-    """Mean absolute difference of two frames, in levels of 0-255."""
+    """Returns the mean absolute difference of two frames, in levels of 0-255."""
     return float(np.abs(after.rgb.astype(np.int16) - before.rgb).mean())
 
 
 def lost_share(before: Lab, after: Lab) -> float:
-    """The share of ``after`` that is nowhere to be found near its place in ``before``, 0-1."""
+    """Returns the share of ``after`` that is not found near its place in ``before``, 0-1."""
     wider = cv2.copyMakeBorder(before, REACH, REACH, REACH, REACH, cv2.BORDER_REPLICATE)
     total = lost = 0.0
     for top in range(0, HEIGHT, BLOCK):

@@ -1,4 +1,4 @@
-"""What the scores of several people, and the spread of one person's, say about a source."""
+"""Combines the scores of several people, and measures the uncertainty of one person's."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ clips and portraits, 9.3% have odds above 2.7 (a logit of 1.0), 2.6% above 5.6 (
 none above 11 (2.4): exponents of 1.7 and at least 2.7."""
 
 _PRIOR_SIGHTINGS = 4
-"""How many sightings the typical spread is worth beside the person's own."""
+"""Number of sightings that the typical spread counts for beside the person's own."""
 
 _TYPICAL_LIKENESS = 0.3
-"""Correlation of two sightings that follow each other, before anything was seen of them. Frames 0.8 s apart
-showed none on validation clips; denser ones are more alike, and the person's own then outweigh this."""
+"""Assumed correlation of successive sightings. Frames 0.8 s apart showed none on validation clips; denser
+ones are more alike, and the person's own sightings then outweigh this."""
 
 _TWO_SIDED_95 = 1.96
 """Standard deviations of a normal distribution on either side that hold 95% of it."""
 
 
 def any_of(probabilities: Sequence[float], weights: Sequence[float]) -> float:
-    """P(fake) of a source with several people: what their scores come to, without many being an alarm.
+    """Returns P(fake) of a source with several people, so that many people are no alarm by themselves.
 
     The odds of the source are the weighted power mean of its people's, with the exponent ``TAIL``. If the
     share of genuine people whose odds exceed x falls at least as x to the power of -``TAIL``, each of them
     brings the source beyond x with a chance of at most their weight times what it would be for one person
-    alone; weights add up to 1, so together the chance is at most that of one person. The highest score
-    alone would be one more chance with every person; a plain mean of the odds (an exponent of 1, which holds
-    for whatever is calibrated) would find one clear forgery among genuine people less often.
+    alone; weights add up to 1, so together the chance is at most that of one person. The highest score alone
+    would be one more chance with every person; a plain mean of the odds (an exponent of 1, which holds for
+    calibrated scores) would find one clear forgery among genuine people less often.
 
     Args:
         probabilities: P(fake) of each person, above 0 and below 1.
@@ -50,21 +50,18 @@ def any_of(probabilities: Sequence[float], weights: Sequence[float]) -> float:
 def interval(
     probabilities: Sequence[float], spread: float = TYPICAL_SPREAD, weights: Sequence[float] | None = None
 ) -> Interval:
-    """Where :func:`average` would lie, 19 times in 20, had other moments of the same person been looked at.
+    """Returns the range, 19 times in 20, of :func:`average` over other moments of the same person.
 
-    A normal interval around the mean logit. The variance of one sighting is that of the person's own,
-    drawn towards ``spread`` as if ``_PRIOR_SIGHTINGS`` more had been seen; sightings that resemble their
+    A normal interval around the mean logit. The variance of one sighting is that of the person's own, drawn
+    towards ``spread`` as if ``_PRIOR_SIGHTINGS`` more had been seen; sightings that resemble their
     predecessor count for less (effective sample size of a first-order autoregression, n (1 - r) / (1 + r)),
     and so do ones of unequal weight (L. Kish's effective sample size, the squared sum of the weights over the
-    sum of their squares). It says nothing about what the network is blind to.
+    sum of their squares). It says nothing about what the network cannot see.
 
     Args:
         probabilities: one person's scores in order of time, one or more, above 0 and below 1.
         spread: standard deviation of the logits of one person's sightings, from the card.
         weights: as many as probabilities, above 0; None counts all alike.
-
-    Returns:
-        The lower and the upper end, 0-1.
     """
     logits = [math.log(p / (1.0 - p)) for p in probabilities]
     weights = [1.0] * len(logits) if weights is None else weights
@@ -83,26 +80,20 @@ def interval(
 
 
 def views_interval(views: Sequence[float], spread: float = TYPICAL_SPREAD) -> Interval:
-    """Where :func:`average` of a still's views would lie, 19 times in 20, had another picture been taken.
+    """Returns the range, 19 times in 20, of :func:`average` over another picture's views of the same person.
 
     A normal interval around the mean logit, of variance ``spread**2 + s**2``, where ``s**2`` is the sample
-    variance of the views' logits. What varies from picture to picture of a person (``spread``) and what
-    varies with where the box lies in this one add up. The latter is not divided by the number of views: they
-    show the same pixels and err together, so their mean is no surer than one of them. Views that agree make
-    it no narrower than one sighting does, since they tell nothing of other pictures.
-
-    Args:
-        views: the scores of one face's views, two or more, above 0 and below 1.
-        spread: standard deviation of the logits of one person's sightings, from the card.
-
-    Returns:
-        The lower and the upper end, 0-1.
+    variance of the logits of the views: two or more scores, above 0 and below 1. The variation between
+    pictures of a person (``spread``, see :func:`interval`) and between boxes in this picture add up. The
+    latter is not divided by the number of views: they show the same pixels and err together, so their mean is
+    no surer than one of them. Views that agree make it no narrower than one sighting does, since they say
+    nothing of other pictures.
     """
     logits = [math.log(p / (1.0 - p)) for p in views]
     return _around(math.fsum(logits) / len(logits), spread**2 + variance(logits))
 
 
 def _around(logit: float, squared: float) -> Interval:
-    """The probabilities that hold 95% of a normal distribution about ``logit``, of variance ``squared``."""
+    """Returns the probabilities that hold 95% of a normal distribution of logits."""
     reach = _TWO_SIDED_95 * math.sqrt(squared)
     return Interval(*(round(1.0 / (1.0 + math.exp(-(logit + side * reach))), 9) for side in (-1, 1)))

@@ -1,7 +1,7 @@
 """Turns the scores of one source into its findings: tracks, timeline, segments and the verdict.
 
 Pure functions. A person's probability is the sigmoid of the mean logit of their faces, weighted by quality
-(see ``people``), and that of the source is what its people's amount to together (``evidence.any_of``).
+(see ``people``), and that of the source is combined from its people's (``evidence.any_of``).
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from vidscan.verdict.timeline import moments, segments
 __all__ = ["CLIP_AT", "POOR", "judge", "thresholds"]
 
 POOR = 0.15
-"""Mean quality of a person's sightings below which no verdict rests on them: that of faces of full size under
+"""No verdict rests on a person whose sightings' mean quality is below this: that of faces of full size under
 a blur of 1 pixel in 40, or of faces of 48 pixels that are blurred or turned away as well."""
 
 _NO_PERSONS: Mapping[int, int] = MappingProxyType({})
@@ -57,7 +57,7 @@ def judge(
     members: Sequence[ModelCard] = (),
     persons: Mapping[int, int] = _NO_PERSONS,
 ) -> Findings:
-    """What the face scores of one source amount to.
+    """Judges the face scores of one source.
 
     One synthesised person makes a source FAKE, and the reason names the track. In a clip, FAKE and REAL need
     a person who counts, was seen at least twice and well enough, and says the same; otherwise the label is
@@ -65,12 +65,12 @@ def judge(
 
     Args:
         scores: the faces of one source with their tracks, in any order; none gives the label NO_FACE.
-        card: its thresholds hold where ``options`` has none.
+        card: its thresholds apply unless ``options`` has others.
         options: see ``VerdictOptions``.
         kind: stills have no segments, and their one moment is at 0 s.
-        members: the cards of an ensemble's members, in the order of ``FaceScore.members``; then ``card``
-            is that of the whole, and the reason says so where one member alone says FAKE and another REAL.
-        persons: the person of each track (see ``identity``); one that is not named is a person of its own.
+        members: the cards of an ensemble's members, in the order of ``FaceScore.members``; then ``card`` is
+            that of the whole, and the reason says if one member alone says FAKE and another REAL.
+        persons: the person of each track, by default the track itself (see ``reidentify``).
 
     Raises:
         ScoringError: a score is not a finite number.
@@ -104,7 +104,7 @@ def judge(
 
 
 def _without_scores(scores: Sequence[FaceScore], card: ModelCard, still: bool) -> Verdict:
-    """What can be said where no face was there, or none that could be judged."""
+    """Returns the verdict if there is no face, or none large enough to be judged."""
     if not scores:
         where = "in the picture" if still else "in the frames looked at"
         return Verdict(Label.NO_FACE, None, None, f"No face was found {where}.")
@@ -113,7 +113,7 @@ def _without_scores(scores: Sequence[FaceScore], card: ModelCard, still: bool) -
 
 
 def _likely(people: Sequence[Person], card: ModelCard) -> Interval:
-    """Where the source's P(fake) would lie had its most suspicious person been seen otherwise."""
+    """Returns the range of the source's P(fake) by that of its most suspicious person."""
     counted = [person for person in people if person.counted]
     first = highest(counted)
     spread = TYPICAL_SPREAD if card.calibration is None else card.calibration.spread
@@ -138,7 +138,7 @@ def _members_alone(
     kind: SourceKind,
     persons: Mapping[int, int],
 ) -> tuple[MemberVerdict, ...]:
-    """What a scan with each member alone would have said of the same faces."""
+    """Returns what a scan with each member alone would have said of the same faces."""
     verdicts = []
     for place, (name, card) in enumerate(zip(member_names(cards), cards, strict=True)):
         own = [
@@ -151,7 +151,7 @@ def _members_alone(
 
 
 def _decide(people: Sequence[Person], fake: float, real: float, still: bool) -> Decision:
-    """The decision, resting on the most suspicious person who was seen often and well enough to bear it."""
+    """Decides by the most suspicious person who was seen often and well enough."""
     counted = [person for person in people if person.counted]
     first = highest(counted)
     probability = any_of([person.fake_probability for person in counted], [each.weight for each in counted])

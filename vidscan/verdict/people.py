@@ -1,7 +1,7 @@
-"""The scores of one source -> its tracks and people, and how much each of them weighs.
+"""Groups the scores of one source by track and person, and weighs the people.
 
-Sightings are averaged by their quality, people by how long and how well they were seen: a blurred poster
-and a face in the audience shall neither outvote the speaker nor raise an alarm of their own.
+Sightings are averaged by their quality, people by how long and how well they were seen: a blurred poster or a
+face in the audience must neither outvote the speaker nor raise an alarm of its own.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from vidscan.records import FaceScore, Quality, Track
 TOO_BRIEF = "seen too briefly to count"
 NOT_JUDGED = "too small to be judged"
 
-LEAST_WEIGHT = 1e-3
-"""What even the poorest sighting weighs, so that averages are always of something."""
+MIN_WEIGHT = 1e-3
+"""Minimum weight of a sighting, so that averages are always defined."""
 
 _LONG = 4  # beside a person seen this often, one that was seen once does not count
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """One person with all sightings that were judged, in order of time: clipped scores and weights.
+    """One person with all judged sightings, in order of time: clipped scores and weights.
 
     ``number`` is that of the first track; ``weights`` are the sightings' qualities, ``weight`` the person's
     share in the verdict, 0-1. ``lacking`` names the factor of quality that the sightings lack most.
@@ -42,7 +42,7 @@ class Person:
 
     @property
     def counted(self) -> bool:
-        """Whether the person has a part in the verdict."""
+        """Whether the person counts in the verdict."""
         return self.weight > 0
 
     @property
@@ -52,27 +52,24 @@ class Person:
 
     @property
     def name(self) -> str:
-        """As a sentence begins: ``Track 3``, or ``Person 3 (tracks 3 and 5)``."""
+        """The name at the beginning of a sentence: ``Track 3``, or ``Person 3 (tracks 3 and 5)``."""
         *others, last = (str(track.id) for track in self.tracks)
         return f"Person {self.number} (tracks {', '.join(others)} and {last})" if others else f"Track {last}"
 
 
 def highest(people: Sequence[Person]) -> Person:
-    """The most suspicious; of equals the one seen most, then the first."""
+    """Returns the most suspicious person; of equals the one seen most, then the first."""
     return max(people, key=lambda one: (one.fake_probability, len(one.scores), -one.number))
 
 
 def gather(
     scores: Sequence[FaceScore], persons: Mapping[int, int], share: float, *, still: bool
 ) -> tuple[list[Person], list[Track]]:
-    """The people of one source by number, and its tracks by number.
+    """Returns the people of one source, and its tracks, each sorted by number.
 
-    Args:
-        scores: all sightings, in any order.
-        persons: the person of each track; a track that is not named is a person of its own.
-        share: a person counts who was seen at least this much of what the most seen one was, and more than
-            once beside one that was seen ``_LONG`` times.
-        still: of a still, everybody counts, and times are 0.
+    ``scores`` are all sightings, in any order; ``persons`` gives the person of a track, by default the track
+    itself. A person in a clip counts if seen at least ``share`` of what the most seen one was, and more than
+    once beside one that was seen ``_LONG`` times. Everybody in a still counts, and times are 0.
     """
     by_track: dict[int, list[FaceScore]] = defaultdict(list)
     for score in sorted(scores, key=lambda score: score.time_s):
@@ -95,7 +92,7 @@ def gather(
 
 
 def _weights(judged: Mapping[int, Sequence[FaceScore]], share: float, *, still: bool) -> dict[int, float]:
-    """What share in the verdict each person has by what was judged of them; 0 for those who do not count."""
+    """Returns each person's share in the verdict by their judged sightings; 0 if they do not count."""
     presence = {number: sum(map(_weight, faces)) for number, faces in judged.items()}
     # A hair of slack: 0.07 * 100 is a little more than 7.
     needed = min(share, 1.0) * max(presence.values(), default=0.0) - 1e-9
@@ -110,11 +107,10 @@ def _weights(judged: Mapping[int, Sequence[FaceScore]], share: float, *, still: 
 
 
 def _weight(face: FaceScore) -> float:
-    return max(face.quality.overall, LEAST_WEIGHT)
+    return max(face.quality.overall, MIN_WEIGHT)
 
 
 def _mean(faces: Sequence[FaceScore]) -> float:
-    """The weighted mean of the judged sightings' clipped scores."""
     return average(
         [clipped(face.fake_probability) for face in faces if face.fake_probability is not None],
         [_weight(face) for face in faces],
@@ -156,7 +152,7 @@ def _person(tracks: Sequence[Track], judged: Sequence[FaceScore]) -> Person:
 
 
 def _lacking(faces: Sequence[FaceScore]) -> str:
-    """The name of the factor of quality that is lowest on average."""
+    """Returns the name of the factor of quality that is lowest on average."""
     means = {
         name: sum(getattr(face.quality, name) for face in faces) / len(faces) for name in Quality._fields
     }

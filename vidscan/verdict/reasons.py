@@ -1,4 +1,4 @@
-"""Puts a decision into words: the ``reason`` of a verdict. Pure functions; nothing is decided here."""
+"""Writes the ``reason`` of a verdict. Pure functions; nothing is decided here."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _LACKING = {
 class Decision:
     """A label, the source's P(fake), the person it rests on and the thresholds.
 
-    ``seen_once`` and ``poor`` are True where that made it UNCERTAIN.
+    ``seen_once`` and ``poor`` are True if that made it UNCERTAIN.
     """
 
     label: Label
@@ -35,7 +35,7 @@ class Decision:
 
 
 def clip_sentence(decision: Decision, people: Sequence[Person]) -> str:
-    """Why a clip got its label: one sentence."""
+    """Says in one sentence why a clip got its label."""
     person = decision.person
     count = sum(other.counted for other in people)
     name = "The one person followed" if count == 1 else f"{person.name}, one of {count} people followed,"
@@ -57,7 +57,7 @@ def clip_sentence(decision: Decision, people: Sequence[Person]) -> str:
 
 
 def still_sentence(decision: Decision, people: Sequence[Person]) -> str:
-    """Why a still got its label: one sentence."""
+    """Says in one sentence why a still got its label."""
     person, count = decision.person, len(people)
     name = "The face" if count == 1 else f"Face {person.number} (of {count})"
     score, fake, real = f"{person.fake_probability:.2f}", f"{decision.fake:.2f}", f"{decision.real:.2f}"
@@ -79,7 +79,7 @@ def still_sentence(decision: Decision, people: Sequence[Person]) -> str:
 
 
 def unjudged_sentence(largest: float, least: int) -> str:
-    """Why there is no score: sides in pixels of the largest face seen, and of the least that is judged."""
+    """Says why there is no score, by the largest face's side in pixels and the minimum."""
     return (
         f"The faces seen are too small to be judged: {largest:.0f} pixels at the most, where "
         f"{least} are needed."
@@ -87,7 +87,6 @@ def unjudged_sentence(largest: float, least: int) -> str:
 
 
 def _undecided(decision: Decision, count: int) -> str:
-    """What an UNCERTAIN person looks like."""
     if decision.person.fake_probability < decision.fake:
         return "looks neither clearly synthesised nor clearly genuine"
     alone = f"{decision.person.fake_probability:.2f}"
@@ -110,7 +109,7 @@ def notes(
     calibrated: bool,
     unjudged: int = 0,
 ) -> str:
-    """What the reader should bear in mind: one more sentence with a space before it, or nothing."""
+    """Returns one more sentence of caveats with a space before it, or ""."""
     noted = []
     if decision.label is not Label.FAKE:
         brief = [person for person in people if not person.counted]
@@ -133,7 +132,7 @@ def notes(
 
 
 def _views_apart(decision: Decision) -> str:
-    """How far a still's views differ where not all of them would get the same label; else nothing."""
+    """Says how far a still's views differ if they would not all get the same label; else ""."""
     views = decision.person.views
     if len({_label(score, decision) for score in views}) < 2:
         return ""
@@ -150,7 +149,7 @@ def _label(score: float, decision: Decision) -> Label:
 
 
 def disagreement(members: Sequence[MemberVerdict]) -> str:
-    """Who says what where one member says FAKE and another REAL: a sentence as in ``notes``, or nothing."""
+    """Says what each member says if one says FAKE and another REAL: a sentence as in ``notes``, or ""."""
     if not {Label.FAKE, Label.REAL} <= {member.label for member in members}:
         return ""
     said = [f"{member.name} alone says {member.label} ({member.fake_probability:.2f})" for member in members]

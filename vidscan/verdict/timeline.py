@@ -1,4 +1,4 @@
-"""The scores of one source over time: its moments, and the stretches in which somebody looks synthesised."""
+"""Puts the scores of one source in order of time, and finds its suspicious segments."""
 
 from __future__ import annotations
 
@@ -19,12 +19,7 @@ _SLACK_S = 1e-6  # times are sums of fractions
 
 
 def moments(scores: Sequence[FaceScore], *, still: bool) -> tuple[TimelinePoint, ...]:
-    """Everything that was seen, by moment; within a moment by track.
-
-    Args:
-        scores: all sightings, judged or not, in any order.
-        still: the one moment of a still is at 0 s.
-    """
+    """Returns all sightings, judged or not, by moment, and within a moment by track; a still's is at 0 s."""
     rows = sorted(scores, key=lambda face: (face.time_s, face.frame_index, face.track))
     points = []
     for (time_s, _), group in groupby(rows, key=lambda face: (face.time_s, face.frame_index)):
@@ -48,12 +43,9 @@ def _timeline_face(face: FaceScore) -> TimelineFace:
 
 
 def segments(scores: Sequence[FaceScore], threshold: float, gap_s: float) -> tuple[Segment, ...]:
-    """The suspicious stretches of every track, by start.
+    """Finds the stretches of every track of a clip with scores from ``threshold`` on, sorted by start.
 
-    Args:
-        scores: all sightings of a clip, at least one, in any order.
-        threshold: a score (0-1) from which a sighting is suspicious.
-        gap_s: stretches this many seconds apart or less are one.
+    ``scores`` are all sightings, at least one, in any order; stretches at most ``gap_s`` apart are joined.
     """
     interval = _sampling_interval(scores)
     apart = max(gap_s, _SAMPLES_APART * interval) + _SLACK_S
@@ -69,7 +61,7 @@ def segments(scores: Sequence[FaceScore], threshold: float, gap_s: float) -> tup
 
 
 def _paths(scores: Sequence[FaceScore]) -> dict[int, _Path]:
-    """Times and clipped scores of every track's judged sightings, in order of time."""
+    """Returns times and clipped scores of every track's judged sightings, in order of time."""
     paths: dict[int, _Path] = {}
     for face in sorted(scores, key=lambda face: face.time_s):
         if face.fake_probability is not None:
@@ -78,7 +70,7 @@ def _paths(scores: Sequence[FaceScore]) -> dict[int, _Path]:
 
 
 def _sampling_interval(scores: Sequence[FaceScore]) -> float:
-    """Seconds from one sampled frame to the next, 0 if only one shows a face (median over the clip).
+    """Returns the seconds between sampled frames (median over the clip), 0 if only one shows a face.
 
     Frames without a face are not among ``scores``, hence the division by the step in ``frame_index``.
     """
@@ -88,10 +80,10 @@ def _sampling_interval(scores: Sequence[FaceScore]) -> float:
 
 
 def _stretches(path: _Path, threshold: float, apart: float) -> list[_Path]:
-    """Runs of suspicious (time, smoothed score) with no more than ``apart`` seconds between two.
+    """Returns runs of suspicious (time, smoothed score) with no more than ``apart`` seconds between two.
 
-    The smoothing is a centred median over three sightings (the first and the last stand for themselves):
-    a lone outlier is dropped, an edge stays where it is.
+    The smoothing is a centred median over three sightings (the first and the last stand for themselves): a
+    lone outlier is dropped, an edge stays where it is.
     """
     scores = [score for _, score in path]
     padded = (scores[0], *scores, scores[-1])

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from made_crops import make_crop_folder
 from vidscan_training.crops.folder import open_crop_folder
+from vidscan_training.crops.reader import CropReader
 from vidscan_training.crops.split import assign_splits
 from vidscan_training.crops.subset import subset
-from vidscan_training.data.batches import CropReader
 
 
 def test_a_subset_shows_some_of_the_same_crops(tmp_path):

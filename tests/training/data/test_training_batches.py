@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 from made_crops import SIZE, make_crop_folder
 from vidscan_training.crops.folder import open_crop_folder
+from vidscan_training.crops.reader import in_order
 from vidscan_training.data import batches as dataset
 from vidscan_training.data import forge
+from vidscan_training.data.augment import reduce_resolution
 from vidscan_training.data.augment_presets import AugmentOptions, preset
-from vidscan_training.data.batches import TrainingBatches, in_order, reduce_resolution
+from vidscan_training.data.batches import TrainingBatches
 from vidscan_training.data.draw import FAKE, REAL, SamplingOptions
 
 from vidscan.errors import DecodeError, UsageError

@@ -156,7 +156,6 @@ def test_a_checkpoint_is_evaluated_from_end_to_end(tmp_path):
             checkpoint,
             crops,
             robustness=["blur", "h264"],
-            rules=True,
             scores=tmp_path / "s.csv",
             reports=[tmp_path / "r.json", tmp_path / "r.HTML", tmp_path / "r.md"],
             record=True,
@@ -169,7 +168,7 @@ def test_a_checkpoint_is_evaluated_from_end_to_end(tmp_path):
     recorded = load_model(checkpoint).card.metrics["test"]
     assert recorded["clips"]["auc"] == pytest.approx(result["clips"]["auc"])
     expected = "vidscan-train evaluate tiny.keras CROPS --split test --robustness --degradations blur,h264"
-    assert recorded["command"] == f"{expected} --rules"
+    assert recorded["command"] == expected
     blurred = result["robustness"]["degradations"][0]["strengths"][-1]
     assert recorded["robustness"]["clip_auc"]["blur"]["3"] == pytest.approx(blurred["clip_auc"], abs=1e-4)
     assert set(recorded["robustness"]["crop_auc"]) == {"undegraded", "blur", "h264"}
@@ -193,11 +192,10 @@ def test_the_command_says_everything_that_the_figures_depend_on(folder):
         against={"x y": ["original", "ffhq256"]},
         per_clip=3,
         robustness=list(DEGRADATIONS),
-        rules=True,
     )
     assert command(asked, "a.keras", "C") == (
         "vidscan-train evaluate a.keras C --split test --methods 'original,x y' "
-        "--against 'x y=original+ffhq256' --per-clip 3 --robustness --rules"
+        "--against 'x y=original+ffhq256' --per-clip 3 --robustness"
     )
 
 

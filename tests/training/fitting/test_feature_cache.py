@@ -16,6 +16,7 @@ from vidscan_training.data.draw import Sampler, SamplingOptions
 from vidscan_training.data.forge import Forgery
 from vidscan_training.fitting import feature_cache as features_module
 from vidscan_training.fitting import loop as fit_module
+from vidscan_training.fitting.build import put_head
 from vidscan_training.fitting.feature_cache import (
     FeatureBatches,
     cached_features,
@@ -28,7 +29,6 @@ from vidscan_training.fitting.options import FitOptions
 from vidscan_training.fitting.validation import Validation
 
 from vidscan.errors import ModelError, UsageError
-from vidscan.models.heads import put_head
 from vidscan.system.frameworks import import_keras
 
 SAMPLING = SamplingOptions(8, self_blend=0.3, swap_blend=0.3)

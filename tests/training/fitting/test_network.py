@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from made_crops import SIZE
 from tiny_network import build_tiny
+from vidscan_training.fitting.build import build_network, put_head
 from vidscan_training.fitting.network import (
     choose_trainable,
     compile_like,
@@ -20,8 +21,6 @@ from vidscan_training.fitting.network import (
 )
 
 from vidscan.errors import UsageError
-from vidscan.models.checkpoint import build_network
-from vidscan.models.heads import put_head
 from vidscan.system.frameworks import import_keras
 
 PICTURES = np.random.default_rng(0).uniform(0, 255, (4, SIZE, SIZE, 3)).astype(np.float32)

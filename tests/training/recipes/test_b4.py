@@ -8,21 +8,21 @@ from made_crops import SIZE, make_crop_folder
 from tiny_network import build_tiny
 from vidscan_training.crops.folder import open_crop_folder, read_manifest, write_manifest
 from vidscan_training.crops.split import assign_splits
+from vidscan_training.fitting.backbones import BACKBONES
 from vidscan_training.fitting.pace import Pace
 from vidscan_training.recipes import b4
 from vidscan_training.recipes.b4 import FULL, TINY, Recipe, choose_backend, split_of
 from without_tensorflow import run_without_tensorflow
 
-from vidscan.models.backbones import BACKBONES
 from vidscan.models.card_file import card_path, read_card
 from vidscan.models.checkpoint import load_model
 
 SMALL_NETWORK = """
-import vidscan.models.backbones, vidscan.models.checkpoint
 from tiny_network import tiny_features
+from vidscan_training.fitting import backbones, build
 
-small = vidscan.models.backbones.Backbone("efficientnetb0", 32, tiny_features)
-vidscan.models.backbones.BACKBONES = vidscan.models.checkpoint.BACKBONES = {"efficientnetb0": small}
+small = backbones.Backbone("efficientnetb0", 32, tiny_features)
+backbones.BACKBONES = build.BACKBONES = {"efficientnetb0": small}
 """
 """EfficientNetB0 takes minutes to compile under JAX on a CPU; this stands in its place."""
 

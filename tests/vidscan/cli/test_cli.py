@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import re
@@ -14,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, NoReturn
 
 import jsonschema
 import numpy as np
@@ -22,6 +24,11 @@ from toys import CARD, ToyDetector, ToyScorer
 
 from vidscan import __version__
 from vidscan.cli.main import main
+from vidscan.cli.plan import Parts
+from vidscan.cli.progress import ScanProgress
+from vidscan.engines import local
+from vidscan.engines.isolated.parent import IsolatedEngine
+from vidscan.engines.local import LocalEngine
 from vidscan.errors import ModelError, ScoringError
 from vidscan.models.ensemble import Ensemble
 from vidscan.records import Report
@@ -32,33 +39,30 @@ SAMPLES = Path(__file__).parents[3] / "samples"
 
 
 @pytest.fixture
-def scorer(monkeypatch: pytest.MonkeyPatch) -> ToyScorer:
-    """A toy network in place of every checkpoint."""
-    # With the hash of a file that is not there to be read.
-    toy = ToyScorer(replace(CARD, sha256="70" * 32))
-    monkeypatch.setattr(
-        "vidscan.models.loading.load_models", lambda models=None, runtime="auto": Ensemble((toy,))
-    )
-    return toy
+def scorer() -> ToyScorer:
+    """A toy network, with the hash of a file that is not there to be read."""
+    return ToyScorer(replace(CARD, sha256="70" * 32))
 
 
 @pytest.fixture
-def detector(monkeypatch: pytest.MonkeyPatch, scorer: ToyScorer) -> ToyDetector:
-    """A toy detector in place of MediaPipe, beside the toy network."""
-    toy = ToyDetector()
-    monkeypatch.setattr("vidscan.faces.detector.MediaPipeFaceDetector", lambda options: toy)
-    return toy
+def detector() -> ToyDetector:
+    return ToyDetector()
 
 
 @pytest.fixture
-def no_work(monkeypatch: pytest.MonkeyPatch) -> None:
+def parts(scorer: ToyScorer, detector: ToyDetector) -> Parts:
+    """A toy network in place of every checkpoint and a toy detector in place of MediaPipe."""
+    return Parts(lambda models, runtime: Ensemble((scorer,)), lambda options: detector)
+
+
+@pytest.fixture
+def no_work() -> Parts:
     """Whatever is asked for, nothing may be loaded and nothing scanned."""
 
-    def forbidden(*_: object, **__: object) -> None:
+    def forbidden(*_: object, **__: object) -> Any:
         pytest.fail("work was begun")
 
-    monkeypatch.setattr("vidscan.models.loading.load_models", forbidden)
-    monkeypatch.setattr("vidscan.engines.local.scan_sources", forbidden)
+    return Parts(forbidden, forbidden)
 
 
 @pytest.fixture
@@ -73,8 +77,6 @@ def folder(tmp_path: Path, bright_clip: Path, dark_clip: Path) -> Path:
 
 def stopping_after(count: int, error: BaseException) -> Callable[..., Iterator[Report]]:
     """An engine that breaks off with ``error`` after so many reports."""
-    from vidscan.engines import local
-
     whole = local.scan_sources
 
     def scan_sources(*arguments, **options) -> Iterator[Report]:
@@ -106,9 +108,9 @@ def only_line(text: str) -> str:
 # Scanning
 
 
-def test_run_prints_the_verdict_and_writes_the_report(detector, bright_clip, tmp_path, capsys):
+def test_run_prints_the_verdict_and_writes_the_report(parts, bright_clip, tmp_path, capsys):
     report = tmp_path / "out.json"
-    assert main(["run", str(bright_clip), "--fps", "3", "--report", str(report)]) == 0
+    assert main(["run", str(bright_clip), "--fps", "3", "--report", str(report)], parts) == 0
     printed = capsys.readouterr()
     assert "FAKE" in printed.out and f"report written to {report}" in printed.out.replace("\n", "")
     assert printed.err == ""
@@ -122,32 +124,32 @@ def test_run_prints_the_verdict_and_writes_the_report(detector, bright_clip, tmp
     )
 
 
-def test_dir_prints_a_table_over_all_files(detector, folder, capsys):
-    assert main(["dir", str(folder)]) == 0
+def test_dir_prints_a_table_over_all_files(parts, folder, capsys):
+    assert main(["dir", str(folder)], parts) == 0
     printed = capsys.readouterr().out
     assert "bright.mp4" in printed and "dark.mp4" in printed
     assert "2 files: 1 fake, 1 without a face" in printed
 
 
-def test_dir_looks_into_subfolders_when_told_so(detector, folder, tmp_path, capsys):
-    assert main(["dir", str(tmp_path)]) == 2
+def test_dir_looks_into_subfolders_when_told_so(parts, folder, tmp_path, capsys):
+    assert main(["dir", str(tmp_path)], parts) == 2
     assert "--recursive" in capsys.readouterr().err
-    assert main(["dir", str(tmp_path), "--recursive"]) == 0
+    assert main(["dir", str(tmp_path), "--recursive"], parts) == 0
     assert "2 files" in capsys.readouterr().out
 
 
-def test_image_takes_files_for_stills(detector, bright_clip, tmp_path, capsys):
-    assert main(["image", str(SAMPLES / "astronaut.jpg")]) == 0
+def test_image_takes_files_for_stills(parts, bright_clip, tmp_path, capsys):
+    assert main(["image", str(SAMPLES / "astronaut.jpg")], parts) == 0
     assert "astronaut.jpg" in capsys.readouterr().out
-    assert main(["image", str(bright_clip)]) == 1
+    assert main(["image", str(bright_clip)], parts) == 1
     assert "no picture that can be read" in " ".join(capsys.readouterr().out.split())
 
 
-def test_options_reach_the_scan(detector, scorer, bright_clip, tmp_path):
+def test_options_reach_the_scan(parts, scorer, bright_clip, tmp_path):
     report = tmp_path / "out.json"
     arguments = ["--batch-size", "2", "--min-confidence", "0.7", "--min-face", "20"]
     arguments += ["--fake-threshold", "0.9", "--real-threshold", "0.2", "--report", str(report)]
-    assert main(["run", str(bright_clip), *arguments]) == 0
+    assert main(["run", str(bright_clip), *arguments], parts) == 0
     options = json.loads(report.read_text("utf-8"))["options"]
     assert options["batching"]["batch_size"] == 2
     assert (options["detection"]["min_confidence"], options["detection"]["min_face"]) == (0.7, 20)
@@ -155,88 +157,99 @@ def test_options_reach_the_scan(detector, scorer, bright_clip, tmp_path):
     assert scorer.batches == [2, 2]
 
 
-def test_frames_and_keyframes_reach_the_scan(detector, scorer, bright_clip, tmp_path):
+def test_frames_and_keyframes_reach_the_scan(parts, bright_clip, tmp_path):
     report = tmp_path / "r.json"
-    assert main(["run", str(bright_clip), "--frames", "3", "-q", "--report", str(report)]) == 0
+    assert main(["run", str(bright_clip), "--frames", "3", "-q", "--report", str(report)], parts) == 0
     assert json.loads(report.read_text())["results"][0]["stats"]["frames_sampled"] == 3
-    assert main(["run", str(bright_clip), "--keyframes", "--fps", "9", "-q", "--report", str(report)]) == 0
+    assert (
+        main(["run", str(bright_clip), "--keyframes", "--fps", "9", "-q", "--report", str(report)], parts)
+        == 0
+    )
     document = json.loads(report.read_text())
     assert document["results"][0]["stats"]["frames_sampled"] == 2
     assert document["options"]["sampling"]["keyframes"] is True
 
 
 def test_frames_that_cannot_work(no_work, bright_clip, capsys):
-    assert main(["run", str(bright_clip), "--frames", "0"]) == 2
+    assert main(["run", str(bright_clip), "--frames", "0"], no_work) == 2
     assert "--frames 0" in only_line(capsys.readouterr().err)
 
 
-def test_dash_gives_json_on_stdout_and_words_on_stderr(detector, folder, capsys):
-    assert main(["dir", str(folder), "--report", "-"]) == 0
+def test_dash_gives_json_on_stdout_and_words_on_stderr(parts, folder, capsys):
+    assert main(["dir", str(folder), "--report", "-"], parts) == 0
     printed = capsys.readouterr()
     assert checked(printed.out)["summary"]["total"] == 2
     assert "1 fake" in printed.err
 
 
-def test_csv_by_its_ending(detector, bright_clip, tmp_path):
+def test_csv_by_its_ending(parts, bright_clip, tmp_path):
     report = tmp_path / "out.csv"
-    assert main(["run", str(bright_clip), "--report", str(report)]) == 0
+    assert main(["run", str(bright_clip), "--report", str(report)], parts) == 0
     assert report.read_text("utf-8").startswith("file,source,time_s,track,person,fake_probability,")
     assert len(report.read_text("utf-8").splitlines()) == 1 + 4
     assert ",FAKE," in report.with_name("out.files.csv").read_text("utf-8")
 
 
-def test_page_by_its_ending(detector, bright_clip, tmp_path):
+def test_page_by_its_ending(parts, bright_clip, tmp_path):
     report = tmp_path / "out.HTML"
-    assert main(["run", str(bright_clip), "--report", str(report)]) == 0
+    assert main(["run", str(bright_clip), "--report", str(report)], parts) == 0
     assert report.read_text("utf-8").startswith("<!DOCTYPE html>")
     assert "FAKE</span>" in report.read_text("utf-8")
     assert hashlib.sha256(bright_clip.read_bytes()).hexdigest() in report.read_text("utf-8")
 
 
-def test_quiet_prints_nothing(detector, folder, tmp_path, capsys):
-    assert main(["dir", str(folder), "--quiet", "--report", str(tmp_path / "out.json")]) == 0
-    assert main(["run", str(folder / "bright.mp4"), "-q"]) == 0
+def test_quiet_prints_nothing(parts, folder, tmp_path, capsys):
+    assert main(["dir", str(folder), "--quiet", "--report", str(tmp_path / "out.json")], parts) == 0
+    assert main(["run", str(folder / "bright.mp4"), "-q"], parts) == 0
     assert capsys.readouterr() == ("", "")
 
 
-def test_quiet_still_says_what_failed(detector, text_as_clip, capsys):
-    assert main(["run", str(text_as_clip), "--quiet"]) == 1
+def test_quiet_still_says_what_failed(parts, text_as_clip, capsys):
+    assert main(["run", str(text_as_clip), "--quiet"], parts) == 1
     printed = capsys.readouterr()
     assert printed.out == ""
     assert str(text_as_clip) in only_line(printed.err)
 
 
-def test_verbose_prints_timings(detector, bright_clip, capsys):
-    assert main(["run", str(bright_clip), "--verbose"]) == 0
+def test_terminal_without_unicode_shows_escapes(parts, bright_clip, monkeypatch):
+    raw = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding="ascii"))
+    assert main(["run", str(bright_clip)], parts) == 0
+    sys.stdout.flush()
+    assert b"FAKE" in raw.getvalue() and b"\\u2581" in raw.getvalue()
+
+
+def test_verbose_prints_timings(parts, bright_clip, capsys):
+    assert main(["run", str(bright_clip), "--verbose"], parts) == 0
     assert "decode" in capsys.readouterr().out
 
 
 # Exit codes
 
 
-def test_failed_input_exits_1_and_is_in_the_report(detector, bright_clip, text_as_clip, tmp_path, capsys):
+def test_failed_input_exits_1_and_is_in_the_report(parts, bright_clip, text_as_clip, tmp_path, capsys):
     report = tmp_path / "out.json"
-    assert main(["run", str(text_as_clip), str(bright_clip), "--report", str(report)]) == 1
+    assert main(["run", str(text_as_clip), str(bright_clip), "--report", str(report)], parts) == 1
     assert "FAILED" in capsys.readouterr().out
     document = checked(report.read_text("utf-8"))
     assert (document["summary"]["failed"], document["summary"]["fake"]) == (1, 1)
     assert document["results"][0]["error"]["type"] == "DecodeError"
 
 
-def test_no_face_is_no_failure(detector, dark_clip, capsys):
-    assert main(["run", str(dark_clip), "--fail-on", "fake"]) == 0
+def test_no_face_is_no_failure(parts, dark_clip, capsys):
+    assert main(["run", str(dark_clip), "--fail-on", "fake"], parts) == 0
     assert "NO FACE" in capsys.readouterr().out
 
 
-def test_fail_on_fake_exits_3_even_beside_a_failure(detector, bright_clip, text_as_clip):
-    assert main(["run", str(bright_clip)]) == 0
-    assert main(["run", str(bright_clip), "--fail-on", "fake"]) == 3
-    assert main(["run", str(bright_clip), str(text_as_clip), "--fail-on", "fake"]) == 3
+def test_fail_on_fake_exits_3_even_beside_a_failure(parts, bright_clip, text_as_clip):
+    assert main(["run", str(bright_clip)], parts) == 0
+    assert main(["run", str(bright_clip), "--fail-on", "fake"], parts) == 3
+    assert main(["run", str(bright_clip), str(text_as_clip), "--fail-on", "fake"], parts) == 3
 
 
 @pytest.mark.parametrize("fps", ["0", "-2", "nan", "inf"])
 def test_fps_that_cannot_work(no_work, bright_clip, capsys, fps):
-    assert main(["run", str(bright_clip), f"--fps={fps}"]) == 2
+    assert main(["run", str(bright_clip), f"--fps={fps}"], no_work) == 2
     assert "--fps" in only_line(capsys.readouterr().err)
 
 
@@ -256,7 +269,7 @@ def test_fps_that_cannot_work(no_work, bright_clip, capsys, fps):
 )
 def test_wrong_usage(no_work, arguments, capsys):
     with pytest.raises(SystemExit) as caught:
-        main(arguments)
+        main(arguments, no_work)
     assert caught.value.code == 2
     assert capsys.readouterr().err.startswith("usage: vidscan")
 
@@ -270,17 +283,17 @@ def test_version(capsys):
 
 @pytest.mark.parametrize("command", ["run", "image", "dir"])
 def test_missing_path(no_work, tmp_path, command, capsys):
-    assert main([command, str(tmp_path / "gone.mp4")]) == 2
+    assert main([command, str(tmp_path / "gone.mp4")], no_work) == 2
     assert re.search(r"gone\.mp4: no such f", only_line(capsys.readouterr().err))
 
 
 def test_folder_without_media(no_work, tmp_path, capsys):
-    assert main(["dir", str(tmp_path)]) == 2
+    assert main(["dir", str(tmp_path)], no_work) == 2
     assert "holds no clip or still" in only_line(capsys.readouterr().err)
 
 
 def test_folder_given_to_run(no_work, tmp_path, capsys):
-    assert main(["run", str(tmp_path)]) == 2
+    assert main(["run", str(tmp_path)], no_work) == 2
     assert "vidscan dir" in only_line(capsys.readouterr().err)
 
 
@@ -297,25 +310,24 @@ def test_report_that_cannot_be_written_is_found_out_before_the_work(
     no_work, bright_clip, tmp_path, capsys, place, cause
 ):
     (tmp_path / "a-folder.json").mkdir()
-    assert main(["run", str(bright_clip), "--report", str(tmp_path / place)]) == 2
+    assert main(["run", str(bright_clip), "--report", str(tmp_path / place)], no_work) == 2
     assert cause in only_line(capsys.readouterr().err)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a-folder.json"]
 
 
-def test_missing_checkpoint_is_an_error_and_no_random_network(bright_clip, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("vidscan.engines.local.scan_sources", lambda *_, **__: pytest.fail("work was begun"))
-    assert main(["run", str(bright_clip), "--model", str(tmp_path / "gone.keras")]) == 2
+def test_missing_checkpoint_is_an_error_and_no_random_network(no_work, bright_clip, tmp_path, capsys):
+    parts = Parts(open_detector=no_work.open_detector)
+    assert main(["run", str(bright_clip), "--model", str(tmp_path / "gone.keras")], parts) == 2
     assert "gone.keras: there is no such file" in only_line(capsys.readouterr().err)
 
 
-def test_error_is_one_line_whatever_its_message_holds(bright_clip, monkeypatch, capsys):
-    def refuse(path: object, runtime: str) -> None:
+def test_error_is_one_line_whatever_its_message_holds(bright_clip, capsys):
+    def refuse(models: object, runtime: str) -> NoReturn:
         raise ModelError("two\nlines and \x1b[31mcolour")
 
-    monkeypatch.setattr("vidscan.models.loading.load_models", refuse)
-    assert main(["run", str(bright_clip)]) == 2
+    assert main(["run", str(bright_clip)], Parts(refuse)) == 2
     assert only_line(capsys.readouterr().err) == r"vidscan: two\nlines and \x1b[31mcolour"
-    assert main(["run", str(bright_clip), "--verbose"]) == 2
+    assert main(["run", str(bright_clip), "--verbose"], Parts(refuse)) == 2
     assert "Traceback (most recent call last)" in capsys.readouterr().err
 
 
@@ -323,11 +335,9 @@ def test_error_is_one_line_whatever_its_message_holds(bright_clip, monkeypatch, 
 
 
 @pytest.fixture
-def only_detector(monkeypatch: pytest.MonkeyPatch) -> ToyDetector:
+def only_detector() -> Parts:
     """A toy detector beside real checkpoints."""
-    toy = ToyDetector()
-    monkeypatch.setattr("vidscan.faces.detector.MediaPipeFaceDetector", lambda options: toy)
-    return toy
+    return Parts(open_detector=lambda options: ToyDetector())
 
 
 def test_several_models_are_an_ensemble(
@@ -335,7 +345,7 @@ def test_several_models_are_an_ensemble(
 ):
     report = tmp_path / "out.json"
     models = ["--model", str(tiny_checkpoint), "--model", str(contrary_checkpoint)]
-    assert main(["run", str(red_clip), *models, "--report", str(report)]) == 0
+    assert main(["run", str(red_clip), *models, "--report", str(report)], only_detector) == 0
     printed = " ".join(capsys.readouterr().out.split())
     assert "The members disagree: tiny alone says REAL (0.02), contrary alone says FAKE (0.95)." in printed
     assert "tiny 0.02 REAL 1 32 px, margin 1.4 contrary 0.95 FAKE 1 48 px, margin 2" in printed
@@ -354,7 +364,7 @@ def test_several_models_are_an_ensemble(
 def test_folder_by_an_ensemble(only_detector, folder, tiny_checkpoint, contrary_checkpoint, tmp_path, capsys):
     report = tmp_path / "out.csv"
     models = ["--model", str(tiny_checkpoint), "--model", str(contrary_checkpoint)]
-    assert main(["dir", str(folder), *models, "--report", str(report)]) == 0
+    assert main(["dir", str(folder), *models, "--report", str(report)], only_detector) == 0
     assert "members, in this order: tiny, contrary" in capsys.readouterr().out
     assert report.read_text("utf-8").splitlines()[0].endswith(",member_1,member_2")
     files = report.with_name("out.files.csv").read_text("utf-8")
@@ -391,16 +401,16 @@ def test_ensemble_with_a_weight_that_cannot_be(
 # Breaking off
 
 
-def test_interrupt_keeps_what_was_finished(detector, bright_clip, tmp_path, monkeypatch, capsys):
+def test_interrupt_keeps_what_was_finished(parts, bright_clip, tmp_path, monkeypatch, capsys):
     report = tmp_path / "out.json"
     engine = stopping_after(2, KeyboardInterrupt())
-    monkeypatch.setattr("vidscan.engines.local.scan_sources", engine)
-    assert main(["run", *[str(bright_clip)] * 5, "--report", str(report)]) == 130
+    monkeypatch.setattr(local, "scan_sources", engine)
+    assert main(["run", *[str(bright_clip)] * 5, "--report", str(report)], parts) == 130
     assert only_line(capsys.readouterr().err) == "vidscan: interrupted"
     assert checked(report.read_text("utf-8"))["summary"]["total"] == 2
 
 
-def test_second_interrupt_in_the_middle_of_a_folder(detector, folder, tmp_path, monkeypatch, capsys):
+def test_second_interrupt_in_the_middle_of_a_folder(parts, detector, folder, tmp_path, monkeypatch, capsys):
     """Real signals while a clip without a face is read; the clip before it was finished."""
     monkeypatch.setattr(batches, "IDLE_S", 0.05)
     report, reported = tmp_path / "out.json", threading.Event()
@@ -414,19 +424,17 @@ def test_second_interrupt_in_the_middle_of_a_folder(detector, folder, tmp_path, 
         return False
 
     detector._breaks = interrupt
-    monkeypatch.setattr("vidscan.cli.progress.ScanProgress.reported", lambda self, report: reported.set())
-    assert main(["dir", str(folder), "--report", str(report), "--batch-size", "4"]) == 130
+    monkeypatch.setattr(ScanProgress, "count", lambda self, report: reported.set())
+    assert main(["dir", str(folder), "--report", str(report), "--batch-size", "4"], parts) == 130
     document = checked(report.read_text("utf-8"))
     assert [Path(result["source"]).name for result in document["results"]] == ["bright.mp4"]
 
 
-def test_network_that_breaks_down_keeps_what_was_finished(
-    detector, bright_clip, tmp_path, monkeypatch, capsys
-):
+def test_network_that_breaks_down_keeps_what_was_finished(parts, bright_clip, tmp_path, monkeypatch, capsys):
     report = tmp_path / "out.json"
     engine = stopping_after(1, ScoringError("the network broke down"))
-    monkeypatch.setattr("vidscan.engines.local.scan_sources", engine)
-    assert main(["run", *[str(bright_clip)] * 3, "--report", str(report)]) != 0
+    monkeypatch.setattr(local, "scan_sources", engine)
+    assert main(["run", *[str(bright_clip)] * 3, "--report", str(report)], parts) != 0
     assert only_line(capsys.readouterr().err) == "vidscan: the network broke down"
     assert checked(report.read_text("utf-8"))["summary"]["total"] == 1
 
@@ -492,13 +500,10 @@ def test_one_scan_in_full(tiny_checkpoint: Path):
     assert answer.stderr == ""
 
 
-@pytest.mark.parametrize(("flags", "engine"), [([], "local"), (["--isolate"], "isolated")])
-def test_isolate_chooses_who_does_the_work(monkeypatch, folder: Path, scorer: ToyScorer, flags, engine: str):
-    asked: list[str] = []
-    for name, place in (("local", "local"), ("isolated", "isolated.parent")):
-        monkeypatch.setattr(
-            f"vidscan.engines.{place}.scan_sources",
-            lambda *_, name=name, **__: iter(asked.append(name) or ()),
-        )
-    assert main(["dir", str(folder), "-q", *flags]) == 0
+@pytest.mark.parametrize(("flags", "engine"), [([], LocalEngine), (["--isolate"], IsolatedEngine)])
+def test_isolate_chooses_who_does_the_work(monkeypatch, folder: Path, parts: Parts, flags, engine):
+    asked: list[object] = []
+    for kind in (LocalEngine, IsolatedEngine):
+        monkeypatch.setattr(kind, "scan", lambda *_, kind=kind: iter(asked.append(kind) or ()))
+    assert main(["dir", str(folder), "-q", *flags], parts) == 0
     assert asked == [engine]

@@ -27,7 +27,7 @@ def fresh_ffmpeg() -> Iterator[None]:
 
 def diagnosis(checkpoint: Path | None = None, encoding: str = "utf-8") -> tuple[bool, list[str]]:
     raw = io.BytesIO()
-    console = Console(file=io.TextIOWrapper(raw, encoding=encoding, write_through=True), width=60)
+    console = Console(file=io.TextIOWrapper(raw, encoding, "backslashreplace", write_through=True), width=60)
     sound = print_diagnosis(console, checkpoint)
     return sound, raw.getvalue().decode(encoding).splitlines()
 

@@ -9,8 +9,9 @@ import cv2
 import numpy as np
 import pytest
 
-from vidscan.cli.export import CALIBRATION_CROPS, ExportOptions, calibration_crops, export
+from vidscan.cli.export import CALIBRATION_CROPS, calibration_crops, export
 from vidscan.cli.main import main
+from vidscan.cli.requests import ExportOptions
 from vidscan.errors import SourceError, UsageError
 from vidscan.models.card_file import card_path, read_card
 from vidscan.models.checkpoint import LoadedModel, load_model, save_checkpoint
@@ -57,7 +58,7 @@ def pictures(count: int) -> np.ndarray:
 
 
 def exported(checkpoint: Path, folder: Path, kind: str, crops: Path | None = None) -> LoadedModel:
-    out = folder / f"{kind}.{'tflite' if 'tflite' in kind else 'onnx'}"
+    out = folder / f"{kind}.onnx"
     export(ExportOptions(kind, out, checkpoint, crops))
     return load_model(out, "auto")
 
@@ -74,15 +75,14 @@ def test_float_file_is_the_network_with_its_card(checkpoint, tmp_path):
     assert 0 <= how["largest_difference"] < 1e-4
 
 
-@pytest.mark.parametrize("kind", ["onnx-int8", "tflite-int8"])
-def test_int8_file_is_close_and_says_what_was_measured(kind, checkpoint, crop_folder, tmp_path):
-    model = exported(checkpoint, tmp_path, kind, crop_folder)
+def test_int8_file_is_close_and_says_what_was_measured(checkpoint, crop_folder, tmp_path):
+    model = exported(checkpoint, tmp_path, "onnx-int8", crop_folder)
     original = load_model(checkpoint)
     ours, theirs = model.score(pictures(12)), original.score(pictures(12))
     assert np.ptp(theirs) > 0.1
     np.testing.assert_allclose(ours, theirs, atol=0.05)
     assert np.abs(ours - theirs).max() > 1e-6, "nothing was quantised"
-    assert model.runtime.name == kind.partition("-")[0]
+    assert model.runtime.name == "onnx"
     how = model.card.metrics["export"]
     assert how["calibration_crops"] == 12 and 0 < how["mean_difference"] < 0.05
     assert model.card.quantisation == "int8"
@@ -100,10 +100,9 @@ def test_command_writes_and_says_so(checkpoint, tmp_path, capsys):
     ("kind", "out", "calibrate", "reason"),
     [
         ("onnx", "a.tflite", None, r"must end in \.onnx"),
-        ("tflite-int8", "a.onnx", None, r"must end in \.tflite"),
         ("onnx", "none/a.onnx", None, "there is no folder"),
-        ("onnx", "a.onnx", "crops", "--calibrate has no use with --format onnx"),
-        ("coreml", "a.onnx", None, "is unknown: choose one of onnx, onnx-int8, tflite-int8"),
+        ("onnx", "a.onnx", "crops", "--calibrate only applies to int8 formats"),
+        ("coreml", "a.onnx", None, "is unknown: choose one of onnx, onnx-int8$"),
     ],
 )
 def test_what_cannot_work_is_refused_at_once(kind, out, calibrate, reason, tmp_path):

@@ -22,7 +22,7 @@ def drawn(sources: int, *, terminal: bool = True, shown: bool = True) -> str:
     with ScanProgress(console, sources, shown=shown) as progress:
         progress.frame_sampled(HOSTILE, 1.0, 4.0)
         progress._progress.refresh()
-        progress.reported(REPORT)
+        progress.count(REPORT)
         progress._progress.refresh()
     return stream.getvalue()
 
@@ -45,7 +45,7 @@ def test_failures_and_the_rate_are_shown():
     with ScanProgress(console, 5000, shown=True) as progress:
         for number in range(3):
             time.sleep(0.01)
-            progress.reported(SimpleNamespace(source=HOSTILE, status=Status.FAILED if number else Status.OK))
+            progress.count(SimpleNamespace(source=HOSTILE, status=Status.FAILED if number else Status.OK))
         progress._progress.refresh()
     assert "3/5000" in stream.getvalue() and "2 failed" in stream.getvalue()
     assert "files/s" in stream.getvalue()

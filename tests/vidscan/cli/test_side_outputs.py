@@ -12,15 +12,17 @@ from toys import ToyDetector
 
 from vidscan import api
 from vidscan.cli.main import main
+from vidscan.engines import local
 from vidscan.errors import ReportError
-from vidscan.media.ffmpeg import decode
+from vidscan.faces import detector
+from vidscan.media.ffmpeg import decode, redraw
 from vidscan.records import EvidenceCrop, HeatKind, HeatSource, Source, SourceKind
 from vidscan.render.heatmaps import file_stem, overlay, with_scale, write_heat_maps
 
 
 @pytest.fixture(autouse=True)
 def toy_detector(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vidscan.faces.detector.MediaPipeFaceDetector", lambda options: ToyDetector())
+    monkeypatch.setattr(detector, "MediaPipeFaceDetector", lambda options: ToyDetector())
 
 
 @pytest.fixture
@@ -61,7 +63,7 @@ def test_several_clips_are_annotated_into_a_folder(
 
 
 def test_what_cannot_work_is_said_before_any_work(scan, bright_clip, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("vidscan.engines.local.scan_sources", lambda *_, **__: pytest.fail("work was begun"))
+    monkeypatch.setattr(local, "scan_sources", lambda *_, **__: pytest.fail("work was begun"))
     copy = tmp_path / "clip.mp4"
     copy.write_bytes(bright_clip.read_bytes())
     for flags, words in (
@@ -78,7 +80,7 @@ def test_what_cannot_work_is_said_before_any_work(scan, bright_clip, tmp_path, c
 def test_a_video_that_cannot_be_annotated_is_a_failure_in_one_line(
     scan, bright_clip, tmp_path, capsys, monkeypatch
 ):
-    monkeypatch.setattr("vidscan.media.ffmpeg.redraw._writing", lambda *_: ["false"])
+    monkeypatch.setattr(redraw, "_writing", lambda *_: ["false"])
     assert scan("run", bright_clip, "--annotate", tmp_path / "out.mp4") == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert "bright.mp4: its annotated video could not be written" in line

@@ -1,7 +1,7 @@
 """A worker with a toy network, which comes to harm over files whose names say so.
 
 Run by :mod:`test_isolated` in the place of ``vidscan.engines.isolated.worker``; the first argument is a
-folder in which each start leaves a file.
+folder in which each start leaves a file. With a second argument it dies at once.
 """
 
 from __future__ import annotations
@@ -14,21 +14,24 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 import numpy as np
+
+sys.path.append(str(Path(__file__).parents[1]))  # where the toys are
 from toys import ToyDetector, ToyScorer, every_face_is_fine
 
-from vidscan.engines.isolated.worker import Job, Scan, serve
+from vidscan.engines.isolated.worker import serve
+from vidscan.engines.job import Job, ScanStream
 from vidscan.errors import ScoringError
 from vidscan.media.scratch import Scratch
 from vidscan.models.ensemble import Ensemble
-from vidscan.options import ScanOptions
 from vidscan.protocols import Observer
 from vidscan.records import CropBatch, FaceCrop, Report, Source
+from vidscan.scan import watcher
 from vidscan.scan.pipeline import collect
 from vidscan.scan.reading import Ledger, read_crops
 from vidscan.scan.scoring import score_batches
-from vidscan.tracking import watcher
 
 
 def come_to_harm(name: str) -> None:
@@ -74,10 +77,10 @@ def in_batches(crops: Iterator[FaceCrop], size: int) -> Iterator[CropBatch]:
         )
 
 
-def prepare(job: Job) -> Scan:
+def prepare(job: Job) -> ScanStream:
     with tempfile.NamedTemporaryFile(dir=sys.argv[1], delete=False):
         pass
-    if any("never" in source.path.name for group in job.groups for source in group):
+    if len(sys.argv) > 2:
         come_to_harm("crash")
     print("a library's chatter")
 
@@ -86,9 +89,9 @@ def prepare(job: Job) -> Scan:
             yield source
             come_to_harm(source.path.name)  # as the next is asked for: its frames were read
 
-    def toy_scan(sources: Iterable[Source], options: ScanOptions, observer: Observer) -> Iterator[Report]:
+    def toy_scan(sources: Iterable[Source], observer: Observer) -> Iterator[Report]:
         """A scan in which plain numpy makes the batches: TensorFlow would take seconds at every start."""
-        ledger, ensemble = Ledger(), Ensemble((HarmfulScorer(),))
+        ledger, ensemble, options = Ledger(), Ensemble((HarmfulScorer(),)), job.options
         with Scratch(options.storage, observer.part_fetched) as scratch:
             crops = read_crops(
                 harmful(sources),
@@ -109,4 +112,4 @@ def prepare(job: Job) -> Scan:
 
 
 if __name__ == "__main__":
-    sys.exit(serve(prepare))
+    serve(prepare)

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from toys import ToyDetector, ToyScorer
 
 from vidscan.engines.isolated import parent
 from vidscan.engines.isolated.codec import to_plain
+from vidscan.engines.isolated.parent import IsolatedEngine
 from vidscan.errors import ScoringError, WorkerError
 from vidscan.faces import quality
 from vidscan.media.sources import from_folder, from_paths
@@ -43,9 +44,17 @@ def stills(folder: Path, *names: str, brightness: int = 200) -> list[Source]:
     return from_paths([folder / name for name in names])
 
 
-def scan_isolated(sources: Sequence[Source], starts: Path, **more) -> list[Report]:
-    worker = (sys.executable, str(Path(__file__).with_name("isolated_worker.py")), str(starts))
-    return list(parent.scan_sources(sources, OPTIONS, models=[ToyScorer()], worker=worker, **more))
+TOY_WORKER = Path(__file__).with_name("isolated_worker.py")
+
+
+def toy_engine(*arguments: object, script: Path = TOY_WORKER) -> IsolatedEngine:
+    """An engine that runs a script with these arguments as its worker."""
+    worker = (sys.executable, str(script), *map(str, arguments))
+    return IsolatedEngine(OPTIONS, [ToyScorer()], worker)
+
+
+def scan_isolated(sources: Iterable[Source], *arguments: object, **more) -> list[Report]:
+    return list(toy_engine(*arguments).scan(sources, **more))
 
 
 def scan_here(sources: Sequence[Source]) -> list[Report]:
@@ -132,7 +141,22 @@ def test_scoring_that_crashes_costs_the_file_whose_face_it_was(tmp_path: Path, s
     culprit = replace(stills(tmp_path, "c.png", brightness=130)[0], id="c")
     reports = scan_isolated([*sources[:2], culprit, *sources[2:]], starts)
     assert [report.status for report in reports] == [Status.OK] * 2 + [Status.FAILED] + [Status.OK] * 2
-    assert len(list(starts.iterdir())) == 4  # all, all but the last begun, each alone, those after
+    assert len(list(starts.iterdir())) == 3  # all, each alone until the culprit, the others
+
+
+def test_sources_are_taken_as_the_worker_begins_on_them_and_their_end_ends_the_scan(tmp_path, starts):
+    taken: list[str] = []
+
+    def until_the_third() -> Iterator[Source]:
+        for source in stills(tmp_path, "a.png", "b.png", "c.png", "hang.png"):
+            taken.append(source.path.name)
+            yield source
+            if len(watcher.seen) == 3:
+                return
+
+    watcher = Watcher()
+    reports = scan_isolated(until_the_third(), starts, observer=watcher)
+    assert taken == [report.source.path.name for report in reports] == ["a.png", "b.png", "c.png"]
 
 
 def test_failure_of_the_run_itself_is_raised_here(tmp_path: Path, starts: Path):
@@ -142,14 +166,13 @@ def test_failure_of_the_run_itself_is_raised_here(tmp_path: Path, starts: Path):
 
 def test_worker_that_never_starts_is_an_error(tmp_path: Path, starts: Path):
     with pytest.raises(WorkerError, match=r"crashed .SIGSEGV. before it began: run without --isolate"):
-        scan_isolated(stills(tmp_path, "never.png"), starts)
+        scan_isolated(stills(tmp_path, "a.png"), starts, "never")
     assert len(list(starts.iterdir())) == 2
 
 
 def test_dropped_scan_leaves_no_worker(tmp_path: Path, starts: Path):
     sources = stills(tmp_path, *(f"{number}.png" for number in range(8)), "hang.png")
-    worker = (sys.executable, str(Path(__file__).with_name("isolated_worker.py")), str(starts))
-    reports = parent.scan_sources(sources, OPTIONS, models=[ToyScorer()], worker=worker)
+    reports = toy_engine(starts).scan(sources)
     next(reports)
     assert children_running(str(starts))
     reports.close()
@@ -180,13 +203,13 @@ LIES = {
     "nested": [(200_000).to_bytes(4, "big") + b"[" * 200_000],
     "a pickle": [b"\x00\x00\x00\x04\x80\x04N."],
     "huge": [b"\xff\xff\xff\xff"],
-    "another's turn": [{"begin": "1"}],
+    "a question that is none": [{"next": [1]}],
     "unasked": [{"report": ["0", GOOD]}],
-    "a type": [{"begin": "0"}, {"report": ["0", {**GOOD, "status": 1}]}],
-    "more fields": [{"begin": "0"}, {"report": ["0", {**GOOD, "model_card": None}]}],
-    "infinite": [{"begin": "0"}, b"\x00\x00\x00\x1a" + b'{"frame": ["0", 1e999, 1]}'],
+    "a type": [{"next": True}, {"report": ["0", {**GOOD, "status": 1}]}],
+    "more fields": [{"next": True}, {"report": ["0", {**GOOD, "model_card": None}]}],
+    "infinite": [{"next": True}, b"\x00\x00\x00\x1a" + b'{"frame": ["0", 1e999, 1]}'],
     "array": [
-        {"begin": "0"},
+        {"next": True},
         {"report": ["0", {**GOOD, "evidence": [{
             "track": 0, "frame_index": 0, "time_s": 0.0, "fake_probability": 0.5, "heat": None,
             "heat_source": None,
@@ -199,9 +222,8 @@ LIES = {
 def test_worker_that_lies_is_not_believed(tmp_path: Path, lie: str):
     script = tmp_path / "liar.py"
     script.write_text(f"MESSAGES = {LIES[lie]!r}\n{LIAR}")
-    worker = (sys.executable, str(script))
-    run = parent.scan_sources(stills(tmp_path, "a.png"), OPTIONS, models=[ToyScorer()], worker=worker)
-    if any(isinstance(message, dict) and message == {"begin": "0"} for message in LIES[lie]):
+    run = toy_engine(script=script).scan(stills(tmp_path, "a.png"))
+    if any(isinstance(message, dict) and message == {"next": True} for message in LIES[lie]):
         (report,) = run
         assert "sent what is no report" in report.error.message
     else:
@@ -211,9 +233,8 @@ def test_worker_that_lies_is_not_believed(tmp_path: Path, lie: str):
 
 def test_honest_messages_of_the_liar_are_believed(tmp_path: Path):
     script = tmp_path / "liar.py"
-    script.write_text(f"MESSAGES = {[{'begin': '0'}, {'report': ['0', GOOD]}]!r}\n{LIAR}")
-    worker = (sys.executable, str(script))
-    (report,) = parent.scan_sources(stills(tmp_path, "a.png"), OPTIONS, models=[ToyScorer()], worker=worker)
+    script.write_text(f"MESSAGES = {[{'next': True}, {'report': ['0', GOOD]}]!r}\n{LIAR}")
+    (report,) = toy_engine(script=script).scan(stills(tmp_path, "a.png"))
     assert report.error is None and report.stats == Stats()
 
 
@@ -235,8 +256,7 @@ def test_real_worker_scores_as_this_process_does(bright_clip, tiny_checkpoint, m
 @pytest.mark.skipif(not Path("/proc/self/oom_score_adj").exists(), reason="Linux alone")
 def test_worker_is_what_the_system_ends_where_memory_runs_out(tmp_path: Path, starts: Path):
     sources = stills(tmp_path, *(f"{number}.png" for number in range(8)), "hang.png")
-    worker = (sys.executable, str(Path(__file__).with_name("isolated_worker.py")), str(starts))
-    reports = parent.scan_sources(sources, OPTIONS, models=[ToyScorer()], worker=worker)
+    reports = toy_engine(starts).scan(sources)
     next(reports)
     listing = subprocess.run(["ps", "-wweo", "pid,args"], capture_output=True, text=True, check=True).stdout
     (pid,) = (line.split()[0] for line in listing.splitlines() if str(starts) in line)

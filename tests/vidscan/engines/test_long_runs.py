@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
 import json
 import os
@@ -159,7 +158,7 @@ def test_first_signal_finishes_the_file_under_way_of_run_too(detector, folder, b
 
 
 def test_second_signal_stops_a_decoder_that_gives_nothing(detector, dark_clip, tmp_path, monkeypatch):
-    """Ends the decoder, so that nobody waits for it; the clip under way is not reported."""
+    """Ends the decoder, so that no thread waits for it; the clip under way is not reported."""
 
     def two_signals() -> None:
         send(signal.SIGTERM)()  # the system merges two of a kind that come at once
@@ -180,8 +179,7 @@ def toy_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     starts = tmp_path / "starts"
     starts.mkdir()
     worker = (sys.executable, str(Path(__file__).with_name("isolated_worker.py")), str(starts))
-    patched = functools.partial(parent.scan_sources, worker=worker)
-    monkeypatch.setattr(parent, "scan_sources", patched)
+    monkeypatch.setattr(parent, "WORKER", worker)
     return starts
 
 

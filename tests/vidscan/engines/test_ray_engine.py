@@ -18,6 +18,8 @@ import pytest
 
 from vidscan.cli.main import EXIT_OK, EXIT_USAGE, main
 from vidscan.engines import local
+from vidscan.engines.ray import crew, driver
+from vidscan.engines.ray.driver import RayEngine
 from vidscan.errors import ClusterError, ModelError
 from vidscan.media.sources import from_folder
 from vidscan.models.loading import load_models, with_runtimes
@@ -109,10 +111,8 @@ def copies(count: int) -> list[Source]:
 
 
 def opened(nodes: Nodes, options: ScanOptions = OPTIONS):
-    from vidscan.engines.ray.driver import Cluster
-
     models = load_models(options.model.paths or None)
-    return Cluster(with_runtimes(options, models), models, RayOptions(nodes.address, cpus=1))
+    return RayEngine(with_runtimes(options, models), models, RayOptions(nodes.address, cpus=1))
 
 
 def assert_equal_to_local(reports: Sequence[Report], here: dict[str, Report]) -> None:
@@ -141,7 +141,7 @@ def test_a_killed_node_costs_nothing_but_its_files_in_flight(nodes: Nodes, here)
     reports = []
     with opened(nodes) as cluster:
         assert cluster.workers == 2
-        for report in cluster.scan_sources(sources):
+        for report in cluster.scan(sources):
             reports.append(report)
             if len(reports) == 5:
                 nodes.kill()
@@ -150,13 +150,11 @@ def test_a_killed_node_costs_nothing_but_its_files_in_flight(nodes: Nodes, here)
 
 
 def test_a_node_that_joins_later_is_used(nodes: Nodes, here):
-    from vidscan.engines.ray.driver import Cluster
-
     nodes.add(1)
     models = load_models("vidscan-lite2")
     reports = []
-    with Cluster(OPTIONS, models, RayOptions(nodes.address, workers=2, cpus=1)) as cluster:
-        for report in cluster.scan_sources(copies(6)):
+    with RayEngine(OPTIONS, models, RayOptions(nodes.address, workers=2, cpus=1)) as cluster:
+        for report in cluster.scan(copies(6)):
             reports.append(report)
             if len(reports) == 2:
                 nodes.add(1)
@@ -171,7 +169,7 @@ def test_a_file_that_kills_its_worker_is_given_up_and_the_others_are_done(nodes:
         shutil.copy(sample.path, tmp_path)
     shutil.copy(SAMPLES / "astronaut.jpg", tmp_path / "kills.jpg")
     with opened(nodes) as cluster:
-        reports = {report.source.path.name: report for report in cluster.scan_sources(from_folder(tmp_path))}
+        reports = {report.source.path.name: report for report in cluster.scan(from_folder(tmp_path))}
     killer = reports.pop("kills.jpg")
     assert killer.status is Status.FAILED
     assert killer.error.type == "WorkerError"
@@ -184,14 +182,14 @@ def test_a_file_that_kills_its_worker_is_given_up_and_the_others_are_done(nodes:
 
 
 def test_a_worker_that_hangs_is_ended(nodes: Nodes, tmp_path, monkeypatch):
-    monkeypatch.setattr("vidscan.engines.ray.driver.CHECK_S", 0.5)
-    monkeypatch.setattr("vidscan.engines.ray.driver.SILENCE_LIMIT_S", 12.0)  # it must load TensorFlow in it
-    monkeypatch.setattr("vidscan.engines.ray.dispatch.DEATHS_ALLOWED", 1)
+    monkeypatch.setattr(crew, "CHECK_S", 0.5)
+    monkeypatch.setattr(crew, "SILENCE_LIMIT_S", 12.0)  # it must load TensorFlow in it
+    monkeypatch.setattr(driver, "DEATHS_ALLOWED", 1)
     nodes.add(1, PYTHONPATH=str(HARM))
     for name in ("hangs.jpg", "no-face.jpg"):
         shutil.copy(SAMPLES / "no-face.jpg", tmp_path / name)
     with opened(nodes) as cluster:
-        reports = {report.source.path.name: report for report in cluster.scan_sources(from_folder(tmp_path))}
+        reports = {report.source.path.name: report for report in cluster.scan(from_folder(tmp_path))}
     assert "it gave no sign of life for 1" in reports["hangs.jpg"].error.message
     assert reports["no-face.jpg"].status is Status.OK
 
@@ -201,7 +199,7 @@ def test_bad_file_is_a_failed_report_under_the_name_it_was_given(nodes: Nodes, t
     monkeypatch.chdir(tmp_path)
     Path("broken.mp4").write_bytes(b"no clip")
     with opened(nodes) as cluster:
-        (report,) = cluster.scan_sources(from_folder(Path()))
+        (report,) = cluster.scan(from_folder(Path()))
     (alone,) = local.scan_sources(from_folder(Path()), OPTIONS, models=load_models("vidscan-lite2"))
     assert report.source == alone.source and report.error == alone.error
 
@@ -243,26 +241,22 @@ def test_other_checkpoint_under_the_same_name(nodes: Nodes, tiny_checkpoint, con
 
 def test_workers_share_gpus(nodes: Nodes, here):
     """Ray deals out what a node says it has: there need be no GPU for this."""
-    from vidscan.engines.ray.driver import Cluster
-
     nodes.add(1, cpus=4, gpus=1)
     models = load_models("vidscan-lite2")
-    with Cluster(OPTIONS, models, RayOptions(nodes.address, cpus=1)) as cluster:
+    with RayEngine(OPTIONS, models, RayOptions(nodes.address, cpus=1)) as cluster:
         assert cluster.workers == 1, "each takes a GPU where there are any"
-    with Cluster(OPTIONS, models, RayOptions(nodes.address, cpus=1, gpus=0)) as cluster:
+    with RayEngine(OPTIONS, models, RayOptions(nodes.address, cpus=1, gpus=0)) as cluster:
         assert cluster.workers == 4
-    with Cluster(OPTIONS, models, RayOptions(nodes.address, cpus=1, gpus=0.5)) as cluster:
+    with RayEngine(OPTIONS, models, RayOptions(nodes.address, cpus=1, gpus=0.5)) as cluster:
         assert cluster.workers == 2
-        reports = list(cluster.scan_sources(copies(1)))
+        reports = list(cluster.scan(copies(1)))
     assert_equal_to_local(reports, here)
 
 
 def test_no_room_for_a_worker(nodes: Nodes):
-    from vidscan.engines.ray.driver import Cluster
-
     nodes.add(1)
     with pytest.raises(ClusterError, match="8 CPUs for a worker"):
-        Cluster(OPTIONS, load_models("vidscan-lite2"), RayOptions(nodes.address, cpus=8)).__enter__()
+        RayEngine(OPTIONS, load_models("vidscan-lite2"), RayOptions(nodes.address, cpus=8)).__enter__()
 
 
 def folder_of(count: int, folder: Path) -> Path:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import pickle
 import threading
 import time
-from collections.abc import Coroutine, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,9 +14,10 @@ import pytest
 from PIL import Image as Pillow
 from toys import ToyDetector, ToyScorer
 
-from vidscan.engines.failure import unread
-from vidscan.engines.ray.worker import IDLE_S, Job, Stream, Worker, installed, loaded, require_same
-from vidscan.errors import ClusterError, ModelError, ScoringError, WorkerError
+from vidscan.engines.failure import failed_report
+from vidscan.engines.job import Job
+from vidscan.engines.ray.worker import Loaded, Worker, installed, require_same
+from vidscan.errors import ClusterError, ModelError, ScoringError, VidscanError, WorkerError
 from vidscan.media.sources import from_paths
 from vidscan.options import BatchingOptions, ModelOptions, ScanOptions
 from vidscan.protocols import Observer
@@ -29,21 +28,32 @@ CARD = ModelCard("toy", "none", 16)
 SAMPLES = Path(__file__).parents[3] / "samples"
 
 
-def run(coroutine: Coroutine):
-    """In a thread of its own: another test may have left a loop that runs in this one."""
-    with ThreadPoolExecutor(1) as thread:
-        return thread.submit(asyncio.run, coroutine).result(timeout=120)
-
-
 def clips(count: int) -> list[Source]:
     return [Source(str(number), Path(f"{number}.mp4"), SourceKind.VIDEO) for number in range(count)]
 
 
 def report(source: Source) -> Report:
-    return unread(source, None, ScanOptions(), CARD, ())
+    return failed_report(source, None, ScanOptions(), CARD, ())
 
 
-def test_what_waits_is_scanned_as_one_stream_and_what_comes_late_as_another():
+def drive(worker: Worker, sources: Iterable[Source], limit_s: float = 60.0) -> Iterator[Report]:
+    """Gives a worker what it asks for, as the driver does; its reports, until all are there."""
+    left, held, answers = list(sources), 0, []
+    until = time.monotonic() + limit_s
+    while left or held:
+        assert time.monotonic() < until
+        told, _ = worker.step(answers, 1.0)
+        answers = []
+        for news in told:
+            if news is None:
+                answers.append(left.pop(0) if left else None)
+                held += answers[-1] is not None
+            else:
+                held -= 1
+                yield news
+
+
+def test_what_is_given_is_scanned_as_one_stream_until_the_end_is_told():
     streams: list[list[str]] = []
 
     def scan_all(sources: Iterable[Source], _: Observer) -> Iterator[Report]:
@@ -51,12 +61,12 @@ def test_what_waits_is_scanned_as_one_stream_and_what_comes_late_as_another():
         streams.append([source.id for source in together])
         yield from map(report, together)
 
-    stream = Stream(scan_all)
-    promised = [stream.put(source) for source in clips(5)]
-    assert [each.result(timeout=5).source.id for each in promised] == ["0", "1", "2", "3", "4"]
-    time.sleep(3 * IDLE_S)
-    late = clips(7)[6]
-    assert stream.put(late).result(timeout=5).source == late
+    worker = Worker()
+    worker.start(scan_all)
+    told = worker.step([*clips(5), None, clips(7)[6], None], 5.0)[0]
+    while len(told) < 6 + 8 + 1:  # reports, questions, and the question for a third stream
+        told += worker.step((), 5.0)[0]
+    assert [each.source.id for each in told if each is not None] == ["0", "1", "2", "3", "4", "6"]
     assert streams == [["0", "1", "2", "3", "4"], ["6"]]
 
 
@@ -71,8 +81,9 @@ def test_faces_of_sources_sent_one_by_one_share_batches(tmp_path: Path):
         with ToyDetector() as detector:
             yield from scan(sources, options, scorers=[scorer], detector=detector, observer=observer)
 
-    stream = Stream(scan_all)
-    reports = [each.result(timeout=60) for each in [stream.put(source) for source in from_paths(paths)]]
+    worker = Worker()
+    worker.start(scan_all)
+    reports = list(drive(worker, from_paths(paths)))
     assert [each.source.path for each in reports] == paths
     assert all(each.verdict is not None and each.verdict.label is not Label.NO_FACE for each in reports)
     assert scorer.batches == [16, 16]
@@ -81,18 +92,17 @@ def test_faces_of_sources_sent_one_by_one_share_batches(tmp_path: Path):
 @pytest.mark.parametrize(
     ("raised", "told"), [(ScoringError("no memory"), ScoringError), (ZeroDivisionError("x"), WorkerError)]
 )
-def test_what_the_scan_raises_reaches_all_who_wait(raised: Exception, told: type[Exception]):
+def test_what_the_scan_raises_comes_after_what_was_finished(raised: Exception, told: type[VidscanError]):
     def broken(sources: Iterable[Source], _: Observer) -> Iterator[Report]:
         yield report(next(iter(sources)))
         raise raised
 
-    stream = Stream(broken)
-    first, second = (stream.put(source) for source in clips(2))
-    assert first.result(timeout=5).source.id == "0"
+    worker = Worker()
+    worker.start(broken)
+    reports = drive(worker, clips(2))
+    assert next(reports).source.id == "0"
     with pytest.raises(told):
-        second.result(timeout=5)
-    with pytest.raises(told):
-        stream.put(clips(3)[2]).result(timeout=5)
+        next(reports)
 
 
 def test_silence_counts_only_while_something_is_to_be_done():
@@ -107,47 +117,46 @@ def test_silence_counts_only_while_something_is_to_be_done():
                 done.release()
             yield report(source)
 
-    stream = Stream(slow)
-    time.sleep(0.1)
-    assert stream.silent_s() == 0
-    promised = stream.put(clips(1)[0])
-    time.sleep(0.2)
-    assert 0.15 < stream.silent_s() < 5
+    worker = Worker()
+    worker.start(slow)
+    assert worker.step((), 5.0) == ([None], 0.0)
+    assert worker.step((), 0.1) == ([], 0.0)
+    began = time.monotonic()
+    assert worker.step(clips(1), 5.0)[0] == [None]  # it asks ahead
+    told, silent_s = worker.step((), 0.2)
+    assert told == [] and 0.15 < silent_s <= time.monotonic() - began
     before = time.monotonic()
     go_on.set()
     assert done.acquire(timeout=5)
-    assert stream.silent_s() <= time.monotonic() - before
+    assert worker.step((), 0.0)[1] <= time.monotonic() - before
     go_on.set()
-    promised.result(timeout=5)
-    assert stream.silent_s() == 0
+    assert [each.source.id for each in worker.step((), 5.0)[0]] == ["0"]
+    assert worker.step((), 0.1) == ([], 0.0)
 
 
 def test_a_worker_loads_only_beside_the_same_installation():
     job = pickle.dumps(Job(ScanOptions(), (Path("vidscan-lite2"),), cores=1))
     other = (*installed()[:1], "0123", *installed()[2:])
-    found, nothing = run(Worker().prepare(other, b"not to be unpickled"))
+    found, nothing = Worker().prepare(other, b"not to be unpickled")
     assert found == installed() and nothing is None
     with pytest.raises(ClusterError, match=r"code .* there, 0123 here"):
         require_same(other, found)
 
     worker = Worker()
-    found, scored_with = run(worker.prepare(installed(), job))
+    found, scored_with = worker.prepare(installed(), job)
     require_same(installed(), found)
     from vidscan.models.loading import load_models
 
-    assert scored_with == loaded(load_models("vidscan-lite2"))
-
-    async def scanned() -> Report:
-        return await worker.scan(from_paths([SAMPLES / "astronaut.jpg"])[0])
-
-    assert run(scanned()).stats.faces_scored == 1
+    assert scored_with == Loaded.of(load_models("vidscan-lite2"))
+    (scanned,) = drive(worker, from_paths([SAMPLES / "astronaut.jpg"]))
+    assert scanned.stats.faces_scored == 1
 
 
 def test_a_checkpoint_that_a_node_lacks_is_named():
     options = replace(ScanOptions(), model=ModelOptions((Path("nowhere.keras"),)))
     job = pickle.dumps(Job(options, (Path("/nowhere.keras"),), cores=1))
     with pytest.raises(ModelError, match=r"/nowhere\.keras"):
-        run(Worker().prepare(installed(), job))
+        Worker().prepare(installed(), job)
 
 
 @pytest.fixture(autouse=True)

@@ -95,7 +95,7 @@ def test_picture_too_large_for_mediapipe_is_searched_reduced(
     detector: MediaPipeFaceDetector, monkeypatch: pytest.MonkeyPatch
 ):
     (whole,) = detector.detect(data.astronaut())
-    monkeypatch.setattr("vidscan.faces.detector.MOST_SIDE", 256)
+    monkeypatch.setattr("vidscan.faces.detector.MAX_SIDE", 256)
     (reduced,) = detector.detect(data.astronaut())
     assert intersection_over_union(whole.box, reduced.box) > 0.85
     assert np.abs(whole.keypoints - reduced.keypoints).max() < 8

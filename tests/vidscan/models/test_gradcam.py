@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 from vidscan_training.crops.landmarks import FaceLandmarker
 from vidscan_training.data.self_blend import self_blend
+from vidscan_training.fitting.build import build_network, put_head
 
 from vidscan.errors import ModelError
 from vidscan.faces.crops import square_crop
 from vidscan.faces.detector import MediaPipeFaceDetector
 from vidscan.media.frames import read_still
-from vidscan.models.checkpoint import build_network, load_model
+from vidscan.models.checkpoint import load_model
 from vidscan.models.gradcam import GradCam, with_heat
-from vidscan.models.heads import put_head
 from vidscan.options import DetectionOptions
 from vidscan.records import EvidenceCrop, Geometry, HeatKind, HeatSource, ModelCard
 from vidscan.system.frameworks import import_keras

@@ -230,8 +230,6 @@ def test_fast_goes_without_model(shipped, bright_clip, capsys):
 
 def test_the_runtime_that_is_asked_for_is_the_keras_files(shipped):
     assert [model.runtime.name for model in load_models(runtime="onnx")] == ["onnx", "onnx"]
-    with pytest.raises(UsageError, match=r"--runtime tflite: takes a \.tflite file"):
-        load_models(runtime="tflite")
     with pytest.raises(UsageError, match=r"--runtime coreml: .*vidscan-vit\.onnx is a file for onnx"):
         load_models("vidscan-vit", runtime="coreml")
 
@@ -306,16 +304,14 @@ def test_report_in_every_format_names_both(shipped, detector, tmp_path, capsys):
 def test_workers_load_the_same(shipped):
     import pickle
 
-    from vidscan.engines.isolated.worker import Job, _with_models
-    from vidscan.engines.ray.worker import Job as RayJob
-    from vidscan.engines.ray.worker import Worker, loaded
+    from vidscan.engines.job import Job
+    from vidscan.engines.ray.worker import Loaded
 
     both = load_models(runtime="keras")
     options = ScanOptions(model=ModelOptions(runtime="keras"))
-    assert callable(_with_models(Job(options, tuple(model.path for model in both), ())))
-    for named in ((), ("vidscan-lite2",)):
-        job = pickle.loads(pickle.dumps(RayJob(options, tuple(map(Path, named)), 1)))
-        assert Worker()._load(job) == loaded(load_models(named or None, runtime="keras"))
+    for named in (tuple(model.path for model in both), (), (Path("vidscan-lite2"),)):
+        job = pickle.loads(pickle.dumps(Job(options, named)))
+        assert Loaded.of(job.load().models) == Loaded.of(load_models(named or None, runtime="keras"))
 
 
 def test_installations_differ_where_any_bundled_file_does(shipped):

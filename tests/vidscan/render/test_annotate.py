@@ -34,7 +34,7 @@ from vidscan.records import (
     Verdict,
 )
 from vidscan.render.annotate import annotate, check_name
-from vidscan.render.interpolation import Sightings
+from vidscan.render.interpolation import DrawnFaces
 from vidscan.render.painter import Painter, _scored, strip_height, text_size
 from vidscan.system.processes import memory_limit
 
@@ -60,7 +60,7 @@ def report(
         timeline=points,
         segments=(Segment(0.0, duration_s / 2, 0.9, track),) if points else (),
         stats=Stats(duration_s, len(points), len(points)),
-        options=ScanOptions().echo(),
+        options=ScanOptions().to_report(),
         model_card=CARD,
     )
 
@@ -73,13 +73,13 @@ def moving(scores: Sequence[float | None], step_s: float = 0.5) -> list[tuple[fl
 # Where the boxes are
 
 
-def at(sightings: Sightings, time_s: float):
+def at(sightings: DrawnFaces, time_s: float):
     (found,) = sightings.at(time_s)
     return found
 
 
 def test_boxes_move_straight_between_looks_and_scores_jump():
-    seen = Sightings.of(report(Path("a.mp4"), moving([0.1, 0.9, 0.5]), 1.5))
+    seen = DrawnFaces.of(report(Path("a.mp4"), moving([0.1, 0.9, 0.5]), 1.5))
     assert seen.step_s == 0.5
     assert at(seen, 0.0).box == Box(10, 12, 30, 24)
     assert at(seen, 0.2).box.x == pytest.approx(18)
@@ -93,10 +93,10 @@ def test_boxes_move_straight_between_looks_and_scores_jump():
 
 
 def test_a_face_is_held_to_the_end_of_the_clip_but_not_past_a_look_that_missed_it():
-    seen = Sightings.of(report(Path("a.mp4"), moving([0.1, 0.9, 0.5]), 1.5))
+    seen = DrawnFaces.of(report(Path("a.mp4"), moving([0.1, 0.9, 0.5]), 1.5))
     assert at(seen, 1.45).box.x == 50
     moments = moving([0.1, 0.2, 0.3, 0.4, 0.5, 0.6])
-    seen = Sightings.of(report(Path("a.mp4"), moments[:2] + moments[4:], 3.0))
+    seen = DrawnFaces.of(report(Path("a.mp4"), moments[:2] + moments[4:], 3.0))
     assert at(seen, 0.74).fake_probability == 0.2
     assert seen.at(0.76) == seen.at(1.2) == []
     assert at(seen, 1.76).fake_probability == 0.5
@@ -104,7 +104,7 @@ def test_a_face_is_held_to_the_end_of_the_clip_but_not_past_a_look_that_missed_i
 
 
 def test_a_single_look_lasts_a_step():
-    seen = Sightings.of(report(Path("a.mp4"), moving([0.4]), 10.0))
+    seen = DrawnFaces.of(report(Path("a.mp4"), moving([0.4]), 10.0))
     assert len(seen.at(0.2)) == 1 and seen.at(0.3) == []
 
 
@@ -165,7 +165,7 @@ def test_scores_are_drawn_in_pieces_around_what_was_not_judged():
     painter = Painter(
         report(Path("a.mp4"), moving((0.9, 0.8, None, 0.9, None, None, 0.2)), 3.5), 64, 48, (0.7, 0.3)
     )
-    assert [_scored(stretch) for stretch in painter._sightings.stretches(1)] == [
+    assert [_scored(stretch) for stretch in painter._faces.stretches(1)] == [
         [[(0.0, 0.9), (0.5, 0.8)], [(1.5, 0.9)], [(3.0, 0.2)]]
     ]
 

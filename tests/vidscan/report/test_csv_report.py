@@ -194,6 +194,12 @@ def test_an_ensembles_faces_have_a_column_for_each_member() -> None:
     assert (row["member_1"], row["member_2"]) == ("0.96", "0.11")
 
 
+def test_an_ensembles_face_without_a_score_has_empty_cells_for_the_members() -> None:
+    told = faces(by_members(interview()))
+    assert {row["member_1"] for row in told if row["fake_probability"]} == {"0.96"}
+    assert {row["member_1"] for row in told if not row["fake_probability"]} == {""}
+
+
 @settings(max_examples=40, deadline=None)
 @given(st.lists(REPORTS, min_size=1, max_size=3))
 def test_no_row_of_faces_is_lost_or_a_formula(reports: list[Report]) -> None:

@@ -221,7 +221,7 @@ def test_the_old_report_is_there_until_the_new_one_is_on_disk(
     real_fsync, real_replace = os.fsync, os.replace
 
     def fsync(number: int) -> None:
-        assert target.read_text() == OLD
+        assert (target.read_text() == OLD) == (not order)
         order.append("fsync")
         real_fsync(number)
 
@@ -234,7 +234,7 @@ def test_the_old_report_is_there_until_the_new_one_is_on_disk(
     monkeypatch.setattr(os, "fsync", fsync)
     monkeypatch.setattr(os, "replace", swap)
     Destination.parse(str(target)).write(DOCUMENT)
-    assert order == ["fsync", "replace"]
+    assert order == ["fsync", "replace", "fsync"]
 
 
 def test_a_parent_that_went_missing_is_a_report_error(target: Path) -> None:

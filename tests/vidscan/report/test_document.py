@@ -98,7 +98,7 @@ def test_the_schema_has_every_field_of_a_card() -> None:
 @settings(max_examples=150, deadline=None)
 @given(st.lists(REPORTS, max_size=4))
 def test_every_document_fits_the_schema_and_survives_json(reports: list[Report]) -> None:
-    document = to_document(reports, options=ScanOptions().echo(), card=CARD, created=CREATED)
+    document = to_document(reports, options=ScanOptions().to_report(), card=CARD, created=CREATED)
     VALIDATOR.validate(document)
     written = json.dumps(document, allow_nan=False, ensure_ascii=False).encode("utf-8")
     assert json.loads(written) == document

@@ -40,7 +40,7 @@ from vidscan.report import html
 from vidscan.report.document import evidence_of
 from vidscan.report.html import pictures
 from vidscan.report.html.chart import UNJUDGED, chart_of, strip_of
-from vidscan.report.html.view import MOMENTS_SHOWN, file_views, folder_and_names, moments_of_each, thresholds
+from vidscan.report.html.view import MAX_MOMENTS, file_views, folder_and_names, moments_of_each, thresholds
 from vidscan.verdict.judge import thresholds as thresholds_of_the_verdict
 
 VENDOR = Path(html.__file__).parent / "vendor" / "uplot"
@@ -314,9 +314,9 @@ def test_page_tells_the_kind_of_heat_maps_and_the_network_they_explain() -> None
 
 def test_a_large_crop_is_made_smaller_and_a_small_one_left() -> None:
     large, small = (
-        pictures.gallery(
+        pictures.face_pictures(
             [replace(face_crops(1, [0.9])[0], image=np.zeros((side, side, 3), np.uint8))], [], "p", 10**6
-        ).pictures[0]
+        ).all[0]
         for side in (380, 64)
     )
     assert decoded(large.crop).shape == (pictures.CROP_SIDE, pictures.CROP_SIDE, 3)
@@ -348,10 +348,10 @@ def test_a_page_of_one_clip_stays_below_2_mb_whatever_it_is_given() -> None:
 def test_where_room_is_short_every_track_shows_its_extremes_first() -> None:
     tracks = [{"id": number, "counted": True, "fake_probability": 0.5 + number / 10} for number in (1, 2)]
     crops = [*noisy(1, 5), *noisy(2, 5)]
-    size = max(each.size for each in pictures.gallery(crops, tracks, "p", 10**9).pictures)
-    found = pictures.gallery(crops, tracks, "p", size * 4 + size // 2)
+    size = max(each.size for each in pictures.face_pictures(crops, tracks, "p", 10**9).all)
+    found = pictures.face_pictures(crops, tracks, "p", size * 4 + size // 2)
     assert found.left_out == 6
-    assert [strip.track for strip in found.strips] == [2, 1]
+    assert [strip.track for strip in found.strips] == [1, 2]
     for strip in found.strips:
         assert [each.fake_probability for each in (*strip.highest, *strip.lowest)] == [1.0, 0.0]
 
@@ -359,7 +359,7 @@ def test_where_room_is_short_every_track_shows_its_extremes_first() -> None:
 def test_a_folder_shares_its_room() -> None:
     assert pictures.budget_of_each(1) == pictures.budget_of_each(2) == pictures.PAGE_BUDGET
     assert pictures.budget_of_each(1000) * 1000 <= pictures.FOLDER_BUDGET
-    assert moments_of_each(0) == moments_of_each(50) == MOMENTS_SHOWN
+    assert moments_of_each(0) == moments_of_each(50) == MAX_MOMENTS
     assert moments_of_each(200) == 100 and moments_of_each(100_000) == 20
 
 
@@ -390,7 +390,7 @@ def test_a_chart_holds_no_number_for_what_was_not_judged() -> None:
 def test_a_strip_tells_faces_not_judged_from_gaps() -> None:
     (result,) = document_of(interview())["results"]
     strip = strip_of(result, 13, 3)
-    assert [bar.level for bar in strip.bars] == [*[0] * 4, *[UNJUDGED] * 4, *[0] * 5]
+    assert list(strip.levels) == [*[0] * 4, *[UNJUDGED] * 4, *[0] * 5]
     assert strip_of(result, 13).words == "Scores over time: highest 0.97, at 0:04.5"
     assert written(interview()).count('<rect class="unjudged"') == 4
 
@@ -398,7 +398,7 @@ def test_a_strip_tells_faces_not_judged_from_gaps() -> None:
 def test_a_strip_is_that_of_the_terminal() -> None:
     (result,) = document_of(clip())["results"]
     strip = strip_of(result, 10)
-    assert [bar.level for bar in strip.bars] == [1, 1, 2, 5, 8, 8, 8, 5, 0, 1]
+    assert list(strip.levels) == [1, 1, 2, 5, 8, 8, 8, 5, 0, 1]
     assert strip.words == "Scores over time: highest 0.98, at 0:02.5"
 
 

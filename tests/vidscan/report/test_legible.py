@@ -1,17 +1,13 @@
 from __future__ import annotations
 
-import io
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from report_samples import HOSTILE
 from rich.cells import cell_len
-from rich.console import Console
-from rich.text import Text
 
 from vidscan.report.escape import visible
-from vidscan.report.terminal.escape import Legible, shorten
+from vidscan.report.terminal.escape import shorten
 from vidscan.report.wording import clock
 
 ANY_TEXT = st.text(st.characters(codec=None))
@@ -57,10 +53,3 @@ def test_the_middle_is_left_out() -> None:
 )
 def test_clock(seconds: float, shown: str) -> None:
     assert clock(seconds) == shown
-
-
-def test_a_terminal_without_unicode_gets_ascii_of_the_same_heights() -> None:
-    raw = io.BytesIO()
-    console = Console(file=io.TextIOWrapper(raw, encoding="ascii", write_through=True), width=60)
-    console.print(Legible(Text("▁▂▃▄▅▆▇█·–… é")))
-    assert raw.getvalue() == b".:-=+*#@ -~ \\xe9\n"

@@ -337,12 +337,6 @@ def test_timings_tell_how_full_the_batches_were() -> None:
     assert "slots" not in shown(print_timings, [no_face()])
 
 
-def test_faces_that_kept_their_score_are_counted_apart() -> None:
-    report = clip()
-    text = shown(print_report, replace(report, stats=replace(report.stats, faces_reused=7)))
-    assert "7 more by the score of one before" in text
-
-
 def test_nothing_scanned_is_said_without_a_fault() -> None:
     assert "0 files" in shown(print_summary, [])
     assert "decode" in shown(print_timings, [])
@@ -376,17 +370,6 @@ def test_a_failure_is_one_line_on_any_width() -> None:
     long = replace(report, error=replace(report.error, message="cause " * 60 + "remedy"))
     for text in (shown(print_report, long, 40), shown(print_summary, [long], 40)):
         assert any(line.startswith(" FAILED ") and line.endswith("remedy") for line in text.splitlines())
-
-
-def test_a_terminal_without_unicode_is_served() -> None:
-    raw = io.BytesIO()
-    console = Console(file=io.TextIOWrapper(raw, encoding="latin-1", write_through=True), width=80)
-    print_report(console, clip("é.mp4", scores=[[0.1, 0.9], [0.2, None]]))
-    print_report(console, interview())
-    print_summary(console, [clip("日本.mp4"), failed()])
-    assert raw.getvalue().isascii()
-    assert b"\\u" not in raw.getvalue().replace(b"\\u65e5\\u672c", b""), "every mark has its letter"
-    assert b"@" in raw.getvalue()
 
 
 def test_a_table_that_nobody_sees_is_not_drawn(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,11 +13,13 @@ from pathlib import Path
 import pytest
 
 from vidscan.cli.main import EXIT_OK, EXIT_SOME_FAILED, EXIT_USAGE, main
-from vidscan.engines.failure import unread
+from vidscan.engines import local
+from vidscan.engines.failure import failed_report
 from vidscan.media.sources import from_folder
 from vidscan.options import ScanOptions
 from vidscan.records import ErrorInfo, Label, Report, Source, Status, Verdict
-from vidscan.results.in_dataset import Archive, open_dataset
+from vidscan.results import in_dataset
+from vidscan.results.in_dataset import ResultsInDataset, open_dataset
 from vidscan.results.in_memory import open_journal
 
 pytest.importorskip("pyarrow", reason="pyarrow is not installed: pip install 'vidscan[parquet]'")
@@ -37,7 +39,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 class OneModel:
-    """As far as an archive looks at it."""
+    """As far as results look at it."""
 
     def __init__(self) -> None:
         from vidscan.records import ModelCard
@@ -50,19 +52,21 @@ class Run:
     """One driver: opens everything as the command does, and is closed or dies."""
 
     def __init__(self, folder: Path, out: Path, **more: bool) -> None:
+        self.out, self.said = out, list[str]()
         resume = out.exists()
         models = [OneModel()]
         dataset = open_dataset(str(out), OPTIONS, models, resume=resume)
         self.journal = open_journal(out.with_name("out.parquet.journal"), OPTIONS, models, resume=resume)
-        self.archive = Archive(from_folder(folder), models, dataset, self.journal, **more)
+        self.results = ResultsInDataset(models, dataset, self.journal, say=self.said.append, **more)
+        self.left = self.results.left(from_folder(folder))
 
     def scan(self, count: int = 99, failing: str = "") -> list[str]:
         """Scans so many of what is left; their names."""
         done = []
-        for source in self.archive.to_scan():
+        for source in self.results.begin(self.left):
             if len(done) == count:
                 break
-            self.archive.take(report(source, failed=source.path.name == failing))
+            self.results.take(report(source, failed=source.path.name == failing))
             done.append(source.path.name)
         return done
 
@@ -70,14 +74,15 @@ class Run:
         self.journal.close()
 
     def end(self) -> dict[str, int]:
-        self.archive.finish()
+        self.results.finish()
         self.journal.close()
-        return self.archive.summary
+        assert self.said == [f"results written to {self.out}"]
+        return self.results.summary()
 
 
 def report(source: Source, *, failed: bool = False) -> Report:
 
-    made = unread(
+    made = failed_report(
         source, ErrorInfo("SourceError", "broken") if failed else None, OPTIONS, OneModel().card, ()
     )
     return made if failed else replace(made, status=Status.OK, verdict=Verdict(Label.NO_FACE, None, None, ""))
@@ -102,19 +107,19 @@ def test_a_scan_in_one_go(folder: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("part", [1, 2, 1000])
 def test_a_killed_driver_repeats_nothing_that_was_finished(folder, tmp_path, monkeypatch, part: int) -> None:
-    monkeypatch.setattr("vidscan.results.in_dataset.PART_RESULTS", part)
+    monkeypatch.setattr(in_dataset, "PART_RESULTS", part)
     first = Run(folder, tmp_path / "out.parquet")
     assert first.scan(3) == ALL[:3]
     first.die()
     second = Run(folder, tmp_path / "out.parquet")
-    assert (second.archive.remembered, second.archive.outdated) == (3, 0)
+    assert (len(second.left), second.results.outdated) == (3, 0)
     assert second.scan() == ALL[3:]
     assert second.end()["total"] == 6
     assert rows(tmp_path / "out.parquet") == ALL
 
 
 def test_a_driver_without_the_journal_goes_on_from_the_parts(folder, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr("vidscan.results.in_dataset.PART_RESULTS", 2)
+    monkeypatch.setattr(in_dataset, "PART_RESULTS", 2)
     first = Run(folder, tmp_path / "out.parquet")
     first.scan(3)
     first.die()
@@ -130,7 +135,7 @@ def test_killed_before_the_journal_is_emptied_nothing_is_there_twice(folder, tmp
     first.scan(3)
     monkeypatch.setattr(first.journal, "empty", lambda: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
-        first.archive.write_part()
+        first.results.write_part()
     first.die()
     second = Run(folder, tmp_path / "out.parquet")
     assert second.scan() == ALL[3:]
@@ -146,7 +151,7 @@ def test_changed_files_are_scanned_again_and_failures_where_asked(folder: Path, 
     (folder / "1.mp4").write_bytes(b"another")
     (folder / "0.mp4").unlink()
     second = Run(folder, out)
-    assert second.archive.outdated == 1
+    assert second.results.outdated == 1
     assert second.scan() == ["1.mp4"]
     assert second.end() == {"total": 5, "fake": 0, "real": 0, "uncertain": 0, "no_face": 4, "failed": 1}
     third = Run(folder, out, retry_failed=True)
@@ -159,8 +164,9 @@ def test_parts_are_written_by_number_and_by_age(folder, tmp_path, monkeypatch) -
     run = Run(folder, tmp_path / "out.parquet")
     run.scan(2)
     assert not list((tmp_path / "out.parquet").rglob("*.parquet"))
-    monkeypatch.setattr("vidscan.results.in_dataset.PART_S", 0.0)
-    run.archive.take(report(next(source for source in run.archive.to_scan() if source.path.name == "5.mp4")))
+    monkeypatch.setattr(in_dataset, "PART_S", 0.0)
+    (last,) = run.results.begin(run.left[-1:])
+    run.results.take(report(last))
     assert rows(tmp_path / "out.parquet") == ["0.mp4", "1.mp4", "5.mp4"]
     run.die()
 
@@ -183,7 +189,7 @@ def test_command_writes_and_resumes_a_dataset(tmp_path: Path, capsys) -> None:
     assert main(["dir", str(clips), "--fast", "--report", str(out), "--resume"]) == EXIT_OK
     assert "resumed: 1 files were finished before, 1 are left" in capsys.readouterr().out
     assert main(["dir", str(clips), "--fast", "--report", str(out), "--resume", "--fps", "5"]) == EXIT_USAGE
-    assert "belongs to a scan on other terms" in capsys.readouterr().err
+    assert "was written with other options" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -234,7 +240,7 @@ def test_other_reports_go_to_a_bucket_too(s3, capsys, ending: str) -> None:
 
 def test_a_report_for_a_missing_bucket_is_found_out_before_the_work(s3, capsys, monkeypatch) -> None:
     s3.put("clips", "in/no-face.jpg", SAMPLES / "no-face.jpg")
-    monkeypatch.setattr("vidscan.engines.local.scan_sources", lambda *_, **__: pytest.fail("work was begun"))
+    monkeypatch.setattr(local, "scan_sources", lambda *_, **__: pytest.fail("work was begun"))
     for ending in ("json", "parquet"):
         assert (
             main(["dir", "s3://clips/in", "--fast", "--report", f"s3://nowhere-at-all/out.{ending}"])

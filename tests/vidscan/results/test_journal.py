@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from vidscan.errors import JournalError
 from vidscan.records import Source, SourceKind
+from vidscan.results import journal
 from vidscan.results.journal import Journal, journal_path, terms_of
 
 CARD = {"name": "toy", "fake_threshold": 0.6}
@@ -134,9 +135,7 @@ def test_other_terms_are_refused_by_name(path, sources, now, said):
 @pytest.mark.parametrize("name", ["REPORT_SCHEMA", "version"])
 def test_another_report_schema_and_another_vidscan_are_refused(path, sources, name, monkeypatch):
     write(path, sources, OK)
-    monkeypatch.setattr(
-        f"vidscan.results.journal.{name}", "vidscan.report/2" if name.isupper() else lambda: "9.9.9"
-    )
+    monkeypatch.setattr(journal, name, "vidscan.report/2" if name.isupper() else lambda: "9.9.9")
     with pytest.raises(JournalError, match=r"report schema was|vidscan was"):
         recalled(path, sources)
 
@@ -203,7 +202,7 @@ def test_a_journal_without_results_or_of_a_complete_scan_is_replaced(path, sourc
     write(path, sources)
     write(path, sources, OK, FAILED)
     with closing(Journal.resume(path, terms())) as journal:
-        journal.complete(keep=True)
+        journal.mark_complete()
     assert recalled(path, sources, retry_failed=True) == {"0": OK}
     write(path, sources, OK)
     assert recalled(path, sources) == {"0": OK}
@@ -213,7 +212,7 @@ def test_a_complete_journal_can_be_gone_on_with_and_is_then_unfinished(path, sou
     write(path, sources, OK, FAILED)
     for _ in range(2):
         with closing(Journal.resume(path, terms())) as journal:
-            journal.complete(keep=True)
+            journal.mark_complete()
     with closing(Journal.resume(path, terms())) as journal:
         (source,) = journal.stamping(sources[1:2])
         journal.add(source, OK)
@@ -224,7 +223,7 @@ def test_a_complete_journal_can_be_gone_on_with_and_is_then_unfinished(path, sou
 
 def test_a_journal_that_nobody_needs_is_removed(path, sources):
     with closing(Journal.begin(path, terms())) as journal:
-        journal.complete(keep=False)
+        journal.delete()
     assert not path.exists()
     assert recalled(path, sources) == {}  # --resume without a journal starts from nothing
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vidscan.errors import UsageError
-from vidscan.options import MOST_CROPS, EvidenceOptions
+from vidscan.options import MAX_CROPS, EvidenceOptions
 from vidscan.records import Box, CropBatch, FaceScore, Track
 from vidscan.scan.best_crops import SPARE_TRACKS, Gallery
 
@@ -183,7 +183,7 @@ def test_nothing_is_kept_unless_asked_for():
 def test_many_sources_share_the_room(sources: int):
     shared = EvidenceOptions(kept=True).shared_by(sources)
     each = shared.tracks * (shared.highest + shared.lowest)
-    assert each * sources <= MOST_CROPS or (each == 1 and shared.lowest == 0)
+    assert each * sources <= MAX_CROPS or (each == 1 and shared.lowest == 0)
     assert sources > 10 or shared == EvidenceOptions(kept=True)
 
 

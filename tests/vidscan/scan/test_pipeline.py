@@ -23,7 +23,6 @@ from vidscan.probability import average, combine
 from vidscan.records import Label, Report, Source, SourceKind, Status
 from vidscan.scan import batches
 from vidscan.scan.pipeline import scan
-from vidscan.scan.reuse import ALIKE
 
 
 def options(batch_size: int = 4) -> ScanOptions:
@@ -75,7 +74,7 @@ def test_clip_is_reported_in_full(mixed: list[Source]):
     assert (segment.start_s, segment.track) == (0.0, track.id)
     assert report.timeline[0].faces[0].box == (16, 12, 32, 24)
     assert report.model_card is CARD
-    assert report.options == options().echo()
+    assert report.options == options().to_report()
 
 
 def test_still_has_one_moment_and_no_segment(mixed: list[Source]):
@@ -153,26 +152,6 @@ def test_time_without_a_batch_is_the_networks_wait(bright_clip: Path):
     (report,) = scan_all(from_paths([bright_clip]), detector=slow)
     spent = report.stats.seconds
     assert spent.wait > max(0.3, spent.score)
-
-
-def test_still_shot_is_scored_once_where_reuse_is_asked_for(bright_clip: Path, mixed: list[Source]):
-    def scanned(reuse: bool) -> tuple[list[Report], ToyScorer]:
-        scorer = ToyScorer()
-        asked = ScanOptions(SamplingOptions(5.0), batching=BatchingOptions(4, reuse=reuse))
-        return list(scan(mixed, asked, scorers=[scorer], detector=ToyDetector())), scorer
-
-    (every, all_of_them), (once, few) = scanned(False), scanned(True)
-    assert sum(all_of_them.batches) == 24 and few.batches == [4, 2]  # a face, a still's four views, a face
-    assert [report.stats.faces_reused for report in once] == [9, 0, 0, 0, 9]
-    assert [report.stats.faces_scored for report in once] == [1, 1, 0, 0, 1]
-    for with_reuse, without in zip(once, every, strict=True):
-        assert with_reuse.verdict == without.verdict
-        assert with_reuse.tracks == without.tracks
-        found, expected = faces_of(with_reuse), faces_of(without)
-        assert [face.box for face in found] == [face.box for face in expected]
-        assert [face.fake_probability for face in found] == pytest.approx(
-            [face.fake_probability for face in expected], abs=ALIKE / 255
-        )
 
 
 @pytest.mark.parametrize(("batch_size", "calls"), [(4, [4, 4, 4]), (32, [16]), (1, [1] * 12)])

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from vidscan.system import frameworks
-from vidscan.system.frameworks import noise_dropped
+from vidscan.system.frameworks import drop_noise
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only wheels for Linux print at start-up")
 def test_start_up_noise_is_dropped_and_all_else_kept(capfd):
-    with noise_dropped():
+    with drop_noise():
         os.write(2, b"WARNING: All log messages before absl::InitializeLog() is called are written\n")
         os.write(2, b"E0000 00:00:1795375065.352480   11127 cuda_dnn.cc:8579] Unable to register\n")
         os.write(2, b"a warning that matters\n")

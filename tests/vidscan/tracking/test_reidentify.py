@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from vidscan.records import APPEARANCE, Box, Sighting, no_appearance
-from vidscan.tracking.reidentify import Acquaintances
+from vidscan.tracking.reidentify import Reidentifier
 
 
 def look(*shades: float) -> np.ndarray:
@@ -17,7 +17,7 @@ def look(*shades: float) -> np.ndarray:
 
 def persons(*tracks: tuple[int, range, np.ndarray]) -> dict[int, int]:
     """Tracks 1, 2, ... each as (shot, sampled frames, appearance)."""
-    known = Acquaintances()
+    known = Reidentifier()
     rows = [(i, number, shot, how) for number, (shot, when, how) in enumerate(tracks, 1) for i in when]
     for i, number, shot, how in sorted(rows, key=lambda row: row[:2]):
         seen = Sighting(i, i / 2, Box(0, 0, 80, 80), 0.9, shot=shot, appearance=how)
@@ -26,7 +26,7 @@ def persons(*tracks: tuple[int, range, np.ndarray]) -> dict[int, int]:
 
 
 def test_nobody_is_nobody():
-    assert Acquaintances().persons() == {}
+    assert Reidentifier().persons() == {}
 
 
 def test_one_who_looks_the_same_after_a_cut_is_the_same():
@@ -56,7 +56,7 @@ def test_one_who_might_be_either_of_two_is_neither():
 
 
 def test_the_whole_track_is_looked_at_and_not_its_first_sighting():
-    known = Acquaintances()
+    known = Reidentifier()
     shades = [look(2.0)] + [look(0)] * 9
     for i, how in enumerate(shades + [look(0)] * 5):
         shot = int(i >= 10)

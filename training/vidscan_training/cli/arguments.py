@@ -182,7 +182,6 @@ def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
         "--robustness", action="store_true", help="score degraded crops too: 30 times as long"
     )
     parser.add_argument("--degradations", default="", metavar="NAME,…", help="with --robustness, only these")
-    parser.add_argument("--rules", action="store_true", help="compare ways to bring a clip's crops together")
     parser.add_argument("--record", action="store_true", help="put the main figures into the card")
 
 
@@ -202,7 +201,6 @@ def run_evaluate(arguments: argparse.Namespace) -> int:
             per_clip=arguments.per_clip,
             batch_size=arguments.batch_size,
             robustness=_degradations(arguments),
-            rules=arguments.rules,
             scores=arguments.out,
             reports=[path for path in arguments.report if path != Path("-")],
             record=arguments.record,

@@ -108,13 +108,13 @@ def add_crops_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run_crops(flags: argparse.Namespace) -> int:
     """``vidscan-train crops``."""
-    from vidscan.models.backbones import BACKBONES
     from vidscan_training.crops.extract import (
         CropOptions,
         extract,
         sources_from_folder,
         sources_from_manifest,
     )
+    from vidscan_training.fitting.backbones import BACKBONES
 
     if flags.backbone not in BACKBONES:
         raise UsageError(f"--backbone {flags.backbone}: not one of {', '.join(BACKBONES)}")

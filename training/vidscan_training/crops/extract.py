@@ -39,7 +39,7 @@ from vidscan_training.crops.folder import (
     CropRow,
     write_manifest,
 )
-from vidscan_training.crops.landmarks import LANDMARK_COUNT, FaceLandmarker
+from vidscan_training.crops.landmarks import LANDMARK_COUNT, FaceLandmarker, Landmarks
 from vidscan_training.crops.reencode import as_uploaded
 
 
@@ -132,7 +132,7 @@ def extract(listed: Sequence[LabelledSource], output: Path, options: CropOptions
         raise UsageError(f"{output}: already holds crops: name another folder, or remove it first")
     (output / "crops").mkdir(parents=True, exist_ok=True)
     rows: list[CropRow] = []
-    meshes: list[np.ndarray] = []
+    meshes: list[Landmarks] = []
     with MediaPipeFaceDetector(DetectionOptions()) as detector, FaceLandmarker() as landmarker:
         for item in tqdm(listed, desc="crops", unit="file", dynamic_ncols=True):
             try:
@@ -145,7 +145,7 @@ def extract(listed: Sequence[LabelledSource], output: Path, options: CropOptions
             for crop in found:
                 rows.append(_save(crop, item, output))
                 mesh = landmarker.locate(crop.images[0])
-                meshes.append(np.full((LANDMARK_COUNT, 2), np.nan) if mesh is None else mesh)
+                meshes.append(np.full((LANDMARK_COUNT, 2), np.nan, np.float32) if mesh is None else mesh)
     if not rows:
         raise SourceError(f"{output}: no face was found in any of {len(listed)} files: check the input")
     np.save(output / LANDMARKS_NAME, np.asarray(meshes, np.float16))

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vidscan.errors import SourceError
+from vidscan.system.files import replacing
 
 MANIFEST_NAME = "manifest.csv"
 GEOMETRY_NAME = "crops.json"
@@ -132,13 +133,11 @@ def read_manifest(path: Path) -> tuple[CropRow, ...]:
 
 def write_manifest(path: Path, rows: Iterable[CropRow]) -> None:
     """Writes ``manifest.csv`` in one step: a crash leaves the previous file, never half of one."""
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("w", newline="", encoding="utf-8") as stream:
+    with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(COLUMNS)
         for row in rows:
             writer.writerow([getattr(row, name) for name in COLUMNS])
-    partial.replace(path)
 
 
 def read_geometry(path: Path) -> CropGeometry:
@@ -228,4 +227,4 @@ def _read_landmarks(folder: Path, rows: int) -> npt.NDArray[np.float16] | None:
         raise SourceError(f"{path} cannot be read: {error}") from error
     if landmarks.ndim != 3 or landmarks.shape[0] != rows or landmarks.shape[2] != 2:
         raise SourceError(f"{path} has shape {landmarks.shape}, but the manifest has {rows} rows")
-    return landmarks.astype(np.float16, copy=False)
+    return np.asarray(landmarks, np.float16)

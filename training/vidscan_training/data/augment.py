@@ -27,7 +27,7 @@ Rng = np.random.Generator
 
 def flip(image: Image, rng: Rng) -> Image:
     """Mirrors left and right. ``rng`` is unused; it is there so that all operations look alike."""
-    return cv2.flip(image, 1)
+    return np.asarray(cv2.flip(image, 1), np.uint8)
 
 
 def move(image: Image, rng: Rng, rotation_deg: float, shift: float, zoom: float) -> Image:
@@ -40,7 +40,9 @@ def move(image: Image, rng: Rng, rotation_deg: float, shift: float, zoom: float)
     matrix[:, 2] += rng.uniform(-shift, shift, 2) * side
     # Two kernels, so that one resampling's softness does not become a mark of training pictures.
     kernel = cv2.INTER_LINEAR if rng.random() < 0.5 else cv2.INTER_CUBIC
-    return cv2.warpAffine(image, matrix, (side, side), flags=kernel, borderMode=cv2.BORDER_REFLECT_101)
+    return np.asarray(
+        cv2.warpAffine(image, matrix, (side, side), flags=kernel, borderMode=cv2.BORDER_REFLECT_101), np.uint8
+    )
 
 
 def light(image: Image, rng: Rng, brightness: float, contrast: float, gamma: float) -> Image:
@@ -53,7 +55,7 @@ def light(image: Image, rng: Rng, brightness: float, contrast: float, gamma: flo
     level = level ** np.exp(rng.uniform(-1, 1) * np.log1p(gamma))
     level = (level - 0.5) * (1.0 + rng.uniform(-contrast, contrast)) + 0.5
     level *= 1.0 + rng.uniform(-brightness, brightness)
-    return cv2.LUT(image, np.clip(np.rint(level * 255), 0, 255).astype(np.uint8))
+    return np.asarray(cv2.LUT(image, np.clip(np.rint(level * 255), 0, 255).astype(np.uint8)), np.uint8)
 
 
 # RGB to YIQ (NTSC, 1953): luma and two chroma axes in which a hue change is a plain rotation.
@@ -61,7 +63,9 @@ _RGB_TO_YIQ = np.array([[0.299, 0.587, 0.114], [0.596, -0.274, -0.322], [0.211, 
 _YIQ_TO_RGB = np.linalg.inv(_RGB_TO_YIQ)
 
 
-def shift_colour(image: Image, hue_deg: float, saturation: float, offset: np.ndarray | None = None) -> Image:
+def shift_colour(
+    image: Image, hue_deg: float, saturation: float, offset: npt.NDArray[np.float64] | None = None
+) -> Image:
     """Turns the hue by ``hue_deg``, multiplies the saturation, then adds ``offset`` (RGB grey levels).
 
     One 3x4 matrix in YIQ instead of a trip through 8-bit HSV: luma is kept and nothing is rounded twice.
@@ -71,7 +75,9 @@ def shift_colour(image: Image, hue_deg: float, saturation: float, offset: np.nda
     turn[1:, 1:] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
     turn[1:, 1:] *= saturation
     added = np.zeros(3) if offset is None else offset
-    return cv2.transform(image, np.column_stack((_YIQ_TO_RGB @ turn @ _RGB_TO_YIQ, added)))
+    return np.asarray(
+        cv2.transform(image, np.column_stack((_YIQ_TO_RGB @ turn @ _RGB_TO_YIQ, added))), np.uint8
+    )
 
 
 def colour(image: Image, rng: Rng, hue_deg: float, saturation: float, tint: float = 0.0) -> Image:
@@ -85,7 +91,7 @@ def colour(image: Image, rng: Rng, hue_deg: float, saturation: float, tint: floa
 
 def grayscale(image: Image, rng: Rng) -> Image:
     """Removes the colour (three equal channels). ``rng`` is unused."""
-    return cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+    return np.asarray(cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB), np.uint8)
 
 
 def cutout(image: Image, rng: Rng, longest: float) -> Image:
@@ -106,14 +112,27 @@ def cutout(image: Image, rng: Rng, longest: float) -> Image:
 def blur(image: Image, rng: Rng, largest_sigma: float) -> Image:
     """Blurs mildly: Gaussian (sigma up to ``largest_sigma`` px) or, one time in three, along a line."""
     if rng.random() < 2 / 3:
-        return cv2.GaussianBlur(image, (0, 0), max(0.3, rng.uniform(0.3, 1.0) * largest_sigma))
+        return np.asarray(
+            cv2.GaussianBlur(image, (0, 0), max(0.3, rng.uniform(0.3, 1.0) * largest_sigma)), np.uint8
+        )
     length = max(3, round(rng.uniform(1.0, 4.0) * largest_sigma) | 1)
     angle, reach = rng.uniform(0.0, np.pi), (length - 1) / 2
     step = np.array([np.cos(angle), np.sin(angle)]) * reach
     start, end = (tuple(int(v) for v in np.rint(reach + sign * step)) for sign in (-1, 1))
     kernel = np.zeros((length, length), np.float32)
     cv2.line(kernel, start, end, 1.0)
-    return cv2.filter2D(image, -1, kernel / kernel.sum(), borderType=cv2.BORDER_REFLECT_101)
+    return np.asarray(
+        cv2.filter2D(image, -1, kernel / kernel.sum(), borderType=cv2.BORDER_REFLECT_101), np.uint8
+    )
+
+
+def reduce_resolution(image: Image, side: int) -> Image:
+    """Reduces a square picture to ``side`` pixels and enlarges it again; smaller ones stay as they are."""
+    size = image.shape[0]
+    if side >= size:
+        return image
+    small = cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.resize(small, (size, size), interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
 _SHRINK_KERNELS = (cv2.INTER_AREA, cv2.INTER_LINEAR, cv2.INTER_CUBIC)
@@ -132,7 +151,7 @@ def rescale(image: Image, rng: Rng, smallest: float) -> Image:
     shrink = _SHRINK_KERNELS[int(rng.integers(len(_SHRINK_KERNELS)))]
     grow = _GROW_KERNELS[int(rng.choice(len(_GROW_KERNELS), p=_GROW_ODDS))]
     reduced = cv2.resize(image, (small, small), interpolation=shrink)
-    return cv2.resize(reduced, (side, side), interpolation=grow)
+    return np.asarray(cv2.resize(reduced, (side, side), interpolation=grow), np.uint8)
 
 
 def noise(image: Image, rng: Rng, largest_sigma: float) -> Image:
@@ -152,7 +171,7 @@ def noise(image: Image, rng: Rng, largest_sigma: float) -> Image:
         strength = np.sqrt(0.25 + np.arange(256, dtype=np.float32) / 255.0) * sigma
         grain = cv2.resize(coarse, (side, side)) * cv2.LUT(luma, strength)
         grain = cv2.merge((grain, grain, grain))
-    return cv2.add(image, grain, dtype=cv2.CV_8U)
+    return np.asarray(cv2.add(image, grain, dtype=cv2.CV_8U), np.uint8)
 
 
 CHROMA_420 = cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420
@@ -165,7 +184,7 @@ def through_jpeg(image: Image, quality: int, sampling: int = CHROMA_420) -> Imag
     done, data = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), flags)
     if not done:
         raise ValueError(f"OpenCV could not encode a crop {list(image.shape)} as JPEG")
-    return cv2.cvtColor(cv2.imdecode(data, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+    return np.asarray(cv2.cvtColor(cv2.imdecode(data, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB), np.uint8)
 
 
 def jpeg(image: Image, rng: Rng, quality: tuple[int, int], twice: float = 0.0) -> Image:
@@ -194,7 +213,7 @@ def codec(image: Image, rng: Rng, quality: tuple[int, int]) -> Image:
     level = int(rng.integers(quality[0], quality[1] + 1))
     frame = through_jpeg(frame, level, CHROMA_420)[down:, right:]
     frame = cv2.GaussianBlur(frame, (3, 3), rng.uniform(0.3, 0.7))
-    return cv2.resize(frame, (side, side), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(cv2.resize(frame, (side, side), interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
 _Steps = tuple[tuple[float, Callable[..., Image], tuple[Any, ...]], ...]

@@ -60,7 +60,7 @@ def contact_sheet(tiles: Sequence[Image], columns: int, path: Path) -> None:
 
 def mask_tile(mask: Mask) -> Image:
     """Shows a mask, ``float32[n, n]`` 0-1, as a grey RGB picture ``uint8[n, n, 3]``."""
-    return cv2.cvtColor(np.rint(mask * 255).astype(np.uint8), cv2.COLOR_GRAY2RGB)
+    return np.asarray(cv2.cvtColor(np.rint(mask * 255).astype(np.uint8), cv2.COLOR_GRAY2RGB), np.uint8)
 
 
 def review_tiles(

@@ -160,7 +160,10 @@ class Sampler:
 
     def _draw(self, target: float, count: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
         rows, cumulated = self._pools[target]
-        return rows[np.minimum(np.searchsorted(cumulated, rng.random(count), side="right"), len(rows) - 1)]
+        return np.asarray(
+            rows[np.minimum(np.searchsorted(cumulated, rng.random(count), side="right"), len(rows) - 1)],
+            np.int64,
+        )
 
     def _pass_rows(self, step: int) -> npt.NDArray[np.int64]:
         """Rows of batch ``step`` when each crop is seen once a pass; the order changes with the pass.
@@ -169,9 +172,9 @@ class Sampler:
         """
         number, place = divmod(step, self.steps_per_pass)
         order = np.random.default_rng([self.sampling.seed, number, 1]).permutation(self.rows)
-        return np.resize(order, self.steps_per_pass * self.sampling.batch_size).reshape(
-            -1, self.sampling.batch_size
-        )[place]
+        size = self.sampling.batch_size
+        batches = np.resize(order, self.steps_per_pass * size).reshape(-1, size)
+        return np.asarray(batches[place], np.int64)
 
     def _choose_forgeries(
         self, rows: npt.NDArray[np.int64], looks: npt.NDArray[np.int64], rng: np.random.Generator

@@ -54,16 +54,18 @@ def region_points(landmarks: Landmarks, region: str) -> Landmarks:
     height = max(float(np.linalg.norm(axis)), 1e-3)
     depth = (landmarks - landmarks[_FOREHEAD]) @ axis / height**2
     if region == "no_forehead":
-        return landmarks[depth >= depth[list(_BROWS)].mean() - 0.02]
+        return np.asarray(landmarks[depth >= depth[list(_BROWS)].mean() - 0.02], np.float32)
     eyes, mouth = depth[list(EYE_CORNERS)].mean(), depth[list(_LIPS)].mean()
     if region == "lower_face":
-        return landmarks[depth >= eyes + 0.35 * (mouth - eyes)]
+        return np.asarray(landmarks[depth >= eyes + 0.35 * (mouth - eyes)], np.float32)
     if region == "mouth":
         # Pushed outwards by a constant, so that closed lips too give more than a sliver.
         lips = landmarks[list(_LIPS)]
         outwards = lips - lips.mean(axis=0)
         reach = np.linalg.norm(outwards, axis=1, keepdims=True)
-        return lips + np.float32(0.5 * reach.max()) * outwards / np.maximum(reach, np.float32(1e-3))
+        return np.asarray(
+            lips + np.float32(0.5 * reach.max()) * outwards / np.maximum(reach, np.float32(1e-3)), np.float32
+        )
     raise ValueError(f"unknown region {region!r}: choose from {', '.join(REGIONS)}")
 
 
@@ -95,7 +97,10 @@ def deform(mask: Mask, rng: Rng, strength: float = 0.10) -> Mask:
     offset = rng.uniform(-reach, reach, (cells, cells, 2)).astype(np.float32)
     offset = cv2.resize(offset, (side, side), interpolation=cv2.INTER_CUBIC)
     line = np.arange(side, dtype=np.float32)
-    return cv2.remap(mask, offset[..., 0] + line[None, :], offset[..., 1] + line[:, None], cv2.INTER_LINEAR)
+    return np.asarray(
+        cv2.remap(mask, offset[..., 0] + line[None, :], offset[..., 1] + line[:, None], cv2.INTER_LINEAR),
+        np.float32,
+    )
 
 
 def soften(mask: Mask, rng: Rng) -> Mask:
@@ -108,7 +113,7 @@ def soften(mask: Mask, rng: Rng) -> Mask:
     core = (cv2.GaussianBlur(mask, (first, first), 0) > 0.999).astype(np.float32)
     if not core.any():  # A sliver may vanish; then it is only blurred.
         core = mask
-    return np.clip(cv2.GaussianBlur(core, (second, second), 0), 0.0, 1.0)
+    return np.asarray(np.clip(cv2.GaussianBlur(core, (second, second), 0), 0.0, 1.0), np.float32)
 
 
 def draw_mask(landmarks: Landmarks, side: int, rng: Rng) -> Mask:
@@ -122,7 +127,7 @@ def draw_mask(landmarks: Landmarks, side: int, rng: Rng) -> Mask:
 def sharpen(image: Image, amount: float) -> Image:
     """Sharpens by an unsharp mask; ``amount`` is the share of the detail that is added again."""
     soft = cv2.GaussianBlur(image, (0, 0), 1.5)
-    return cv2.addWeighted(image, 1.0 + amount, soft, -amount, 0.0)
+    return np.asarray(cv2.addWeighted(image, 1.0 + amount, soft, -amount, 0.0), np.uint8)
 
 
 def coarsen(image: Image, share: float) -> Image:
@@ -130,7 +135,7 @@ def coarsen(image: Image, share: float) -> Image:
     side = image.shape[0]
     small = max(8, round(side * share))
     reduced = cv2.resize(image, (small, small), interpolation=cv2.INTER_AREA)
-    return cv2.resize(reduced, (side, side), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(cv2.resize(reduced, (side, side), interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
 def restyle(image: Image, rng: Rng) -> Image:
@@ -151,7 +156,9 @@ def restyle(image: Image, rng: Rng) -> Image:
     if kind < 0.6:
         return coarsen(changed, rng.uniform(0.3, 0.9))
     if kind < 0.85:
-        return cv2.GaussianBlur(changed, (0, 0), rng.uniform(0.4, 1.3) * image.shape[0] / 260)
+        return np.asarray(
+            cv2.GaussianBlur(changed, (0, 0), rng.uniform(0.4, 1.3) * image.shape[0] / 260), np.uint8
+        )
     return changed
 
 
@@ -171,7 +178,7 @@ def displace(image: Image, mask: Mask, rng: Rng) -> tuple[Image, Mask]:
 
 def blend(source: Image, target: Image, mask: Mask) -> Image:
     """Computes ``mask * source + (1 - mask) * target``, rounded; where the mask is 0 it is the target."""
-    return cv2.blendLinear(source, target, mask, np.float32(1.0) - mask)
+    return np.asarray(cv2.blendLinear(source, target, mask, np.float32(1.0) - mask), np.uint8)
 
 
 def make_pair(image: Image, landmarks: Landmarks, rng: Rng) -> tuple[Image, Image, Mask]:

@@ -75,7 +75,9 @@ def match_colours(source: Image, target: Image, mask: npt.NDArray[np.bool_], str
     mean, wanted = ours[mask].mean(axis=0), theirs[mask].mean(axis=0)
     gain = np.clip((theirs[mask].std(axis=0) + 1) / (ours[mask].std(axis=0) + 1), 0.5, 2.0)
     moved = (ours - mean) * (1 + strength * (gain - 1)) + mean + strength * (wanted - mean)
-    return cv2.cvtColor(np.clip(np.rint(moved), 0, 255).astype(np.uint8), cv2.COLOR_LAB2RGB)
+    return np.asarray(
+        cv2.cvtColor(np.clip(np.rint(moved), 0, 255).astype(np.uint8), cv2.COLOR_LAB2RGB), np.uint8
+    )
 
 
 def swap_blend(
@@ -119,7 +121,7 @@ def _placement(target: Landmarks, source: Landmarks, rng: Rng) -> npt.NDArray[np
     """The 2x3 matrix that lays ``source`` over ``target``: a similarity, or any affine map."""
     estimate = cv2.estimateAffinePartial2D if rng.random() < 0.5 else cv2.estimateAffine2D
     matrix, _ = estimate(source, target, method=cv2.LMEDS)
-    return matrix
+    return None if matrix is None else np.asarray(matrix, np.float64)
 
 
 def _regenerated(source: Image, rng: Rng) -> Image:
@@ -128,7 +130,9 @@ def _regenerated(source: Image, rng: Rng) -> Image:
     if kind < 0.5:
         return coarsen(source, rng.uniform(0.2, 0.7))
     if kind < 0.65:
-        return cv2.GaussianBlur(source, (0, 0), rng.uniform(0.5, 2.5) * source.shape[0] / 260)
+        return np.asarray(
+            cv2.GaussianBlur(source, (0, 0), rng.uniform(0.5, 2.5) * source.shape[0] / 260), np.uint8
+        )
     if kind < 0.75:
         return sharpen(source, rng.uniform(0.2, 0.8))
     return source

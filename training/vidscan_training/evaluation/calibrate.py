@@ -198,7 +198,7 @@ def _logit(probability: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     # The same limit as serving has, where calibration is applied.
     with np.errstate(divide="ignore"):
         logit = np.log(probability) - np.log1p(-probability)
-    return np.clip(logit, -LOGIT_LIMIT, LOGIT_LIMIT)
+    return np.asarray(np.clip(logit, -LOGIT_LIMIT, LOGIT_LIMIT), np.float64)
 
 
 def _share(

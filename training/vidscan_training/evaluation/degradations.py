@@ -131,7 +131,7 @@ def _noise(picture: Image, sigma: float, origin: Origin) -> Image:
     """Adds Gaussian noise to each channel by itself; one pattern a crop, the same at every strength."""
     rng = np.random.default_rng(list(origin.file.encode("utf-8")))
     noisy = picture + sigma * rng.standard_normal(picture.shape, dtype=np.float32)
-    return np.clip(np.rint(noisy), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(np.rint(noisy), 0, 255).astype(np.uint8), np.uint8)
 
 
 def _brightness(picture: Image, factor: float, origin: Origin) -> Image:

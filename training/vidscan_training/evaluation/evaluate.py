@@ -21,7 +21,6 @@ from vidscan_training.evaluation import metrics
 from vidscan_training.evaluation.degradations import DEGRADATIONS
 from vidscan_training.evaluation.interval_coverage import interval_coverage
 from vidscan_training.evaluation.metrics import comparable_reals
-from vidscan_training.evaluation.pooling_rules import compare_rules
 from vidscan_training.evaluation.robustness import check_names, measure_robustness
 from vidscan_training.evaluation.scores import (
     ScoredClip,
@@ -44,9 +43,8 @@ class EvaluateOptions:
     included (all where empty). ``against`` names, for a manipulation, the real
     methods it is compared with, where those that share its people are not meant. ``per_clip`` limits the
     crops of each clip (0: all). ``robustness`` names degradations under which to score all crops again
-    (see :mod:`vidscan_training.evaluation.degradations`); ``rules`` compares ways to bring a clip's crops
-    together. ``scores`` and ``reports`` are files to write, a report's suffix naming its format (see
-    :mod:`vidscan_training.evaluation.report`); ``record`` puts the main figures into the checkpoint's card.
+    (see :mod:`vidscan_training.evaluation.degradations`). ``scores`` and ``reports`` are files to write, a
+    report's suffix naming its format; ``record`` puts the main figures into the checkpoint's card.
     """
 
     checkpoint: Path
@@ -57,7 +55,6 @@ class EvaluateOptions:
     per_clip: int = 0
     batch_size: int = 32
     robustness: Sequence[str] = ()
-    rules: bool = False
     scores: Path | None = None
     reports: Sequence[Path] = ()
     record: bool = False
@@ -125,7 +122,7 @@ def figures(scored: Sequence[ScoredRow], card: ModelCard, options: EvaluateOptio
     clips = by_clip(scored, card)
     truth = {"crops": truth_and_scores(scored), "clips": truth_and_scores(clips)}
     clusters = {"crops": [item.row.clip for item in scored], "clips": None}
-    result = {
+    result: dict[str, Any] = {
         "schema": SCHEMA,
         "vidscan": __version__,
         "command": command(options, str(options.checkpoint), str(options.crops)),
@@ -152,8 +149,6 @@ def figures(scored: Sequence[ScoredRow], card: ModelCard, options: EvaluateOptio
     # Of clips alone: crops of one clip share its truth, so truths drawn for each by itself would say little.
     chance = metrics.calibration_error_by_chance(truth["clips"][1])
     result["clips"]["calibration_error_by_chance"] = chance
-    if options.rules:
-        result["rules"] = _rules(scored)
     return result
 
 
@@ -171,8 +166,6 @@ def command(options: EvaluateOptions, checkpoint: str, crops: str) -> str:
         parts.append("--robustness")
         if set(options.robustness) != set(DEGRADATIONS):
             parts += ["--degradations", ",".join(options.robustness)]
-    if options.rules:
-        parts.append("--rules")
     return shlex.join(parts)
 
 
@@ -193,14 +186,6 @@ def _roc(fake: metrics.Flags, score: metrics.Scores) -> list[tuple[float, float]
     steps = np.diff(points, axis=0)
     turns = steps[:-1, 0] * steps[1:, 1] != steps[:-1, 1] * steps[1:, 0]
     return [(float(x), float(y)) for x, y in points[np.concatenate([[True], turns, [True]])]]
-
-
-def _rules(scored: Sequence[ScoredRow]) -> dict[str, Any]:
-    members: dict[str, list[ScoredRow]] = defaultdict(list)
-    for item in scored:
-        members[item.row.clip].append(item)
-    named = [truth_and_scores(members[name]) for name in sorted(members)]
-    return compare_rules([score for _, score in named], np.array([fake[0] for fake, _ in named]))
 
 
 def _verdicts(clips: Sequence[ScoredClip], card: ModelCard) -> dict[str, dict[str, int]]:

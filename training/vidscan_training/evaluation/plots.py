@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from vidscan.system.files import replacing
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -200,9 +202,8 @@ def history_plot(history: Sequence[Mapping[str, Any]], path: Path) -> None:
         _history_panel(axes[1, 1], history, {"learning_rate": "learning rate"}, "learning rate")
         drawn = io.BytesIO()
         figure.savefig(drawn, format="png", dpi=120, metadata={"Software": None})
-    partial = path.with_name(path.name + ".partial")
-    partial.write_bytes(drawn.getvalue())
-    partial.replace(path)
+    with replacing(path) as temporary:
+        temporary.write_bytes(drawn.getvalue())
 
 
 def _history_panel(

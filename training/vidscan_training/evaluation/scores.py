@@ -21,8 +21,8 @@ from vidscan.protocols import Scorer
 from vidscan.records import Box, FaceScore, Image, ModelCard, SourceKind
 from vidscan.verdict.judge import judge
 from vidscan_training.crops.folder import CropFolder, CropRow
+from vidscan_training.crops.reader import CropReader, in_order
 from vidscan_training.crops.split import SplitOptions, assign_splits
-from vidscan_training.data.batches import CropReader, in_order
 
 ChangeCrops = Callable[[Sequence[Image], Sequence[int]], Sequence[Image]]
 """Makes as many crops of the same size out of RGB ``uint8[s, s, 3]`` crops and the numbers of their rows."""

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from vidscan.errors import ModelError
+from vidscan.system.files import replacing
 from vidscan.system.frameworks import import_keras
 from vidscan_training.fitting.network import compile_network, restore_optimizer
 from vidscan_training.fitting.schedule import Plateau, WeightAverage
@@ -47,18 +48,16 @@ class Progress:
 
 def save_progress(folder: Path, network: Any, average: WeightAverage, progress: Progress) -> None:
     """Writes ``last.keras`` in one step, and a readable copy of the progress as ``state.json``."""
-    partial = folder / "last.partial.keras"
-    network.save(partial)
     state = json.dumps(asdict(progress), indent=2)
     arrays = io.BytesIO()
     np.savez(arrays, *average.weights)
-    with zipfile.ZipFile(partial, "a") as archive:
-        archive.writestr(_STATE_MEMBER, state)
-        archive.writestr(_AVERAGE_MEMBER, arrays.getvalue())
-    partial.replace(folder / LAST_NAME)
-    readable = folder / (STATE_NAME + ".partial")
-    readable.write_text(state + "\n", encoding="utf-8")
-    readable.replace(folder / STATE_NAME)
+    with replacing(folder / LAST_NAME) as temporary:
+        network.save(temporary)
+        with zipfile.ZipFile(temporary, "a") as archive:
+            archive.writestr(_STATE_MEMBER, state)
+            archive.writestr(_AVERAGE_MEMBER, arrays.getvalue())
+    with replacing(folder / STATE_NAME) as temporary:
+        temporary.write_text(state + "\n", encoding="utf-8")
 
 
 def load_progress(
@@ -101,9 +100,7 @@ def write_history(path: Path, history: list[dict[str, Any]]) -> None:
 
     A training that is resumed must not leave lines behind of epochs that it does again.
     """
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("w", newline="", encoding="utf-8") as stream:
+    with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.DictWriter(stream, list(history[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(history)
-    partial.replace(path)

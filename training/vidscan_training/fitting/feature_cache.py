@@ -28,8 +28,9 @@ from vidscan import __version__
 from vidscan.errors import ModelError, SourceError, UsageError
 from vidscan.system.files import replacing, sha256_of
 from vidscan_training.crops.folder import CropFolder, CropRow
+from vidscan_training.crops.reader import in_order
 from vidscan_training.data.augment_presets import preset
-from vidscan_training.data.batches import Views, in_order
+from vidscan_training.data.batches import Views
 from vidscan_training.data.draw import Sampler
 from vidscan_training.data.forge import Forgery
 from vidscan_training.fitting.network import feature_part

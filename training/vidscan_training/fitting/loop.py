@@ -20,6 +20,7 @@ import numpy as np
 
 from vidscan.errors import ModelError
 from vidscan.records import ModelCard
+from vidscan.system.files import replacing
 from vidscan_training.crops.split import SplitOptions, split_record
 from vidscan_training.data.draw import SamplingOptions
 from vidscan_training.fitting.checkpointing import save_progress, write_history
@@ -127,9 +128,8 @@ def _save(run: Run) -> None:
     output, history = run.options.output, run.progress.history
     if run.best_weights is not None:
         run.averaged.set_weights(run.best_weights)
-        partial = output / "best.partial.keras"
-        run.serving.save(partial, include_optimizer=False)
-        partial.replace(output / "best.keras")
+        with replacing(output / "best.keras") as temporary:
+            run.serving.save(temporary, include_optimizer=False)
         run.best_weights = None
     write_history(output / "history.csv", history)
     if find_spec("matplotlib") is not None:
@@ -184,8 +184,8 @@ def _backbone_name(options: FitOptions, network: Any) -> str:
 
     It stands in the checkpoint's card; without one, in the name that ``build_network`` gave.
     """
-    from vidscan.models.backbones import BACKBONES
     from vidscan.models.card_file import card_path, read_card
+    from vidscan_training.fitting.backbones import BACKBONES
 
     if options.initial is None:
         return options.backbone

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from vidscan.errors import UsageError
 from vidscan.system.frameworks import import_keras
@@ -70,7 +71,7 @@ def with_map_head(network: Any, dropout: float = 0.2) -> Any:
 
 
 def _cell_logits(network: Any, dropout: float) -> Any:
-    from vidscan.models.heads import CELL_LAYER
+    from vidscan_training.fitting.build import CELL_LAYER
 
     if any(layer.name == CELL_LAYER for layer in network.layers):
         return network.get_layer(CELL_LAYER).output
@@ -136,10 +137,10 @@ def compile_like(part: Any, network: Any) -> None:
 
 def _base_and_head(network: Any) -> tuple[list[Any], list[Any]]:
     """Layers before the head, and from it on: after the last features, or from the last global pooling."""
-    from vidscan.models.checkpoint import LAST_FEATURE_LAYER
+    from vidscan.models.gradcam import FEATURE_LAYER
 
     for place, layer in reversed(list(enumerate(network.layers))):
-        if layer.name == LAST_FEATURE_LAYER:
+        if layer.name == FEATURE_LAYER:
             return network.layers[: place + 1], network.layers[place + 1 :]
         if type(layer).__name__ == "GlobalAveragePooling2D":
             return network.layers[:place], network.layers[place:]
@@ -203,7 +204,7 @@ def compile_network(
     )
 
 
-def restore_optimizer(network: Any, values: list[np.ndarray]) -> None:
+def restore_optimizer(network: Any, values: list[npt.NDArray[Any]]) -> None:
     """Puts saved ``optimizer.variables`` back, after :func:`compile_network` made a new optimiser.
 
     The optimiser that Keras itself reads back has forgotten which variables do not decay.

@@ -24,7 +24,7 @@ class FitOptions:
         crops: the crop folder.
         output: the run's folder.
         name: of the final checkpoint.
-        backbone: see ``vidscan.models.backbones.BACKBONES``.
+        backbone: see ``vidscan_training.fitting.backbones.BACKBONES``.
         head: ``reference`` or ``linear``.
         weights: what the backbone starts from: ``imagenet``, ``none`` or a weights file.
         initial: a checkpoint to go on from, instead of a new network.

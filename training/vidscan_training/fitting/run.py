@@ -210,8 +210,8 @@ def _started(options: FitOptions, folder: CropFolder) -> tuple[Any, Progress]:
 
 
 def _initial_network(options: FitOptions, size: int) -> Any:
-    from vidscan.models.checkpoint import build_network
     from vidscan.system.frameworks import import_keras
+    from vidscan_training.fitting.build import build_network
 
     import_keras().utils.set_random_seed(options.seed)
     if options.initial is not None:

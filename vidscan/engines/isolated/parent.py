@@ -1,9 +1,8 @@
 """Runs the pipeline in a worker process, so that what kills or hangs it costs one file.
 
-MediaPipe, TensorFlow and OpenCV are native code on a stranger's pixels: they may crash, be ended for want
-of memory, or never come back. The worker is then started anew, and the file it was at is reported as
-failed. The stream stays whole across files, so several may be in flight when a worker dies; then the one
-begun last is tried alone, and if that did not tell, each of them.
+MediaPipe, TensorFlow and OpenCV are native code on untrusted pixels: they may crash, be ended for want of
+memory, or never come back. The worker is then started anew. It asks for each source as it begins on it, so
+what it had in hand when it died is known.
 """
 
 from __future__ import annotations
@@ -13,84 +12,101 @@ import signal
 import sys
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
+from typing import Any, Self
 
 from vidscan import errors
-from vidscan.engines.failure import blamed, unread
-from vidscan.engines.isolated.codec import WireError, field_types, from_plain, length_of, unpack
-from vidscan.engines.isolated.worker import TOLD, Job
+from vidscan.engines.dispatch import Dispatch
+from vidscan.engines.failure import failed_report, worker_died_report
+from vidscan.engines.isolated.codec import (
+    Failed,
+    Finished,
+    Frame,
+    WireError,
+    field_types,
+    from_plain,
+    length_of,
+    unpack,
+)
+from vidscan.engines.isolated.worker import TOLD
+from vidscan.engines.job import Job
 from vidscan.errors import VidscanError, WorkerError
 from vidscan.models.checkpoint import LoadedModel
 from vidscan.options import ScanOptions
 from vidscan.protocols import Observer
-from vidscan.records import ModelCard, Report, Source
+from vidscan.records import Report, Source
 from vidscan.system.processes import Child, Stalled
 
 # -P: a file named like one of Python's modules in the current folder, perhaps the evidence's, is not run.
 WORKER = (sys.executable, "-P", "-m", "vidscan.engines.isolated.worker")
 
 SILENCE_LIMIT_S = 300.0
-"""A worker that tells nothing for this long hangs. It must be able to load TensorFlow in it, and to wait
+"""A worker that sends nothing for this long hangs. It must be able to load TensorFlow in it, and to wait
 for an ffmpeg that hangs."""
 
 SECONDS_PER_CROP = 2.0
-"""What the slowest network may take over a crop: a whole batch is silent."""
+"""Upper limit on what the slowest network takes over a crop: the worker is silent for a whole batch."""
 
-FRUITLESS_STARTS = 2
-"""So many workers in a row that die before they touch a source are a fault of the installation."""
+MAX_FRUITLESS_STARTS = 2
+"""So many workers in a row that die before they ask for a source are a fault of the installation."""
 
 
-def scan_sources(
-    sources: Sequence[Source],
-    options: ScanOptions,
-    *,
-    models: Sequence[LoadedModel],
-    observer: Observer | None = None,
-    worker: Sequence[str] = WORKER,
-) -> Iterator[Report]:
-    """Scans sources as :func:`vidscan.engines.local.scan_sources` does, in a process that may die.
+class IsolatedEngine:
+    """Scans as the local engine does, in a process that may die. A source over which it died is FAILED."""
 
-    Args:
-        sources: clips and stills.
-        options: what to do.
-        models: what to score with; the worker loads them again from their files.
-        observer: is told of every frame read.
-        worker: the command that starts a worker.
+    about = ""
 
-    Yields:
-        One report a source, in order. A source over which the worker died or hung is FAILED.
+    def __init__(
+        self, options: ScanOptions, models: Sequence[LoadedModel], worker: Sequence[str] | None = None
+    ) -> None:
+        """``worker`` is the command that starts a worker, which loads ``models`` again from their files."""
+        from vidscan.models.ensemble import Ensemble
 
-    Raises:
-        WorkerError: no worker can be started.
-        VidscanError: what the scan itself raises, such as DetectionError and ScoringError.
-    """
-    from vidscan.models.ensemble import Ensemble
+        self.options = options
+        ensemble = Ensemble.of(models)
+        self._cards = (ensemble.card, ensemble.member_cards)
+        self._job = Job(options, tuple(model.path for model in models))
+        self._command = worker or WORKER
+        self._limit_s = SILENCE_LIMIT_S + SECONDS_PER_CROP * options.batching.batch_size * len(models)
 
-    ensemble = Ensemble.of(models)
-    run = _Run(sources, options, ensemble.card, ensemble.member_cards, observer)
-    paths = tuple(model.path for model in models)
-    limit_s = SILENCE_LIMIT_S + SECONDS_PER_CROP * options.batching.batch_size * len(models)
-    fruitless = 0
-    while run.groups:
-        with Child(worker, fed=True, heard=False) as child:
-            try:
-                job = Job(options, paths, tuple(tuple(group.sources) for group in run.groups))
-                with suppress(BrokenPipeError):  # it has died; its silence will tell
-                    child.write(pickle.dumps(job), time.monotonic() + limit_s)
-                yield from run.listen(child, limit_s)
-                cause = _death(child)
-            except Stalled:
-                cause = f"the worker process gave no sign of life for {limit_s:.0f} s and was ended"
-            except WireError as error:
-                cause = f"the worker process sent what is no report ({error}) and was ended"
-        if run.groups:
-            fruitless = 0 if run.touched else fruitless + 1
-            if fruitless >= FRUITLESS_STARTS:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass  # a worker lives as long as the scan
+
+    def scan(self, sources: Iterable[Source], observer: Observer | None = None) -> Iterator[Report]:
+        """Yields one report a source, in order.
+
+        Raises:
+            WorkerError: no worker can be started.
+            VidscanError: what the scan itself raises, such as DetectionError and ScoringError.
+        """
+        dispatch, fruitless = Dispatch(sources), 0
+        while not dispatch.exhausted():
+            with Child(self._command, fed=True, heard=False) as child:
+                worker = _Worker(child, self._limit_s, observer)
+                try:
+                    worker.send(self._job)
+                    for source, told in worker.finished(dispatch):
+                        yield self._report(source, told)
+                    return
+                except EOFError:
+                    cause = _death(child)
+                except Stalled:
+                    cause = f"the worker process gave no sign of life for {self._limit_s:.0f} s and was ended"
+                except WireError as error:
+                    cause = f"the worker process sent what is no report ({error}) and was ended"
+            fruitless = 0 if worker.given else fruitless + 1
+            if fruitless >= MAX_FRUITLESS_STARTS:
                 raise WorkerError(f"{cause} before it began: run without --isolate to see why")
-            yield from run.blame(cause)
+            if (culprit := dispatch.take_back(worker)) is not None:
+                yield worker_died_report(culprit, cause, self.options, *self._cards)
+
+    def _report(self, source: Source, told: dict[str, Any]) -> Report:
+        return replace(failed_report(source, None, self.options, *self._cards), **told)
 
 
 def _death(child: Child) -> str:
@@ -106,105 +122,62 @@ def _death(child: Child) -> str:
         return f"the worker process crashed (signal {-code})"
 
 
-class _Group:
-    """Sources that are scanned as one stream; ``retried`` where a worker has died over them before."""
+class _Worker:
+    """A worker process as the parent sees it: what it sends is checked, and never executed."""
 
-    def __init__(self, sources: Sequence[Source], *, retried: bool = False) -> None:
-        self.sources = deque(sources)
-        self.retried = retried
+    def __init__(self, child: Child, limit_s: float, observer: Observer | None) -> None:
+        self._child, self._limit_s, self._observer = child, limit_s, observer
+        self.held: deque[Source] = deque()
+        self.given: dict[str, Source] = {}
 
+    def send(self, message: Job | Source | None) -> None:
+        if isinstance(message, Source):
+            self.given[message.id] = message
+        with suppress(BrokenPipeError):  # it has died, which its silence shows
+            self._child.write(pickle.dumps(message), time.monotonic() + self._limit_s)
 
-class _Run:
-    """What is still to be done, and what the worker of the moment has in hand."""
+    def finished(self, dispatch: Dispatch) -> Iterator[tuple[Source, dict[str, Any]]]:
+        """Gives the worker what it asks for; yields each finished source with the fields of its report.
 
-    def __init__(
-        self,
-        sources: Sequence[Source],
-        options: ScanOptions,
-        card: ModelCard,
-        members: tuple[ModelCard, ...],
-        observer: Observer | None,
-    ) -> None:
-        self.groups = deque([_Group(sources)] if sources else [])
-        self.touched = False
-        self._in_flight: deque[Source] = deque()
-        self._sources = {source.id: source for source in sources}
-        self._options, self._card, self._members = options, card, members
-        self._observer = observer
-
-    def listen(self, child: Child, limit_s: float) -> Iterator[Report]:
-        """The reports of a worker, until it falls silent for good."""
-        self.touched = False
-        self._in_flight.clear()
-        while head := child.read(4, time.monotonic() + limit_s):
-            length = length_of(head)
-            body = child.read(length, time.monotonic() + limit_s)
-            if len(body) < length:
-                return
-            match unpack(body):
-                case {"begin": str(name)}:
-                    self._begin(name)
+        Raises:
+            EOFError: the worker died.
+            Stalled: it sent nothing for too long.
+            WireError: it sent what is no message.
+            VidscanError: what the scan raised there.
+        """
+        while self.held or not dispatch.exhausted():
+            match unpack(self._read(length_of(self._read(4)))):
+                case {"next": True}:
+                    dispatch.answer(self)
                 case {"part": str(name)}:
-                    self._fetch(name)
-                case {"frame": [str(name), time_s, duration_s]}:
-                    self._show(name, time_s, duration_s)
-                case {"report": [str(name), dict(told)]}:
-                    report = self._report(name, told)
-                    self._finish()
-                    yield report
-                case {"failed": [str(kind), str(message)]}:
+                    source = self._source(name)
+                    if self._observer is not None:
+                        self._observer.part_fetched(source)
+                case {"frame": Frame(name, time_s, duration_s)}:
+                    source = self._source(name)
+                    if self._observer is not None:
+                        self._observer.frame_sampled(source, time_s, duration_s)
+                case {"report": Finished(name, told)}:
+                    if not self.held or self.held[0].id != name or set(told) != set(TOLD):
+                        raise WireError("a report of no source in hand")
+                    kinds = field_types(Report)
+                    fields = {field: from_plain(kinds[field], told[field]) for field in TOLD}
+                    yield dispatch.finish(self), fields
+                case {"failed": Failed(kind, message)}:
                     raise _error(kind)(message)
                 case _:
                     raise WireError("an unknown message")
 
-    def _begin(self, name: str) -> None:
-        waiting = list(self.groups[0].sources)[len(self._in_flight) :][:1] if self.groups else []
-        if not waiting or waiting[0].id != name:
-            raise WireError("a source whose turn it was not")
-        self.touched = True
-        self._in_flight.append(waiting[0])
+    def _read(self, count: int) -> bytearray:
+        data = self._child.read(count, time.monotonic() + self._limit_s)
+        if len(data) < count:
+            raise EOFError
+        return data
 
-    def _fetch(self, name: str) -> None:
-        """A sign of life, of a source that may not have been begun."""
-        if name not in self._sources:
-            raise WireError("a part of no source")
-        if self._observer is not None:
-            self._observer.part_fetched(self._sources[name])
-
-    def _show(self, name: str, time_s: Any, duration_s: Any) -> None:
-        if name not in self._sources:
-            raise WireError("a frame of no source")
-        moment, duration = from_plain(float, time_s), from_plain(float | None, duration_s)
-        if self._observer is not None:
-            self._observer.frame_sampled(self._sources[name], moment, duration)
-
-    def _report(self, name: str, told: dict[str, Any]) -> Report:
-        if not self._in_flight or self._in_flight[0].id != name or set(told) != set(TOLD):
-            raise WireError("a report of no source in hand")
-        kinds = field_types(Report)
-        known = unread(self._in_flight[0], None, self._options, self._card, self._members)
-        return replace(known, **{field: from_plain(kinds[field], told[field]) for field in TOLD})
-
-    def _finish(self) -> Source:
-        """Strikes the oldest source in flight off the list."""
-        source = self._in_flight.popleft()
-        self.groups[0].sources.popleft()
-        if not self.groups[0].sources:
-            self.groups.popleft()
-        return source
-
-    def blame(self, cause: str) -> Iterator[Report]:
-        """After a worker's end: fails the one source it had in hand, or parts several."""
-        if not self._in_flight:
-            return
-        if len(self._in_flight) == 1:
-            yield blamed(self._finish(), cause, self._options, self._card, self._members)
-            return
-        group, suspects = self.groups.popleft(), list(self._in_flight)
-        rest = list(group.sources)[len(suspects) :]
-        parts = [[suspect] for suspect in suspects] if group.retried else [suspects[:-1], suspects[-1:]]
-        after = [_Group(rest, retried=group.retried)] if rest else []
-        self.groups.extendleft(reversed([*(_Group(part, retried=True) for part in parts), *after]))
+    def _source(self, name: str) -> Source:
+        if name not in self.given:
+            raise WireError("news of a source that it was not given")
+        return self.given[name]
 
 
 def _error(name: str) -> type[VidscanError]:

@@ -1,9 +1,10 @@
 """The process that does the work for :mod:`vidscan.engines.isolated.parent`: it may die without harm.
 
-It gets a :class:`Job` on standard input, as a pickle of its parent's, and tells what it does on standard
-output, in messages of :mod:`vidscan.engines.isolated.codec`: ``begin`` before a source is touched, ``part``
-for each part of a remote source that has come, ``frame`` for each frame sampled, ``report`` when a source is
-finished, ``failed`` where the run cannot go on.
+On standard input come pickles: a :class:`vidscan.engines.job.Job`, then an answer to each ``next``: a source,
+or None where the stream of sources ends for now. On standard output go messages of
+:mod:`vidscan.engines.isolated.codec`: ``next`` asks for a source, ``part`` tells of each part of a remote
+source that has come, ``frame`` of each frame sampled, ``report`` that a source is finished, ``failed`` that
+the run cannot go on.
 """
 
 from __future__ import annotations
@@ -13,15 +14,13 @@ import os
 import pickle
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from vidscan.engines.isolated.codec import pack, to_plain
-from vidscan.errors import VidscanError, quoted
-from vidscan.options import ScanOptions
-from vidscan.protocols import Observer
+from vidscan.engines.job import Job, ScanStream, failure
 from vidscan.records import Report, Source
 
 KNOWN = frozenset(("source", "options", "model_card", "members"))
@@ -34,21 +33,8 @@ OOM_SCORE = "500"
 """Of -1000 to 1000: where memory runs out, Linux is to end the worker, or its ffmpeg, and not the parent."""
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
-    """``groups`` of sources are scanned one after the other, each as a stream of its own."""
-
-    options: ScanOptions
-    models: tuple[Path, ...]
-    groups: tuple[tuple[Source, ...], ...]
-
-
-Scan = Callable[[Iterable[Source], ScanOptions, Observer], Iterator[Report]]
-"""Scans one group."""
-
-
-class _Teller:
-    """Sends messages from any thread; also the observer of a scan."""
+class _Parent:
+    """The parent as the worker sees it, which is also the scan's observer; told of things from any thread."""
 
     def __init__(self, descriptor: int) -> None:
         self._pipe = os.fdopen(descriptor, "wb")
@@ -59,10 +45,10 @@ class _Teller:
             self._pipe.write(pack(message))
             self._pipe.flush()
 
-    def announced(self, sources: Iterable[Source]) -> Iterator[Source]:
-        for source in sources:
-            self.tell(begin=source.id)
-            yield source
+    def ask(self) -> Source | None:
+        self.tell(next=True)
+        source: Source | None = pickle.load(sys.stdin.buffer)
+        return source
 
     def part_fetched(self, source: Source) -> None:
         self.tell(part=source.id)
@@ -71,49 +57,27 @@ class _Teller:
         self.tell(frame=[source.id, time_s, duration_s])
 
 
-def serve(prepare: Callable[[Job], Scan]) -> int:
-    """Does the job that waits on standard input; returns the exit code.
+def serve(prepare: Callable[[Job], ScanStream]) -> None:
+    """Scans stream after stream until the parent ends this process, or the scan fails.
 
-    Args:
-        prepare: makes the function that scans, for instance by loading the models.
+    ``prepare`` makes the function that scans, for instance by loading the models.
     """
     with contextlib.suppress(OSError):  # another system than Linux
         Path("/proc/self/oom_score_adj").write_text(OOM_SCORE)
     # Whatever a library prints to standard output must not come between the messages.
-    teller = _Teller(os.dup(1))
+    parent = _Parent(os.dup(1))
     os.dup2(2, 1)
     job: Job = pickle.load(sys.stdin.buffer)
     try:
         scan = prepare(job)
-        for group in job.groups:
-            for report in scan(teller.announced(group), job.options, teller):
-                teller.tell(report=[report.source.id, _told(report)])
-    except VidscanError as error:
-        teller.tell(failed=[type(error).__name__, str(error)])
-        return 1
+        while True:
+            for report in scan(iter(parent.ask, None), parent):
+                told = {name: to_plain(getattr(report, name)) for name in TOLD}
+                parent.tell(report=[report.source.id, told])
     except Exception as error:  # noqa: BLE001 - the parent is told, and raises it
-        teller.tell(
-            failed=["VidscanError", f"a worker failed ({type(error).__name__}: {quoted(str(error))})"]
-        )
-        return 1
-    return 0
-
-
-def _told(report: Report) -> Mapping[str, Any]:
-    return {name: to_plain(getattr(report, name)) for name in TOLD}
-
-
-def _with_models(job: Job) -> Scan:
-    from vidscan.engines import local
-    from vidscan.models.loading import load_models
-
-    models = load_models(job.models, runtime=job.options.model.runtime)
-
-    def scan(sources: Iterable[Source], options: ScanOptions, observer: Observer) -> Iterator[Report]:
-        return local.scan_sources(sources, options, models=models, observer=observer)
-
-    return scan
+        failed = failure(error)
+        parent.tell(failed=[type(failed).__name__, str(failed)])
 
 
 if __name__ == "__main__":
-    sys.exit(serve(_with_models))
+    serve(lambda job: job.load().scan)

@@ -14,12 +14,12 @@ from vidscan.errors import ClusterError, UsageError, quoted
 log = logging.getLogger(__name__)
 
 CONNECT_LIMIT_S = 10.0
-"""How long a head node may take to accept a connection."""
+"""Limit on how long a head node takes to accept a connection."""
 
 
 def import_ray() -> Any:
-    """The package; raises UsageError where it is not installed."""
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is told to anybody outside
+    """Imports the package; raises UsageError where it is not installed."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray sends no statistics home
     try:
         import ray
     except ImportError as error:
@@ -30,12 +30,10 @@ def import_ray() -> Any:
 def connect(ray: Any, address: str | None) -> str:
     """Connects to a cluster; returns its dashboard's address, "" where it has none.
 
-    Args:
-        ray: the package.
-        address: as ``ray.init`` takes it; None takes the cluster at hand, or starts one on this machine.
+    ``address`` is as ``ray.init`` takes it; None takes the cluster at hand, or starts one on this machine.
 
     Raises:
-        ClusterError: there is none, or it runs another Ray or Python.
+        ClusterError: there is no cluster, or it runs another Ray or Python.
     """
     logging.getLogger("ray").setLevel(logging.ERROR)
     _keep_words_off_stdout()
@@ -57,7 +55,7 @@ def connect(ray: Any, address: str | None) -> str:
 
 
 def _require_listener(address: str) -> None:
-    """Raises ClusterError where nobody listens: Ray itself would try for minutes."""
+    """Raises ClusterError where no process listens at the address: Ray itself would try for minutes."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if not host or not port.isdigit():
         return
@@ -71,7 +69,7 @@ def _require_listener(address: str) -> None:
 
 
 def _keep_words_off_stdout() -> None:
-    """Ray prints the last words of nodes to standard output, where the report may go: they are logged."""
+    """Logs what nodes print as they fail: Ray prints it to standard output, where the report may go."""
     from ray._private import worker
 
     def to_log(data: dict[str, Any], ignore_prefix: bool = False) -> None:

@@ -1,1 +1,1 @@
-"""The ffmpeg program: found, asked about a file, and run to decode, seek and encode."""
+"""The ffmpeg program: found, asked about a file, and run to decode and encode."""

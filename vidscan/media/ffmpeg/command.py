@@ -1,4 +1,4 @@
-"""How ffmpeg is asked for the frames of a clip that shall be looked at. Nothing is run here."""
+"""Builds the ffmpeg command that samples the frames of a clip. Nothing is run here."""
 
 from __future__ import annotations
 
@@ -6,36 +6,38 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 _EDGE = 0.001
-"""Share of a period by which a frame may come too early for it: one that sits on the edge, such as
-0.5 s stored as 0.49999, belongs to the period that begins there."""
+"""Share of a period by which a frame may come early: one at the edge, such as 0.5 s stored as 0.49999,
+belongs to the period that begins there."""
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
     """Which frames of a clip one run of ffmpeg gives.
 
-    Of those from ``start_s`` on, the first in each period of ``1/fps`` seconds by the stream's own clock
-    (every frame where ``fps`` is None), so nothing drifts and a variable frame rate needs no care.
-    ``keyframes``: only keyframes are decoded, the others passed over unread. ``most``: no more frames
-    than this. ``threads``: the decoder's; None leaves the number to whoever runs it.
+    From ``start_s`` on, the first frame in each period of ``1/fps`` seconds by the stream's own clock (every
+    frame if ``fps`` is None), so that nothing drifts and a variable frame rate needs no care. ``keyframes``:
+    only keyframes are decoded. ``max_frames``: at most so many. ``threads``: the decoder's; None leaves them
+    open.
     """
 
     start_s: float = 0.0
     fps: float | None = None
     keyframes: bool = False
-    most: int | None = None
+    max_frames: int | None = None
     threads: int | None = None
 
     def expected_time(self, number: int) -> float:
-        """About where the frame of this number, from 0, lies: for a stream that has no clock."""
+        """Returns the approximate time of a frame by its number, from 0, for a stream without a clock."""
         return self.start_s + (number / self.fps if self.fps else 0.0)
 
 
 def evenly(duration_s: float, count: int) -> list[Look]:
-    """One look at the first frame in each of ``count`` equal parts of a clip, reached by seeking."""
+    """Returns looks at the first frame in each of ``count`` equal parts of a clip, reached by seeking."""
     part = duration_s / count
     # One thread: a decoder with more of them decodes as many frames more than are needed.
-    return [Look(start_s=max(0.0, (number - _EDGE) * part), most=1, threads=1) for number in range(count)]
+    return [
+        Look(start_s=max(0.0, (number - _EDGE) * part), max_frames=1, threads=1) for number in range(count)
+    ]
 
 
 def sampling_command(
@@ -47,18 +49,17 @@ def sampling_command(
     mark: str,
     hardware: str | None = None,
 ) -> list[str]:
-    """The command that writes one PPM a frame of ``look`` to standard output, its time to standard error.
+    """Returns the command that writes a PPM per frame to standard output and its time to standard error.
 
     ``select`` comes first in the chain: frames that are not wanted are never converted to RGB.
 
     Args:
         program: ffmpeg.
         look: which frames.
-        source: the arguments that name the clip, up to and with ``-i NAME``.
+        source: the arguments that name the clip, up to and including ``-i NAME``.
         passthrough: the option that keeps the frames' own times.
-        mark: becomes the name of the filter that tells the times, which no file can know.
-        hardware: the way of decoding in hardware, where one shall be used. ffmpeg decodes in software
-            what the hardware cannot.
+        mark: an unguessable name for the filter that prints the times.
+        hardware: a hardware decoder, or None; ffmpeg decodes in software what the hardware cannot.
     """
     import ffmpeg
 
@@ -80,7 +81,7 @@ def sampling_command(
         previous = f"floor(prev_selected_t*{look.fps!r}+{_EDGE})"
         stream = stream.filter("select", f"isnan(prev_selected_t)+gt({period},{previous})")
     strict = ("-xerror",) if look.start_s > 0 else ()
-    limit = {} if look.most is None else {"frames:v": look.most}
+    limit = {} if look.max_frames is None else {"frames:v": look.max_frames}
     stream = (
         stream.filter(f"showinfo@{mark}", checksum=0)
         .output(

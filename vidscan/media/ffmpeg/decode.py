@@ -1,9 +1,9 @@
-"""The only module that runs ffmpeg on a clip: probes it, streams the frames to look at.
+"""Runs ffmpeg on a clip: reads its header, and streams the sampled frames.
 
-ffprobe is never used, since the embedded ffmpeg comes without one. Frames arrive as PPM pictures,
-which carry their own size: no geometry has to be known beforehand, and a rotation needs no special
-case. Where the resolution changes in mid-stream, ffmpeg scales what follows to the first one's size.
-Times come from ffmpeg's ``showinfo`` filter.
+ffprobe is never used, since the embedded ffmpeg comes without one. Frames arrive as PPM pictures, which carry
+their own size: no geometry has to be known beforehand, and a rotation needs no special case. If the
+resolution changes in mid-stream, ffmpeg scales what follows to the first one's size. Times come from ffmpeg's
+``showinfo`` filter.
 """
 
 from __future__ import annotations
@@ -38,18 +38,18 @@ __all__ = [
 ]
 
 STALL_TIMEOUT_S = 120.0
-"""A decoder that gives neither a frame nor a word for this long is taken for hung and ended."""
+"""A decoder that writes nothing for this long is taken for hung and ended."""
 
 FRAMES_PER_BYTE = 1
-"""A file that gives more frames than this for each of its bytes repeats itself to keep the scan busy: the
-index of any container takes several bytes a frame."""
+"""Upper limit on the frames of a clip per byte of its file: the index of any container takes several bytes a
+frame, so a file with more repeats itself to keep the scan busy."""
 
 DEMUXERS = (
     "mov,matroska,avi,asf,flv,gif,mpegts,mpeg,mpegvideo,mxf,ogg,"
     "h264,hevc,m4v,av1,obu,ivf,mjpeg,dv,nut,yuv4mpegpipe,aac,ac3,flac,mp3,wav"
 )
-"""Formats that are read, in ffmpeg's words. None of them opens another file, as playlists (HLS, DASH,
-ffconcat, SDP) and numbered series of pictures do. Sound is among them so that its files can be named
+"""Formats that are read, by ffmpeg's names. None of them opens another file, as playlists (HLS, DASH,
+ffconcat, SDP) and numbered series of pictures do. Audio formats are included so that their files are reported
 as such."""
 
 # Matched at the start of a line, since a file's name, which ffmpeg prints too, may say anything.
@@ -63,7 +63,7 @@ _AUDIO_STREAM = re.compile(r"^ *Stream #\d+:\d+[^\n]*?: Audio: (\w+)", re.MULTIL
 
 @dataclass(frozen=True, slots=True)
 class MediaInfo:
-    """What ffmpeg says of a file. Sizes are those stored, before rotation; None where unknown.
+    """What ffmpeg's header output says of a file. Sizes are as stored, before rotation; None if unknown.
 
     ``sound``: the codec of each of its audio streams, in order.
     """
@@ -76,13 +76,11 @@ class MediaInfo:
 
 
 # What a file may make ffmpeg open (itself alone) and how large a picture it may make it decode.
-INPUT_LIMITS = (
-    *("-protocol_whitelist", "file", "-format_whitelist", DEMUXERS, "-max_pixels", str(MAX_PIXELS)),
-)
+INPUT_LIMITS = ("-protocol_whitelist", "file", "-format_whitelist", DEMUXERS, "-max_pixels", str(MAX_PIXELS))
 
 
 def local_name(path: Path) -> str:
-    """A file's name as ffmpeg can take it neither for an option nor for another protocol."""
+    """Returns a file's name in a form that ffmpeg takes neither for an option nor for another protocol."""
     return f"file:{path}"
 
 
@@ -91,7 +89,7 @@ def probe(path: Path) -> MediaInfo:
 
     Raises:
         SourceError: the file holds no video (audio only, say).
-        DecodeError: ffmpeg cannot make sense of the file.
+        DecodeError: ffmpeg cannot read the file.
     """
     answer = _said(path)
     stream = _video_stream(answer)
@@ -104,9 +102,9 @@ def probe(path: Path) -> MediaInfo:
 
 
 def measure_duration(path: Path) -> float | None:
-    """How long the pictures of a clip go on, found by reading it through without decoding anything.
+    """Measures how long the pictures of a clip go on, by reading it through without decoding.
 
-    For clips whose header does not say, or says something else. None where the stream has no clock.
+    For clips whose header has no or a wrong duration. None if the stream has no clock.
 
     Raises:
         DecodeError: reading takes too long.
@@ -117,7 +115,7 @@ def measure_duration(path: Path) -> float | None:
 
 
 def _said(path: Path, *output: str) -> str:
-    """What ffmpeg says when it reads a clip's header, or the clip itself where it is told an output."""
+    """Returns what ffmpeg prints when it reads a clip's header, or the whole clip if an output is given."""
     command = [find_program(), "-hide_banner", "-nostdin", "-nostats", *INPUT_LIMITS, "-i", local_name(path)]
     try:
         with start([*command, *output]) as child:
@@ -131,14 +129,14 @@ def _said(path: Path, *output: str) -> str:
 
 
 def _seconds(clock: re.Match[str] | None) -> float | None:
-    """Hours, minutes and seconds as ffmpeg writes them, in seconds."""
+    """Converts hours, minutes and seconds as ffmpeg writes them to seconds."""
     return None if clock is None else int(clock[1]) * 3600 + int(clock[2]) * 60 + float(clock[3])
 
 
 def _video_stream(answer: str) -> tuple[str, int, int] | None:
-    """Codec, width and height of the first video that is no song's cover.
+    """Returns codec, width and height of the first video stream that is not cover art.
 
-    Step by step: one expression for it all takes ages over a line that was made for that.
+    Line by line: a single expression would take very long over a line crafted for that.
     """
     for line in answer.splitlines():
         if _STREAM.match(line) and "(attached pic)" not in line:
@@ -150,9 +148,9 @@ def _video_stream(answer: str) -> tuple[str, int, int] | None:
 
 
 def decoder_threads() -> int:
-    """One less than there are cores: detection and scoring want one as well.
+    """Returns one less than the number of cores: detection and scoring need one as well.
 
-    Left to itself, ffmpeg takes one more than the machine has, and more of their time for it.
+    By default ffmpeg takes one more than the machine has, and more of their time for it.
     """
     return max(1, cores() - 1)
 
@@ -172,23 +170,18 @@ def _command(path: Path, look: Look, hwaccel: bool, mark: str) -> list[str]:
 def stream_frames(
     path: Path, wanted: Look | float, *, hwaccel: bool = False
 ) -> Iterator[tuple[float, Image]]:
-    """Decodes a clip and yields the frames that shall be looked at.
+    """Decodes a local clip and yields the sampled frames with their times.
 
-    The child process is ended on every way out, also when the iterator is dropped half way.
-
-    Args:
-        path: a local file.
-        wanted: which frames; a number is that of frames per second of the clip.
-        hwaccel: decode in hardware where this machine can.
+    The child process is ended on every way out, also if the iterator is dropped half way. ``wanted`` may be
+    the number of frames per second of the clip; ``hwaccel`` decodes in hardware if this machine can.
 
     Yields:
-        ``(time_s, image)``: seconds from the start of the clip, and RGB ``uint8[height, width, 3]``
-        with the rotation applied.
+        ``(time_s, image)``: seconds from the start of the clip, and RGB ``uint8[height, width, 3]`` with the
+        rotation applied.
 
     Raises:
-        DecodeError: nothing could be decoded, or the decoder hung. A clip that breaks off after
-            some good frames simply ends there, as in any player. A look that begins later than the
-            clip may find nothing: there may be no frame so late.
+        DecodeError: nothing could be decoded, or the decoder hung. A clip that breaks off after some good
+            frames simply ends there, as in any player. A look that begins after the clip's end finds nothing.
     """
     look = wanted if isinstance(wanted, Look) else Look(fps=wanted)
     mark, most = secrets.token_hex(8), FRAMES_PER_BYTE * path.stat().st_size
@@ -223,7 +216,7 @@ def stream_frames(
 
 @contextlib.contextmanager
 def listening(child: Child, mark: str = "") -> Iterator[Complaints]:
-    """Reads what a child says while the block runs, and ends the child after it, so that it falls silent.
+    """Reads what a child prints while the block runs, and ends the child after it.
 
     ``mark``: see :class:`Complaints`.
     """
@@ -238,7 +231,7 @@ def listening(child: Child, mark: str = "") -> Iterator[Complaints]:
 
 
 def _frame_time(complaints: Complaints, look: Look, number: int, path: Path) -> float:
-    """The time of the frame just read, from the start of the clip; ffmpeg counts from that of the look."""
+    """Returns the time of the frame just read, from the start of the clip; ffmpeg counts from the look's."""
     try:
         time = complaints.times.get(timeout=10.0)
     except queue.Empty as error:

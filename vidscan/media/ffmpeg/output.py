@@ -1,4 +1,4 @@
-"""What ffmpeg writes: pictures to standard output, their times and its complaints to standard error."""
+"""Reads what ffmpeg writes: pictures on standard output, their times and its messages on standard error."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from vidscan.records import Image
 from vidscan.system.processes import Child, memory_limit
 
 MAX_LINES_KEPT = 200
-"""Lines of ffmpeg's words that are kept to find the cause of a failure in."""
+"""Upper limit on the lines of ffmpeg's messages that are kept, to find the cause of a failure."""
 
 MAX_LINE, MAX_WORDS = 4096, 4 << 20
-"""Bytes of one line, and of all about a header, that are read of ffmpeg's words: a file can make it
-say far more."""
+"""Upper limits on the bytes read of one line, and of all lines about a header: a file can make ffmpeg print
+far more."""
 
 MAX_PIXELS = 1 << 26
-"""Pixels of a frame that are decoded at most: twice those of 8K video."""
+"""Upper limit on the pixels of a frame: twice those of 8K video."""
 
 # Anywhere in a line: where another thread of ffmpeg is amid a line of its own, this one goes on there.
 _SHOWINFO_TIME = re.compile(r"n: *\d+ pts: *\S+ +pts_time: *(\S+)")
@@ -35,8 +35,8 @@ _HARMLESS = re.compile(r"\[showinfo@|detected only with low score")
 class Complaints(threading.Thread):
     """Reads ffmpeg's stderr: frame times into ``times``, the first other lines into ``lines``.
 
-    Before it decodes, ffmpeg prints what the file says of itself, where anything can stand, line breaks
-    included. So times count only from the first line on that bears ``mark``, which no file can know.
+    Before it decodes, ffmpeg prints what the file says of itself, which may be anything, line breaks
+    included. So times count only from the first line on that holds ``mark``, which no file can know.
     """
 
     def __init__(self, stream: IO[bytes], mark: str) -> None:
@@ -59,7 +59,7 @@ class Complaints(threading.Thread):
 
 
 def _lines(stream: IO[bytes]) -> Iterator[bytes]:
-    """The first :data:`MAX_LINE` bytes of every line."""
+    """Yields the first :data:`MAX_LINE` bytes of every line."""
     reader = io.BufferedReader(stream)  # type: ignore[type-var]
     while line := reader.readline(MAX_LINE):
         yield line
@@ -68,11 +68,11 @@ def _lines(stream: IO[bytes]) -> Iterator[bytes]:
 
 
 def read_ppm(child: Child, path: Path, limit_s: float) -> Image | None:
-    """The next binary PPM (``P6``, 8 bits a channel) of a child; None where they end or break off.
+    """Reads a child's next binary PPM (``P6``, 8 bits a channel); None at the end or if it breaks off.
 
     Raises:
-        Stalled: it does not come within ``limit_s``. The time that the consumer takes over a picture
-            does not count.
+        Stalled: it does not arrive within ``limit_s``. The time that the consumer takes over a picture does
+            not count.
         DecodeError: it is larger than :data:`MAX_PIXELS`.
     """
     deadline = time.monotonic() + limit_s
@@ -94,9 +94,9 @@ def read_ppm(child: Child, path: Path, limit_s: float) -> Image | None:
 
 
 def cause_of(lines: list[str]) -> str:
-    """What ffmpeg complains of first: what comes after follows from it.
+    """Returns ffmpeg's first complaint: later ones follow from it.
 
-    Complaints begin with the module's name in brackets. Where there is none, the last line says most.
+    Complaints begin with the module's name in brackets. Without any, the last line says most.
     """
     complaints = [line for line in lines if line.startswith("[") and not _HARMLESS.search(line)]
     line = complaints[0] if complaints else next((line for line in reversed(lines) if line.strip()), "")
@@ -105,7 +105,7 @@ def cause_of(lines: list[str]) -> str:
 
 
 def failure(path: Path, what: str, remedy: str, lines: list[str]) -> DecodeError:
-    """What went wrong, by ffmpeg's words; its limits in ours."""
+    """Makes an error of ffmpeg's messages; exceeded limits are explained in our words."""
     if any("Format not on whitelist" in line for line in lines):
         return DecodeError(
             f"{path}: is of a format that vidscan does not read, such as a playlist: "

@@ -1,4 +1,4 @@
-"""Which ffmpeg runs, and what that one can do. Asked once a process; no clip is read here."""
+"""Finds ffmpeg and what it can do, once per process. No clip is read here."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from vidscan.errors import VidscanError
 from vidscan.system.processes import Child, Stalled, memory_limit
 
 ANSWER_TIMEOUT_S = 30.0
-"""A program that does not answer a call that reads no clip in this time is not waited for."""
+"""Time limit in seconds for a call that reads no clip."""
 
 _HARDWARE = ("videotoolbox", "cuda", "vaapi", "qsv", "d3d11va", "dxva2", "vdpau")
-"""Ways of decoding in hardware, in the order in which they are tried."""
+"""Hardware decoders, in the order in which they are tried."""
 
 
 @functools.cache
 def find_program() -> str:
-    """The ffmpeg to use: ``$VIDSCAN_FFMPEG``, else the one on PATH, else imageio-ffmpeg's.
+    """Returns the ffmpeg to use: ``$VIDSCAN_FFMPEG``, else the one on PATH, else imageio-ffmpeg's.
 
     Raises:
-        VidscanError: none of the three is there, or the variable names no program.
+        VidscanError: there is none, or the variable names no program.
     """
     named = os.environ.get("VIDSCAN_FFMPEG")
     if named:
@@ -48,7 +48,7 @@ def find_program() -> str:
 
 @functools.cache
 def passthrough_option(program: str) -> dict[str, str]:
-    """How to say "keep the frames' own times": ``-vsync`` became ``-fps_mode`` in ffmpeg 5.1."""
+    """Returns the option that keeps the frames' own times: ``-vsync`` became ``-fps_mode`` in ffmpeg 5.1."""
     said, _ = answer(program, "-version")
     version = re.search(r"ffmpeg version n?(\d+)\.(\d+)", said)
     if version and (int(version[1]), int(version[2])) < (5, 1):
@@ -58,10 +58,10 @@ def passthrough_option(program: str) -> dict[str, str]:
 
 @functools.cache
 def working_hardware(program: str) -> str | None:
-    """The first way of decoding in hardware that both this ffmpeg and this machine have; None without.
+    """Returns the first hardware decoder that both ffmpeg and the machine support; None if there is none.
 
-    ffmpeg's own ``-hwaccel auto`` will not do: static builds abort in it where a driver's library is
-    missing. So each device is opened once, by a process of its own that decodes nothing.
+    ffmpeg's own ``-hwaccel auto`` is not used: static builds abort in it if a driver's library is missing. So
+    each device is opened once, by a process of its own that decodes nothing.
     """
     known = answer(program, "-hide_banner", "-hwaccels")[0].split()
     for method in _HARDWARE:
@@ -91,10 +91,10 @@ def start(command: list[str], *, fed: bool = False) -> Child:
 
 
 def answer(program: str, *arguments: str) -> tuple[str, int | None]:
-    """What a call that reads no clip says on standard output, and its exit code.
+    """Runs a call that reads no clip; returns its standard output and exit code.
 
     Raises:
-        VidscanError: the program cannot be run, or does not come to an end.
+        VidscanError: the program cannot be run, or does not end.
     """
     try:
         with start([program, *arguments]) as child:

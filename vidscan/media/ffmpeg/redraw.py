@@ -1,6 +1,6 @@
-"""A clip through ffmpeg twice: out, to be drawn on frame by frame, and back into a file with its sound.
+"""Draws on every frame of a clip: ffmpeg decodes it, and another ffmpeg encodes it with its sound.
 
-The frames travel as fragmented MP4 of raw pictures. Its boxes are handed on as they come and only the
+The frames travel as fragmented MP4 of raw pictures. Its boxes are passed on as they arrive and only the
 pixels in them changed, so every frame keeps its time and duration to the tick, whatever the frame rate.
 """
 
@@ -37,15 +37,15 @@ Draw = Callable[[float, Image], None]
 # As in a scan, but for the pipe between the two.
 _LIMITS = ("-protocol_whitelist", "file,pipe", *INPUT_LIMITS[2:])
 _COPIED_AUDIO = frozenset(("aac", "mp3", "opus"))
-"""Sound that MP4 holds and browsers play; any other is encoded anew as AAC."""
+"""Audio codecs that MP4 holds and browsers play; any other is encoded anew as AAC."""
 
 
 @dataclass(frozen=True, slots=True)
 class Codec:
-    """An encoder of ffmpeg's, what it makes, and whether every browser plays that.
+    """An encoder of ffmpeg's, the name of its format, and whether every browser plays that.
 
-    ``ticks_a_second``: the clock of the file. By ffmpeg's own choice times would be rounded to whole
-    frames of a steady rate; of 120,000 all usual rates are divisors, also the American ones by 1001.
+    ``ticks_a_second``: the clock of the file. By ffmpeg's own choice times would be rounded to whole frames
+    of a steady rate; all usual rates divide 120,000, also the American ones by 1001.
     """
 
     encoder: str
@@ -63,12 +63,12 @@ CODECS = (
     Codec("libvpx-vp9", "VP9", True, ("-crf", "30", "-b:v", "0", "-deadline", "realtime", "-cpu-used", "6")),
     Codec("mpeg4", "MPEG-4 part 2", False, ("-q:v", "3"), ticks_a_second=60_000),
 )
-"""By preference; every ffmpeg has the last one."""
+"""Encoders by preference; every ffmpeg has the last one."""
 
 
 @functools.cache
 def best_codec(program: str) -> Codec:
-    """The first of ``CODECS`` that an ffmpeg can write."""
+    """Returns the first of ``CODECS`` that an ffmpeg can write."""
     known = set(re.findall(r"^ V\S+ (\S+)", answer(program, "-hide_banner", "-encoders")[0], re.MULTILINE))
     return next((codec for codec in CODECS if codec.encoder in known), CODECS[-1])
 
@@ -76,18 +76,15 @@ def best_codec(program: str) -> Codec:
 def redraw(
     source: Path, target: Path, *, size: tuple[int, int], below: int, first_s: float, draw: Draw
 ) -> int:
-    """Writes a clip once more, every frame drawn on.
+    """Writes a clip once more as the MP4 file ``target``; returns the number of frames.
 
     Args:
         source: a clip.
-        target: the MP4 file to write.
+        target: the file to write.
         size: width and height of its upright frames in pixels.
         below: rows added beneath each frame; with them the height must be even. An odd width gets a column.
-        first_s: when the first frame is shown.
+        first_s: time of the first frame.
         draw: is given each frame with the rows added.
-
-    Returns:
-        How many frames were written.
 
     Raises:
         DecodeError: no frame could be decoded.
@@ -95,40 +92,58 @@ def redraw(
     """
     canvas = (size[0] + size[0] % 2, size[1] + below)
     commands = _reading(source, size, canvas), _writing(source, target, first_s)
-    frames, broken, read, code = 0, False, None, None
     with (
         start(commands[0]) as reader,
         start(commands[1], fed=True) as writer,
         listening(reader) as read_words,
         listening(writer) as written_words,
     ):
-        try:
-            for piece in _drawn(reader, canvas, first_s, draw):
-                writer.write(piece, time.monotonic() + STALL_TIMEOUT_S)
-                frames += isinstance(piece, bytearray)
-            writer.end_input()
-            read, code = reader.exit_code(), writer.exit_code(STALL_TIMEOUT_S)
-        except BrokenPipeError:
-            broken = True
-            writer.exit_code()  # it says why before it goes
-        except Stalled:
-            pass
-    if code is None and not broken:
-        raise VidscanError(
-            f"{source}: ffmpeg stood still for {STALL_TIMEOUT_S:.0f} s and was ended: try again"
-        )
-    if read is not None and read < 0:
-        raise DecodeError(
-            f"{source}: ffmpeg crashed (signal {-read}) after {frames} frames: re-encode the file"
-        )
-    if frames == 0 and not broken:
-        raise DecodeError(f"{source}: not one frame could be decoded ({cause_of(read_words.lines)})")
-    if code != 0:
-        raise VidscanError(
-            f"{source}: its annotated video could not be written ({cause_of(written_words.lines)}): "
-            "make room on the disk, or set VIDSCAN_FFMPEG to another ffmpeg"
-        )
-    return frames
+        outcome = _pump(_drawn(reader, canvas, first_s, draw), reader, writer)
+    match outcome:
+        case _Outcome(written=None, refused=False):
+            raise VidscanError(
+                f"{source}: ffmpeg stood still for {STALL_TIMEOUT_S:.0f} s and was ended: try again"
+            )
+        case _Outcome(read=int(code)) if code < 0:
+            raise DecodeError(
+                f"{source}: ffmpeg crashed (signal {-code}) after {outcome.frames} frames: re-encode the file"
+            )
+        case _Outcome(frames=0, refused=False):
+            raise DecodeError(f"{source}: not one frame could be decoded ({cause_of(read_words.lines)})")
+        case _Outcome(written=code) if code != 0:
+            raise VidscanError(
+                f"{source}: its annotated video could not be written ({cause_of(written_words.lines)}): "
+                "make room on the disk, or set VIDSCAN_FFMPEG to another ffmpeg"
+            )
+    return outcome.frames
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """How redrawing ended: frames passed on, and the exit codes of both processes, None if one stood still.
+
+    ``refused``: the writing process closed its input.
+    """
+
+    frames: int
+    read: int | None = None
+    written: int | None = None
+    refused: bool = False
+
+
+def _pump(pieces: Iterator[bytes | bytearray], reader: Child, writer: Child) -> _Outcome:
+    frames = 0
+    try:
+        for piece in pieces:
+            writer.write(piece, time.monotonic() + STALL_TIMEOUT_S)
+            frames += isinstance(piece, bytearray)
+        writer.end_input()
+        return _Outcome(frames, reader.exit_code(), writer.exit_code(STALL_TIMEOUT_S))
+    except BrokenPipeError:
+        writer.exit_code()  # it prints the reason before it ends
+        return _Outcome(frames, refused=True)
+    except Stalled:
+        return _Outcome(frames)
 
 
 def _reading(source: Path, size: tuple[int, int], canvas: tuple[int, int]) -> list[str]:
@@ -147,32 +162,19 @@ def _writing(source: Path, target: Path, first_s: float) -> list[str]:
     program = find_program()
     codec = best_codec(program)
     how = [("copy" if name in _COPIED_AUDIO else "aac") for name in probe(source).sound]
-    # Said openly, so that players show the colours that were drawn.
-    colours = [f"-{what}={value}".split("=") for what, value in _BT709]
     return [
         *(program, "-hide_banner", "-nostdin", "-v", "error", "-y", *_LIMITS),
         *("-itsoffset", f"{first_s!r}", "-f", "mov", "-i", "pipe:0", "-i", local_name(source)),
         *("-map", "0:v:0", "-map", "1:a?", "-map_metadata", "-1", "-map_chapters", "-1"),
         *("-vf", "scale=in_range=pc:out_range=tv:out_color_matrix=bt709,format=yuv420p"),
-        *(
-            "-enc_time_base",
-            f"1/{codec.ticks_a_second}",
-            "-c:v",
-            codec.encoder,
-            *codec.settings,
-            *(part for pair in colours for part in pair),
-        ),
+        *("-enc_time_base", f"1/{codec.ticks_a_second}", "-c:v", codec.encoder, *codec.settings, *_BT709),
         *(part for number, each in enumerate(how) for part in (f"-c:a:{number}", each)),
         *(*_passthrough(program), "-movflags", "+faststart", "-f", "mp4", local_name(target)),
     ]
 
 
-_BT709 = (
-    ("colorspace", "bt709"),
-    ("color_primaries", "bt709"),
-    ("color_trc", "bt709"),
-    ("color_range", "tv"),
-)
+# Stated in the file, so that players show the colours that were drawn.
+_BT709 = ["-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709", "-color_range", "tv"]
 
 
 def _passthrough(program: str) -> list[str]:
@@ -180,7 +182,7 @@ def _passthrough(program: str) -> list[str]:
 
 
 def _drawn(reader: Child, canvas: tuple[int, int], first_s: float, draw: Draw) -> Iterator[bytes | bytearray]:
-    """The boxes of a fragmented MP4, the pictures in it (as ``bytearray``) drawn on."""
+    """Yields the boxes of a fragmented MP4, with the pictures in it (as ``bytearray``) drawn on."""
     width, height = canvas
     ticks_a_second, ticks = 1, 0
     while (box := _read_box(reader)) is not None:
@@ -202,10 +204,10 @@ def _drawn(reader: Child, canvas: tuple[int, int], first_s: float, draw: Draw) -
 
 
 def _read_box(reader: Child) -> tuple[bytes, bytes, bytearray] | None:
-    """A box's header, type and content; None where the stream ends or breaks off.
+    """Returns a box's header, type and content; None if the stream ends or breaks off.
 
     Raises:
-        Stalled: it does not come.
+        Stalled: it does not arrive.
     """
     deadline = time.monotonic() + STALL_TIMEOUT_S
     header = bytes(reader.read(8, deadline))
@@ -221,7 +223,7 @@ def _read_box(reader: Child) -> tuple[bytes, bytes, bytearray] | None:
 
 
 def _number(body: bytearray, box: bytes, *layouts: tuple[int, str]) -> int:
-    """A number of a box in ``body``, of the offset behind its type and the format that its version has."""
+    """Reads a number of a box in ``body``, by the offset behind its type and the format of its version."""
     start = body.index(box) + 4
     offset, layout = layouts[body[start]]
     return int(struct.unpack_from(layout, body, start + offset)[0])

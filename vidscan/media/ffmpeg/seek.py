@@ -1,4 +1,4 @@
-"""Frames spread evenly over a clip, reached by seeking: the cost goes with their number, not its length.
+"""Samples frames spread evenly over a clip by seeking: the cost depends on their number, not its length.
 
 Each frame costs a short-lived ffmpeg that seeks to the keyframe before it and decodes from there. Starting
 one takes some 25 ms, and every way to reach several places with one process is worse: its inputs all stay
@@ -20,13 +20,13 @@ from vidscan.media.ffmpeg.command import Look, evenly
 from vidscan.records import Image
 
 DENSE_S = 1.0
-"""Where frames lie no further apart than this, decoding what is between them is cheaper than seeking."""
+"""If frames lie no further apart than this, decoding all of the clip is cheaper than seeking."""
 
 AT_ONCE = max(1, min(4, os.cpu_count() or 1))
-"""Places sought at the same time. Each holds a decoder and one picture, and uses one core."""
+"""Number of frames sought at the same time. Each holds a decoder and one picture, and uses one core."""
 
 _SAME_FRAME_S = 1e-3
-"""Two places that lead to times this close lead to one frame."""
+"""Two places whose times differ by no more than this lead to the same frame."""
 
 _Picture: TypeAlias = tuple[float, Image]
 
@@ -34,28 +34,20 @@ _Picture: TypeAlias = tuple[float, Image]
 def spread_frames(
     path: Path, count: int, duration_s: float | None, *, hwaccel: bool = False
 ) -> Iterator[_Picture]:
-    """The first frame in each of ``count`` equal parts of a clip, as a rate of count / duration gives them.
+    """Yields the first frame in each of ``count`` equal parts of a clip, as ``decode.stream_frames``.
 
-    Parts without a frame of their own give none: a clip of fewer frames gives each of them once. Where
-    there is nothing at the clip's supposed end, its length is measured and spread over anew.
-
-    Args:
-        path: a local clip.
-        count: how many frames.
-        duration_s: the clip's length as its header gives it; None where it does not.
-        hwaccel: decode in hardware where this machine can.
-
-    Yields:
-        ``(time_s, image)`` as :func:`vidscan.media.ffmpeg.decode.stream_frames` does, in order of time.
+    Parts without a frame of their own give none: a clip of fewer frames gives each of them once.
+    ``duration_s`` is the clip's length by its header, None if unknown. If there is nothing at the clip's
+    supposed end, its length is measured and frames are spread anew.
 
     Raises:
-        DecodeError: nothing could be decoded, or nothing tells how long the clip is.
+        DecodeError: nothing could be decoded, or the length of the clip is unknown.
     """
     duration = duration_s or _measured(path)
     if duration > count * DENSE_S and not _leads_somewhere(path, evenly(duration, count)[-1], hwaccel):
         duration = _measured(path)
     if duration <= count * DENSE_S:
-        look = Look(fps=count / duration, most=count)
+        look = Look(fps=count / duration, max_frames=count)
         yield from decode.stream_frames(path, look, hwaccel=hwaccel)
         return
     latest = -1.0
@@ -66,7 +58,7 @@ def spread_frames(
                     latest = time_s
                     yield time_s, image
     except DecodeError:  # its index leads astray: what is missing is found by reading it through
-        look = Look(fps=count / duration, most=count)
+        look = Look(fps=count / duration, max_frames=count)
         for time_s, image in decode.stream_frames(path, look, hwaccel=hwaccel):
             if time_s > latest + _SAME_FRAME_S:
                 yield time_s, image
@@ -90,12 +82,12 @@ def _leads_somewhere(path: Path, look: Look, hwaccel: bool) -> bool:
 
 
 def _sought(path: Path, look: Look, hwaccel: bool) -> list[_Picture]:
-    """The picture that a look finds; none where nothing lies there."""
+    """Returns the picture that a look finds, if any."""
     return list(decode.stream_frames(path, look, hwaccel=hwaccel))
 
 
 def _sought_in_order(path: Path, looks: Sequence[Look], hwaccel: bool) -> Iterator[list[_Picture]]:
-    """What the looks find, in their order. Pictures wait for the consumer, not more than ``AT_ONCE``."""
+    """Yields what the looks find, in order; at most ``AT_ONCE`` pictures wait for the consumer."""
     waiting: deque[Future[list[_Picture]]] = deque()
     pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="seek")
     try:

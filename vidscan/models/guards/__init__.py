@@ -1,1 +1,1 @@
-"""Checks of a checkpoint before a library opens it."""
+"""Checks a checkpoint before a library opens it."""

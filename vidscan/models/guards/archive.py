@@ -1,9 +1,9 @@
-"""Looks into a ``.keras`` file before Keras does.
+"""Inspects a ``.keras`` file before Keras opens it.
 
 A ``.keras`` file is a zip archive of ``metadata.json``, ``config.json`` (the layers) and
-``model.weights.h5``. Files come from strangers: the configuration may ask Keras to build objects that
-run code or read other files, and the archive may be cut short or be something else altogether. Every
-refusal is one line that says why and what to do.
+``model.weights.h5``. Files are untrusted: the configuration may ask Keras to build objects that run code or
+read other files, and the archive may be truncated or be something else altogether. Every refusal is one line
+that says why and what to do.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _MODULES = (
     "keras.regularizers",
 )
 _INTERNAL_MODULES = ("keras.src.layers.", "keras.src.models.", "keras.src.ops.", "keras.src.dtype_policies.")
-"""Where Keras keeps what it saves under an internal name: ``Functional``, and what ``ops`` make."""
+"""Modules whose internal names Keras saves: ``Functional``, and what ``ops`` make."""
 
 _REFUSED_CLASSES = {
     "Lambda": "carries code of its own; replace it by a standard layer such as Rescaling, and save again",
@@ -76,14 +76,14 @@ _FOREIGN_FORMATS = (
 
 
 def inspect_archive(path: Path) -> tuple[dict[str, Any], int]:
-    """Checks the file at ``path`` without letting Keras at it.
+    """Checks a file without Keras.
 
     Returns:
-        The parsed ``config.json``, in which every object named is one of Keras's own, and how many numbers
-        the weights file holds.
+        The parsed ``config.json``, in which every named object is one of Keras's own, and the number of
+        values in the weights file.
 
     Raises:
-        ModelError: the file is missing, incomplete, no ``.keras`` file, or asks for too much.
+        ModelError: the file is missing, incomplete, not a ``.keras`` file, or would unpack to too much.
     """
     _check_file(path)
     try:
@@ -128,6 +128,11 @@ def _check_file(path: Path) -> None:
     for magic, what in _FOREIGN_FORMATS:
         if start.startswith(magic):
             raise ModelError(f"{path}: {what}")
+    if path.suffix == ".tflite":
+        raise ModelError(
+            f"{path}: is a TensorFlow Lite file, which vidscan does not run; export its checkpoint as ONNX, "
+            "with: vidscan export --format onnx"
+        )
     if not zipfile.is_zipfile(path):
         short = f"holds only {size:,} bytes" if size < 64 << 10 else "is no complete .keras archive"
         raise ModelError(f"{path}: {short}; {_FETCH_AGAIN}")
@@ -161,7 +166,7 @@ def _check_members(path: Path, archive: zipfile.ZipFile) -> None:
 
 
 def _check_places(path: Path, members: list[zipfile.ZipInfo]) -> None:
-    """Refuses members that are no plain files, are none of Keras's, or share their bytes with others."""
+    """Refuses members that are not plain files, not written by Keras, or share their bytes with others."""
     for member in members:
         kind = stat.S_IFMT(member.external_attr >> 16)
         if kind not in (0, stat.S_IFREG, stat.S_IFDIR) or member.flag_bits & _ENCRYPTED:
@@ -178,7 +183,7 @@ def _check_places(path: Path, members: list[zipfile.ZipInfo]) -> None:
 
 
 def _check_names(path: Path, members: list[zipfile.ZipInfo]) -> None:
-    """No network of standard layers has anything else: what is there was put there by somebody else."""
+    """Refuses any further file: a network of standard layers has none."""
     for member in members:
         if not member.is_dir() and member.filename not in (CONFIG, WEIGHTS, METADATA):
             raise ModelError(
@@ -188,7 +193,7 @@ def _check_names(path: Path, members: list[zipfile.ZipInfo]) -> None:
 
 
 def _read_json(path: Path, archive: zipfile.ZipFile, name: str) -> dict[str, Any]:
-    """The parsed member; zipfile reads no more of it than the size that was checked."""
+    """Parses a member; zipfile reads no more of it than the size that was checked."""
     if archive.getinfo(name).file_size > _MAX_CONFIG_BYTES:
         raise ModelError(f"{path}: its {name} is too long; refused as unsafe")
     try:
@@ -203,7 +208,7 @@ def _read_json(path: Path, archive: zipfile.ZipFile, name: str) -> dict[str, Any
 def _check_objects(path: Path, config: dict[str, Any]) -> None:
     """Refuses a configuration that names anything but Keras's own, harmless classes.
 
-    The compile configuration is left out: it is not read, so a loss of the author's own does no harm.
+    The compile configuration is ignored: it is not read, so a custom loss does no harm.
     """
     for node in _objects({key: value for key, value in config.items() if key != "compile_config"}):
         class_name, module = str(node["class_name"]), node.get("module")
@@ -226,7 +231,7 @@ def _check_objects(path: Path, config: dict[str, Any]) -> None:
 
 
 def _check_calls(path: Path, node: dict[str, Any]) -> None:
-    """A layer called on constants is run while the network is built, with sizes of the file's choosing."""
+    """Refuses a layer called on constants: it would run while the network is built, at any size."""
     calls = node.get("inbound_nodes")
     for call in calls if isinstance(calls, list) else ():
         if not any(each["class_name"] == "__keras_tensor__" for each in _objects(call)):
@@ -237,12 +242,12 @@ def _check_calls(path: Path, node: dict[str, Any]) -> None:
 
 
 def cut_short(text: str) -> str:
-    """A stranger's text, short enough for a message of one line."""
+    """Shortens untrusted text for a message of one line."""
     return text if len(text) <= _TEXT_SHOWN else text[: _TEXT_SHOWN - 1] + "…"
 
 
 def _objects(tree: Any) -> Iterator[dict[str, Any]]:
-    """Every dict in ``tree`` with a ``class_name``; a stack, as deep files would exhaust recursion."""
+    """Yields every dict in ``tree`` with a ``class_name``; deep files would exhaust recursion."""
     stack = [tree]
     while stack:
         node = stack.pop()

@@ -1,4 +1,4 @@
-"""Looks at a network that was built from a file, before anything runs it."""
+"""Checks a network that was built from a file, before it runs."""
 
 from __future__ import annotations
 
@@ -13,17 +13,15 @@ from vidscan.models.guards.archive import cut_short
 
 _MAX_INPUT_SIDE = 4096
 _MAX_ACTIVATION = 1 << 28
-"""Numbers that one layer may put out for one crop: EfficientNetB7 at 600 px needs a seventieth of it."""
+"""Upper limit on the numbers that one layer puts out for one crop: EfficientNetB7 at 600 px needs a
+seventieth."""
 
 
 def check_network(path: Path, network: Any) -> int:
-    """Checks what was built: one square RGB input, one sigmoid output, finite weights.
-
-    Returns:
-        The side of its input in pixels.
+    """Checks for one square RGB input, one sigmoid output and finite weights; returns the input's side.
 
     Raises:
-        ModelError: the network is of another shape, or its weights hold NaN or infinity.
+        ModelError: the network has another shape, or its weights hold NaN or infinity.
     """
     size = _input_side(path, [tuple(tensor.shape) for tensor in network.inputs or ()])
     _check_output(path, [tuple(tensor.shape) for tensor in network.outputs or ()], network.layers[-1])
@@ -54,7 +52,7 @@ def _input_side(path: Path, inputs: list[tuple[int | None, ...]]) -> int:
 
 
 def _check_activations(path: Path, network: Any) -> None:
-    """Refuses a network that would fill the memory as soon as it looks at a crop."""
+    """Refuses a network that would fill the memory with its first crop."""
     waiting = list(network.layers)
     while waiting:
         layer = waiting.pop()

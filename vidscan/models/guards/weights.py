@@ -1,7 +1,7 @@
-"""Looks into the weights of a stranger's ``.keras`` file before Keras does: an HDF5 file in the archive.
+"""Inspects the weights of an untrusted ``.keras`` file before Keras does: an HDF5 file in the archive.
 
-HDF5 lets a file point into others (links, external storage, virtual data sets), name filters that are
-loaded as plug-ins, and declare arrays far larger than what it stores. Keras writes none of these.
+HDF5 lets a file point into others (links, external storage, virtual data sets), name filters that are loaded
+as plug-ins, and declare arrays far larger than what it stores. Keras writes none of these.
 """
 
 from __future__ import annotations
@@ -25,25 +25,19 @@ _MAX_EXPANSION = 50
 """Keras compresses nothing; gzip halves weights at best. Both limits are those of the archive itself."""
 
 _FILTERS = frozenset((1, 2, 3, 32000))
-"""HDF5's own deflate, shuffle and checksum, and h5py's LZF: no plug-in is looked for to read these."""
+"""HDF5's own deflate, shuffle and checksum, and h5py's LZF: reading these needs no plug-in."""
 
 _SPARE_WEIGHTS = 1 << 20
 """A network may hold this many values, such as seeds, that its file does not list."""
 
 
 def inspect_weights(path: Path, archive: zipfile.ZipFile, name: str) -> int:
-    """Checks the member ``name`` without reading an array from it.
+    """Checks the HDF5 member ``name`` of an archive at ``path``; returns the number of values in its arrays.
 
-    Args:
-        path: of the archive, for the messages.
-        archive: the open archive; the member's size must have been checked.
-        name: the HDF5 file in it.
-
-    Returns:
-        How many numbers its arrays hold together.
+    No array is read. The member's size was checked before.
 
     Raises:
-        ModelError: it is damaged, or does what no file by Keras does.
+        ModelError: it is damaged, or uses a feature that Keras never uses.
     """
     import h5py
 
@@ -64,10 +58,10 @@ def inspect_weights(path: Path, archive: zipfile.ZipFile, name: str) -> int:
 
 @contextmanager
 def weights_of_at_most(count: int) -> Iterator[None]:
-    """Refuses a network that wants more weights than its file holds, before memory is taken for them.
+    """Refuses a network that needs more weights than its file holds, before memory is allocated for them.
 
     Raises:
-        ModelError: within the block, from the layer that goes beyond ``count`` (and a little).
+        ModelError: within the block, from the layer that exceeds ``count`` and ``_SPARE_WEIGHTS``.
     """
     layer = import_keras().layers.Layer
     original, wanted = layer.add_weight, 0
@@ -120,7 +114,7 @@ def _inspect_tree(path: Path, name: str, root: Any, stored: int) -> int:
 
 
 def _fault_of(entry: Any) -> str | None:
-    """What is wrong with something that is no group, asked in an order that opens no other file."""
+    """Returns what is wrong with an entry that is not a group; the checks open no other file."""
     import h5py
 
     if not isinstance(entry, h5py.Dataset):

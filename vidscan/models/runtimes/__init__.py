@@ -1,5 +1,5 @@
-"""What computes a network's outputs: one module a runtime, and how one of them is chosen.
+"""Runtimes compute a network's outputs: one module each, and the choice between them.
 
-Every runtime keeps the promise of :class:`vidscan.models.runtimes.protocol.Runtime`; calibration and the
-class convention are none of its business. Nothing heavy is imported before a runtime is made.
+Every runtime implements :class:`vidscan.models.runtimes.protocol.Runtime`; calibration and the class
+convention are handled elsewhere. Nothing heavy is imported before a runtime is opened.
 """

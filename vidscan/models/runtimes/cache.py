@@ -1,14 +1,14 @@
-"""The cache of converted networks in the user's folder: what is in it, and how it gets there.
+"""Caches converted networks in the user's folder.
 
-An entry is a folder named by what it was made from, with the converted file and a manifest that holds
-the file's SHA-256. It appears whole, by one rename, so that processes which start at once can't mix
-their halves. What is read from it will be run.
+An entry is a folder named by what it was made from, with the converted file and a manifest that holds the
+file's SHA-256. It appears whole, by one rename, so that processes which start at once cannot mix their
+halves. The networks in it will be run, so the folder must be trusted.
 """
 
 from __future__ import annotations
 
 import errno
-import hashlib
+import fcntl
 import json
 import os
 import shutil
@@ -18,6 +18,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from vidscan.system.files import sha256_of
 from vidscan.system.user_folder import objection_to
 
 NETWORK, MANIFEST = "network.onnx", "manifest.json"
@@ -26,7 +27,7 @@ _MAX_MANIFEST_BYTES = 64 << 10
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What an entry holds: made from which checkpoint, by what, and how far from Keras (0-1)."""
+    """The hashes of an entry and its checkpoint, its converter, and its distance from Keras (0-1)."""
 
     checkpoint_sha256: str
     converter: str
@@ -39,13 +40,7 @@ _TARGET_HAS_FILES = (errno.ENOTEMPTY, errno.EEXIST)
 
 
 def read_entry(folder: Path, key: str, checkpoint_sha256: str) -> bytes | None:
-    """The converted file of an entry, read once and checked; None where it is missing or damaged.
-
-    Args:
-        folder: as :func:`trusted_folder` gave it.
-        key: the entry's name.
-        checkpoint_sha256: of the checkpoint at hand.
-    """
+    """Reads the converted file of an entry; None if it is missing, damaged or of another checkpoint."""
     entry = folder / key
     if not entry.is_dir() or entry.is_symlink() or objection_to(entry) is not None:
         return None
@@ -55,12 +50,12 @@ def read_entry(folder: Path, key: str, checkpoint_sha256: str) -> bytes | None:
         network = (entry / NETWORK).read_bytes()
     except (OSError, ValueError, TypeError):
         return None
-    sound = manifest.checkpoint_sha256 == checkpoint_sha256 and manifest.sha256 == sha256_of_bytes(network)
+    sound = manifest.checkpoint_sha256 == checkpoint_sha256 and manifest.sha256 == sha256_of(network)
     return network if sound else None
 
 
 def write_entry(folder: Path, key: str, network: bytes, manifest: Manifest) -> None:
-    """Puts an entry in its place by one rename; one that another process put there meanwhile is replaced.
+    """Puts an entry in place by one rename, replacing one that another process put there meanwhile.
 
     Raises:
         OSError: the folder is full or not writable.
@@ -82,7 +77,7 @@ def write_entry(folder: Path, key: str, network: bytes, manifest: Manifest) -> N
 
 
 def _move_away(entry: Path) -> None:
-    """Removes an entry, or what lies in its place, of which nobody shall see a part."""
+    """Removes an entry, or what lies in its place, without ever exposing a part of it."""
     grave = Path(tempfile.mkdtemp(prefix=".partial-", dir=entry.parent))
     with suppress(FileNotFoundError):
         entry.rename(grave / "old")
@@ -90,13 +85,8 @@ def _move_away(entry: Path) -> None:
 
 
 @contextmanager
-def one_at_a_time(folder: Path, key: str) -> Iterator[None]:
-    """Waits for other processes that are making the same entry; where locks fail, nobody waits."""
-    try:
-        import fcntl
-    except ImportError:  # no POSIX: two processes may then do the same work, which harms nothing
-        yield
-        return
+def lock_entry(folder: Path, key: str) -> Iterator[None]:
+    """Waits for other processes that are making the same entry, unless the file system has no locks."""
     descriptor = os.open(folder / f".{key}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         with suppress(OSError):  # some network file systems have no locks
@@ -107,10 +97,5 @@ def one_at_a_time(folder: Path, key: str) -> Iterator[None]:
 
 
 def size_of(folder: Path) -> int:
-    """Bytes that the cache takes."""
+    """Returns the size of the cache in bytes."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-
-
-def sha256_of_bytes(content: bytes) -> str:
-    """64 lower-case hexadecimal digits."""
-    return hashlib.sha256(content).hexdigest()

@@ -1,4 +1,4 @@
-"""Which runtime scores with a checkpoint, and why."""
+"""Chooses the runtime for a checkpoint, and says why."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from vidscan.errors import UsageError
 from vidscan.models.runtimes.comparison import TOLERANCE, largest_difference
-from vidscan.models.runtimes.conversion import converted_network
+from vidscan.models.runtimes.conversion import convert_once
 from vidscan.models.runtimes.devices import Devices, devices
 from vidscan.models.runtimes.keras import KerasRuntime
 from vidscan.models.runtimes.onnx import COREML, OnnxRuntime
@@ -21,7 +21,7 @@ _log = logging.getLogger("vidscan")
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A runtime and the reason in words; ``compare``: first hold its outputs against the CPU's."""
+    """A runtime and the reason; ``compare``: its outputs must first be compared with the CPU's."""
 
     name: str
     reason: str
@@ -29,14 +29,10 @@ class Choice:
 
 
 def choose(wanted: str, has: Devices) -> Choice:
-    """The runtime for a ``.keras`` checkpoint.
-
-    Args:
-        wanted: one of ``options.RUNTIMES``.
-        has: what the machine offers.
+    """Chooses the runtime for a ``.keras`` checkpoint: ``wanted`` is one of ``options.RUNTIMES``.
 
     Raises:
-        UsageError: this machine or this kind of file cannot have what is wanted.
+        UsageError: this machine does not have what is wanted.
     """
     match wanted:
         case "auto":
@@ -47,10 +43,6 @@ def choose(wanted: str, has: Devices) -> Choice:
             return Choice("coreml", "it was asked for", compare=True)
         case "coreml":
             raise UsageError("--runtime coreml: CoreML is there on macOS alone; choose auto, onnx or keras")
-        case "tflite":
-            raise UsageError(
-                "--runtime tflite: takes a .tflite file, made with: vidscan export --format tflite-int8"
-            )
     raise UsageError(f"--runtime {wanted}: is none of {', '.join(RUNTIMES)}")
 
 
@@ -65,12 +57,12 @@ def _best(has: Devices) -> Choice:
 
 
 def open_runtime(wanted: str, checkpoint: KerasRuntime, path: Path) -> Runtime:
-    """The runtime that is wanted for an inspected checkpoint; ``auto`` may fall back, with a warning.
+    """Opens the wanted runtime for an inspected checkpoint; ``auto`` may fall back, with a warning.
 
     Raises:
-        UsageError: this machine cannot have what is wanted.
-        RuntimeUnavailableError: a runtime that was asked for by name cannot be had for this checkpoint, or
-            computes something else than the CPU does.
+        UsageError: this machine does not have what is wanted.
+        RuntimeUnavailableError: a runtime requested by name is not available for this checkpoint, or computes
+            something else than the CPU does.
         ModelError: the checkpoint is refused.
     """
     if wanted == "keras":
@@ -95,7 +87,7 @@ def open_runtime(wanted: str, checkpoint: KerasRuntime, path: Path) -> Runtime:
 
 def _on_cpu(path: Path, checkpoint: KerasRuntime, *, by_name: bool) -> Runtime:
     try:
-        return OnnxRuntime(converted_network(path))
+        return OnnxRuntime(convert_once(path))
     except RuntimeUnavailableError as error:
         if by_name:
             raise
@@ -104,14 +96,14 @@ def _on_cpu(path: Path, checkpoint: KerasRuntime, *, by_name: bool) -> Runtime:
 
 
 def _coreml(path: Path) -> Runtime:
-    network = converted_network(path)
+    network = convert_once(path)
     apple, cpu = OnnxRuntime(network, name="coreml", provider=COREML), OnnxRuntime(network)
     refuse_disagreement(apple, cpu.outputs, path)
     return apple
 
 
 def refuse_disagreement(runtime: Runtime, on_cpu: Callable[..., object], path: Path) -> None:
-    """Raises RuntimeUnavailableError where the outputs on the fixed crops are not those of the CPU."""
+    """Raises RuntimeUnavailableError if the outputs on the fixed crops differ from the CPU's."""
     apart = largest_difference(runtime.outputs, on_cpu, runtime.input_size)  # type: ignore[arg-type]
     if not apart <= TOLERANCE:
         raise RuntimeUnavailableError(
@@ -121,5 +113,5 @@ def refuse_disagreement(runtime: Runtime, on_cpu: Callable[..., object], path: P
 
 
 def difference_on_gpu(checkpoint: KerasRuntime) -> float:
-    """How far (0-1) Keras's outputs on the GPU lie from those it computes step by step on the CPU."""
+    """Returns how far (0-1) Keras's outputs on the GPU are from those it computes on the CPU."""
     return largest_difference(checkpoint.outputs, checkpoint.outputs_on_cpu, checkpoint.input_size)

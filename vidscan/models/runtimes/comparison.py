@@ -1,4 +1,4 @@
-"""Holds one runtime's outputs against another's, on crops that are always the same."""
+"""Compares the outputs of two runtimes on fixed crops."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 TOLERANCE = 1e-3
-"""How far (0-1) the outputs of two runtimes for one crop may lie apart."""
+"""Maximum difference (0-1) between the outputs of two runtimes for one crop."""
 
 
 def fixed_crops(size: int) -> npt.NDArray[np.uint8]:
-    """Four pictures, RGB ``uint8[4, size, size, 3]``: fine noise, blotches, a slope of colours, and grey."""
+    """Makes four pictures, RGB ``uint8[4, size, size, 3]``: fine noise, blotches, a colour gradient, grey."""
     random = np.random.default_rng(20)
     noise = random.integers(0, 256, (size, size, 3))
     cells = -(-size // 8)
@@ -29,7 +29,7 @@ Compute = Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]]
 
 
 def largest_difference(first: Compute, second: Compute, size: int) -> float:
-    """The largest difference between the outputs of two runtimes on the fixed crops; NaN counts as 1."""
+    """Returns the largest difference between two runtimes' outputs on the fixed crops; NaN counts as 1."""
     crops = fixed_crops(size)
     apart = np.abs(np.asarray(first(crops), np.float64) - np.asarray(second(crops), np.float64))
     return float(np.nan_to_num(apart, nan=1.0).max())

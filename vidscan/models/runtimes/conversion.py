@@ -1,8 +1,8 @@
-"""A checkpoint becomes an ONNX file: once, in a process of its own, and checked against Keras.
+"""Converts a checkpoint to ONNX: once, in a process of its own, and compared with Keras.
 
 The conversion needs TensorFlow, gigabytes of memory and some seconds. In a process of its own it leaves
-nothing of that behind in the scan, and works whatever backend Keras has there. ``converter.py`` is what
-runs in that process.
+nothing of that behind in the scan, and works whatever backend Keras has there. ``converter.py`` runs in that
+process.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from vidscan.system.files import sha256_of
 from vidscan.system.processes import Child, Stalled
 
 CONVERTER = "onnx-1"
-"""Part of every entry's name: to be raised when the conversion changes."""
+"""Part of every entry's name: raise it when the conversion changes."""
 
 _TIMEOUT_S = 1800
 
@@ -33,17 +33,14 @@ _log = logging.getLogger("vidscan")
 
 @dataclass(frozen=True, slots=True)
 class Converted:
-    """An ONNX network and how far its outputs lie from Keras's on the fixed crops."""
+    """An ONNX network and its manifest."""
 
     network: bytes
     manifest: cache.Manifest
 
 
-def converted_network(checkpoint: Path) -> bytes:
-    """The ONNX form of a checkpoint: from the user's cache, or made and put there.
-
-    Args:
-        checkpoint: a ``.keras`` file that was inspected.
+def convert_once(checkpoint: Path) -> bytes:
+    """Returns the ONNX form of an inspected ``.keras`` file from the user's cache, or converts and caches it.
 
     Raises:
         RuntimeUnavailableError: it cannot be converted, or the result disagrees with Keras.
@@ -61,10 +58,10 @@ def converted_network(checkpoint: Path) -> bytes:
             error,
         )
         return convert(checkpoint, sha256).network
-    # Looked up before the lock is taken: a scan with a warm cache waits for nobody.
+    # Looked up before the lock is taken: a scan with a warm cache never waits.
     if (known := cache.read_entry(folder, key, sha256)) is not None:
         return known
-    with cache.one_at_a_time(folder, key):
+    with cache.lock_entry(folder, key):
         if (known := cache.read_entry(folder, key, sha256)) is not None:
             return known
         made = convert(checkpoint, sha256)
@@ -76,7 +73,7 @@ def converted_network(checkpoint: Path) -> bytes:
 
 
 def convert(checkpoint: Path, sha256: str) -> Converted:
-    """Converts in a process of its own, in a private folder that is gone afterwards.
+    """Converts in a process of its own, in a temporary folder.
 
     Raises:
         RuntimeUnavailableError: the conversion fails, or its result disagrees with Keras.
@@ -94,21 +91,15 @@ def convert(checkpoint: Path, sha256: str) -> Converted:
             )
         network = target.read_bytes()
     manifest = cache.Manifest(**answer["manifest"])
-    if (manifest.checkpoint_sha256, manifest.sha256) != (sha256, cache.sha256_of_bytes(network)):
+    if (manifest.checkpoint_sha256, manifest.sha256) != (sha256, sha256_of(network)):
         raise RuntimeUnavailableError(f"{checkpoint}: was changed while it was converted; try again")
     return Converted(network, manifest)
 
 
 def _run_converter(checkpoint: Path, target: Path) -> dict[str, Any]:
-    """The converter's answer: ``manifest`` with its fields, or ``refused`` or ``failed`` with a reason."""
-    command = [
-        sys.executable,
-        "-P",
-        "-m",
-        "vidscan.models.runtimes.converter",
-        str(checkpoint.absolute()),
-        str(target),
-    ]
+    """Returns the converter's answer: the ``manifest``, or the reason as ``refused`` or ``failed``."""
+    converter = [sys.executable, "-P", "-m", "vidscan.models.runtimes.converter"]
+    command = [*converter, str(checkpoint.absolute()), str(target)]
     # The package that runs here, wherever it lies, is the one to run there.
     found_in = str(Path(__file__).resolve().parents[3])
     paths = [found_in, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]

@@ -1,7 +1,7 @@
 """Keras -> frozen TensorFlow graph -> ONNX; run as a process by :mod:`vidscan.models.runtimes.conversion`.
 
-Keras's own ONNX export gives dangling inputs where a network holds constants (``Normalization``), and a
-SavedModel doubles the memory. So the graph is frozen here, constants and all, and tf2onnx translates it.
+Keras's own ONNX export leaves dangling inputs if a network holds constants (``Normalization``), and a
+SavedModel doubles the memory. So the graph is frozen here, constants included, and tf2onnx translates it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from vidscan.errors import ModelError
-from vidscan.models.runtimes.cache import Manifest, sha256_of_bytes
+from vidscan.models.runtimes.cache import Manifest
 from vidscan.models.runtimes.comparison import TOLERANCE, largest_difference
 from vidscan.models.runtimes.conversion import CONVERTER
 from vidscan.models.runtimes.keras import KerasRuntime
@@ -25,11 +25,11 @@ from vidscan.system.files import sha256_of
 from vidscan.system.frameworks import import_tensorflow
 
 OPSET = 17
-"""What onnxruntime 1.14 and later read."""
+"""The version of ONNX's operations that onnxruntime 1.14 and later read."""
 
 
 def main(checkpoint: Path, target: Path) -> dict[str, Any]:
-    """Converts ``checkpoint`` to ``target`` and gives the manifest, or the reason why not.
+    """Converts ``checkpoint`` to ``target``; returns the manifest, or the reason why not.
 
     Raises:
         Exception: TensorFlow, tf2onnx or onnxruntime failed; their errors have no common base.
@@ -47,14 +47,14 @@ def main(checkpoint: Path, target: Path) -> dict[str, Any]:
     if not apart <= TOLERANCE:
         return {"failed": f"its outputs lie {apart:.2g} from Keras's, where {TOLERANCE:g} is allowed"}
     target.write_bytes(content)
-    return {"manifest": asdict(Manifest(sha256, CONVERTER, sha256_of_bytes(content), apart))}
+    return {"manifest": asdict(Manifest(sha256, CONVERTER, sha256_of(content), apart))}
 
 
 def onnx_of(network: Any) -> bytes:
-    """The ONNX file of a Keras network, its input uint8 and its output named ``probability``.
+    """Returns the ONNX file of a Keras network with a uint8 input.
 
     Raises:
-        Exception: TensorFlow or tf2onnx cannot do it; what they raise has no common base.
+        Exception: TensorFlow or tf2onnx failed; their errors have no common base.
     """
     import tf2onnx
 
@@ -71,7 +71,7 @@ def onnx_of(network: Any) -> bytes:
 
 
 def frozen_graph(network: Any) -> tuple[Any, list[str], list[str]]:
-    """The network's TensorFlow graph with all weights as constants, and its input and output names."""
+    """Returns the network's TensorFlow graph with constant weights, and its input and output names."""
     tf = import_tensorflow()
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2_as_graph
 
@@ -96,7 +96,7 @@ def frozen_graph(network: Any) -> tuple[Any, list[str], list[str]]:
 
 
 def _only_answer_on_stdout() -> Any:
-    """Standard output for the answer alone; what libraries print there goes to standard error."""
+    """Redirects what libraries print to standard error; returns standard output for the answer alone."""
     answer = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     return answer

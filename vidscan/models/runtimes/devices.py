@@ -1,4 +1,4 @@
-"""What a machine offers to compute on. The frameworks are asked only where a cheap look finds a reason."""
+"""Finds what a machine can compute on. The frameworks are asked only if a cheap test suggests a GPU."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from typing import Literal
 Gpu = Literal["cuda", "metal"]
 
 _NVIDIA = (Path("/dev/nvidiactl"), Path("/dev/nvidia0"), Path("/dev/dxg"))
-"""One of these is there wherever a process can reach an Nvidia GPU; the last is Windows' for its Linux."""
+"""One of these exists wherever a process can reach an Nvidia GPU; the last one under WSL."""
 
 
 @dataclass(frozen=True, slots=True)
 class Devices:
-    """``gpu``: what Keras would compute on beside the CPU; ``coreml``: onnxruntime could use CoreML."""
+    """``gpu``: what Keras would compute on besides the CPU; ``coreml``: onnxruntime could use CoreML."""
 
     gpu: Gpu | None
     coreml: bool
 
 
 def devices() -> Devices:
-    """This machine's. Imports TensorFlow only where there may be a GPU: that takes seconds."""
+    """Returns this machine's. Imports TensorFlow, which takes seconds, only if there may be a GPU."""
     mac = sys.platform == "darwin"
     likely: Gpu | None = None
     if mac and _has_metal_plugin():
@@ -42,7 +42,6 @@ def _has_metal_plugin() -> bool:
 
 
 def _keras_has_gpu() -> bool:
-    """Whether Keras's backend sees a GPU."""
     from vidscan.system.frameworks import import_keras, import_tensorflow
 
     match import_keras().backend.backend():

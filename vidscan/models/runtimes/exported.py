@@ -1,7 +1,7 @@
-"""Files made by ``vidscan export``, and strangers' ones of the same formats: inspected, then opened.
+"""Inspects and opens ONNX files, made by ``vidscan export`` or by others.
 
-An ONNX or TFLite file holds a graph of fixed operations and no code, but it may name other files, ask for
-operations that a library of its author's would bring, or be no such network at all.
+An ONNX file holds a graph of fixed operations and no code, but it may refer to other files, need operations
+from a third-party library, or hold a network of another shape.
 """
 
 from __future__ import annotations
@@ -16,43 +16,33 @@ from vidscan.models.runtimes.onnx import OnnxRuntime
 from vidscan.models.runtimes.protocol import Runtime, RuntimeUnavailableError
 from vidscan.records import ModelCard, Quantisation
 
-SUFFIXES = {".onnx": "onnx", ".tflite": "tflite"}
-"""The runtime of each kind of file."""
+SUFFIX = ".onnx"
 
 _MAX_BYTES = 2 << 30
 _DOMAINS = frozenset(("", "ai.onnx", "com.microsoft"))
-"""ONNX's own operations, and those that onnxruntime brings for quantised networks."""
+"""ONNX's own operations, and those that onnxruntime adds for quantised networks."""
 
 _INT8_OPERATIONS = ("MatMulInteger", "ConvInteger", "DynamicQuantize", "QLinear", "QuantizeLinear")
-"""How the names of operations begin that compute in integers of 8 bits, or turn activations into such."""
+"""How the names of operations begin that compute in 8-bit integers, or quantise activations."""
 
 _REMEDY = "export it again from its .keras checkpoint, with: vidscan export"
 
 
 def open_exported(path: Path, card: ModelCard | None, wanted: str) -> tuple[Runtime, Quantisation]:
-    """Inspects an exported file and opens it in the runtime that it was made for.
+    """Inspects an ONNX file and opens it in onnxruntime; returns the runtime and the graph's quantisation.
 
-    Args:
-        path: a file with one of :data:`SUFFIXES`.
-        card: the card beside it, whose hash was held against the file; None where there is none.
-        wanted: a runtime's name; ``keras`` and ``auto`` leave it to the file.
-
-    Returns:
-        The runtime, and the quantisation: an ONNX file's by its graph; of another, which is not looked into,
-        what its card says.
+    ``card`` is the card beside the file, whose hash was compared with it, or None; ``wanted`` is a runtime's
+    name.
 
     Raises:
-        ModelError: the file is missing or unsafe, or no network of the right shape.
-        CardError: the card says something else of an ONNX file's quantisation than its graph does.
-        UsageError: it can't run on what is wanted.
+        ModelError: the file is missing or unsafe, or holds a network of another shape.
+        CardError: the card states another quantisation than the graph shows.
+        UsageError: ``wanted`` cannot run ONNX files.
     """
-    name = SUFFIXES[path.suffix]
-    if wanted not in ("auto", "keras", name):
-        raise UsageError(f"--runtime {wanted}: {path} is a file for {name}; leave --runtime away")
+    if wanted not in ("auto", "keras", "onnx"):
+        raise UsageError(f"--runtime {wanted}: {path} is a file for onnx; leave --runtime away")
     content = _content(path)
     try:
-        if name == "tflite":
-            return _open_tflite(path, content), "none" if card is None else card.quantisation
         quantisation = inspect_onnx(path, content)
         if card is not None and card.quantisation != quantisation:
             raise CardError(
@@ -65,10 +55,7 @@ def open_exported(path: Path, card: ModelCard | None, wanted: str) -> tuple[Runt
 
 
 def inspect_onnx(path: Path, content: bytes) -> Quantisation:
-    """Refuses an ONNX file that reaches outside itself or is no network of the right shape.
-
-    Returns:
-        Its quantisation, as a card has it.
+    """Refuses an ONNX file that reaches outside itself or has another shape; returns its quantisation.
 
     Raises:
         ModelError: the reason, and what to do.
@@ -104,22 +91,8 @@ def inspect_onnx(path: Path, content: bytes) -> Quantisation:
     return "int8" if any(name.startswith(_INT8_OPERATIONS) for name in operations) else "none"
 
 
-def _open_tflite(path: Path, content: bytes) -> Runtime:
-    from vidscan.models.runtimes.tflite import TfliteRuntime
-
-    if content[4:8] != b"TFL3":
-        raise ModelError(f"{path}: is no TensorFlow Lite file; fetch or copy it again")
-    runtime = TfliteRuntime(content)
-    inputs, outputs = (
-        [(each["dtype"].__name__, [int(side) for side in each["shape_signature"]]) for each in part]
-        for part in (runtime.inputs, runtime.results)
-    )
-    _check_ports(path, inputs, outputs)
-    return runtime
-
-
 Port = tuple[str, list[int]]
-"""Type and shape of an input or output; a side that is left open is below 1."""
+"""Type and shape of an input or output; an open side is below 1."""
 
 
 def _check_ports(path: Path, inputs: list[Port], outputs: list[Port]) -> None:
@@ -158,7 +131,7 @@ def _port(value: Any) -> Port:
 
 
 def _graphs(graph: Any) -> Iterator[Any]:
-    """A graph and those inside its nodes, such as the branches of an ``If``."""
+    """Yields a graph and those inside its nodes, such as the branches of an ``If``."""
     yield graph
     for node in graph.node:
         for attribute in node.attribute:

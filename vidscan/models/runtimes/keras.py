@@ -1,10 +1,13 @@
-"""The network as Keras computes it, built from a checkpoint when it is first needed."""
+"""Computes with Keras a network that is built from a checkpoint when first needed."""
 
 from __future__ import annotations
 
 import json
 import tempfile
+import warnings
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,15 +16,14 @@ import numpy as np
 import numpy.typing as npt
 
 from vidscan.errors import ModelError
-from vidscan.models.backbones import first_line, no_layer_left_random
 from vidscan.models.guards.archive import CONFIG
 from vidscan.models.guards.network import check_network
 from vidscan.models.guards.weights import weights_of_at_most
-from vidscan.models.runtimes.protocol import Outputs
+from vidscan.models.runtimes.protocol import Outputs, first_line
 from vidscan.system.frameworks import import_keras
 
 _CHUNK = 32
-"""Crops put through the network at once; bounds its memory."""
+"""Number of crops put through the network at once; it bounds the memory."""
 
 _HALF_PRECISION = frozenset(("float16", "bfloat16", "mixed_float16", "mixed_bfloat16"))
 
@@ -32,13 +34,7 @@ class KerasRuntime:
     name = "keras"
 
     def __init__(self, path: Path, config: dict[str, Any], weights: int) -> None:
-        """Takes note of a checkpoint and does not build it yet.
-
-        Args:
-            path: the ``.keras`` file.
-            config: its configuration, as ``checkpoint_guard.inspect_archive`` returned it.
-            weights: how many numbers its weights file holds, from there too.
-        """
+        """Takes a checkpoint with what ``inspect_archive`` returned, without building the network."""
         self._path, self._config, self._weights = path, config, weights
 
     @cached_property
@@ -46,7 +42,7 @@ class KerasRuntime:
         """The Keras model in float32, not compiled; built and checked at the first use.
 
         Raises:
-            ModelError: Keras cannot build it, or it is no network of the right shape.
+            ModelError: Keras cannot build it, or it has another shape.
         """
         network = _network_in_float32(self._path, self._config, self._weights)
         check_network(self._path, network)
@@ -63,16 +59,16 @@ class KerasRuntime:
         return np.concatenate([np.asarray(self.network.predict_on_batch(chunk)) for chunk in chunks])
 
     def outputs_on_cpu(self, crops: npt.NDArray[np.uint8]) -> Outputs:
-        """The same computed step by step on the CPU, to hold a GPU's outputs against; slow."""
+        """Computes the outputs step by step on the CPU, to compare a GPU's with; slow."""
         with import_keras().device("cpu:0"):
             return np.asarray(self.network(crops, training=False), np.float32)
 
 
 def _network_in_float32(path: Path, config: dict[str, Any], weights: int) -> Any:
-    """The network, built by Keras in safe mode and not compiled.
+    """Builds the network in Keras's safe mode, not compiled.
 
-    Half precision is slow on CPUs and moves scores by up to a percent, so such a network is read from
-    a copy of the archive that asks for float32. Its weights were kept in float32 all along.
+    Half precision is slow on CPUs and moves scores by up to a percent, so such a network is read from a copy
+    of the archive that asks for float32. Its weights were kept in float32 all along.
     """
     keras = import_keras()
     try:
@@ -91,7 +87,7 @@ def _network_in_float32(path: Path, config: dict[str, Any], weights: int) -> Any
 
 
 def _without_half_precision(tree: Any) -> Any:
-    """``config.json`` with every half-precision policy, cast and dtype replaced by float32."""
+    """Returns ``config.json`` with every half-precision policy, cast and dtype replaced by float32."""
     if isinstance(tree, list):
         return [_without_half_precision(item) for item in tree]
     if not isinstance(tree, dict):
@@ -117,3 +113,19 @@ def _copy_with_config(source: Path, target: Path, config: dict[str, Any]) -> Non
             with old.open(member) as reader, new.open(member.filename, "w", force_zip64=True) as writer:
                 while block := reader.read(1 << 20):
                     writer.write(block)
+
+
+@contextmanager
+def no_layer_left_random() -> Iterator[None]:
+    """Fails where Keras only warns: that layers missing from a file kept their random weights.
+
+    Raises:
+        ValueError: Keras gave that warning in the block.
+    """
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield
+    for warning in caught:
+        if "freshly-initialized" in str(warning.message):
+            raise ValueError("some layers are missing from it and would keep random weights")
+        warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)

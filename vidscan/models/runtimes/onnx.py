@@ -1,4 +1,4 @@
-"""The network as onnxruntime computes it, on the CPU or through Apple's CoreML."""
+"""Computes a network with onnxruntime, on the CPU or through Apple's CoreML."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from vidscan.models.runtimes.overflow import WIDER_SUMS, products_overflow
 from vidscan.models.runtimes.protocol import Outputs, RuntimeUnavailableError
 from vidscan.system.cores import cores
 
-MOST_WORKERS = 8
-"""Crops computed side by side at most: each takes memory of its own."""
+MAX_WORKERS = 8
+"""Upper limit on the crops computed side by side: each takes memory of its own."""
 
 CPU, COREML = "CPUExecutionProvider", "CoreMLExecutionProvider"
 
@@ -24,16 +24,14 @@ CPU, COREML = "CPUExecutionProvider", "CoreMLExecutionProvider"
 class OnnxRuntime:
     """An onnxruntime session over a network of one uint8 input and one output, or two.
 
-    The second output, where there is one, is what each part of a crop adds to the logit of the first.
+    The second output, if any, is what each part of a crop adds to the logit of the first.
     """
 
     def __init__(self, network: bytes | Path, *, name: str = "onnx", provider: str = CPU) -> None:
-        """Opens a session.
+        """Opens a session for a network that was inspected, or converted here.
 
-        Args:
-            network: the ONNX file, or its content. It must have been inspected, or be of our making.
-            name: as reports have it.
-            provider: onnxruntime's execution provider; what it can't compute, the CPU does.
+        ``name`` is for reports. What the ``provider`` (onnxruntime's execution provider) cannot compute, the
+        CPU does.
 
         Raises:
             RuntimeUnavailableError: onnxruntime is missing, or refuses the network.
@@ -44,7 +42,7 @@ class OnnxRuntime:
             raise RuntimeUnavailableError(f"this onnxruntime has no {provider}; choose --runtime onnx")
         content = network if isinstance(network, bytes) else str(network)
         providers = [provider] if provider == CPU else [provider, CPU]
-        workers = min(cores(), MOST_WORKERS) if provider == CPU else 1
+        workers = min(cores(), MAX_WORKERS) if provider == CPU else 1
         try:
             options = _session_options(runtime, threads=1 if provider == CPU else cores())
             self._session = runtime.InferenceSession(content, options, providers=providers)
@@ -63,24 +61,21 @@ class OnnxRuntime:
         """See :class:`vidscan.models.runtimes.protocol.Runtime`.
 
         On the CPU every crop is computed by one thread, several side by side. That is faster than several
-        threads over a few crops at a time (benchmarks/README.md): none waits for another at every layer,
-        and what a layer leaves still fits the caches.
+        threads over a few crops at a time (benchmarks/README.md): none waits for another at every layer, and
+        what a layer leaves still fits the caches.
         """
         return self._computed(self._outputs[0], crops)
 
     @property
     def gives_shares(self) -> bool:
-        """Whether the network tells what each part of a crop adds to its logit, see :meth:`shares`."""
+        """Whether the network has the second output."""
         return len(self._outputs) > 1
 
     def shares(self, crops: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        """What each part of each crop adds to the logit of the output, where :attr:`gives_shares` is True.
+        """Returns what each part of each crop adds to the logit, ``float32[n, cells, cells]``.
 
-        Args:
-            crops: RGB ``uint8[n, size, size, 3]``, 0-255, with ``n`` of 1 or more.
-
-        Returns:
-            ``float32[n, cells, cells]``, row by row from the upper left.
+        ``crops`` are RGB ``uint8[n, size, size, 3]``, 0-255, with ``n`` of 1 or more; :attr:`gives_shares` is
+        True.
         """
         return self._computed(self._outputs[1], crops)
 
@@ -94,7 +89,7 @@ class OnnxRuntime:
 
 
 def import_onnxruntime() -> Any:
-    """The ``onnxruntime`` module; raises RuntimeUnavailableError where it is not installed."""
+    """Imports onnxruntime; raises RuntimeUnavailableError if it is not installed."""
     if find_spec("onnxruntime") is None:
         raise RuntimeUnavailableError("onnxruntime is not installed; install vidscan again")
     import onnxruntime

@@ -1,8 +1,8 @@
-"""Whether this processor's products of whole numbers overflow, found out by computing one.
+"""Tells whether this processor's integer products overflow, by computing one.
 
 x86-64 processors with AVX2 or AVX-512 but without VNNI add products of uint8 and int8 in pairs of 16 bits,
-which may overflow. onnxruntime can take wider sums there, which takes twice as long: it is told to only where
-it must.
+which may overflow. onnxruntime can use wider sums there, which take twice as long, so they are enabled only
+if needed.
 """
 
 from __future__ import annotations
@@ -18,24 +18,20 @@ SIDE, A, B = 64, 255, 127
 
 EXACT = SIDE * A * B
 NETWORK = "product_int8.onnx"
-"""Among the assets: takes the first matrix as ``a``, and holds the second (a test makes it anew)."""
+"""An asset that takes the first matrix as ``a``, and holds the second (a test makes it anew)."""
 
 WIDER_SUMS = ("session.x64quantprecision", "1")
-"""The entry of a session's configuration by which onnxruntime takes them."""
+"""The entry of a session's configuration that makes onnxruntime use wider sums."""
 
 
 @cache
 def products_overflow(runtime: Any) -> bool:
-    """Whether the product comes out wrong by default.
-
-    Args:
-        runtime: the ``onnxruntime`` module.
-    """
+    """Tells whether ``runtime``, the onnxruntime module, computes a wrong product by default."""
     return product(runtime) != EXACT
 
 
 def product(runtime: Any, *entries: tuple[str, str]) -> int:
-    """One element of the product, computed with these entries of the configuration."""
+    """Returns one element of the product, computed with these configuration entries."""
     options = runtime.SessionOptions()
     options.intra_op_num_threads = 1
     options.log_severity_level = 3

@@ -1,4 +1,4 @@
-"""What a runtime promises, the names by which one is asked for, and the failure of one that cannot be had."""
+"""The protocol of a runtime, and the error of one that is not available."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy.typing as npt
 from vidscan.errors import ModelError
 
 Outputs = npt.NDArray[np.float32]
-"""A sigmoid's values, ``float32[n, 1]``: the probability of the class that the card names."""
+"""Outputs of a sigmoid, ``float32[n, 1]``: the probability of the class that the card names."""
 
 
 class Runtime(Protocol):
@@ -18,16 +18,16 @@ class Runtime(Protocol):
 
     @property
     def name(self) -> str:
-        """As reports and ``--runtime`` have it, such as ``onnx``."""
+        """Its name in reports and for ``--runtime``, such as ``onnx``."""
         ...
 
     @property
     def input_size(self) -> int:
-        """Side of the square crops it takes, in pixels."""
+        """Side of its square crops in pixels."""
         ...
 
     def outputs(self, crops: npt.NDArray[np.uint8]) -> Outputs:
-        """The network's outputs for RGB ``uint8[n, size, size, 3]``, 0-255, with ``n`` of 1 or more.
+        """Returns the network's outputs for RGB ``uint8[n, size, size, 3]``, 0-255, with ``n`` of 1 or more.
 
         Any exception means that the runtime failed.
         """
@@ -35,4 +35,10 @@ class Runtime(Protocol):
 
 
 class RuntimeUnavailableError(ModelError):
-    """A runtime cannot be had for this checkpoint or on this machine; another one may be."""
+    """A runtime is not available for this checkpoint or on this machine; another one may be."""
+
+
+def first_line(error: Exception) -> str:
+    """The first line of a foreign error, short enough for a one-line message."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0][:160]}" if lines else type(error).__name__

@@ -1,13 +1,12 @@
-"""Static int8 quantisation of a network, its ranges taken from real crops.
+"""Static int8 quantisation of an ONNX network, with ranges from real crops.
 
-In an ONNX file, what decides about a face is computed in float32, from weights kept in int8: the
-squeeze-excite branches, which scale whole channels by a sigmoid, and the head. They cost little time, and
-in int8 they would cost accuracy: a sigmoid in 256 steps tells no two probabilities above 0.996 apart.
+The layers that decide about a face compute in float32, from weights kept in int8: the squeeze-excite
+branches, which scale whole channels by a sigmoid, and the head. They cost little time, and in int8 they would
+cost accuracy: a sigmoid in 256 steps cannot separate two probabilities above 0.996.
 """
 
 from __future__ import annotations
 
-import logging
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,26 +15,24 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vidscan.models.backbones import first_line
 from vidscan.models.runtimes.onnx import CPU, import_onnxruntime
-from vidscan.models.runtimes.protocol import RuntimeUnavailableError
-from vidscan.system.frameworks import import_tensorflow, noise_dropped
+from vidscan.models.runtimes.protocol import RuntimeUnavailableError, first_line
 
 Crops = npt.NDArray[np.uint8]
 
 _QUANTISED = ("Conv", "Add", "Clip", "Relu", "Sigmoid", "Mul")
-"""Activations are among them so that a convolution and what cuts its output off get one range, and so that
-swish (a sigmoid and a product) does not go back to float32 between any two convolutions."""
+"""Quantised operations. Activations are included so that a convolution and the activation that clips it share
+one range, and so that swish (a sigmoid and a product) does not return to float32 between two convolutions."""
 
 _FEW_CHANNELS = 8
-"""A convolution that puts out fewer is a head's, such as the map of the region head."""
+"""A convolution with fewer output channels belongs to a head, such as the map of the region head."""
 
 _SMALL_WEIGHTS = 4096
-"""Weights kept in float32 where there are fewer of them: they take no room."""
+"""Tensors with fewer weights stay in float32: they take little room."""
 
 
 class _Reader:
-    """Hands the crops to onnxruntime's calibration, one by one."""
+    """Passes the crops to onnxruntime's calibration, one by one."""
 
     def __init__(self, name: str, crops: Crops) -> None:
         self._feeds: Iterator[dict[str, Crops]] = ({name: crop[None]} for crop in crops)
@@ -45,11 +42,9 @@ class _Reader:
 
 
 def quantised_onnx(network: bytes, crops: Crops) -> bytes:
-    """The ONNX network with int8 convolutions (QDQ form, weights by channel).
+    """Returns the float32 network with int8 convolutions (QDQ form, weights by channel).
 
-    Args:
-        network: of float32, as ``conversion`` makes it.
-        crops: RGB ``uint8[n, size, size, 3]``; their activations give the ranges.
+    The activations of ``crops``, RGB ``uint8[n, size, size, 3]``, give the ranges.
 
     Raises:
         RuntimeUnavailableError: onnxruntime cannot quantise it.
@@ -80,7 +75,7 @@ def quantised_onnx(network: bytes, crops: Crops) -> bytes:
 
 
 def _folded(network: bytes, target: Path) -> bytes:
-    """The network with batch normalisation folded into the convolutions, in ONNX's own operations."""
+    """Folds batch normalisation into the convolutions, in ONNX's own operations."""
     runtime = import_onnxruntime()
     options = runtime.SessionOptions()
     options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_ENABLE_BASIC
@@ -91,7 +86,7 @@ def _folded(network: bytes, target: Path) -> bytes:
 
 
 def _input_and_kept(path: Path) -> tuple[str, list[str]]:
-    """The input's name, and the names of nodes that stay in float32; every node is given one."""
+    """Returns the names of the input and of the nodes that stay in float32; names every node."""
     import onnx
 
     model = onnx.shape_inference.infer_shapes(onnx.load(str(path)))
@@ -113,13 +108,13 @@ def _input_and_kept(path: Path) -> tuple[str, list[str]]:
 
 
 def _is_map(shapes: dict[str, Any], node: Any) -> bool:
-    """Whether a node puts out maps of several places; what has one only describes whole channels."""
+    """Tells whether a node's output has several places; an output with one describes whole channels."""
     sides = shapes.get(node.output[0], ())
     return len(sides) == 4 and any(side.dim_value != 1 for side in sides[2:])
 
 
 def _with_small_weights(network: bytes) -> bytes:
-    """Keeps the large weights of what is computed in float32 as int8, with one scale a channel."""
+    """Keeps the large weights of float32 operations as int8, with one scale per channel."""
     import onnx
     from onnx import helper, numpy_helper
 
@@ -169,38 +164,3 @@ def _share_equal_integers(graph: Any) -> None:
     for node in graph.node:
         for place, name in enumerate(node.input):
             node.input[place] = same.get(name, name)
-
-
-def quantised_tflite(network: Any, crops: Crops) -> bytes:
-    """The Keras network as a TFLite file in int8, its input uint8 and its output float32.
-
-    Args:
-        network: the Keras network, under the TensorFlow backend.
-        crops: RGB ``uint8[n, size, size, 3]``; their activations give the ranges.
-
-    Raises:
-        RuntimeUnavailableError: TensorFlow Lite cannot quantise it.
-    """
-    tf = import_tensorflow()
-    size = network.inputs[0].shape[1]
-    if not isinstance(network.variables[0].value, tf.Variable):
-        raise RuntimeUnavailableError("tflite-int8 needs Keras on TensorFlow: set KERAS_BACKEND=tensorflow")
-
-    @tf.function(input_signature=[tf.TensorSpec((1, size, size, 3), tf.float32, name="crop")])  # type: ignore[untyped-decorator]
-    def probability(crop: Any) -> Any:
-        return network(crop, training=False)
-
-    converter = tf.lite.TFLiteConverter.from_concrete_functions(
-        [probability.get_concrete_function()], tf.Module()
-    )
-    converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    converter.representative_dataset = lambda: ([crop[None].astype(np.float32)] for crop in crops)
-    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-    converter.inference_input_type = tf.uint8
-    converter.inference_output_type = tf.float32
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)
-    try:
-        with noise_dropped():
-            return bytes(converter.convert())
-    except (ValueError, RuntimeError, tf.errors.OpError) as error:
-        raise RuntimeUnavailableError(f"the network cannot be quantised: {first_line(error)}") from error

@@ -1,1 +1,1 @@
-"""One module for each plain file format of a report."""
+"""The plain file formats of a report, one module each."""

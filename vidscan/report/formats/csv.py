@@ -1,8 +1,7 @@
-"""The document as two tables: CSV in UTF-8, one row for each sampled face, and one for each source.
+"""Writes the document as two CSV tables in UTF-8: one row per sampled face, and one per source.
 
-Both begin with ``file``, which counts the sources from 1 and joins the tables even where one path was
-scanned twice. ``pandas.read_csv`` takes either as it stands: numbers are numbers, and an empty cell is
-what is unknown.
+Both begin with ``file``, which counts the sources from 1 and joins the tables even if one path was scanned
+twice. ``pandas.read_csv`` takes either as it stands: numbers are numbers, and unknown values are empty.
 """
 
 from __future__ import annotations
@@ -14,66 +13,26 @@ from typing import Any, TextIO
 from vidscan.report.document import NO_EVIDENCE, Document, Evidence
 from vidscan.report.escape import visible
 
-FACE_COLUMNS = (
-    "file",
-    "source",
-    "time_s",
-    "track",
-    "person",
-    "fake_probability",
-    "quality",
-    "detection_confidence",
-    "box_x",
-    "box_y",
-    "box_w",
-    "box_h",
-    "counted",
-    "weight",
-    "note",
-    "suspicious",
-    "file_label",
-    "file_fake_probability",
+FACE_COLUMNS = tuple(
+    """file source time_s track person fake_probability quality detection_confidence box_x box_y box_w
+    box_h counted weight note suspicious file_label file_fake_probability""".split()  # noqa: SIM905 - a list of quotes is harder to read
 )
-"""The header of the faces. ``fake_probability`` is empty where the face was not judged. ``person``,
-``counted``, ``weight`` and ``note`` are its track's: whom it shows, whether and for how much that person
-counts in the verdict, and why not. ``suspicious`` is whether the face lies in a suspicious segment of its
-track; what begins with ``file_`` repeats the verdict on its source. Boxes are in pixels, times in seconds.
+"""The header of the faces. ``fake_probability`` is empty for a face without a score. ``person``, ``counted``,
+``weight`` and ``note`` are its track's: the person, whether and how much that person counts in the verdict,
+and why not. ``suspicious`` tells whether the face lies in a suspicious segment of its track; columns that
+begin with ``file_`` repeat the verdict on its source. Boxes are in pixels, times in seconds. An ensemble's
+table also has ``member_1``, ``member_2``, …: P(fake) by each member, in their order."""
 
-An ensemble's table has ``member_1``, ``member_2``, … besides: P(fake) by each member, in their order.
-"""
-
-FILE_COLUMNS = (
-    "file",
-    "source",
-    "kind",
-    "status",
-    "label",
-    "fake_probability",
-    "fake_probability_low",
-    "fake_probability_high",
-    "confidence",
-    "reason",
-    "people",
-    "tracks",
-    "faces_scored",
-    "faces_unjudged",
-    "frames_sampled",
-    "duration_s",
-    "cuts_s",
-    "segments",
-    "codec",
-    "width",
-    "height",
-    "bytes",
-    "sha256",
-    "seconds_total",
-    "error",
+FILE_COLUMNS = tuple(
+    """file source kind status label fake_probability fake_probability_low fake_probability_high confidence
+    reason people tracks faces_scored faces_unjudged frames_sampled duration_s cuts_s segments codec
+    width height bytes sha256 seconds_total error""".split()  # noqa: SIM905 - a list of quotes is harder to read
 )
-"""The header of the sources. ``people`` counts those who have a part in the verdict, ``tracks`` every track;
-times are in seconds. ``fake_probability_low`` and ``…_high`` are the ends of the verdict's interval.
+"""The header of the sources. ``people`` counts those who count in the verdict, ``tracks`` every track; times
+are in seconds. ``fake_probability_low`` and ``…_high`` are the ends of the verdict's interval. An ensemble's
+table also has ``members``: what each member alone would have scored the source."""
 
-An ensemble's table has one more, ``members``: what each member alone would have scored the source.
-"""
+_OF_FACE = ("track", "fake_probability", "quality", "detection_confidence")
 
 # Spreadsheets run a cell that begins so as a formula; the wide forms do it in East Asian versions.
 # Source: OWASP, "CSV Injection".
@@ -81,13 +40,9 @@ _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "�
 
 
 def write(document: Document, stream: TextIO, evidence: Evidence = NO_EVIDENCE) -> None:
-    """Write every face of ``document`` under a header line; lines end with a line feed.
+    """Writes every face of ``document`` under a header line; lines end with a line feed.
 
-    A text that a spreadsheet would run as a formula gets a leading apostrophe. ``evidence`` has no place
-    in a table.
-
-    Raises:
-        OSError: the stream cannot take it.
+    A text that a spreadsheet would run as a formula gets a leading apostrophe.
     """
     members = [f"member_{number}" for number, _ in enumerate(document["model"].get("members", ()), start=1)]
     rows = (row for number, result in _numbered(document) for row in _faces(number, result, members))
@@ -95,11 +50,7 @@ def write(document: Document, stream: TextIO, evidence: Evidence = NO_EVIDENCE) 
 
 
 def write_files(document: Document, stream: TextIO, evidence: Evidence = NO_EVIDENCE) -> None:
-    """Write every source of ``document`` as one row, those without a face too; else like :func:`write`.
-
-    Raises:
-        OSError: the stream cannot take it.
-    """
+    """Writes every source of ``document`` as one row, also those without a face; else like :func:`write`."""
     columns = (*FILE_COLUMNS, "members") if "members" in document["model"] else FILE_COLUMNS
     _write_table(stream, columns, (_file(number, result) for number, result in _numbered(document)))
 
@@ -124,22 +75,17 @@ def _faces(number: int, result: Document, members: Sequence[str]) -> Iterator[di
                 "file": number,
                 "source": result["source"],
                 "time_s": point["time_s"],
-                "track": face["track"],
-                "person": track.get("person"),
-                "fake_probability": face["fake_probability"],
-                "quality": face["quality"],
-                "detection_confidence": face["detection_confidence"],
+                **{name: face[name] for name in _OF_FACE},
                 **dict(zip(("box_x", "box_y", "box_w", "box_h"), face["box"], strict=True)),
                 "counted": track.get("counted", False),
-                "weight": track.get("weight"),
-                "note": track.get("note"),
+                **{name: track.get(name) for name in ("person", "weight", "note")},
                 "suspicious": any(
                     each["track"] == face["track"] and each["start_s"] <= point["time_s"] <= each["end_s"]
                     for each in result["segments"]
                 ),
                 "file_label": verdict.get("label"),
                 "file_fake_probability": verdict.get("fake_probability"),
-                **dict(zip(members, face.get("members", ()), strict=True)),
+                **dict(zip(members, face.get("members", [None] * len(members)), strict=True)),
             }
 
 
@@ -151,21 +97,13 @@ def _file(number: int, result: Document) -> dict[str, Any]:
     low, high = verdict.get("interval") or (None, None)
     return {
         "file": number,
-        "source": result["source"],
-        "kind": result["kind"],
-        "status": result["status"],
-        "label": verdict.get("label"),
-        "fake_probability": verdict.get("fake_probability"),
+        **{name: result[name] for name in ("source", "kind", "status")},
+        **{name: verdict.get(name) for name in ("label", "fake_probability", "confidence", "reason")},
         "fake_probability_low": low,
         "fake_probability_high": high,
-        "confidence": verdict.get("confidence"),
-        "reason": verdict.get("reason"),
         "people": len({track["person"] or track["id"] for track in result["tracks"] if track["counted"]}),
         "tracks": len(result["tracks"]),
-        "faces_scored": stats["faces_scored"],
-        "faces_unjudged": stats["faces_unjudged"],
-        "frames_sampled": stats["frames_sampled"],
-        "duration_s": stats["duration_s"],
+        **{name: stats[name] for name in ("faces_scored", "faces_unjudged", "frames_sampled", "duration_s")},
         "cuts_s": ";".join(map(str, stats["cuts_s"])),
         "segments": ";".join(f"{each['start_s']}-{each['end_s']}" for each in result["segments"]),
         **{name: facts.get(name) for name in ("codec", "width", "height", "bytes", "sha256")},
@@ -178,7 +116,7 @@ def _file(number: int, result: Document) -> dict[str, Any]:
 
 
 def _harmless(cell: Any) -> Any:
-    """A text on one line that no spreadsheet takes for a formula: csv leaves a lone CR unquoted."""
+    """Returns a text on one line that no spreadsheet takes for a formula: csv leaves a lone CR unquoted."""
     if not isinstance(cell, str):
         return cell
     return "'" + visible(cell) if cell.startswith(_FORMULA_STARTS) else visible(cell)

@@ -1,4 +1,4 @@
-"""The document as a JSON file: UTF-8, indented down to the single entry of a list."""
+"""Writes the document as JSON: UTF-8, indented down to the single entry of a list."""
 
 from __future__ import annotations
 
@@ -12,18 +12,17 @@ _ONE_LINE_DEPTH = 4  # results > result > timeline > point: one moment of a clip
 
 
 def write(document: Document, stream: TextIO, evidence: Evidence = NO_EVIDENCE) -> None:
-    """Write ``document`` as JSON and a line feed; ``evidence`` is for the eyes and left out.
+    """Writes ``document`` as JSON and a line feed; ``evidence`` is left out.
 
     Raises:
-        ValueError: it holds NaN or an infinity, for which JSON has no number.
-        OSError: the stream cannot take it.
+        ValueError: it holds NaN or an infinity, which JSON cannot express.
     """
     stream.writelines(_pieces(document, 0))
     stream.write("\n")
 
 
 def _pieces(value: Any, depth: int) -> Iterator[str]:
-    """``value`` in writing order, so that a large report is never held as one text."""
+    """Yields ``value`` in writing order, so that a large report is never held as one text."""
     if depth >= _ONE_LINE_DEPTH or not value or not isinstance(value, dict | list):
         yield _line(value)
         return

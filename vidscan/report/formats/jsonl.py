@@ -1,4 +1,4 @@
-"""The document as JSON Lines: UTF-8, a line a source, each of which can be read without the others."""
+"""Writes the document as JSON Lines: UTF-8, one self-contained line per source."""
 
 from __future__ import annotations
 
@@ -12,12 +12,9 @@ _LINE_ENDS = {ord(each): f"\\u{ord(each):04x}" for each in "\x85\u2028\u2029"}
 
 
 def write(document: Document, stream: TextIO, evidence: Evidence = NO_EVIDENCE) -> None:
-    """Write a line for each result: what it rests on, then the result as the JSON report has it.
+    """Writes a line for each result: what it was made with, then the result as in the JSON report.
 
-    Args:
-        document: the results of a scan.
-        stream: a text stream opened with ``newline=""``.
-        evidence: is for the eyes and left out.
+    ``stream`` is opened with ``newline=""``; ``evidence`` is left out.
     """
     card = document["model"]
     model = {name: card[name] for name in ("name", "sha256")}

@@ -1,4 +1,4 @@
-"""The document as one page for people: no network, no other file, and nothing runs but what is in it."""
+"""Writes the document as one self-contained page: no network, no other file, no scripts but its own."""
 
 from __future__ import annotations
 
@@ -8,16 +8,7 @@ from vidscan.report.document import NO_EVIDENCE, Document, Evidence
 
 
 def write(document: Document, stream: TextIO, evidence: Evidence = NO_EVIDENCE) -> None:
-    """Write ``document`` as a self-contained HTML page.
-
-    Args:
-        document: the results of a scan.
-        stream: takes the page, to be encoded as UTF-8.
-        evidence: the faces to show, by the ``source`` of their result; the page says where there are none.
-
-    Raises:
-        OSError: the stream cannot take it.
-    """
+    """Writes ``document`` as an HTML page, to be encoded as UTF-8, with the faces of ``evidence``."""
     from vidscan.report.html.page import render
 
     stream.write(render(document, evidence))

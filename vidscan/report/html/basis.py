@@ -1,4 +1,4 @@
-"""What a verdict rests on, in plain words. Nothing is decided here."""
+"""Says in plain words what a verdict rests on. Nothing is decided here."""
 
 from __future__ import annotations
 
@@ -12,13 +12,9 @@ from vidscan.report.wording import counted, score
 
 
 def basis(document: Document, result: Document, fake: float, real: float) -> tuple[Fact, ...]:
-    """The faces seen, how far they agree, and what a score is worth; empty where no face was seen.
+    """Returns the faces seen, how far they agree, and what a score means; empty if no face was seen.
 
-    Args:
-        document: the whole, for its model and options.
-        result: one of its results.
-        fake: the threshold from which a score says FAKE.
-        real: the threshold up to which it says REAL.
+    ``fake`` is the threshold from which a score says FAKE, ``real`` the one up to which it says REAL.
     """
     if result["verdict"] is None or not result["tracks"]:
         return ()
@@ -44,7 +40,7 @@ def basis(document: Document, result: Document, fake: float, real: float) -> tup
 
 @dataclass(frozen=True, slots=True)
 class _Decisive:
-    """The person whom the verdict rests on: what they are called, and all of their tracks."""
+    """The person that the verdict rests on: a name, and all their tracks."""
 
     name: str
     tracks: frozenset[int]
@@ -82,7 +78,7 @@ def _people(tracks: Sequence[Document], decisive: _Decisive) -> str:
 
 
 def _agreement(result: Document, decisive: _Decisive, fake: float, real: float) -> str:
-    """How the sightings of the person whom the verdict rests on fall on either side of the thresholds."""
+    """Says how the scores of the deciding person fall on either side of the thresholds."""
     faces = [
         face
         for point in result["timeline"]
@@ -106,7 +102,6 @@ def _agreement(result: Document, decisive: _Decisive, fake: float, real: float) 
 
 
 def _of_views(face: Document) -> str:
-    """The score of a still's face, and those of its views."""
     told = f"the one score is {score(face['fake_probability'])}"
     views = [score(each) for each in face.get("views", ())]
     if not views:

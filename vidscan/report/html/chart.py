@@ -1,4 +1,4 @@
-"""The scores of one clip as what a chart or a strip draws."""
+"""Prepares the scores of one clip for a chart or a strip."""
 
 from __future__ import annotations
 
@@ -17,36 +17,26 @@ _GAP = 1.7  # faces this many sampling steps apart were not seen in between
 _DIGITS = 4  # of a score: finer than a pixel
 
 
-@dataclass(frozen=True, slots=True)
-class Bar:
-    """One block of a strip: its place from the left, and its level 1-8.
-
-    0 is where nothing was seen, ``UNJUDGED`` where a face was seen and not judged.
-    """
-
-    at: int
-    level: int
-
-
 UNJUDGED = -1
-"""Level of a block without a score."""
+"""Level of a block whose faces have no score."""
 
 
 @dataclass(frozen=True, slots=True)
 class Strip:
-    """A clip's scores as a row of blocks; ``words`` say them to those who cannot see it."""
+    """A clip's scores as a row of blocks; ``words`` describe them to readers who cannot see it.
 
-    bars: tuple[Bar, ...]
+    ``levels``: 1-8 from the left, 0 for no face, or ``UNJUDGED``.
+    """
+
+    levels: tuple[int, ...]
     words: str
 
 
 def strip_of(result: Document, columns: int, track: int | None = None) -> Strip | None:
-    """The blocks of a clip or of one track of it; None for what has no course in time.
+    """Returns the blocks of a clip or of one of its tracks; None for a still or without a face.
 
-    Args:
-        result: of the document.
-        columns: at most so many blocks, each of which shows the highest score that falls on it.
-        track: which to draw; None draws the most suspicious face of each moment.
+    Each of at most ``columns`` blocks shows the highest score that falls on it, of ``track`` or of all
+    tracks.
     """
     moments = [
         (point["time_s"], face["fake_probability"])
@@ -62,7 +52,7 @@ def strip_of(result: Document, columns: int, track: int | None = None) -> Strip 
         at = scale.cell(time_s)
         scores[at] = higher(scores.get(at), probability)
     return Strip(
-        tuple(Bar(at, _bar_level(scores[at]) if at in scores else 0) for at in range(scale.cells)),
+        tuple(_bar_level(scores[at]) if at in scores else 0 for at in range(scale.cells)),
         _strip_words(moments),
     )
 
@@ -87,18 +77,12 @@ def _scale(result: Document, columns: int) -> Scale:
 def chart_of(
     result: Document, name: str, fake: float, real: float, pictures: Sequence[Picture]
 ) -> dict[str, Any] | None:
-    """What the interactive chart needs, as JSON values; None for what has no course in time.
+    """Returns the data of the interactive chart as JSON values; None for a still or without a face.
 
     ``times`` and each track's ``scores`` are columns of one table, in which a track's ``unjudged`` names the
-    rows where it was seen and not judged. Where nobody was seen for a while, a row without scores interrupts
-    the lines; ``seen`` counts out the other rows. ``cuts`` are the times at which a new shot begins.
-
-    Args:
-        result: of the document.
-        name: of the element that the chart goes into.
-        fake: the threshold from which a score says FAKE.
-        real: the threshold up to which it says REAL.
-        pictures: of the faces that were kept.
+    rows where it was seen and has no score. If no face was seen for a while, a row without scores interrupts
+    the lines; ``seen`` lists the other rows. ``cuts`` are the times at which a new shot begins. ``name`` is
+    that of the chart's element, ``fake`` and ``real`` are the thresholds.
     """
     if result["kind"] != "video" or not result["timeline"]:
         return None
@@ -133,7 +117,7 @@ def chart_of(
 
 
 def _rows(timeline: Sequence[Document], step_s: float) -> Iterator[tuple[float, dict[int, float | None]]]:
-    """Moments with the score of each track that was seen, and between distant ones a moment with none."""
+    """Yields moments with the score of each track seen, and between distant ones a moment with none."""
     for point, following in pairwise([*timeline, None]):
         time_s = point["time_s"] if point else 0.0
         faces = point["faces"] if point else ()

@@ -1,104 +1,27 @@
-"""What is known of a file, a model and a scan, as terms with their words."""
+"""Formats nested values of the document as terms with their words, for the templates."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, NamedTuple
-
-from vidscan.report.document import Document
-from vidscan.report.wording import clock, counted
 
 
 class Fact(NamedTuple):
-    """A term, and what there is to say under it; ``code`` where that is no prose."""
+    """A term and its words; ``code`` if they are not prose."""
 
     term: str
     words: str
     code: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class ModelFacts:
-    """A card: what it speaks of and where that comes from, its limits, and every figure on it."""
-
-    name: str
-    facts: tuple[Fact, ...]
-    limits: str
-    figures: tuple[Fact, ...]
-    members: tuple[ModelFacts, ...] = ()
-
-
-def about_file(result: Document) -> tuple[Fact, ...]:
-    """The facts of one source, as far as they are known."""
-    facts, stats = result["facts"] or {}, result["stats"]
-    found = [Fact("Path", result["source"], code=True)]
-    found.append(Fact("Kind", "clip" if result["kind"] == "video" else "still"))
-    if facts.get("codec"):
-        found.append(Fact("Codec", facts["codec"]))
-    if facts.get("width"):
-        found.append(Fact("Frame", f"{facts['width']} × {facts['height']} pixels"))
-    if stats["duration_s"] is not None:
-        found.append(Fact("Duration", f"{clock(stats['duration_s'])} ({stats['duration_s']:g} s)"))
-    if facts:
-        found.append(Fact("Size", f"{_amount(facts['bytes'])} ({counted(facts['bytes'], 'byte')})"))
-        found.append(Fact("SHA-256", facts["sha256"], code=True))
-    if stats["frames_sampled"]:
-        seen = f"{counted(stats['frames_sampled'], 'frame')}, {counted(stats['faces_scored'], 'face')}"
-        if stats["faces_unjudged"]:
-            seen += f" and {stats['faces_unjudged']:,} too small to judge"
-        found.append(Fact("Looked at", f"{seen}, in {stats['seconds']['total']:.1f} s"))
-    if stats["cuts_s"]:
-        found.append(Fact("Shots", f"{len(stats['cuts_s']) + 1:,}"))
-    return tuple(found)
-
-
-def about_model(card: Mapping[str, Any]) -> ModelFacts:
-    """A card of the document, with those of an ensemble's members."""
-    calibration = card["calibration"]
-    facts = [
-        _network(card),
-        Fact("Calibration", f"on {calibration['fitted_on']}" if calibration else "none"),
-        Fact("Trained on", card["data"]),
-        Fact("Terms", card["terms"]),
-    ]
-    if card["least_face"]:
-        facts.append(Fact("Smallest face", f"{card['least_face']} pixels; smaller ones are not judged"))
-    if "ensemble_weight" in card:
-        facts.append(Fact("Weight in the ensemble", f"{card['ensemble_weight']:g}"))
-    if card["sha256"]:
-        facts.append(Fact("SHA-256", card["sha256"], code=True))
+def figures(card: Mapping[str, Any]) -> Iterator[Fact]:
+    """Yields every figure on a card: its thresholds, calibration, split and metrics."""
     nested = {name: card[name] for name in ("calibration", "split", "metrics") if card[name]}
-    thresholds = {name: card[name] for name in ("fake_threshold", "real_threshold")}
-    return ModelFacts(
-        name=card["name"],
-        facts=tuple(facts),
-        limits=" ".join(card["limits"].split())
-        or "Its card names none. That is no sign that there are none.",
-        figures=tuple(flat(thresholds | nested)),
-        members=tuple(about_model(member) for member in card.get("members", ())),
-    )
-
-
-def _network(card: Mapping[str, Any]) -> Fact:
-    """What computes, and which crops it takes."""
-    if card.get("detector"):
-        names = " and ".join(member["name"] for member in card["members"])
-        return Fact("Networks", f"{names}, calibrated and measured together; each has its own card below")
-    crops = f"crops {card['margin']:g} × the face"
-    if card["level"]:
-        crops += ", turned so that the eyes lie level"
-    kind = f"{card['backbone']} in int8" if card.get("quantisation") == "int8" else card["backbone"]
-    return Fact("Network", f"{kind}, {card['input_size']} px, {crops}")
-
-
-def about_options(options: Mapping[str, Any]) -> tuple[Fact, ...]:
-    """What the scan was asked to do, one line an option."""
-    return tuple(flat(options))
+    return flat({name: card[name] for name in ("fake_threshold", "real_threshold")} | nested)
 
 
 def flat(values: Mapping[str, Any], above: str = "") -> Iterator[Fact]:
-    """Nested values as one line each; a list of plain values stays together."""
+    """Yields nested values as one line each; a list of plain values stays together."""
     for name, value in values.items():
         term = f"{above}{name}"
         if isinstance(value, Mapping):
@@ -119,7 +42,8 @@ def _plain(value: Any) -> str:
     return "not set" if value is None else str(value)
 
 
-def _amount(size: float) -> str:
+def amount(size: float) -> str:
+    """Formats a number of bytes with its unit."""
     for unit in ("bytes", "KB", "MB", "GB"):
         if size < 1000 or unit == "GB":
             break

@@ -1,4 +1,4 @@
-"""Puts the page together: one template, the styles and scripts that it may use, and a policy to that end."""
+"""Renders the page: one template, its styles and scripts, and a policy that allows nothing else."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from markupsafe import Markup
 
 from vidscan.report.document import Document, Evidence
 from vidscan.report.escape import visible
-from vidscan.report.html.facts import about_model, about_options
+from vidscan.report.html.facts import amount, figures, flat
 from vidscan.report.html.pictures import colour_scale
 from vidscan.report.html.view import FileView, file_views, folder_and_names, thresholds
-from vidscan.report.wording import score
+from vidscan.report.wording import clock, counted, remark, score
 
 _HERE = Path(__file__).parent
 _STYLES = ("vendor/uplot/uPlot.min.css", "page.css", "file.css")
 _SCRIPTS = ("vendor/uplot/uPlot.iife.min.js", "chart.js", "table.js")
 LABELS = ("FAKE", "UNCERTAIN", "REAL", "NO_FACE", "FAILED")
-"""What a file can come to, the most suspicious first."""
+"""Outcomes of a file, the most suspicious first."""
 
 
 def render(document: Document, evidence: Evidence) -> str:
-    """The whole page. The same document and pictures give the same bytes."""
+    """Renders the whole page. The same document and pictures give the same bytes."""
     folder, names = folder_and_names([result["source"] for result in document["results"]])
     files = file_views(document, names, evidence)
     charts = [file.chart for file in files if file.chart is not None]
@@ -50,26 +50,22 @@ def render(document: Document, evidence: Evidence) -> str:
             charts=charts,
             fake=fake,
             real=real,
-            fake_from=score(fake),
-            real_to=score(real),
-            calibration=document["model"]["calibration"],
-            model=about_model(document["model"]),
-            options=about_options(document["options"]),
-            heat_scale=colour_scale() if any(file.has_heat for file in files) else None,
+            model=document["model"],
+            options=document["options"],
+            heat_scale=colour_scale() if any(file.pictures.has_heat for file in files) else None,
         )
     )
 
 
 def _counts(files: Sequence[FileView]) -> list[tuple[str, int]]:
-    """How many files came to what, for the labels that occur."""
     found = [(label, sum(file.label == label for file in files)) for label in LABELS]
     return [(label, count) for label, count in found if count]
 
 
 @cache
 def _environment() -> jinja2.Environment:
-    """Everything that a template puts out is escaped, and shows what a browser would hide or reorder."""
-    return jinja2.Environment(
+    """Makes the template environment: output is escaped, and hidden characters are shown."""
+    environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_HERE / "templates"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
@@ -77,6 +73,9 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters |= {"score": score, "clock": clock, "percent": "{:.0%}".format, "amount": amount}
+    environment.globals |= {"remark": remark, "counted": counted, "figures": figures, "flat": flat}
+    return environment
 
 
 def _finalize(value: Any) -> Any:
@@ -87,12 +86,12 @@ def _finalize(value: Any) -> Any:
 
 @cache
 def _asset(name: str) -> Markup:
-    """A style sheet or script of this package, which may stand in the page as it is."""
+    """Reads a style sheet or script of this package, to be embedded unescaped."""
     return Markup((_HERE / name).read_text(encoding="utf-8"))
 
 
 def _policy(styles: Sequence[str], scripts: Sequence[str]) -> str:
-    """Nothing is loaded from anywhere; of styles and scripts, these alone hold."""
+    """Returns a policy by which nothing is loaded and only these styles and scripts hold."""
     return "; ".join(
         (
             "default-src 'none'",

@@ -1,4 +1,4 @@
-"""Faces to look at, as pictures that stand in the page itself, and few enough to keep it small."""
+"""Embeds face crops and heat maps in the page, few enough to keep it small."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from markupsafe import Markup
 from vidscan.records import EvidenceCrop, Heat, Image
 from vidscan.report.document import Document
 from vidscan.report.summary import suspicion
-from vidscan.report.wording import REMARKABLY_POOR, clock, heat_origin, score
+from vidscan.report.wording import REMARKABLY_POOR, heat_origin
 
 CROP_SIDE = 192
-"""Pixels of a crop's side in the page: more than it is shown at, for sharp screens."""
+"""Side in pixels of a crop in the page: larger than it is shown, for sharp screens."""
 
 PAGE_BUDGET = 1_400_000
-"""Bytes of pictures in a page on one file, which leaves it below 2 MB."""
+"""Upper limit on the bytes of pictures in a page on one file, which keeps it below 2 MB."""
 
 FOLDER_BUDGET = 24_000_000
-"""Bytes of pictures in a page on many files, shared out evenly."""
+"""Upper limit on the bytes of pictures in a page on many files, shared out evenly."""
 
 _JPEG_QUALITY = 85
 _HEAT_SIDE = 48
@@ -30,7 +30,7 @@ _HEAT_OPACITY = 0.75
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """One face as data URIs: the crop, and its heat map, which is laid over it, where there is one.
+    """One face as data URIs: the crop, and the heat map that is laid over it, if any.
 
     ``poor``: whether its quality is.
     """
@@ -44,16 +44,6 @@ class Picture:
     poor: bool = False
 
     @property
-    def when(self) -> str:
-        """The moment, as a person reads it."""
-        return clock(self.time_s)
-
-    @property
-    def score(self) -> str:
-        """P(fake), as a person reads it."""
-        return score(self.fake_probability)
-
-    @property
     def size(self) -> int:
         """Bytes that it takes in the page."""
         return len(self.crop) + len(self.heat or "")
@@ -61,7 +51,7 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Filmstrip:
-    """The faces kept of one track by falling score: the highest, and the lowest where there are enough."""
+    """The faces kept of one track by falling score: the highest, and the lowest if there are enough."""
 
     track: int
     highest: tuple[Picture, ...]
@@ -69,11 +59,11 @@ class Filmstrip:
 
 
 @dataclass(frozen=True, slots=True)
-class Gallery:
-    """All pictures of one file.
+class FacePictures:
+    """All pictures of one file, by track.
 
-    ``left_out`` counts the faces there was no room for; ``heat_origin`` tells how heat maps were made,
-    "" where there are none or nobody noted it.
+    ``left_out`` counts the faces there was no room for; ``heat_origin`` says how heat maps were made, "" if
+    there are none or it is unknown.
     """
 
     strips: tuple[Filmstrip, ...] = ()
@@ -81,36 +71,32 @@ class Gallery:
     heat_origin: str = ""
 
     @property
-    def pictures(self) -> tuple[Picture, ...]:
+    def all(self) -> tuple[Picture, ...]:
         """Every picture, strip by strip."""
         return tuple(picture for strip in self.strips for picture in (*strip.highest, *strip.lowest))
 
     @property
     def has_heat(self) -> bool:
-        """Whether there is any heat map to see."""
-        return any(picture.heat for picture in self.pictures)
+        """Whether there is any heat map."""
+        return any(picture.heat for picture in self.all)
 
 
 def budget_of_each(files: int) -> int:
-    """How many bytes of pictures each of so many files may put into one page."""
+    """Returns how many bytes of pictures each of so many files may put into one page."""
     return min(PAGE_BUDGET, FOLDER_BUDGET // max(1, files))
 
 
-def gallery(
+def face_pictures(
     crops: Sequence[EvidenceCrop],
     tracks: Sequence[Document],
     prefix: str,
     budget: int,
     poor: Collection[tuple[int, float]] = (),
-) -> Gallery:
-    """The faces kept of one file, the people that matter most first.
+) -> FacePictures:
+    """Embeds the faces kept of one file, within a budget of bytes; each track's extremes come first.
 
-    Args:
-        crops: what the scan kept, in any order.
-        tracks: of the result, as the document has them; a face of no known track comes last.
-        prefix: what the pictures' names begin with, unique within the page.
-        budget: bytes that they may take. Each track's extremes come before what lies between.
-        poor: track and time, as the document has it, of faces of poor quality.
+    The most important of the result's ``tracks`` get room first, unknown tracks last. ``prefix`` begins the
+    pictures' names and is unique within the page. ``poor``: track and time of faces of poor quality.
     """
     ranked = sorted(tracks, key=lambda track: (not track["counted"], -suspicion(track["fake_probability"])))
     order = {track["id"]: place for place, track in enumerate(ranked)}
@@ -127,14 +113,14 @@ def gallery(
             chosen.setdefault(crop.track, []).append(picture)
         else:
             left_out += 1
-    strips = tuple(_filmstrip(track, kept) for track, kept in chosen.items())
+    strips = tuple(_filmstrip(track, chosen[track]) for track in sorted(chosen))
     # One scan has one explainer.
     origin = next((heat_origin(crop.heat_source) for crop in crops if crop.heat_source is not None), "")
-    return Gallery(strips, left_out, origin)
+    return FacePictures(strips, left_out, origin)
 
 
 def poor_faces(timeline: Sequence[Document]) -> set[tuple[int, float]]:
-    """Track and time of every face of poor quality on the timeline of a result."""
+    """Returns track and time of every face of poor quality on the timeline of a result."""
     return {
         (face["track"], point["time_s"])
         for point in timeline
@@ -144,7 +130,7 @@ def poor_faces(timeline: Sequence[Document]) -> set[tuple[int, float]]:
 
 
 def _extremes_first(by_track: dict[int, list[EvidenceCrop]], order: Sequence[int]) -> Iterator[EvidenceCrop]:
-    """Highest and lowest of each track in turn, then the next ones, so that no track crowds out another."""
+    """Yields the highest and the lowest of each track in turn, then the next ones, and so on."""
     waiting = {track: list(by_track[track]) for track in order}
     while any(waiting.values()):
         for end in (0, -1):
@@ -172,7 +158,7 @@ def _picture(crop: EvidenceCrop, name: str, poor: Collection[tuple[int, float]])
 
 
 def _crop_uri(image: Image) -> Markup:
-    """RGB ``uint8[size, size, 3]`` as a JPEG of at most ``CROP_SIDE`` pixels."""
+    """Encodes RGB ``uint8[size, size, 3]`` as a JPEG of at most ``CROP_SIDE`` pixels."""
     import cv2
 
     if max(image.shape[:2]) > CROP_SIDE:
@@ -182,22 +168,22 @@ def _crop_uri(image: Image) -> Markup:
 
 
 def _heat_uri(heat: Heat) -> Markup:
-    """``float32[cells, cells]``, 0-1, as a PNG that is the more opaque the hotter."""
+    """Encodes ``float32[cells, cells]``, 0-1, as a PNG that is more opaque where it is hotter."""
     import cv2
 
     smooth = cv2.resize(heat.astype(np.float32), (_HEAT_SIDE, _HEAT_SIDE), interpolation=cv2.INTER_CUBIC)
     smooth = np.clip(smooth, 0.0, 1.0)
     opacity = np.rint(smooth * 255 * _HEAT_OPACITY).astype(np.uint8)
-    return _data_uri("png", np.dstack([_coloured(smooth), opacity]))
+    return _data_uri("png", np.dstack([heat_colours(smooth), opacity]))
 
 
 def colour_scale() -> Markup:
-    """The colours of a heat map from cold to hot, as a picture of one row."""
-    return _data_uri("png", _coloured(np.linspace(0, 1, 128, dtype=np.float32)[None, :]))
+    """Encodes the colours of a heat map from cold to hot as a picture of one row."""
+    return _data_uri("png", heat_colours(np.linspace(0, 1, 128, dtype=np.float32)[None, :]))
 
 
-def _coloured(values: Heat) -> Image:
-    """BGR colours of values 0-1; inferno rises evenly in lightness, so that it reads without hue too."""
+def heat_colours(values: Heat) -> Image:
+    """Returns the BGR colours of values 0-1: inferno, whose lightness rises evenly, reads without hue."""
     import cv2
 
     coloured = cv2.applyColorMap(np.rint(values * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)

@@ -17,15 +17,16 @@ import re
 import secrets
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from vidscan.errors import ReportError, VidscanError, quoted
+from vidscan.errors import ReportError
 from vidscan.report.document import Document
 from vidscan.report.parquet.files import UNFINISHED, DatasetFiles
 from vidscan.report.parquet.schema import SOURCES, TIMELINE, arrow_schema, label_of, source_row, timeline_rows
+from vidscan.system.files import raising
 from vidscan.system.frameworks import import_pyarrow
 
 SCHEMA = "vidscan.dataset/1"
@@ -77,7 +78,7 @@ class ParquetDataset:
         ``filesystem`` is as for :class:`vidscan.report.parquet.files.DatasetFiles`.
         """
         self._arrow = import_pyarrow()
-        self._files, self._shown = DatasetFiles(filesystem, folder), shown
+        self._files, self.shown = DatasetFiles(filesystem, folder), shown
         self._schemas = {table: arrow_schema(table) for table in (SOURCES, TIMELINE)}
         self._number = 0
 
@@ -202,13 +203,13 @@ class ParquetDataset:
 
     def _require_nothing(self) -> None:
         """Raises ReportError where results, or anything of somebody else's, lie in the place."""
-        foreign = f"{self._shown}: is there already and is no dataset of vidscan's: name another"
+        foreign = f"{self.shown}: is there already and is no dataset of vidscan's: name another"
         if self._files.is_file():
             raise ReportError(foreign)
         there = {name for name in self._files.names() if not name.endswith(UNFINISHED)}
         if ABOUT in there and any(name.endswith(".parquet") for name in there):
             raise ReportError(
-                f"{self._shown}: holds results already: add --resume to go on, or name another place"
+                f"{self.shown}: holds results already: add --resume to go on, or name another place"
             )
         if there - {ABOUT}:
             raise ReportError(foreign)
@@ -220,7 +221,7 @@ class ParquetDataset:
                 return about["terms"]
         except (ValueError, KeyError, TypeError):
             pass
-        raise ReportError(f"{self._shown}: is no dataset that this vidscan can add to: name another place")
+        raise ReportError(f"{self.shown}: is no dataset that this vidscan can add to: name another place")
 
     def _tidy(self) -> None:
         """Removes what was left half done, and goes on with the numbers of the parts."""
@@ -248,18 +249,10 @@ class ParquetDataset:
         made = self._arrow.Table.from_pylist(rows, schema=self._schemas[table])
         self._files.write_table(f"{table}/{name}", made)
 
-    @contextmanager
-    def _refused(self, what: str) -> Iterator[None]:
+    def _refused(self, what: str) -> AbstractContextManager[None]:
         """Turns whatever a file system raises, which may be any plug-in, into a ReportError."""
-        try:
-            yield
-        except VidscanError:
-            raise
-        except Exception as error:
-            cause = getattr(error, "strerror", None) or quoted(str(error)) or type(error).__name__
-            raise ReportError(
-                f"{self._shown}: the results {what} ({cause}): check the place, and go on with --resume"
-            ) from error
+        told, remedy = f"{self.shown}: the results {what}", "check the place, and go on with --resume"
+        return raising(lambda cause: ReportError(f"{told} ({cause}): {remedy}"), Exception)
 
 
 def _names(rows: Any) -> Iterator[str]:

@@ -5,13 +5,12 @@ A file appears as a whole: an object by one PUT, a local file by a rename.
 
 from __future__ import annotations
 
-import os
-import secrets
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from vidscan.system.files import replacing, sync_folder
 from vidscan.system.frameworks import import_pyarrow
 
 ROW_GROUP = 16384
@@ -97,24 +96,7 @@ class DatasetFiles:
 def _write_local(path: Path, content: bytes) -> None:
     missing = [folder for folder in path.parents if not folder.exists()]
     path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(f".{secrets.token_hex(8)}{UNFINISHED}")
-    try:
-        with fresh.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(path)
-    except BaseException:
-        fresh.unlink(missing_ok=True)
-        raise
-    for folder in (path.parent, *(folder.parent for folder in missing)):
-        _sync_folder(folder)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Puts the names in a folder on the disk, without which a file may be gone after a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    with replacing(path, ending=UNFINISHED) as temporary:
+        temporary.write_bytes(content)
+    for folder in missing:
+        sync_folder(folder.parent)

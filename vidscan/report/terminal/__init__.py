@@ -1,1 +1,1 @@
-"""Reports as text in a terminal."""
+"""Shows reports as text in a terminal."""

@@ -1,26 +1,17 @@
-"""Text that any terminal can show: nothing in it acts on the terminal, hides or overflows."""
+"""Fits untrusted text into a terminal's columns."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-
 from rich.cells import cell_len, set_cell_size
-from rich.console import Console, ConsoleOptions, RenderableType
-from rich.segment import Segment
 
 from vidscan.report.escape import visible
-from vidscan.report.terminal.strip import CUT, LEVELS, UNSEEN
-from vidscan.report.wording import NOT_JUDGED, clock
-
-# For terminals that are not Unicode.
-_PLAIN = str.maketrans(LEVELS + UNSEEN + CUT + NOT_JUDGED + "–…×", ".:-=+*#@ |--~x")
+from vidscan.report.wording import clock
 
 _TIMES_APART = 24  # columns of a strip
 
 
 def shorten(text: str, width: int) -> str:
-    """:func:`visible` ``text`` in at most ``width`` terminal columns, its middle left out if need be."""
+    """Returns :func:`visible` ``text`` in at most ``width`` columns, its middle left out if necessary."""
     whole = visible(text)
     if cell_len(whole) <= width:
         return whole
@@ -30,7 +21,7 @@ def shorten(text: str, width: int) -> str:
 
 
 def times_below(end_s: float, columns: int) -> str:
-    """The times below a strip: of its ends, and of evenly spaced moments between where there is room."""
+    """Returns the times below a strip: of its ends, and of evenly spaced moments if there is room."""
     end = clock(end_s)
     stretches = max(1, columns // _TIMES_APART)
     line = ""
@@ -38,17 +29,3 @@ def times_below(end_s: float, columns: int) -> str:
         line = line.ljust(number * columns // stretches) + clock(number * end_s / stretches)
     gap = columns - len(line) - len(end)
     return line + (" – " if gap < 3 else " " * gap) + end
-
-
-@dataclass(frozen=True, slots=True)
-class Legible:
-    """Draws ``inner`` in ASCII where the terminal or the file behind it takes no Unicode."""
-
-    inner: RenderableType
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Segment]:
-        for segment in console.render(self.inner, options):
-            if options.ascii_only and not segment.control:
-                text = segment.text.translate(_PLAIN).encode("ascii", "backslashreplace").decode("ascii")
-                segment = Segment(text, segment.style)
-            yield segment

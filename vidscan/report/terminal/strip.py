@@ -1,7 +1,7 @@
-"""The timeline of a clip as a row of blocks.
+"""Draws the timeline of a clip as a row of blocks.
 
-A block's height and colour both say the score (low and green to high and red), so that it reads
-without colour; a dot is where the face was not seen, a question mark where it was seen and not judged.
+A block's height and colour both show the score (low and green to high and red), so that it reads without
+colour; a dot stands for no face, a question mark for a face without a score.
 """
 
 from __future__ import annotations
@@ -20,33 +20,28 @@ LEVELS = "▁▂▃▄▅▆▇█"
 """The blocks of a strip by rising score, each for an eighth of 0-1."""
 
 UNSEEN = "·"
-"""Stands in a strip where the face was not seen."""
+"""Stands for a moment at which the face was not seen."""
 
 UNJUDGED = "?"
-"""Stands in a strip where the face was seen and not judged."""
+"""Stands for a moment at which the face was seen and has no score."""
 
 CUT = "╵"
 """Points, in the line below a strip, to the block in which a new shot begins."""
 
 _COLOURS = ("#2ea043", "#5fa83a", "#90ad30", "#c2b127", "#d9a421", "#dd7c28", "#da552e", "#d73a33")
 _COLUMNS_A_CUT = 6  # fewer for each cut, and the marks would be a fence
-_STRETCH_MOST = 4  # a short clip's blocks are drawn up to this many columns wide
+_MAX_STRETCH = 4  # a short clip's blocks are drawn up to this many columns wide
 
 
 def colour(score: float) -> str:
-    """The rich style for ``score`` (0-1): green over yellow to red."""
+    """Returns the rich style for ``score`` (0-1): green over yellow to red."""
     return _COLOURS[level(score)]
 
 
 def strip(report: Report, columns: int, tracks: Collection[int] | None = None) -> Text:
-    """The timeline of one clip in at most ``columns`` characters.
+    """Draws the timeline of one clip, which has at least one moment, in at most ``columns`` characters.
 
-    Where several sampled moments share a block, it shows the highest score among them.
-
-    Args:
-        report: a clip with at least one moment on its timeline.
-        columns: 1 or more.
-        tracks: those to draw, as one person's; None draws the most suspicious face of each moment.
+    A block shows the highest score of its moments: of the faces of ``tracks``, or of all faces if it is None.
     """
     scale = _scale(report, columns)
     highest: dict[int, float | None] = {}
@@ -67,7 +62,7 @@ def strip(report: Report, columns: int, tracks: Collection[int] | None = None) -
 
 
 def cuts_below(report: Report, columns: int) -> str:
-    """The marks of a clip's cuts, to stand below its strip; "" if there are none or too many."""
+    """Returns the marks of a clip's cuts, to stand below its strip; "" if there are none or too many."""
     scale = _scale(report, columns)
     cells = {scale.cell(cut) for cut in report.stats.cuts_s}
     if not cells or len(report.stats.cuts_s) > max(1, scale.cells * scale.stretch // _COLUMNS_A_CUT):
@@ -76,7 +71,7 @@ def cuts_below(report: Report, columns: int) -> str:
 
 
 def higher(one: float | None, other: float | None) -> float | None:
-    """The higher of two scores, either of which may not have been judged."""
+    """Returns the higher of two scores, either of which may be None."""
     return other if one is None else one if other is None else max(one, other)
 
 
@@ -86,11 +81,11 @@ def _scale(report: Report, columns: int) -> Scale:
 
 
 def level(score: float) -> int:
-    """Which of ``LEVELS`` shows ``score`` (0-1), counted from 0."""
+    """Returns the index in ``LEVELS`` for ``score`` (0-1)."""
     return min(len(LEVELS) - 1, int(score * len(LEVELS)))
 
 
-_SMALLEST_STEP_S = 1e-6
+_MIN_STEP_S = 1e-6
 """No frame rate reaches this: a smaller step is a damaged time, and would make infinitely many blocks."""
 
 
@@ -98,8 +93,8 @@ _SMALLEST_STEP_S = 1e-6
 class Scale:
     """How time falls on blocks: ``cells`` blocks of ``cell_s`` seconds, ``stretch`` columns each.
 
-    A block spans a whole number of sampling steps and is centred on its samples: narrower or shifted
-    blocks would miss samples and show gaps in a face that was there all the time.
+    A block spans a whole number of sampling steps and is centred on its samples: narrower or shifted blocks
+    would miss samples and show gaps in a face that was there all the time.
     """
 
     cell_s: float
@@ -109,13 +104,9 @@ class Scale:
 
     @classmethod
     def of(cls, seen: Iterable[float], duration: float | None, frames_sampled: int, columns: int) -> Scale:
-        """The scale of one clip.
+        """Makes the scale of a clip with faces at the times ``seen``, one or more, in seconds.
 
-        Args:
-            seen: when faces were seen, in seconds; at least one time.
-            duration: of the clip in seconds, where known.
-            frames_sampled: how many moments were looked at.
-            columns: how many blocks there is room for.
+        ``duration`` is the clip's, None if unknown; ``frames_sampled`` counts all sampled moments.
         """
         times = sorted(seen)
         last = times[-1]
@@ -125,15 +116,15 @@ class Scale:
         if frames > len(times):  # steps over moments without a face are 2, 3, … times the sampling step
             steps = [step for step in steps if step < 1.7 * mean_s]
         step_s = fmean(steps) if steps else mean_s
-        if step_s < _SMALLEST_STEP_S:
+        if step_s < _MIN_STEP_S:
             step_s = 1.0
         end_s = max(duration or 0.0, last + step_s)
         cell_s = step_s * max(1, math.ceil(end_s / step_s / columns - 1e-6))
         # 0.4: a rest of less than 0.6 blocks gets none. Of two samples the step is known no better than that.
         needed = max(int(end_s / cell_s + 0.4), int((last + step_s / 2) / cell_s) + 1)
         cells = min(columns, needed)
-        return cls(cell_s, step_s, cells, max(1, min(_STRETCH_MOST, columns // cells)))
+        return cls(cell_s, step_s, cells, max(1, min(_MAX_STRETCH, columns // cells)))
 
     def cell(self, time_s: float) -> int:
-        """The block, counted from 0, that a moment falls on."""
+        """Returns the index of the block that a moment falls on."""
         return min(self.cells - 1, int((time_s + self.step_s / 2) / self.cell_s))

@@ -1,4 +1,4 @@
-"""Tables as the terminal shows them: numbers to the right, names shortened to the room there is."""
+"""Lays out tables for the terminal: numbers to the right, names shortened to fit."""
 
 from __future__ import annotations
 
@@ -8,10 +8,18 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from vidscan.records import Report, Verdict
+from vidscan.report.escape import visible
+from vidscan.report.summary import joined, ranked_tracks
 from vidscan.report.terminal.escape import shorten
+from vidscan.report.terminal.strip import colour
+from vidscan.report.wording import clock, remark, score
 
 STAGES = ("decode", "detect", "wait", "score", "total")
-"""What the time of a scan is told by."""
+"""Columns of the table of timings."""
+
+MAX_TRACKS = 8
+"""Upper limit on the tracks of a clip that are shown."""
 
 GAP = 2  # columns between those of a table: one of padding and rich's own
 _NUMERIC = ("person", "P(fake)", "people", "faces", "length", "detected", *STAGES)
@@ -20,7 +28,7 @@ _NUMERIC = ("person", "P(fake)", "people", "faces", "length", "detected", *STAGE
 def named_table(
     names: Sequence[str], heads: Sequence[str], rows: Sequence[Sequence[str | Text]], width: int
 ) -> Table:
-    """A table with a column of files, which gets the width that the other columns leave."""
+    """Makes a table with a column of files, which gets the width that the other columns leave."""
     cells = [[len(cell) for cell in column] for column in zip(heads, *rows, strict=True)]
     room = max(12, width - sum(max(column) + GAP for column in cells))
     table = plain_table("file", *heads)
@@ -30,8 +38,49 @@ def named_table(
 
 
 def plain_table(*heads: str) -> Table:
-    """A table with these heads and no rows yet."""
+    """Makes a table with these heads and no rows."""
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, GAP - 1, 0, 0))
     for head in heads:
         table.add_column(head, justify="right" if head in _NUMERIC else "left", no_wrap=True)
     return table
+
+
+def track_table(report: Report) -> Table:
+    """Lists the tracks, each with its person if several tracks show the same one."""
+    several = joined(report)
+    table = plain_table("track", *(["person"] if several else []), "P(fake)", "faces", "seen", "")
+    for track in sorted(ranked_tracks(report)[:MAX_TRACKS], key=lambda track: track.id):
+        seen = f"{clock(track.start_s)} – {clock(track.end_s)}"
+        said = Text(visible(remark(track.note, track.quality)), "dim")
+        who = [str(track.person or track.id)] if several else []
+        table.add_row(str(track.id), *who, coloured(track.fake_probability), str(track.faces), seen, said)
+    return table
+
+
+def member_table(report: Report, verdict: Verdict) -> Table:
+    """Lists the members of an ensemble with what each alone says."""
+    table = plain_table("member", "P(fake)", "alone says", "weight", "crop")
+    for card, said in zip(report.members, verdict.members, strict=True):
+        probability, weight = coloured(said.fake_probability), f"{card.ensemble_weight:g}"
+        crop = f"{card.input_size} px, margin {card.margin:g}"
+        table.add_row(Text(shorten(said.name, 32)), probability, said.label.value, weight, crop)
+    return table
+
+
+def face_table(report: Report) -> Table:
+    """Lists the faces of a still."""
+    table = plain_table("face", "P(fake)", "at (pixels)", "size", "detected", "")
+    notes = {track.id: track.note for track in report.tracks}
+    for face in (face for point in report.timeline for face in point.faces):
+        place = f"{face.box.x:.0f}, {face.box.y:.0f}"
+        size = f"{face.box.w:.0f}×{face.box.h:.0f}"
+        detected = score(face.detection_confidence)
+        said = Text(visible(remark(notes.get(face.track, ""), face.quality)), "dim")
+        table.add_row(str(face.track), coloured(face.fake_probability), place, size, detected, said)
+    return table
+
+
+def coloured(probability: float | None) -> Text:
+    """Formats a score in its colour."""
+    style = "dim" if probability is None else colour(probability)
+    return Text(score(probability), style, justify="right")

@@ -1,14 +1,12 @@
-"""What a person sees in the terminal: verdicts, timelines and tables, drawn with rich.
+"""Prints verdicts, timelines and tables in the terminal, with rich.
 
-Every text that comes from a file or its name goes through :func:`vidscan.report.escape.visible`, and
-none of it is markup.
+Every text that comes from a file or its name goes through :func:`vidscan.report.escape.visible`, and none of
+it is markup.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import PurePath
 
 from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
@@ -18,17 +16,26 @@ from rich.text import Text
 from vidscan.records import Label, ModelCard, Report, SourceKind, Status, Verdict
 from vidscan.report.escape import visible
 from vidscan.report.summary import (
+    common_folder,
     joined,
     most_suspicious_first,
     people_among,
     people_of,
-    ranked_tracks,
     summarise,
 )
-from vidscan.report.terminal.escape import Legible, shorten, times_below
-from vidscan.report.terminal.strip import colour, cuts_below, strip
-from vidscan.report.terminal.tables import GAP, STAGES, named_table, plain_table
-from vidscan.report.wording import certainty, clock, remark
+from vidscan.report.terminal.escape import shorten, times_below
+from vidscan.report.terminal.strip import cuts_below, strip
+from vidscan.report.terminal.tables import (
+    GAP,
+    MAX_TRACKS,
+    STAGES,
+    coloured,
+    face_table,
+    member_table,
+    named_table,
+    track_table,
+)
+from vidscan.report.wording import certainty, clock
 from vidscan.report.wording import counted as _counted
 from vidscan.report.wording import score as _score
 
@@ -39,29 +46,28 @@ _LABELS = {
     Label.NO_FACE: "bold white on #6e7681",
 }
 _FAILED = "bold #d73a33"
-_STRIP_MOST, _STRIP_LEAST = 120, 12
+_MAX_STRIP, _MIN_STRIP = 120, 12
 _ROOM_FOR_STRIP = 78
-"""Columns from which a folder's table has timelines."""
-_TRACKS_SHOWN = 8
-_SEGMENTS_SHOWN = 12
+"""A folder's table shows timelines from this many columns on."""
+_MAX_SEGMENTS = 12
 _INDENT = 2
 
 
 def print_report(console: Console, report: Report) -> None:
-    """Print everything about one clip or still; a failed source takes one line."""
+    """Prints everything about one clip or still; a failed source takes one line."""
     verdict = _verdict_of(report)
     if verdict is None:
         _print_failure(console, report.source.name, report)
     else:
-        console.print(Legible(Group(*_about(report, verdict, console.width))))
+        console.print(Group(*_about(report, verdict, console.width)))
 
 
 def print_summary(console: Console, reports: Sequence[Report]) -> None:
-    """Print many sources as a table, the most suspicious first; then why sources failed, and the counts."""
+    """Prints many sources as a table, the most suspicious first; then why sources failed, and the counts."""
     if console.quiet:  # which would draw it all the same, seconds for a large folder
         return
     reports = most_suspicious_first(reports)
-    folder, names = _names(reports)
+    folder, names = _folder_and_names(reports)
     parts: list[RenderableType] = [Text(shorten(folder, console.width), "bold")] if folder else []
     said = _said_by_members(reports, console.width)
     parts.append(_summary_table(reports, names, said, console.width))
@@ -71,22 +77,22 @@ def print_summary(console: Console, reports: Sequence[Report]) -> None:
         )
         who = ", ".join(shorten(member.name, console.width // 2) for member in members)
         parts.append(Text(f"members, in this order: {who}", "dim"))
-    console.print(Legible(Group(*parts)))
+    console.print(Group(*parts))
     for name, report in zip(names, reports, strict=True):
         if _verdict_of(report) is None:
             _print_failure(console, name, report)
-    console.print(Legible(Group(Text(), _totals(summarise(reports)))))
+    console.print(Group(Text(), _totals(summarise(reports))))
 
 
 def print_totals(console: Console, found: Mapping[str, int]) -> None:
-    """Print how many sources there are of each outcome, where there are too many to be named."""
-    console.print(Legible(_totals(found)))
+    """Prints the number of sources of each outcome, if there are too many to be listed."""
+    console.print(_totals(found))
 
 
 def print_timings(console: Console, reports: Sequence[Report]) -> None:
-    """Print the seconds that each stage took, by source and in total."""
+    """Prints the seconds that each stage took, by source and in total."""
     spent = [[getattr(report.stats.seconds, stage) for stage in STAGES] for report in reports]
-    names = _names(reports)[1]
+    names = _folder_and_names(reports)[1]
     if len(reports) > 1:
         names.append("together")
         spent.append([sum(column) for column in zip(*spent, strict=True)])
@@ -95,7 +101,7 @@ def print_timings(console: Console, reports: Sequence[Report]) -> None:
     if slots := sum(report.stats.batch_slots for report in reports):
         filled = sum(report.stats.crops_scored for report in reports) / slots
         note.append(f"\nWait is the network's for a full batch. Batch slots filled: {filled:.0%}.")
-    console.print(Legible(Group(named_table(names, STAGES, rows, console.width), note)))
+    console.print(Group(named_table(names, STAGES, rows, console.width), note))
 
 
 def _about(report: Report, verdict: Verdict, width: int) -> Iterator[RenderableType]:
@@ -106,12 +112,12 @@ def _about(report: Report, verdict: Verdict, width: int) -> Iterator[RenderableT
         yield from _timeline(report, width - _INDENT)
         yield from _segments(report)
         if len(report.tracks) > 1:
-            yield from (Text(), _indented(_track_table(report)))
-            yield from _left_out(len(report.tracks) - _TRACKS_SHOWN)
+            yield from (Text(), _indented(track_table(report)))
+            yield from _left_out(len(report.tracks) - MAX_TRACKS)
     elif sum(len(point.faces) for point in report.timeline) > 1:
-        yield from (Text(), _indented(_face_table(report)))
+        yield from (Text(), _indented(face_table(report)))
     if verdict.members:
-        yield from (Text(), _indented(_member_table(report, verdict)))
+        yield from (Text(), _indented(member_table(report, verdict)))
         yield _indented(Text(_how_together(report.model_card), "dim"))
     yield Text()
     yield _indented(_effort(report, width - _INDENT))
@@ -141,11 +147,11 @@ def _certainty(verdict: Verdict) -> str:
 
 def _timeline(report: Report, width: int) -> Iterator[RenderableType]:
     people = people_of(report)
-    shown = {who: people[who] for who in sorted(list(people)[:_TRACKS_SHOWN])}
+    shown = {who: people[who] for who in sorted(list(people)[:MAX_TRACKS])}
     word = "person" if joined(report) else "track"
     labels = [f"{word} {who}  " for who in shown] if len(shown) > 1 else [""]
     room = max(map(len, [*labels, "cuts  " if report.stats.cuts_s else ""]))
-    columns = max(1, min(_STRIP_MOST, width - room))
+    columns = max(1, min(_MAX_STRIP, width - room))
     strips = [strip(report, columns, tracks) for tracks in shown.values()] or [strip(report, columns)]
     yield Text()
     for label, drawn in zip(labels, strips, strict=True):
@@ -160,52 +166,17 @@ def _segments(report: Report) -> Iterator[RenderableType]:
     if not report.segments:
         return
     grid = Table.grid(padding=(0, 3))
-    for segment in report.segments[:_SEGMENTS_SHOWN]:
+    for segment in report.segments[:_MAX_SEGMENTS]:
         span = f"{clock(segment.start_s)} – {clock(segment.end_s)}"
-        grid.add_row(span, f"track {segment.track}", _coloured(segment.fake_probability))
+        grid.add_row(span, f"track {segment.track}", coloured(segment.fake_probability))
     yield from (Text(), _indented(Text("Suspicious", "bold")), _indented(grid))
-    yield from _left_out(len(report.segments) - _SEGMENTS_SHOWN)
-
-
-def _track_table(report: Report) -> Table:
-    """The tracks; whom each shows, where any two show the same person."""
-    several = joined(report)
-    table = plain_table("track", *(["person"] if several else []), "P(fake)", "faces", "seen", "")
-    for track in sorted(ranked_tracks(report)[:_TRACKS_SHOWN], key=lambda track: track.id):
-        seen = f"{clock(track.start_s)} – {clock(track.end_s)}"
-        said = Text(visible(remark(track.note, track.quality)), "dim")
-        who = [str(track.person or track.id)] if several else []
-        table.add_row(str(track.id), *who, _coloured(track.fake_probability), str(track.faces), seen, said)
-    return table
-
-
-def _member_table(report: Report, verdict: Verdict) -> Table:
-    table = plain_table("member", "P(fake)", "alone says", "weight", "crop")
-    for card, said in zip(report.members, verdict.members, strict=True):
-        score, weight = _coloured(said.fake_probability), f"{card.ensemble_weight:g}"
-        crop = f"{card.input_size} px, margin {card.margin:g}"
-        table.add_row(Text(shorten(said.name, 32)), score, said.label.value, weight, crop)
-    return table
-
-
-def _face_table(report: Report) -> Table:
-    table = plain_table("face", "P(fake)", "at (pixels)", "size", "detected", "")
-    notes = {track.id: track.note for track in report.tracks}
-    for face in (face for point in report.timeline for face in point.faces):
-        place = f"{face.box.x:.0f}, {face.box.y:.0f}"
-        size = f"{face.box.w:.0f}×{face.box.h:.0f}"
-        detected = _score(face.detection_confidence)
-        said = Text(visible(remark(notes.get(face.track, ""), face.quality)), "dim")
-        table.add_row(str(face.track), _coloured(face.fake_probability), place, size, detected, said)
-    return table
+    yield from _left_out(len(report.segments) - _MAX_SEGMENTS)
 
 
 def _effort(report: Report, width: int) -> Text:
-    """What was looked at, and how long it took; broken between its parts where the terminal is narrow."""
+    """Returns what was sampled, and how long it took; broken between its parts if the terminal is narrow."""
     stats = report.stats
     said = [_counted(stats.frames_sampled, "frame"), _counted(stats.faces_scored, "face")]
-    if stats.faces_reused:
-        said.append(f"{stats.faces_reused:,} more by the score of one before")
     if stats.faces_unjudged:
         said.append(f"{stats.faces_unjudged:,} too small to judge")
     if report.source.kind is SourceKind.IMAGE:
@@ -228,7 +199,7 @@ def _summary_table(
     reports: Sequence[Report], names: Sequence[str], said: Sequence[Text], width: int
 ) -> Table:
     spare = width - max((len(text) + GAP for text in said if text), default=0)
-    columns = 20 if spare >= 90 else _STRIP_LEAST if spare >= _ROOM_FOR_STRIP else 0
+    columns = 20 if spare >= 90 else _MIN_STRIP if spare >= _ROOM_FOR_STRIP else 0
     heads = [" verdict", "P(fake)", "people", "faces", "length", "timeline"]
     rows = [_summary_row(report, columns) for report in reports]
     if said:
@@ -247,23 +218,23 @@ def _summary_row(report: Report, columns: int) -> list[str | Text]:
     drawn = columns and report.timeline and report.source.kind is SourceKind.VIDEO
     return [
         _badge(verdict),
-        "" if verdict.label is Label.NO_FACE else _coloured(verdict.fake_probability),
+        "" if verdict.label is Label.NO_FACE else coloured(verdict.fake_probability),
         str(people_among(report)),
-        str(report.stats.faces_scored + report.stats.faces_reused),
+        str(report.stats.faces_scored),
         "" if duration is None else clock(duration),
         strip(report, columns) if drawn else "",
     ]
 
 
 def _said_by_members(reports: Sequence[Report], width: int) -> list[Text]:
-    """What each member of an ensemble alone gives each source; nothing where one network is all there is.
+    """Returns what each member of an ensemble alone gives each source; nothing for one network.
 
-    Where the members are one detector with a card of its own, the timeline is worth more than what each alone
-    says, and has the room if there is too little for both.
+    If the members are one detector with a card of its own, the timeline is worth more than their scores, and
+    gets the room if there is too little for both.
     """
     verdicts = [_verdict_of(report) for report in reports]
     said = [
-        Text(" ").join([_coloured(member.fake_probability) for member in verdict.members] if verdict else [])
+        Text(" ").join([coloured(member.fake_probability) for member in verdict.members] if verdict else [])
         for verdict in verdicts
     ]
     widest = max(map(len, said), default=0)
@@ -279,27 +250,21 @@ def _totals(found: Mapping[str, int]) -> Text:
     return Text(f"{_counted(found['total'], 'file')}: {', '.join(said) or 'nothing to show'}", "bold")
 
 
-def _names(reports: Sequence[Report]) -> tuple[str, list[str]]:
-    """The folder that holds several sources ("" if there is none to name), and their paths in it."""
-    paths = [PurePath(report.source.name) for report in reports]
-    if any(report.source.remote for report in reports):
-        return "", [report.source.name for report in reports]
-    if len(paths) == 1:
-        return "", [str(paths[0])]
-    try:
-        folder = os.path.commonpath([path.parent for path in paths])
-    except ValueError:  # no sources, or absolute and relative ones
-        folder = ""
-    return folder, [str(path.relative_to(folder)) if folder else str(path) for path in paths]
+def _folder_and_names(reports: Sequence[Report]) -> tuple[str, list[str]]:
+    """Returns the folder that holds several local sources, or "", and their paths in it."""
+    names = [report.source.name for report in reports]
+    if len(names) == 1 or any(report.source.remote for report in reports):
+        return "", names
+    return common_folder(names)
 
 
 def _print_failure(console: Console, name: str, report: Report) -> None:
-    """One line, however long, so that other programs can search it; the name only where it lacks it."""
+    """Prints one line, however long, so that programs can search it; the name only if it lacks it."""
     message = visible(report.error.message) if report.error else "no reason was given"
     line = Text.assemble(_badge(None), " ")
     if visible(report.source.name) not in message:
         line.append(f"{visible(name)}: ", "bold")
-    console.print(Legible(line.append(message)), soft_wrap=True)
+    console.print(line.append(message), soft_wrap=True)
 
 
 def _verdict_of(report: Report) -> Verdict | None:
@@ -310,11 +275,6 @@ def _badge(verdict: Verdict | None) -> Text:
     if verdict is None:
         return Text(" FAILED ", _FAILED)
     return Text(f" {verdict.label.value.replace('_', ' ')} ", _LABELS[verdict.label])
-
-
-def _coloured(probability: float | None) -> Text:
-    style = "dim" if probability is None else colour(probability)
-    return Text(_score(probability), style, justify="right")
 
 
 def _left_out(count: int) -> Iterator[RenderableType]:

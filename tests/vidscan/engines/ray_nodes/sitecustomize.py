@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import time
 from importlib.abc import MetaPathFinder
 from importlib.machinery import PathFinder
 
@@ -18,16 +19,17 @@ class _Poison(MetaPathFinder):
 
         def load_and_poison(module):
             load(module)
-            put = module.Stream.put
+            ask = module.Worker._ask
 
-            def poisoned(stream, source):
-                if "kills" in source.path.name:
+            def poisoned(worker):
+                source = ask(worker)
+                if source is not None and "kills" in source.path.name:
                     os.kill(os.getpid(), signal.SIGKILL)
-                if "hangs" in source.path.name:
-                    return stream._promised.setdefault(source.id, module.Future())
-                return put(stream, source)
+                if source is not None and "hangs" in source.path.name:
+                    time.sleep(600)
+                return source
 
-            module.Stream.put = poisoned
+            module.Worker._ask = poisoned
 
         spec.loader.exec_module = load_and_poison
         return spec

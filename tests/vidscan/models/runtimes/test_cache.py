@@ -12,9 +12,10 @@ import pytest
 from vidscan.models.runtimes import cache, conversion
 from vidscan.models.runtimes.protocol import RuntimeUnavailableError
 from vidscan.system import user_folder
+from vidscan.system.files import sha256_of
 
 CHECKPOINT_SHA, KEY, NETWORK = "c" * 64, "key", b"a network"
-MANIFEST = cache.Manifest(CHECKPOINT_SHA, "onnx-1", cache.sha256_of_bytes(NETWORK), 1e-6)
+MANIFEST = cache.Manifest(CHECKPOINT_SHA, "onnx-1", sha256_of(NETWORK), 1e-6)
 
 
 @pytest.fixture
@@ -81,13 +82,13 @@ def test_entry_comes_back_and_nothing_else_is_left(folder: Path):
     ],
 )
 def test_damaged_entry_is_not_taken_and_made_again(harm, folder, checkpoint, conversions):
-    assert conversion.converted_network(checkpoint) == NETWORK
-    assert conversion.converted_network(checkpoint) == NETWORK
+    assert conversion.convert_once(checkpoint) == NETWORK
+    assert conversion.convert_once(checkpoint) == NETWORK
     assert len(conversions) == 1
     (entry,) = (path for path in folder.iterdir() if path.is_dir())
     harm(entry)
-    assert conversion.converted_network(checkpoint) == NETWORK
-    assert conversion.converted_network(checkpoint) == NETWORK
+    assert conversion.convert_once(checkpoint) == NETWORK
+    assert conversion.convert_once(checkpoint) == NETWORK
     assert len(conversions) == 2
 
 
@@ -109,24 +110,24 @@ def test_another_checkpoint_is_another_entry(folder, checkpoint, conversions, tm
     other = tmp_path / "other.keras"
     other.write_bytes(b"other weights")
     for path in (checkpoint, other, checkpoint):
-        conversion.converted_network(path)
+        conversion.convert_once(path)
     assert conversions == [checkpoint, other]
 
 
 @pytest.mark.parametrize("mode", [0o777, 0o770, 0o720])
 def test_folder_that_others_can_write_to_is_not_read(mode, folder, checkpoint, conversions, caplog):
-    conversion.converted_network(checkpoint)
+    conversion.convert_once(checkpoint)
     folder.chmod(mode)
-    assert conversion.converted_network(checkpoint) == NETWORK
+    assert conversion.convert_once(checkpoint) == NETWORK
     assert len(conversions) == 2
     (warning,) = caplog.messages
     assert str(folder) in warning and "can be written to by others" in warning and "VIDSCAN_CACHE" in warning
 
 
 def test_folder_of_somebody_else_is_not_read(folder, checkpoint, conversions, caplog, monkeypatch):
-    conversion.converted_network(checkpoint)
+    conversion.convert_once(checkpoint)
     monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
-    conversion.converted_network(checkpoint)
+    conversion.convert_once(checkpoint)
     assert len(conversions) == 2
     assert "belongs to another user" in caplog.text
 
@@ -134,7 +135,7 @@ def test_folder_of_somebody_else_is_not_read(folder, checkpoint, conversions, ca
 def test_folder_that_cannot_be_made_costs_a_warning(tmp_path, checkpoint, conversions, caplog, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("VIDSCAN_CACHE", str(tmp_path / "file" / "cache"))
-    assert conversion.converted_network(checkpoint) == NETWORK
+    assert conversion.convert_once(checkpoint) == NETWORK
     assert "cannot be made" in caplog.text
 
 
@@ -143,16 +144,17 @@ def test_processes_that_start_at_once_convert_once(folder: Path, checkpoint: Pat
 import sys, time
 from pathlib import Path
 from vidscan.system import user_folder
+from vidscan.system.files import sha256_of
 from vidscan.models.runtimes import cache, conversion
 
 def convert(path, sha256):
     with Path({str(tmp_path / "log")!r}).open("a") as log:
         log.write("x")
     time.sleep(0.3)
-    return conversion.Converted(b"net", cache.Manifest(sha256, "onnx-1", cache.sha256_of_bytes(b"net"), 0.0))
+    return conversion.Converted(b"net", cache.Manifest(sha256, "onnx-1", sha256_of(b"net"), 0.0))
 
 conversion.convert = convert
-assert conversion.converted_network(Path({str(checkpoint)!r})) == b"net"
+assert conversion.convert_once(Path({str(checkpoint)!r})) == b"net"
 assert not {{"tensorflow", "keras", "onnxruntime"}} & set(sys.modules)
 """
     running = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(3)]
@@ -162,7 +164,7 @@ assert not {{"tensorflow", "keras", "onnxruntime"}} & set(sys.modules)
 
 
 def cache_key(checkpoint: Path) -> str:
-    return f"{cache.sha256_of_bytes(checkpoint.read_bytes())}-{conversion.CONVERTER}"
+    return f"{sha256_of(checkpoint.read_bytes())}-{conversion.CONVERTER}"
 
 
 def test_writers_without_a_lock_leave_a_whole_entry(folder: Path):
@@ -170,10 +172,11 @@ def test_writers_without_a_lock_leave_a_whole_entry(folder: Path):
 import sys
 from pathlib import Path
 from vidscan.models.runtimes import cache
+from vidscan.system.files import sha256_of
 network = sys.argv[1].encode() * 100000
 for _ in range(60):
     cache.write_entry(Path(sys.argv[2]), "key", network, cache.Manifest("c" * 64, "x",
-                      cache.sha256_of_bytes(network), 0.0))
+                      sha256_of(network), 0.0))
 """
     running = [subprocess.Popen([sys.executable, "-c", code, name, str(folder)]) for name in "ab"]
     assert [process.wait(60) for process in running] == [0, 0]
@@ -184,7 +187,7 @@ for _ in range(60):
 def test_converter_that_breaks_down_is_told(folder, checkpoint, monkeypatch):
     monkeypatch.setattr(sys, "executable", "/no/such/python")
     with pytest.raises(RuntimeUnavailableError, match=r"some\.keras: cannot be converted.*cannot be started"):
-        conversion.converted_network(checkpoint)
+        conversion.convert_once(checkpoint)
     assert not [path for path in folder.iterdir() if path.is_dir()]
 
 
@@ -202,4 +205,4 @@ def test_checkpoint_that_changes_meanwhile_is_told(folder, checkpoint, monkeypat
 
     monkeypatch.setattr(conversion, "_run_converter", converter)
     with pytest.raises(RuntimeUnavailableError, match="was changed while it was converted"):
-        conversion.converted_network(checkpoint)
+        conversion.convert_once(checkpoint)

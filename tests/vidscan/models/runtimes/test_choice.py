@@ -37,7 +37,7 @@ class Fake:
 
 @pytest.fixture
 def conversion_works(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(choice, "converted_network", lambda path: b"net")
+    monkeypatch.setattr(choice, "convert_once", lambda path: b"net")
     monkeypatch.setattr(choice, "OnnxRuntime", lambda network, name="onnx", provider="": Fake(name))
 
 
@@ -74,7 +74,6 @@ def test_choice(wanted, machine, name, compared):
     [
         ("coreml", PC, "macOS alone"),
         ("coreml", CUDA, "macOS alone"),
-        ("tflite", PC, r"takes a \.tflite file"),
         ("abacus", PC, "none of auto, keras"),
     ],
 )
@@ -115,7 +114,7 @@ def test_cuda_is_not_compared(monkeypatch, conversion_works):
 def test_failed_conversion_is_a_warning_in_auto_and_an_error_by_name(monkeypatch, caplog):
     monkeypatch.setattr(choice, "devices", lambda: PC)
     failing = conversion_fails(RuntimeUnavailableError("some.keras: cannot be converted: no luck"))
-    monkeypatch.setattr(choice, "converted_network", failing)
+    monkeypatch.setattr(choice, "convert_once", failing)
     checkpoint = Fake("keras")
     assert open_runtime("auto", checkpoint, PATH) is checkpoint
     assert caplog.messages == [
@@ -127,7 +126,7 @@ def test_failed_conversion_is_a_warning_in_auto_and_an_error_by_name(monkeypatch
 
 def test_refused_checkpoint_is_an_error_in_auto_too(monkeypatch):
     monkeypatch.setattr(choice, "devices", lambda: PC)
-    monkeypatch.setattr(choice, "converted_network", conversion_fails(ModelError("some.keras: holds NaN")))
+    monkeypatch.setattr(choice, "convert_once", conversion_fails(ModelError("some.keras: holds NaN")))
     with pytest.raises(ModelError, match="holds NaN"):
         open_runtime("auto", Fake("keras"), PATH)
 
@@ -135,7 +134,7 @@ def test_refused_checkpoint_is_an_error_in_auto_too(monkeypatch):
 @pytest.mark.parametrize(("value", "agrees"), [(0.5, True), (0.6, False)])
 def test_coreml_is_held_against_the_cpu(value, agrees, monkeypatch):
     monkeypatch.setattr(choice, "devices", lambda: MAC)
-    monkeypatch.setattr(choice, "converted_network", lambda path: b"net")
+    monkeypatch.setattr(choice, "convert_once", lambda path: b"net")
     monkeypatch.setattr(
         choice,
         "OnnxRuntime",

@@ -1,4 +1,4 @@
-"""Files of ONNX and TFLite from anywhere: what is taken, and what is refused before it runs."""
+"""ONNX files from anywhere: what is taken, and what is refused before it runs."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def test_keras_file_whose_card_claims_integers_is_refused(tiny_checkpoint, tmp_p
         load_model(path)
 
 
-@pytest.mark.parametrize("wanted", ["coreml", "tflite"])
+@pytest.mark.parametrize("wanted", ["coreml", "abacus"])
 def test_other_runtimes_are_refused(wanted, file):
     with pytest.raises(UsageError, match=rf"--runtime {wanted}: .*mean\.onnx is a file for onnx"):
         load_model(file, wanted)
@@ -209,7 +209,8 @@ def test_unsafe_and_broken_files_are_refused(write, reason, tmp_path):
     assert "\n" not in str(caught.value)
 
 
-def test_file_that_is_no_tflite_is_refused(tmp_path):
-    (tmp_path / "some.tflite").write_bytes(b"\x00" * 64)
-    with pytest.raises(ModelError, match=r"some\.tflite: is no TensorFlow Lite file"):
+def test_tensorflow_lite_file_is_refused_with_the_remedy(tmp_path):
+    (tmp_path / "some.tflite").write_bytes(b"\x20\0\0\0TFL3" + bytes(64))
+    with pytest.raises(ModelError, match=r"some\.tflite: .*: vidscan export --format onnx") as caught:
         load_model(tmp_path / "some.tflite", "auto")
+    assert "\n" not in str(caught.value)

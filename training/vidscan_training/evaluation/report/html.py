@@ -49,7 +49,6 @@ def as_html(result: Mapping[str, Any]) -> str:
             _section("Precision and recall", *tables.classes(result)),
             _robustness(result, styles),
             *(_section("Few faces", table) for table in tables.few_faces(result)),
-            *(_section("From crops to clips", table) for table in tables.rules(result)),
             _section("Reliability", *tables.reliability(result)),
             _origin(result),
         ]

@@ -28,7 +28,6 @@ def as_markdown(result: Mapping[str, Any]) -> str:
     if degradations := tables.robustness(result):
         parts += ["## Robustness", tables.ROBUSTNESS_NOTE]
         parts += [_section(table, level=3) for table in degradations]
-    parts += map(_section, tables.rules(result))
     parts += ["## The figures again", _code(result["command"])]
     return "\n\n".join(parts) + "\n"
 

@@ -181,22 +181,6 @@ def robustness(result: Mapping[str, Any]) -> list[Table]:
     ]
 
 
-def rules(result: Mapping[str, Any]) -> list[Table]:
-    """The aggregation rules compared; none where it was not asked for."""
-    if "rules" not in result:
-        return []
-    found = result["rules"]
-    keys = ("auc", "auc_interval", "eer", "accuracy")
-    return [
-        _table(
-            "Ways to bring the crops of a clip together",
-            "rule|clip AUC|95% interval|EER|accuracy at 0.5",
-            [[row["title"], *(row[key] for key in keys)] for row in found["rules"]],
-            f"{found['clips']} clips of two crops or more, {found['fake']} of them fake.",
-        )
-    ]
-
-
 ROBUSTNESS_NOTE = (
     "The same crops, degraded at the face's size in its video and scored again. Found: fake clips called "
     "FAKE; false alarms: real clips called FAKE."

@@ -22,7 +22,6 @@ def as_text(result: Mapping[str, Any]) -> str:
         tables.false_alarms(result),
         *tables.few_faces(result),
         *tables.robustness(result),
-        *tables.rules(result),
     ]
     head = f"split {result['split']}   FAKE at or above {result['fake_threshold']:.3f}\n"
     return "\n".join([head, *(_lines(table) for table in shown if table.rows)])

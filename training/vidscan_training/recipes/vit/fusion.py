@@ -117,7 +117,7 @@ def chosen_share(clips: Sequence[Clip], members: Array) -> float:
 
 
 def _logistic(features: Array, fake: npt.NDArray[np.bool_], weights: Array) -> Array:
-    from scipy.optimize import minimize  # type: ignore[import-untyped]
+    from scipy.optimize import minimize
 
     sign = np.where(fake, 1.0, -1.0)
 

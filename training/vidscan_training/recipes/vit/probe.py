@@ -79,7 +79,7 @@ def sample_weights(sample: Sample, options: ProbeOptions) -> Array:
 
 def fit(sample: Sample, options: ProbeOptions) -> tuple[Array, float]:
     """Fits kernel and bias, ``float32[features]`` and a number, in the features' own scale."""
-    from scipy.optimize import minimize  # type: ignore[import-untyped]
+    from scipy.optimize import minimize
 
     weights = sample_weights(sample, options)
     mean = weights @ sample.features

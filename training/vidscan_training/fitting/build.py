@@ -1,4 +1,6 @@
-"""What may follow a backbone's features: from ``[n, cells, cells, channels]`` to P(real), ``float32[n, 1]``.
+"""Builds new networks: a backbone and a head on it.
+
+A head maps the backbone's features ``[n, cells, cells, channels]`` to P(real), ``float32[n, 1]``.
 
 ``reference``: global average pooling, BatchNorm, Dense(512, relu), BatchNorm, Dropout, Dense(1, sigmoid).
 ``linear``: global average pooling, Dropout, Dense(1, sigmoid).
@@ -11,9 +13,11 @@ The last layer computes in float32 also under mixed precision: half a sigmoid ca
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Literal
 
 from vidscan.system.frameworks import import_keras
+from vidscan_training.fitting.backbones import BACKBONES, backbone_features
 
 Head = Literal["reference", "linear", "region"]
 
@@ -21,6 +25,38 @@ CELL_LAYER = "forgery_cells"
 """The layer of the region head that gives each cell's logit of being forged."""
 
 _REGION_CELLS = 3
+
+
+def build_network(
+    backbone: str,
+    *,
+    input_size: int | None = None,
+    head: Head = "reference",
+    dropout: float = 0.5,
+    weights: Literal["imagenet"] | Path | None = None,
+) -> Any:
+    """A new network as one flat functional model: no layer of the backbone is nested in another.
+
+    Args:
+        backbone: a key of ``BACKBONES``.
+        input_size: side of the crops in pixels; None takes the backbone's own.
+        head: what follows the features.
+        dropout: share of features dropped in training, 0 or more and below 1.
+        weights: the backbone's: ``"imagenet"`` (Keras downloads them), a ``.weights.h5`` or ``.keras``
+            file, or None (random, for training from nothing). The head always starts at random.
+
+    Returns:
+        A Keras model: RGB crops ``[n, size, size, 3]``, 0-255, uint8 or float, to ``float32[n, 1]``.
+
+    Raises:
+        ModelError: there is no such backbone, or its weights cannot be had.
+    """
+    keras = import_keras()
+    if input_size is None and backbone in BACKBONES:
+        input_size = BACKBONES[backbone].input_size
+    inputs = keras.Input((input_size, input_size, 3), name="crop")
+    outputs = put_head(backbone_features(backbone, inputs, weights), head, dropout)
+    return keras.Model(inputs, outputs, name=f"{backbone}_{head}")
 
 
 def put_head(features: Any, head: Head, dropout: float) -> Any:

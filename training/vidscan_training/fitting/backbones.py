@@ -11,9 +11,7 @@ whichever backend the user chose with ``KERAS_BACKEND``.
 from __future__ import annotations
 
 import math
-import warnings
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -23,6 +21,8 @@ from typing import Any, Literal
 import numpy as np
 
 from vidscan.errors import ModelError
+from vidscan.models.runtimes.keras import no_layer_left_random
+from vidscan.models.runtimes.protocol import first_line
 from vidscan.system.frameworks import import_keras
 
 # ImageNet's standard deviations (RGB, of values 0-1), as keras.applications has them.
@@ -278,25 +278,3 @@ def _square_imagenet_deviation(network: Any) -> None:
             mean, variance, count = layer.get_weights()
             if np.allclose(variance, _IMAGENET_STDDEV, atol=1e-4):
                 layer.load_own_variables({"0": mean, "1": np.square(variance), "2": count})
-
-
-@contextmanager
-def no_layer_left_random() -> Iterator[None]:
-    """Fails where Keras only warns: that layers missing from a file kept their random weights.
-
-    Raises:
-        ValueError: Keras gave that warning in the block.
-    """
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        yield
-    for warning in caught:
-        if "freshly-initialized" in str(warning.message):
-            raise ValueError("some layers are missing from it and would keep random weights")
-        warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
-
-
-def first_line(error: Exception) -> str:
-    """The first line of a foreign error, short enough for a one-line message."""
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0][:160]}" if lines else type(error).__name__

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from vidscan_training.fitting.backbones import BACKBONES, backbone_features
 from vidscan_training.recipes import port_lite2
 
 from vidscan.errors import ModelError
-from vidscan.models import backbones
-from vidscan.models.backbones import BACKBONES, backbone_features
+from vidscan.models.runtimes.keras import no_layer_left_random
 from vidscan.system.frameworks import import_keras
 
 SIZE = 64
@@ -67,14 +67,14 @@ def run_python(code, **environment):
         text=True,
         timeout=120,
         env={**os.environ, **environment},
-        cwd=Path(backbones.__file__).parents[2],
+        cwd=Path(__file__).parents[3],
         check=False,
     )
 
 
 def test_importing_loads_nothing_heavy():
     code = (
-        "import sys, vidscan.models.backbones, vidscan.models.checkpoint\n"
+        "import sys, vidscan_training.fitting.build, vidscan.models.checkpoint\n"
         "import vidscan.models.card_file, vidscan.models.guards.archive\n"
         "print(sorted({'keras', 'tensorflow', 'torch', 'jax', 'h5py'} & set(sys.modules)))"
     )
@@ -161,7 +161,7 @@ def test_lite2_agrees_under_the_torch_backend(lite2, tmp_path):
     lite2.save_weights(tmp_path / "lite2.weights.h5")
     code = (
         "import sys, numpy as np; from pathlib import Path\n"
-        "from vidscan.models.backbones import backbone_features\n"
+        "from vidscan_training.fitting.backbones import backbone_features\n"
         "from vidscan.system.frameworks import import_keras\n"
         "keras = import_keras(); assert keras.backend.backend() == 'torch'\n"
         f"inputs = keras.Input(({SIZE}, {SIZE}, 3))\n"
@@ -201,7 +201,7 @@ def test_unknown_backbone_names_the_choices():
 
 
 def test_imagenet_weights_of_lite2_name_the_port():
-    with pytest.raises(ModelError, match=r"python -m training\.port_lite2 OUT\.weights\.h5"):
+    with pytest.raises(ModelError, match=r"python -m vidscan_training\.recipes\.port_lite2 OUT\.weights\.h5"):
         build("lite2", "imagenet")
 
 
@@ -237,9 +237,9 @@ def test_imagenet_file_gives_what_keras_makes_of_it(b0, tmp_path, monkeypatch):
 
 
 def test_a_warning_of_random_weights_is_an_error():
-    with pytest.raises(ValueError, match="would keep random weights"), backbones.no_layer_left_random():
+    with pytest.raises(ValueError, match="would keep random weights"), no_layer_left_random():
         warnings.warn("Affected layers will retain their freshly-initialized weights.", stacklevel=1)
-    with pytest.warns(UserWarning, match="something else"), backbones.no_layer_left_random():
+    with pytest.warns(UserWarning, match="something else"), no_layer_left_random():
         warnings.warn("something else", stacklevel=1)
 
 

@@ -1,0 +1,128 @@
+"""What the commands are asked to do: one frozen dataclass per command, checked when it is made.
+
+As in :mod:`vidscan.options`, a field says which flag sets it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeAlias
+
+from vidscan.errors import UsageError
+from vidscan.flags import flag
+from vidscan.options import RayOptions, ScanOptions
+
+
+@dataclass(frozen=True, slots=True)
+class ScanRequest:
+    """What ``vidscan run``, ``dir`` and ``image`` are asked to do.
+
+    ``places``: the clips or stills, or the one folder. ``ray`` is None where the scan stays on this machine.
+    """
+
+    command: str
+    places: tuple[Path | str, ...]
+    options: ScanOptions = field(default_factory=ScanOptions)
+    ray: RayOptions | None = None
+    from_list: str | None = flag(
+        None, "instead of a folder, the paths and URLs in a text, CSV or Parquet file", "FILE"
+    )
+    recursive: bool = flag(False, "look into subfolders too")
+    resume: bool = flag(False, "go on with an interrupted scan, by the journal beside its --report")
+    retry_failed: bool = flag(False, "with --resume, take up again what failed before")
+    report: str | None = flag(
+        None,
+        "write the report to OUT.html, OUT.json, OUT.jsonl, OUT.csv or OUT.parquet, a path or a URL; - for "
+        "JSON on stdout",
+        "OUT",
+    )
+    fail_on: str | None = flag(None, "exit with 3 when something is FAKE", choices=("fake",))
+    explain_dir: Path | None = flag(  # noqa: RUF009 - it is made into a field
+        None, "write those heat maps into DIR as PNG files", "DIR"
+    )
+    annotate: Path | None = flag(  # noqa: RUF009 - it is made into a field
+        None,
+        "write the clip with boxes and scores to OUT.mp4 (several clips: into the folder OUT)",
+        "OUT",
+    )
+    isolate: bool = flag(
+        False, "work in a process of its own: a crash or a hang over one file costs that file alone"
+    )
+    quiet: bool = flag(False, "print errors only", short="q", rivals="loudness")
+    verbose: bool = flag(False, "print timings, and tracebacks of errors", short="v", rivals="loudness")
+
+    def __post_init__(self) -> None:
+        """Refuses flags that contradict each other."""
+        if self.command == "dir" and bool(self.places) == (self.from_list is not None):
+            raise UsageError("name either a folder or a list with --from-list")
+        if self.isolate and self.ray is not None:
+            raise UsageError("--isolate goes with --engine local: on a cluster, a worker may die anyway")
+        if self.dataset is not None and self.command != "dir":
+            raise UsageError(
+                "a Parquet report is for folders and lists: use vidscan dir, or --report OUT.json"
+            )
+        if self.dataset is not None and self.annotate is not None:
+            raise UsageError(
+                "--annotate does not go with a Parquet report: annotate single clips with vidscan run"
+            )
+        if self.resume and self.report in (None, "-"):
+            raise UsageError("--resume needs the --report FILE of the scan that was broken off: name it too")
+        if self.retry_failed and not self.resume:
+            raise UsageError("--retry-failed goes with --resume: add it, or leave both out to start anew")
+
+    @property
+    def dataset(self) -> str | None:
+        """Where a Parquet dataset shall lie, if the report is to be one."""
+        return self.report if (self.report or "").rstrip("/").lower().endswith(".parquet") else None
+
+    @property
+    def one_clip(self) -> bool:
+        """Whether a single clip is named; what is written beside the report of others goes into folders."""
+        return self.command == "run" and len(self.places) == 1
+
+
+@dataclass(frozen=True, slots=True)
+class DoctorRequest:
+    """What ``vidscan doctor`` is asked to do."""
+
+    model: Path | None = flag(  # noqa: RUF009 - it is made into a field
+        None, "check this checkpoint (default: those that ship)", "NAME|PATH"
+    )
+
+
+EXPORT_FORMATS = ("onnx", "onnx-int8")
+"""What ``vidscan export`` can write."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExportOptions:
+    """What ``vidscan export`` is asked to do: write ``checkpoint`` as ``out``.
+
+    ``calibrate``: for int8, a folder of clips and stills, or of crops made by ``vidscan-train crops``;
+    None takes the samples of a repository. ``checkpoint``: a path, or the name of one that ships; None takes
+    the one that ships as ``.keras``.
+    """
+
+    format: str
+    out: Path
+    checkpoint: Path | None = None
+    calibrate: Path | None = flag(  # noqa: RUF009 - it is made into a field
+        None,
+        "int8 takes its ranges from the faces in these clips, stills or crops (default: the samples)",
+        "FOLDER",
+    )
+
+    def __post_init__(self) -> None:
+        """Refuses what cannot work, before anything is loaded."""
+        if self.format not in EXPORT_FORMATS:
+            raise UsageError(f"--format {self.format} is unknown: choose one of {', '.join(EXPORT_FORMATS)}")
+        if self.out.suffix != ".onnx":
+            raise UsageError(f"--out {self.out}: the name must end in .onnx")
+        if not self.out.parent.is_dir():
+            raise UsageError(f"--out {self.out}: there is no folder {self.out.parent}")
+        if self.calibrate is not None and not self.format.endswith("int8"):
+            raise UsageError(f"--calibrate only applies to int8 formats, not to {self.format}: remove it")
+
+
+Request: TypeAlias = ScanRequest | DoctorRequest | ExportOptions

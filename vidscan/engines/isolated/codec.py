@@ -53,7 +53,7 @@ _BODIES: Mapping[str, Any] = {
     "report": Finished,
     "failed": Failed,
 }
-"""What each kind of message holds; a text is the id of a source."""
+"""What each kind of message holds; a text is the id of a source, and ``next`` asks for one."""
 
 
 def pack(message: Mapping[str, Any]) -> bytes:

@@ -20,16 +20,7 @@ from typing import Any, Self
 from vidscan import errors
 from vidscan.engines.dispatch import Dispatch
 from vidscan.engines.failure import failed_report, worker_died_report
-from vidscan.engines.isolated.codec import (
-    Failed,
-    Finished,
-    Frame,
-    WireError,
-    field_types,
-    from_plain,
-    length_of,
-    unpack,
-)
+from vidscan.engines.isolated.codec import WireError, field_types, from_plain, length_of, unpack
 from vidscan.engines.isolated.worker import TOLD
 from vidscan.engines.job import Job
 from vidscan.errors import VidscanError, WorkerError
@@ -149,21 +140,21 @@ class _Worker:
             match unpack(self._read(length_of(self._read(4)))):
                 case {"next": True}:
                     dispatch.answer(self)
-                case {"part": str(name)}:
+                case {"part": name}:
                     source = self._source(name)
                     if self._observer is not None:
                         self._observer.part_fetched(source)
-                case {"frame": Frame(name, time_s, duration_s)}:
+                case {"frame": [name, time_s, duration_s]}:
                     source = self._source(name)
                     if self._observer is not None:
                         self._observer.frame_sampled(source, time_s, duration_s)
-                case {"report": Finished(name, told)}:
+                case {"report": [name, told]}:
                     if not self.held or self.held[0].id != name or set(told) != set(TOLD):
                         raise WireError("a report of no source in hand")
                     kinds = field_types(Report)
                     fields = {field: from_plain(kinds[field], told[field]) for field in TOLD}
                     yield dispatch.finish(self), fields
-                case {"failed": Failed(kind, message)}:
+                case {"failed": [kind, message]}:
                     raise _error(kind)(message)
                 case _:
                     raise WireError("an unknown message")

@@ -11,15 +11,15 @@ from made_reports import HOSTILE_NAME, clip_with_cuts, clip_with_faces, folder, 
 
 from vidscan.records import Report
 from vidscan.report import html
-from vidscan.report.document import evidence_of, to_document
+from vidscan.report.document import assemble, evidence_of, result_document
 
 pytestmark = pytest.mark.slow
 
 
 def written(*reports: Report) -> str:
     stream = io.StringIO(newline="")
-    document = to_document(
-        reports,
+    document = assemble(
+        [result_document(report) for report in reports],
         options={"sampling": {"fps": 2.0}},
         card=reports[0].model_card,
         created=datetime(2025, 3, 1, 12, 30, tzinfo=UTC),

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from hypothesis import strategies as st
@@ -34,7 +34,7 @@ from vidscan.records import (
     Track,
     Verdict,
 )
-from vidscan.report.document import Document, to_document
+from vidscan.report.document import Document, assemble, result_document
 
 CREATED = datetime(2025, 3, 1, 12, 30, 15, tzinfo=UTC)
 CARD = ModelCard("sample", "lite2", 260, calibration=Calibration(1.1, -0.2, "held-out people"))
@@ -55,6 +55,11 @@ def around(probability: float) -> Interval:
 
 def card_of(reports: Sequence[Report]) -> ModelCard:
     return reports[0].model_card if reports else CARD
+
+
+def to_document(reports: Iterable[Report], **told: Any) -> Document:
+    """The reports of one scan as one document."""
+    return assemble([result_document(report) for report in reports], **told)
 
 
 def document_of(*reports: Report) -> Document:

@@ -13,14 +13,9 @@ LOGIT_LIMIT = 16.0
 
 
 def fake_probability(output: npt.ArrayLike, card: ModelCard) -> npt.NDArray[np.float32]:
-    """What the network's output says about forgery.
+    """P(fake), ``float32[n]``, calibrated where the card allows it.
 
-    Args:
-        output: the sigmoid's values 0-1, ``[n]`` or ``[n, 1]``: P(``card.positive_class``).
-        card: names the positive class and holds the calibration, if anyone fitted one.
-
-    Returns:
-        P(fake), ``float32[n]``, calibrated where the card allows it.
+    ``output`` holds the sigmoid's values 0-1, ``[n]`` or ``[n, 1]``: P(``card.positive_class``).
 
     Raises:
         ScoringError: a value is not a probability; a broken runtime shows itself so.
@@ -40,14 +35,9 @@ def fake_probability(output: npt.ArrayLike, card: ModelCard) -> npt.NDArray[np.f
 
 
 def calibrate(fake: npt.ArrayLike, calibration: Calibration | None) -> npt.NDArray[np.float32]:
-    """Platt scaling: ``sigmoid(slope * logit(p) + intercept)``; without a calibration, ``p`` itself.
+    """Platt scaling of P(fake), 0-1, of any shape: ``sigmoid(slope * logit(p) + intercept)`` in float32.
 
-    Args:
-        fake: uncalibrated P(fake), 0-1, any shape.
-        calibration: slope and intercept; see :class:`vidscan.records.Calibration` for the source.
-
-    Returns:
-        The same shape in float32.
+    Without a calibration, ``p`` itself. Source: see :class:`vidscan.records.Calibration`.
     """
     p = np.asarray(fake, dtype=np.float64)
     if calibration is None:

@@ -27,10 +27,7 @@ def card_path(checkpoint: Path) -> Path:
 
 
 def read_card(path: Path) -> ModelCard:
-    """Reads and checks a card.
-
-    Args:
-        path: the JSON file itself; see :func:`card_path`.
+    """The checked card in a JSON file; see :func:`card_path`.
 
     Raises:
         CardError: the file is missing or unreadable, or a field is missing, unknown or wrong.
@@ -108,15 +105,8 @@ def _check_detector(card: ModelCard) -> None:
 
 def _nested_deeper_than(levels: int, tree: Any) -> bool:
     """Reports hold the whole card, and what writes them calls itself for each level."""
-    nodes = [tree]
-    for _ in range(levels):
-        nodes = [
-            child
-            for node in nodes
-            if isinstance(node, (dict, list))
-            for child in (node.values() if isinstance(node, dict) else node)
-        ]
-    return any(isinstance(node, (dict, list)) for node in nodes)
+    nodes = list(tree.values()) if isinstance(tree, dict) else tree if isinstance(tree, list) else None
+    return nodes is not None and (not levels or any(_nested_deeper_than(levels - 1, node) for node in nodes))
 
 
 def _sentence(error: MismatchError) -> str:

@@ -11,18 +11,12 @@ from vidscan.records import Calibration, ModelCard, member_names
 
 
 def ensemble_card(cards: Sequence[ModelCard]) -> ModelCard:
-    """What holds for the combined score of several members (see ``probability.combine``).
+    """The card of the combined score of one or more members (see ``probability.combine``); one has its own.
 
     Each threshold is the weighted mean of the members' thresholds, taken of their logits as that of the
     scores is: a face that every member finds beyond its own threshold is then beyond this one too. The
-    ensemble is uncalibrated if any member is; nobody has fitted or measured the combination itself.
-
-    Args:
-        cards: the members', one or more; a single one is given back as it is.
-
-    Returns:
-        A card without a hash. Its ``input_size``, ``margin`` and ``least_face`` are the largest of the
-        members', and it is ``level`` where all of them are.
+    ensemble is uncalibrated if any member is. ``input_size``, ``margin`` and ``least_face`` are the largest
+    of the members', and the card is ``level`` where all of them are.
     """
     if len(cards) == 1:
         return cards[0]

@@ -1,7 +1,7 @@
 """Writes reports in the formats that people and programs read.
 
 ``WRITERS`` names the file formats by suffix. To add one, write a module with a ``write`` function and add an
-entry here; it gets the document of :func:`vidscan.report.document.to_document`, whose numbers and texts are
+entry here; it gets the document of :func:`vidscan.report.document.assemble`, whose numbers and texts are
 ready to be written, and the faces of ``evidence_of``, which only a page shows. Terminal output is in
 :mod:`vidscan.report.terminal.text`.
 """

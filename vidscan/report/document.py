@@ -79,23 +79,6 @@ def schema() -> Document:
     return loaded
 
 
-def to_document(
-    reports: Iterable[Report],
-    *,
-    options: Mapping[str, Any],
-    card: ModelCard,
-    created: datetime,
-    members: Sequence[ModelCard] = (),
-) -> Document:
-    """The reports of one scan as one document; see :func:`assemble` for the arguments.
-
-    Raises:
-        ReportError: a report contradicts itself or holds a number that cannot be; nothing is guessed.
-    """
-    results = [result_document(report) for report in reports]
-    return assemble(results, options=options, card=card, created=created, members=members)
-
-
 def result_document(report: Report) -> Document:
     r"""An entry of the document's ``results``.
 
@@ -176,14 +159,9 @@ def assemble(
 ) -> Document:
     """The results of one scan as one document.
 
-    In ``options`` and the card, a number that is not finite becomes null.
-
-    Args:
-        results: made by :func:`result_document`, in the order in which they shall appear.
-        options: what the scan was asked to do; any nesting of plain values, paths and dataclasses.
-        card: of the model that scored, or of the ensemble as a whole.
-        created: when the scan was made; written in UTC (a naive time is taken as local).
-        members: the cards of the ensemble's members; fewer than two are no ensemble and not listed.
+    In ``options``, any nesting of plain values, paths and dataclasses, and in the card, a number that is not
+    finite becomes null. ``created`` is written in UTC (a naive time is taken as local). ``members`` are the
+    cards of an ensemble; fewer than two are not listed.
     """
     return {
         "schema": SCHEMA,

@@ -30,6 +30,7 @@ from report_samples import (
     interview,
     no_face,
     still,
+    to_document,
     too_small,
 )
 
@@ -37,7 +38,7 @@ from vidscan.errors import ReportError
 from vidscan.options import ScanOptions
 from vidscan.records import Box, Label, ModelCard, Report, SourceFacts, SourceKind, Status, Verdict
 from vidscan.report.codec import valid_text
-from vidscan.report.document import Document, Result, evidence_of, schema, to_document
+from vidscan.report.document import Document, Result, evidence_of, schema
 from vidscan.report.summary import summarise
 from vidscan.system.typed_json import Form, json_schema
 

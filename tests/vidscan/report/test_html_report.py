@@ -30,13 +30,14 @@ from report_samples import (
     interview,
     no_face,
     still,
+    to_document,
     too_small,
 )
 
 from vidscan.options import VerdictOptions
 from vidscan.records import HeatKind, HeatSource, Label, ModelCard, Report, Segment, SourceFacts, SourceKind
 from vidscan.report import html
-from vidscan.report.document import evidence_of, to_document
+from vidscan.report.document import evidence_of
 from vidscan.report.html import pictures
 from vidscan.report.html.chart import UNJUDGED, chart_of, strip_of
 from vidscan.report.html.view import MAX_MOMENTS, file_views, folder_and_names, moments_of_each, thresholds

@@ -122,8 +122,8 @@ def test_a_changed_message_is_refused_or_told_as_it_is(changed: Any) -> None:
     "message",
     [
         {},
-        {"begin": 1},
-        {"begin": "0", "part": "0"},
+        {"next": 1},
+        {"next": True, "part": "0"},
         {"hello": "0"},
         {"frame": ["0", 1.0]},
         {"frame": ["0", True, None]},
@@ -131,7 +131,7 @@ def test_a_changed_message_is_refused_or_told_as_it_is(changed: Any) -> None:
         {"failed": ["VidscanError"]},
         {"report": ["0", []]},
         {"report": ["0", {}, 1]},
-        ["begin"],
+        ["next"],
     ],
 )
 def test_what_is_no_message_is_refused(message: Any) -> None:
@@ -146,7 +146,7 @@ def test_the_refusal_of_a_message_repeats_little_of_it() -> None:
 
 
 def test_messages_come_in_their_forms() -> None:
-    assert unpack(pack({"begin": "a\udcff.mp4"})[4:]) == {"begin": "a\udcff.mp4"}
+    assert unpack(pack({"part": "a\udcff.mp4"})[4:]) == {"part": "a\udcff.mp4"}
     assert unpack(pack({"frame": ["0", 1, None]})[4:]) == {"frame": ("0", 1.0, None)}
     assert unpack(pack({"report": ["0", {"status": 3}]})[4:]) == {"report": Finished("0", {"status": 3})}
 

@@ -73,12 +73,9 @@ class ParquetDataset:
     """An open dataset; see :meth:`begin` and :meth:`resume`."""
 
     def __init__(self, filesystem: Any, folder: str, shown: str) -> None:
-        """Of a folder that need not be there yet.
+        """A dataset in a folder that need not exist yet; ``shown`` is the user's name for it.
 
-        Args:
-            filesystem: a ``pyarrow.fs.LocalFileSystem``, or a ``PyFileSystem`` of an ``FSSpecHandler``.
-            folder: as that names it.
-            shown: as the user named it.
+        ``filesystem`` is as for :class:`vidscan.report.parquet.files.DatasetFiles`.
         """
         self._arrow = import_pyarrow()
         self._files, self.shown = DatasetFiles(filesystem, folder), shown
@@ -110,13 +107,8 @@ class ParquetDataset:
     ) -> ParquetDataset:
         """The dataset of a scan that was broken off or shall be added to; a new one if there is none.
 
-        Args:
-            filesystem: as for the class.
-            folder: as for the class.
-            terms: what results rest on now.
-            shown: as for the class.
-            compare: raises an error where results on the terms that it gets first cannot stand beside
-                results on the second.
+        ``compare`` raises an error where results on the dataset's terms, its first argument, cannot stand
+        beside results on ``terms``.
 
         Raises:
             ReportError: it is no dataset of this vidscan, is damaged, or cannot be read and written.

@@ -7,9 +7,8 @@ when it is used.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, get_args, get_origin
+from typing import Any, NamedTuple, get_args, get_origin
 
 from vidscan.records import TimelinePoint, Verdict
 from vidscan.report.codec import document_fields
@@ -20,19 +19,19 @@ from vidscan.system.typed_json import optional, parted
 SOURCES, TIMELINE = "sources", "timeline"
 
 
-@dataclass(frozen=True, slots=True)
-class Network:
+class Network(NamedTuple):
     """A network, by its name and its file's SHA-256."""
 
     name: str
     sha256: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Model(Network):
-    """What scored; an ensemble has ``members`` and no file of its own."""
+class Model(NamedTuple):
+    """What scored: a network, or an ensemble, which has no file of its own."""
 
-    members: tuple[Network, ...] = ()
+    name: str
+    sha256: str | None
+    members: tuple[Network, ...]
 
 
 _TYPES: Mapping[str, Mapping[str, Any]] = {
@@ -104,10 +103,8 @@ def label_of(result: Document) -> str:
 def source_row(result: Document, more: Document) -> Document:
     """A result as a row of sources; ``more`` holds the columns that are not the result's."""
     verdict = result["verdict"]
-    if verdict is not None:
-        low, high = verdict["interval"] or (None, None)
-        interval = None if low is None else {"low": low, "high": high}
-        verdict = {**verdict, "interval": interval}
+    if verdict is not None and verdict["interval"] is not None:
+        verdict = {**verdict, "interval": dict(zip(("low", "high"), verdict["interval"], strict=True))}
     return {**result, "verdict": verdict, **more}
 
 

@@ -47,13 +47,13 @@ class Failed(NamedTuple):
 
 
 _BODIES: Mapping[str, Any] = {
-    "begin": str,
+    "next": bool,
     "part": str,
     "frame": Frame,
     "report": Finished,
     "failed": Failed,
 }
-"""What each kind of message holds; a text is the id of a source."""
+"""What each kind of message holds; a text is the id of a source, and ``next`` asks for one."""
 
 
 def pack(message: Mapping[str, Any]) -> bytes:

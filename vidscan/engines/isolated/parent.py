@@ -140,22 +140,21 @@ class _Worker:
             match unpack(self._read(length_of(self._read(4)))):
                 case {"next": True}:
                     dispatch.answer(self)
-                case {"part": str(name)}:
+                case {"part": name}:
                     source = self._source(name)
                     if self._observer is not None:
                         self._observer.part_fetched(source)
-                case {"frame": [str(name), time_s, duration_s]}:
+                case {"frame": [name, time_s, duration_s]}:
                     source = self._source(name)
-                    moment = from_plain(float, time_s), from_plain(float | None, duration_s)
                     if self._observer is not None:
-                        self._observer.frame_sampled(source, *moment)
-                case {"report": [str(name), dict(told)]}:
+                        self._observer.frame_sampled(source, time_s, duration_s)
+                case {"report": [name, told]}:
                     if not self.held or self.held[0].id != name or set(told) != set(TOLD):
                         raise WireError("a report of no source in hand")
                     kinds = field_types(Report)
                     fields = {field: from_plain(kinds[field], told[field]) for field in TOLD}
                     yield dispatch.finish(self), fields
-                case {"failed": [str(kind), str(message)]}:
+                case {"failed": [kind, message]}:
                     raise _error(kind)(message)
                 case _:
                     raise WireError("an unknown message")

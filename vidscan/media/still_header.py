@@ -58,7 +58,7 @@ _LONE_MARKERS = frozenset((0x00, 0x01, *range(0xD0, 0xD8)))
 
 
 def _jpeg(content: bytes) -> StillHeader:
-    """Source: ITU-T T.81, annex B: segments until the one that starts a frame."""
+    """Reads segments up to the one that starts a frame (ITU-T T.81, annex B)."""
     place = 2
     for _ in range(MAX_STEPS):
         # Where no marker stands, libjpeg looks for the next one.
@@ -81,7 +81,7 @@ def _jpeg(content: bytes) -> StillHeader:
 
 
 def _png(content: bytes) -> StillHeader:
-    """Source: PNG, third edition; an ``acTL`` chunk before the data makes it an animation."""
+    """Reads IHDR; an ``acTL`` chunk before the data makes it an animation (PNG, third edition)."""
     length, kind, width, height = struct.unpack_from(">I4sII", content, 8)
     if kind != b"IHDR" or length != 13:
         raise HeaderError("its first chunk is not IHDR")
@@ -97,7 +97,7 @@ def _png(content: bytes) -> StillHeader:
 
 
 def _webp(content: bytes) -> StillHeader:
-    """Source: the WebP container specification and RFC 6386 (VP8), section 9.1."""
+    """Reads the first chunk (WebP container specification; RFC 6386 (VP8), section 9.1)."""
     kind = content[12:16]
     if kind == b"VP8X":
         width, height = (1 + int.from_bytes(content[at : at + 3], "little") for at in (24, 27))
@@ -119,7 +119,7 @@ def _bmp(content: bytes) -> StillHeader:
 
 
 def _gif(content: bytes) -> StillHeader:
-    """Source: GIF89a; walks the blocks to the second picture, if there is one."""
+    """Reads the size, and walks the blocks to the second picture, if there is one (GIF89a)."""
     width, height, flags = struct.unpack_from("<HHB", content, 6)
     place, pictures, pieces = 13 + _colours(flags), 0, 0
     for _ in range(MAX_STEPS):
@@ -145,7 +145,7 @@ _TIFF_INTEGERS = {3: "H", 4: "I"}
 
 
 def _tiff(content: bytes) -> StillHeader:
-    """Source: TIFF 6.0: width (256) and height (257) in the first directory; a second is a second page."""
+    """Reads width (256) and height (257) of the first directory; a second is a second page (TIFF 6.0)."""
     order = "<" if content[:2] == b"II" else ">"
     (place,) = struct.unpack_from(f"{order}I", content, 4)
     (count,) = struct.unpack_from(f"{order}H", content, place)
@@ -160,7 +160,7 @@ def _tiff(content: bytes) -> StillHeader:
 
 
 def _jpeg2000(content: bytes) -> StillHeader:
-    """Source: ITU-T T.800, annexes A.5.1 (SIZ) and I: the code stream is what is decoded, also in a JP2."""
+    """Reads SIZ of the code stream, also in a JP2 (ITU-T T.800, annexes A.5.1 and I)."""
     place = 0 if content.startswith(b"\xff\x4f") else _code_stream(content)
     if content[place : place + 4] != b"\xff\x4f\xff\x51":
         raise HeaderError("it holds no code stream")

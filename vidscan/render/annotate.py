@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from vidscan.errors import DecodeError, ReportError, UsageError
-from vidscan.media.ffmpeg import decode, redraw
+from vidscan.media.ffmpeg import decode, program, redraw
 from vidscan.options import VerdictOptions
 from vidscan.records import Image, Report
 from vidscan.render.painter import Painter, strip_height
@@ -59,4 +59,4 @@ def annotate(
         raise ReportError(
             f"{path}: the annotated video cannot be written ({error.strerror}): name another place"
         ) from error
-    return redraw.best_codec(decode.find_program())
+    return redraw.best_codec(program.find_program())

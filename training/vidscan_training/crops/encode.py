@@ -12,13 +12,8 @@ from typing import Any
 import numpy as np
 
 from vidscan.errors import VidscanError, quoted
-from vidscan.media.ffmpeg.decode import (
-    INPUT_LIMITS,
-    STALL_TIMEOUT_S,
-    find_program,
-    local_name,
-    passthrough_option,
-)
+from vidscan.media.ffmpeg.decode import INPUT_LIMITS, STALL_TIMEOUT_S, local_name
+from vidscan.media.ffmpeg.program import find_program, passthrough_option
 from vidscan.records import Image
 from vidscan.system.processes import Child, Stalled
 

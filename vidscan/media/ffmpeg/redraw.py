@@ -17,17 +17,9 @@ from pathlib import Path
 import numpy as np
 
 from vidscan.errors import DecodeError, VidscanError
-from vidscan.media.ffmpeg.decode import (
-    INPUT_LIMITS,
-    STALL_TIMEOUT_S,
-    find_program,
-    listening,
-    local_name,
-    passthrough_option,
-    probe,
-)
+from vidscan.media.ffmpeg.decode import INPUT_LIMITS, STALL_TIMEOUT_S, listening, local_name, probe
 from vidscan.media.ffmpeg.output import cause_of
-from vidscan.media.ffmpeg.program import answer, start
+from vidscan.media.ffmpeg.program import answer, find_program, passthrough_option, start
 from vidscan.records import Image
 from vidscan.system.processes import Child, Stalled
 

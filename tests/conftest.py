@@ -13,7 +13,7 @@ from pathlib import Path
 
 import imageio_ffmpeg
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from vidscan.records import ModelCard
 
@@ -21,13 +21,22 @@ SAMPLES = Path(__file__).parents[1] / "samples"
 
 MakeClip = Callable[..., Path]
 
-settings.register_profile("vidscan", deadline=None)
+# No clocks: a busy machine is no failure.
+settings.register_profile("vidscan", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("vidscan")
 
 
 def pytest_configure() -> None:
     """Has Ctrl-C heeded by the tests and what they start, also where a shell runs them in the background."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Has tests of real clips count as slow."""
+    for item in items:
+        if item.get_closest_marker("data"):
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -88,6 +97,12 @@ def plain(colour: str) -> tuple[str, ...]:
     return ("-f", "lavfi", "-i", f"color={colour}:size=64x48:rate=10:duration=2", *MPEG4)
 
 
+def detailed(colour: str) -> tuple[str, ...]:
+    """The same in a check pattern of 2 pixels and 6 levels: sharp, so that a toy face can be judged by it."""
+    pattern = "geq=lum='lum(X,Y)-6*mod(floor(X/2)+floor(Y/2),2)':cb='cb(X,Y)':cr='cr(X,Y)'"
+    return (*plain(colour)[:4], "-vf", pattern, *MPEG4)
+
+
 MPEG4 = ("-c:v", "mpeg4", "-q:v", "2")
 """A codec that every ffmpeg build has."""
 
@@ -101,13 +116,13 @@ def clip(make_clip: MakeClip) -> Path:
 @pytest.fixture(scope="session")
 def bright_clip(make_clip: MakeClip) -> Path:
     """2 s at 10 frames per second in which the toy detector sees a face all the time."""
-    return make_clip("bright.mp4", *plain("white"))
+    return make_clip("bright.mp4", *detailed("white"))
 
 
 @pytest.fixture(scope="session")
 def red_clip(make_clip: MakeClip) -> Path:
     """2 s in which the toy detector sees a red face."""
-    return make_clip("red.mp4", *plain("red"))
+    return make_clip("red.mp4", *detailed("red"))
 
 
 @pytest.fixture(scope="session")

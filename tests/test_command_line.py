@@ -13,6 +13,8 @@ import pytest
 
 from vidscan.report.document import schema
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 
 

@@ -12,6 +12,8 @@ import vidscan
 from vidscan.media.ffmpeg import decode
 from vidscan.models.bundled import checkpoint_path
 
+pytestmark = pytest.mark.slow
+
 CLIP = Path(__file__).parents[1] / "samples" / "self-blended.mp4"
 FRAMES = 8
 

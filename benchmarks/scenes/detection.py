@@ -69,7 +69,7 @@ def count(scenes: Iterable[Scene], new_watcher: NewWatcher) -> Counted:
         watcher = new_watcher()
         for frame in scene.frames():
             found = watcher.look(as_frame(frame))
-            counted.add([sighting.box for sighting, _ in found], frame.faces)
+            counted.add([face.box for face in found], frame.faces)
     return counted
 
 

@@ -10,7 +10,7 @@ from typing import Protocol
 from scenes.truth import Face, Scene, SceneFrame, match
 from vidscan.options import DetectionOptions
 from vidscan.protocols import FaceDetector
-from vidscan.records import Frame, Sighting
+from vidscan.records import FaceSeen, Frame, Sighting
 from vidscan.scan.watcher import Watcher
 from vidscan.tracking.tracks import Tracker
 
@@ -20,8 +20,8 @@ class Watching(Protocol):
 
     cuts_s: list[float]
 
-    def look(self, frame: Frame) -> list[tuple[Sighting, int]]:
-        """The faces in the next frame, with the numbers of their tracks."""
+    def look(self, frame: Frame) -> list[FaceSeen]:
+        """The faces in the next frame."""
         ...
 
     def persons(self) -> dict[int, int]:
@@ -41,13 +41,16 @@ class PlainWatcher:
         self._tracks: set[int] = set()
         self.cuts_s: list[float] = []
 
-    def look(self, frame: Frame) -> list[tuple[Sighting, int]]:
-        """The faces in the next frame, with the numbers of their tracks."""
+    def look(self, frame: Frame) -> list[FaceSeen]:
+        """The faces in the next frame."""
         found = self._detector.detect(frame.image)
         seen = [Sighting(frame.index, frame.time_s, each.box, each.confidence) for each in found]
         tracks = self._tracker.add(seen) if seen else []
         self._tracks.update(tracks)
-        return list(zip(seen, tracks, strict=True))
+        return [
+            FaceSeen(frame.source_id, frame.index, frame.time_s, each.box, each.confidence, track=track)
+            for each, track in zip(found, tracks, strict=True)
+        ]
 
     def persons(self) -> dict[int, int]:
         """Each track by itself."""
@@ -105,11 +108,11 @@ def follow(scene: Scene, watcher: Watching) -> Followed:
             cuts.add(frame.index)
         moments.append(Moment(frame.faces, frame.shot))
         whose = _whose(found, frame.faces)
-        shown += [(face, frame.shot, track) for face, (_, track) in zip(whose, found, strict=True)]
+        shown += [(face, frame.shot, each.track) for face, each in zip(whose, found, strict=True)]
     persons = watcher.persons()
     seen = (Seen(face, shot, track, persons[track]) for face, shot, track in shown)
     return Followed(tuple(moments), tuple(seen), frozenset(cuts))
 
 
-def _whose(found: Sequence[tuple[Sighting, int]], faces: Sequence[Face]) -> list[Face | None]:
-    return match([sighting.box for sighting, _ in found], faces)
+def _whose(found: Sequence[FaceSeen], faces: Sequence[Face]) -> list[Face | None]:
+    return match([each.box for each in found], faces)

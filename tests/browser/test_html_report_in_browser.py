@@ -13,6 +13,8 @@ from vidscan.records import Report
 from vidscan.report import html
 from vidscan.report.document import evidence_of, to_document
 
+pytestmark = pytest.mark.slow
+
 
 def written(*reports: Report) -> str:
     stream = io.StringIO(newline="")

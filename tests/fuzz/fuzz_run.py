@@ -21,7 +21,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
@@ -59,52 +59,66 @@ class Task:
     kept: Path
 
 
-def run(task: Task, workers: int) -> list[Outcome]:
-    """Puts every mutant of the task through vidscan; a worker that dies or hangs is replaced."""
-    context = multiprocessing.get_context("spawn")
-    shares = [list(task.numbers[start::workers]) for start in range(workers)]
-    running: dict[Connection, tuple[Any, list[int], float]] = {}
-    outcomes: list[Outcome] = []
+class Crew:
+    """Workers under way: each has mutants left, the first of which it is at, and a pipe to tell of them."""
 
-    def start(numbers: list[int]) -> None:
+    def __init__(self, task: Task) -> None:
+        self.outcomes: list[Outcome] = []
+        self._task = task
+        self._context = multiprocessing.get_context("spawn")
+        self._running: dict[Connection, tuple[Any, list[int], float]] = {}
+
+    def start(self, numbers: list[int]) -> None:
+        """Starts a worker on these mutants, if there are any."""
         if numbers:
-            ours, theirs = context.Pipe(duplex=False)
-            share = Task(numbers, task.seed, task.media, task.real_detector, task.kept)
-            process = context.Process(target=work, args=(share, theirs), daemon=True)
+            ours, theirs = self._context.Pipe(duplex=False)
+            process = self._context.Process(
+                target=work, args=(replace(self._task, numbers=numbers), theirs), daemon=True
+            )
             process.start()
             theirs.close()
-            running[ours] = process, numbers, time.monotonic()
+            self._running[ours] = process, numbers, time.monotonic()
 
-    for share in shares:
-        start(share)
-    while running:
-        ready = wait(list(running), timeout=1.0)
-        for pipe, (process, numbers, since) in list(running.items()):
-            fault = None
+    def listen(self) -> bool:
+        """Takes what the workers have to tell, and replaces those that died or hang; whether any are left."""
+        ready = wait(list(self._running), timeout=1.0)
+        for pipe, (process, _, since) in list(self._running.items()):
             if pipe in ready:
-                try:
-                    outcomes.append(pipe.recv())
-                except EOFError:
-                    process.join()
-                    fault = f"the worker died with exit code {process.exitcode}" if numbers else None
-                    if not numbers:
-                        del running[pipe]
-                        continue
-                else:
-                    numbers.pop(0)
-                    running[pipe] = process, numbers, time.monotonic()
-                    continue
+                self._hear(pipe)
             elif time.monotonic() - since > MUTANT_LIMIT_S:
                 process.kill()
-                fault = f"hung for {MUTANT_LIMIT_S:.0f} s"
-            if fault is not None:
-                del running[pipe]
-                number = numbers.pop(0)
-                outcomes.append(
-                    Outcome(number, "?", "?", "crash or hang", time.monotonic() - since, (fault,))
-                )
-                start(numbers)
-    return sorted(outcomes, key=lambda outcome: outcome.number)
+                self._replace(pipe, f"hung for {MUTANT_LIMIT_S:.0f} s")
+        return bool(self._running)
+
+    def _hear(self, pipe: Connection) -> None:
+        process, numbers, _ = self._running[pipe]
+        try:
+            self.outcomes.append(pipe.recv())
+        except EOFError:
+            process.join()
+            if numbers:
+                self._replace(pipe, f"the worker died with exit code {process.exitcode}")
+            else:
+                del self._running[pipe]
+        else:
+            numbers.pop(0)
+            self._running[pipe] = process, numbers, time.monotonic()
+
+    def _replace(self, pipe: Connection, fault: str) -> None:
+        _, numbers, since = self._running.pop(pipe)
+        taken = time.monotonic() - since
+        self.outcomes.append(Outcome(numbers.pop(0), "?", "?", "crash or hang", taken, (fault,)))
+        self.start(numbers)
+
+
+def run(task: Task, workers: int) -> list[Outcome]:
+    """Puts every mutant of the task through vidscan; a worker that dies or hangs is replaced."""
+    crew = Crew(task)
+    for start in range(workers):
+        crew.start(list(task.numbers[start::workers]))
+    while crew.listen():
+        pass
+    return sorted(crew.outcomes, key=lambda outcome: outcome.number)
 
 
 def work(task: Task, pipe: Connection) -> None:
@@ -154,28 +168,20 @@ def read(path: Path, detector: Any) -> tuple[str, list[str]]:
     from vidscan.media.sources import from_paths
     from vidscan.options import ScanOptions
     from vidscan.records import Geometry
-    from vidscan.scan.reading import Ledger, read_crops
+    from vidscan.scan.reading import Ledger, SourceReader
 
     ledger = Ledger()
     try:
-        crops = read_crops(
-            from_paths([path]),
-            options=ScanOptions(),
-            geometries=[Geometry(64, 1.4)],
-            least_face=0,
-            detector=detector,
-            ledger=ledger,
-            observer=None,
-            stop=threading.Event(),
-        )
-        for crop in crops:
+        reader = SourceReader(detector, ScanOptions(), [Geometry(64, 1.4)])
+        for crop in reader.read(from_paths([path]), ledger, threading.Event()):
             assert crop.images[0].shape == (64, 64, 3)
-        entry = ledger.take()
+        reading = ledger.take()
     except Exception as error:  # noqa: BLE001 - that nothing gets through is what is tested
         return "crash", [f"{type(error).__name__} came through: {error}"]
-    if entry.error is None:
-        return ("faces" if entry.crops else "no face" if entry.frames else "nothing"), []
-    return f"{entry.error.type}: {_cause(entry.error.message, path)}", _unclear(entry.error, path)
+    if reading.error is None:
+        stats = reading.stats
+        return ("faces" if stats.crops_scored else "no face" if stats.frames_sampled else "nothing"), []
+    return f"{reading.error.type}: {_cause(reading.error.message, path)}", _unclear(reading.error, path)
 
 
 def _unclear(error: Any, path: Path) -> list[str]:

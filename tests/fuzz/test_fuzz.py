@@ -14,7 +14,10 @@ import fuzz_run
 import mutation
 import pytest
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="what a process holds is read from /proc")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform != "linux", reason="what a process holds is read from /proc"),
+]
 
 SOME = (
     "h264.mp4", "mpeg4.avi", "mjpeg.mov", "vp9.webm", "h264.ts", "gif.gif", "h264.h264", "odd.mkv",

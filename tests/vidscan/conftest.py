@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
-from toys import every_face_is_fine
+from toys import ToyDetector
 
-from vidscan.scan import watcher
+from vidscan.engines import local
 
 
-@pytest.fixture(autouse=True)
-def _toy_faces_are_fine(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
-    """Toy faces are small, flat squares, on which no verdict would rest; ``test_watcher`` has real ones."""
-    if request.module.__name__.rpartition(".")[2] != "test_watcher":
-        monkeypatch.setattr(watcher, "assess", every_face_is_fine)
+@pytest.fixture
+def detector(monkeypatch: pytest.MonkeyPatch) -> ToyDetector:
+    """A toy that finds the faces in every scan of this process."""
+    toy = ToyDetector()
+    monkeypatch.setattr(local, "scan_sources", partial(local.scan_sources, open_detector=lambda options: toy))
+    return toy

@@ -11,7 +11,6 @@ import pytest
 from toys import ToyDetector, ToyScorer
 
 import vidscan
-from vidscan.faces import detector as face_detector
 from vidscan.models.calibration import fake_probability
 from vidscan.options import ModelOptions
 
@@ -39,13 +38,6 @@ EXPORTED = {
     "scan",
     "scan_many",
 }
-
-
-@pytest.fixture
-def detector(monkeypatch: pytest.MonkeyPatch) -> ToyDetector:
-    toy = ToyDetector()
-    monkeypatch.setattr(face_detector, "MediaPipeFaceDetector", lambda options: toy)
-    return toy
 
 
 def test_exported_names_are_the_promised_ones():

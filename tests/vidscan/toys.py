@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
 from vidscan.errors import DetectionError
-from vidscan.records import FULL_QUALITY, Box, Detection, FaceCrop, Image, ModelCard, Quality
+from vidscan.records import Box, Detection, FaceCrop, FaceSeen, Image, ModelCard
 
 CARD = ModelCard("toy", "none", 16, margin=1.0, least_face=0)
 
@@ -74,18 +74,23 @@ class ConstantScorer(ToyScorer):
         return np.full_like(super().score(crops), self.value)
 
 
+def toy_picture(brightness: int, side: int = 80) -> Image:
+    """A grey picture in a fine check pattern: sharp, so that a toy face in it can be judged.
+
+    The pattern has cells of 2 pixels, and too little contrast to make the search for faces look closer.
+    """
+    y, x = np.mgrid[:side, :side] // 2
+    pattern = brightness + np.where((x + y) % 2, 3, -3)
+    return np.repeat(pattern.astype(np.uint8)[..., None], 3, axis=2)
+
+
+def toy_face(frame: int = 0, *, fps: float = 2.0, source_id: str = "0", **more: Any) -> FaceSeen:
+    """A face of full quality."""
+    whole = {"box": Box(10.0, 20.0, 50.0, 50.0), "confidence": 0.9, "track": 1} | more
+    return FaceSeen(source_id, frame, frame / fps, **whole)
+
+
 def toy_crop(number: int, source_id: str = "0", sizes: tuple[int, ...] = (16,)) -> FaceCrop:
     """A crop that can be told from others: its number is in every field."""
-    return FaceCrop(
-        source_id=source_id,
-        frame_index=number,
-        time_s=number / 2,
-        box=Box(number, 1, 2, 3),
-        confidence=0.5 + number / 1000,
-        images=tuple(np.full((size, size, 3), number % 256, np.uint8) for size in sizes),
-    )
-
-
-def every_face_is_fine(*_: object) -> Quality:
-    """In the place of ``vidscan.faces.quality.assess``."""
-    return FULL_QUALITY
+    face = toy_face(number, source_id=source_id, box=Box(number, 1, 2, 3), confidence=0.5 + number / 1000)
+    return FaceCrop(face, tuple(np.full((size, size, 3), number % 256, np.uint8) for size in sizes))

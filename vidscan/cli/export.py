@@ -127,18 +127,10 @@ def _faces(folder: Path, geometry: Geometry) -> Iterable[Image]:
     from vidscan.faces.detector import MediaPipeFaceDetector
     from vidscan.media.sources import from_folder
     from vidscan.options import ScanOptions
-    from vidscan.scan.reading import Ledger, read_crops
+    from vidscan.scan.reading import Ledger, SourceReader
 
     options = ScanOptions()
     with MediaPipeFaceDetector(options.detection) as detector:
-        crops = read_crops(
-            from_folder(folder, recursive=True),
-            options=options,
-            geometries=[geometry],
-            least_face=LEAST_FACE,
-            detector=detector,
-            ledger=Ledger(),
-            observer=None,
-            stop=threading.Event(),
-        )
+        reader = SourceReader(detector, options, [geometry], LEAST_FACE)
+        crops = reader.read(from_folder(folder, recursive=True), Ledger(), threading.Event())
         yield from (crop.images[0] for crop in islice(crops, _LOOKED_AT))

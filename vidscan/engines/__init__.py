@@ -36,6 +36,6 @@ def open_engine(
         from vidscan.engines.isolated.parent import IsolatedEngine
 
         return IsolatedEngine(options, models)
-    from vidscan.engines.local import LocalEngine
+    from vidscan.engines.local import LocalEngine, open_mediapipe
 
-    return LocalEngine(options, models, open_detector)
+    return LocalEngine(options, models, open_detector or open_mediapipe)

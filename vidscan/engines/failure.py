@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from vidscan.errors import WorkerError, escaped
 from vidscan.options import ScanOptions
-from vidscan.records import ErrorInfo, ModelCard, Report, Source, Stats, Status
+from vidscan.records import ErrorInfo, ModelCard, Report, Source
 
 
 def worker_died_report(
@@ -24,17 +24,5 @@ def failed_report(
     card: ModelCard,
     members: Sequence[ModelCard],
 ) -> Report:
-    """A FAILED report that holds an error and no findings; ``members`` is empty for a single model."""
-    return Report(
-        source=source,
-        status=Status.FAILED,
-        verdict=None,
-        tracks=(),
-        timeline=(),
-        segments=(),
-        stats=Stats(),
-        options=options.to_report(),
-        model_card=card,
-        error=error,
-        members=tuple(members),
-    )
+    """A FAILED report of which nothing is known but the error."""
+    return Report.failed(source, error, options=options.to_report(), model_card=card, members=tuple(members))

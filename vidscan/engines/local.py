@@ -13,7 +13,14 @@ from vidscan.protocols import FaceDetector, Observer
 from vidscan.records import Report, Source
 
 OpenDetector: TypeAlias = Callable[[DetectionOptions], AbstractContextManager[FaceDetector]]
-"""Opens what finds the faces."""
+"""Makes a face detector, which is closed after the scan."""
+
+
+def open_mediapipe(options: DetectionOptions) -> AbstractContextManager[FaceDetector]:
+    """MediaPipe's face detector, which is imported on first use; raises DetectionError if it cannot start."""
+    from vidscan.faces.detector import MediaPipeFaceDetector
+
+    return MediaPipeFaceDetector(options)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +29,7 @@ class LocalEngine:
 
     options: ScanOptions
     models: Sequence[LoadedModel]
-    open_detector: OpenDetector | None = None
+    open_detector: OpenDetector = open_mediapipe
     about: str = ""
 
     def __enter__(self) -> Self:
@@ -48,30 +55,26 @@ def scan_sources(
     *,
     models: Sequence[LoadedModel],
     observer: Observer | None = None,
-    open_detector: OpenDetector | None = None,
+    open_detector: OpenDetector = open_mediapipe,
 ) -> Iterator[Report]:
-    """Scans sources one after the other, in one stream.
+    """Scans sources one after the other, in one stream; yields one report a source, in order.
 
     Args:
         sources: clips and stills.
         options: what to do.
         models: the loaded checkpoint, or those of an ensemble.
         observer: is told of every frame read.
-        open_detector: opens what finds the faces; None takes MediaPipe.
-
-    Yields:
-        One report a source, in order.
+        open_detector: makes what finds the faces.
 
     Raises:
         ModelError: heat maps are asked for, and the network allows none.
         DetectionError: the face detector cannot start.
         ScoringError: a network fails.
     """
-    from vidscan.faces.detector import MediaPipeFaceDetector
     from vidscan.scan.pipeline import explainer_of, scan
 
     explainer = explainer_of(models, options)
-    with (open_detector or MediaPipeFaceDetector)(options.detection) as detector:
+    with open_detector(options.detection) as detector:
         yield from scan(
             sources, options, scorers=models, detector=detector, observer=observer, explainer=explainer
         )

@@ -1,4 +1,4 @@
-"""Pure geometry on pictures: the one place where a face's box becomes the square that a network sees.
+"""Cuts faces out of pictures: the one place where a face's box becomes the square that a network sees.
 
 Training and scanning both call :func:`upright_crop`, so that they cannot drift apart. Nothing here
 reads a file or knows a detector.
@@ -7,15 +7,16 @@ reads a file or knows a detector.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 
-from vidscan.records import Box, Geometry, Image
+from vidscan.records import Box, FaceCrop, FaceSeen, Frame, Geometry, Image
 
 MUCH_ENLARGED = 2.0
-"""From how many times its size on a picture is enlarged bicubically."""
+"""Pictures that grow by this factor or more are enlarged bicubically, others bilinearly."""
 
 
 class View(NamedTuple):
@@ -38,11 +39,8 @@ _STILL_VIEWS = (
 def still_views(box: Box) -> tuple[View, ...]:
     """The views by which a face of a still is judged: as it is first, then others that show the same.
 
-    A still has no second frame: how far the scores of its views differ tells how much hangs on where the box
-    happens to lie.
-
-    Args:
-        box: the face's rectangle in pixels.
+    A still has no second frame: how far the scores of its views differ tells how much depends on where the
+    detector put the box.
 
     Returns:
         Views of ``box`` itself, of the same mirrored, and of boxes of other sizes about shifted centres.
@@ -57,16 +55,36 @@ def still_views(box: Box) -> tuple[View, ...]:
     return tuple(views)
 
 
-def crop_square(box: Box, margin: float) -> tuple[int, int, int]:
-    """The square around a box, in whole pixels.
+def crop_faces(
+    frame: Frame, faces: Iterable[FaceSeen], geometries: Sequence[Geometry], *, still: bool = False
+) -> Iterator[FaceCrop]:
+    """Cuts faces out of their frame, each once for every geometry that checkpoints' cards give.
 
     Args:
-        box: a face's rectangle in pixels.
-        margin: side of the square as a multiple of the longer side of the box.
+        frame: the sampled picture.
+        faces: the faces found in it.
+        geometries: how to cut; a crop's ``images`` come in this order.
+        still: whether each face is cut out once for each of its views, see :func:`still_views`.
 
-    Returns:
-        ``(left, top, side)``; the square shares the centre of the box to within a pixel and may
-        reach over the edge of the picture. ``side`` is at least 1.
+    Yields:
+        One crop a face, or one for each view of it, in order.
+    """
+    for face in faces:
+        for view in still_views(face.box) if still else (View(face.box),):
+            yield FaceCrop(face, tuple(_cut(frame.image, view, each, face.roll) for each in geometries))
+
+
+def _cut(image: Image, view: View, geometry: Geometry, roll: float) -> Image:
+    """RGB ``uint8[size, size, 3]`` of one view of a face."""
+    crop = upright_crop(image, view.box, geometry=geometry, roll=roll)
+    return np.ascontiguousarray(crop[:, ::-1]) if view.mirrored else crop
+
+
+def crop_square(box: Box, margin: float) -> tuple[int, int, int]:
+    """The square around a box as ``(left, top, side)``, in whole pixels.
+
+    ``margin`` is its side as a multiple of the longer side of the box. It shares the centre of the box to
+    within a pixel and may reach over the edge of the picture. ``side`` is at least 1.
     """
     side = max(1, round(box.longer_side * margin))
     left = round(box.x + box.w / 2 - side / 2)
@@ -75,20 +93,11 @@ def crop_square(box: Box, margin: float) -> tuple[int, int, int]:
 
 
 def upright_crop(image: Image, box: Box, *, geometry: Geometry, roll: float = 0.0) -> Image:
-    """Cuts a face out as a network wants it, so that it does not lie on its side or stand on its head.
+    """Cuts a face out upright, as a network wants it: RGB ``uint8[size, size, 3]``.
 
-    Args:
-        image: RGB ``uint8[height, width, 3]``.
-        box: the face's rectangle in pixels of ``image``; it must touch the picture.
-        geometry: size and margin as in :func:`square_crop`; with ``level``, the crop is turned by ``roll``,
-            otherwise by the nearest quarter turn, which moves no pixel between two others.
-        roll: degrees by which the face is turned clockwise from upright.
-
-    Returns:
-        RGB ``uint8[size, size, 3]``.
-
-    Raises:
-        ValueError: as :func:`square_crop`.
+    ``roll`` is by how many degrees the face is turned clockwise. With ``geometry.level`` the crop is turned
+    back by it, otherwise by the nearest quarter turn, which needs no interpolation. Raises ValueError as
+    :func:`square_crop` does.
     """
     size, margin = geometry.input_size, geometry.margin
     quarters = round(roll / 90.0) % 4
@@ -112,11 +121,8 @@ def square_crop(image: Image, box: Box, *, margin: float, size: int) -> Image:
     Args:
         image: RGB ``uint8[height, width, 3]``.
         box: a face's rectangle in pixels of ``image``; it must touch the picture.
-        margin: side of the square as a multiple of the longer side of the box.
-        size: side of the result in pixels.
-
-    Returns:
-        RGB ``uint8[size, size, 3]``.
+        margin: as in :func:`crop_square`.
+        size: side in pixels of the result, RGB ``uint8[size, size, 3]``.
 
     Raises:
         ValueError: the picture is no RGB ``uint8``, or the square lies wholly outside of it.
@@ -155,15 +161,8 @@ def resize(image: Image, *, width: int, height: int) -> Image:
     """Resizes with area averaging when shrinking; enlarges bilinearly, and bicubically from twice the size.
 
     Area averaging keeps fine texture from aliasing into patterns that look like a forgery's. Bilinear
-    interpolation blurs a small face as a forgery does, too: ``benchmarks/small_faces.py`` compares.
-
-    Args:
-        image: ``uint8[h, w, 3]``.
-        width: of the result in pixels.
-        height: of the result in pixels.
-
-    Returns:
-        ``uint8[height, width, 3]``.
+    interpolation blurs a small face as a forgery does, too: ``benchmarks/small_faces.py`` compares. Takes
+    ``uint8[h, w, 3]`` and returns ``uint8[height, width, 3]``.
     """
     if image.shape[:2] == (height, width):
         return np.ascontiguousarray(image)

@@ -1,4 +1,4 @@
-"""What is said of a source: verdict, tracks, timeline, evidence and how it came about."""
+"""The report on a source and its parts: verdict, tracks, timeline, evidence, facts and figures."""
 
 from __future__ import annotations
 
@@ -63,10 +63,10 @@ class TimelinePoint:
 class Track:
     """One person followed through one shot: ``faces`` sightings between ``start_s`` and ``end_s``.
 
-    ``person`` is the lowest ``id`` of the tracks that show the same person in other shots, 0 where nobody
-    looked. ``fake_probability`` is None where no sighting could be judged. ``counted`` is False where the
-    person has no part in the verdict, and ``note`` then says why. ``weight``: the person's share in the
-    verdict, 0-1; ``quality``: the mean of the sightings'.
+    ``person`` is the lowest ``id`` of the tracks that show the same person in other shots, 0 if
+    re-identification did not run. ``fake_probability`` is None where no sighting could be judged. ``counted``
+    is False where the person has no part in the verdict, and ``note`` then says why. ``weight``: the person's
+    share in the verdict, 0-1; ``quality``: the mean of the sightings'.
     """
 
     id: Count
@@ -94,7 +94,7 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class MemberVerdict:
-    """What a scan with this member of an ensemble alone would have said, by its own card."""
+    """The verdict that a scan with this member of an ensemble alone would have given, by its own card."""
 
     name: str
     label: Label
@@ -112,13 +112,12 @@ class Interval(NamedTuple):
 class Verdict:
     """The answer for one source.
 
-    ``fake_probability`` and ``confidence`` are 0-1, and None for NO_FACE and where no face was fit to be
-    judged. ``confidence`` is the
-    probability of the label given; for UNCERTAIN, that of the likelier side. ``interval`` is where
-    ``fake_probability`` would lie, 19 times in 20, had other moments of the same person been looked at: the
-    wider, the fewer faces were seen and the less they agree. Of a still, had other pictures been looked at:
-    the wider, the less the views of its face agree. ``tracks`` are those of the person whom the verdict rests
-    on.
+    ``fake_probability`` and ``confidence`` are 0-1, and None for NO_FACE and where no face could be judged.
+    ``confidence`` is the probability of the label given; for UNCERTAIN, that of the likelier side.
+    ``interval`` is where ``fake_probability`` would lie, 19 times in 20, had other moments of the same person
+    been sampled: it is wide where few faces were seen or where they disagree. For a still it refers to other
+    pictures of the same person, and is wide where the views of its face disagree. ``tracks`` are those of the
+    person who decides the verdict.
     """
 
     label: Label
@@ -132,7 +131,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What the scores of one source amount to."""
+    """The result of judging the scores of one source."""
 
     verdict: Verdict
     tracks: tuple[Track, ...] = ()
@@ -142,10 +141,10 @@ class Findings:
 
 @dataclass(frozen=True, slots=True)
 class StageSeconds:
-    """Where the time went.
+    """Wall times of the parts of a scan.
 
     Reading (``decode``, ``detect``) and scoring (``wait`` for a batch, ``score``) go on at the same time,
-    so together they may exceed ``total``. What a batch took is shared out among the faces in it.
+    so together they may exceed ``total``. The time of a batch is divided among the faces in it.
     """
 
     decode: Seconds = 0.0
@@ -178,10 +177,10 @@ class Stats:
 
 @dataclass(frozen=True, slots=True)
 class SourceFacts:
-    """What tells a source from others: its size in bytes and SHA-256, and how its pictures are stored.
+    """Facts of a source's file: its size in bytes and SHA-256, and how its pictures are stored.
 
-    ``width`` and ``height`` are those of the upright frames, in which boxes are given, in pixels. What
-    could not be found out is None: no frame was decoded, or a still has no codec.
+    ``width`` and ``height`` are those of the upright frames, in which boxes are given, in pixels; None if no
+    frame was decoded. ``codec`` is None for a still.
     """
 
     bytes: Annotated[int, Limits(0, wide=True)]
@@ -227,9 +226,9 @@ class HeatSource:
 class EvidenceCrop:
     """A scored face that is kept to be looked at.
 
-    ``image`` is the crop as a network saw it, RGB ``uint8[size, size, 3]``: the one that is explained, where
-    heat maps are asked for. ``heat`` is its map, ``heat_source`` where that comes from; both are None where
-    there is none.
+    ``image`` is the crop as a network saw it, RGB ``uint8[size, size, 3]``; where heat maps are asked for, as
+    the network that is explained saw it. ``heat`` is its map, and ``heat_source`` tells how that was made;
+    both are None where there is none.
     """
 
     track: Count
@@ -241,25 +240,43 @@ class EvidenceCrop:
     heat_source: HeatSource | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """Everything said about one source. ``options`` echoes what the scan was asked to do.
+    """The report on one source. ``options`` echoes the options of the scan.
 
-    ``members`` are the cards of an ensemble's members, whose whole ``model_card`` describes; empty for
+    ``members`` are the cards of an ensemble's members, which ``model_card`` describes together; empty for
     one model. ``evidence`` holds faces to look at, where they were asked for. ``facts`` is None where the
     source could not be read.
     """
 
     source: Source
     status: Status
-    verdict: Verdict | None
-    tracks: tuple[Track, ...]
-    timeline: tuple[TimelinePoint, ...]
-    segments: tuple[Segment, ...]
-    stats: Stats
+    verdict: Verdict | None = None
+    tracks: tuple[Track, ...] = ()
+    timeline: tuple[TimelinePoint, ...] = ()
+    segments: tuple[Segment, ...] = ()
+    stats: Stats = field(default_factory=Stats)
     options: Mapping[str, Any]
     model_card: ModelCard
     error: ErrorInfo | None = None
     members: tuple[ModelCard, ...] = ()
     evidence: tuple[EvidenceCrop, ...] = ()
     facts: SourceFacts | None = None
+
+    @classmethod
+    def of(cls, source: Source, findings: Findings, **others: Any) -> Report:
+        """The report on a source that was analysed; ``others`` are further fields."""
+        return cls(
+            source=source,
+            status=Status.OK,
+            verdict=findings.verdict,
+            tracks=findings.tracks,
+            timeline=findings.timeline,
+            segments=findings.segments,
+            **others,
+        )
+
+    @classmethod
+    def failed(cls, source: Source, error: ErrorInfo | None, **others: Any) -> Report:
+        """The report on a source that could not be analysed; ``others`` are further fields."""
+        return cls(source=source, status=Status.FAILED, error=error, **others)

@@ -42,7 +42,7 @@ class Remote:
     """Where a source lies that is on no disk of this machine.
 
     ``url`` may hold secrets, ``shown`` is the same without them. ``version`` tells the file from a later
-    state of it, as its place lists it; "" where nobody asked.
+    state of it, as its storage lists it; "" if it was not asked for.
     """
 
     url: str
@@ -54,7 +54,7 @@ class Remote:
 class Source:
     """One clip or still. ``id`` is unique within one scan.
 
-    ``path`` is what the user named; for a ``remote`` source, the file's name alone, and the whole path of the
+    ``path`` is what the user named; for a ``remote`` source, the name of the file, and the whole path of its
     copy while there is one.
     """
 
@@ -70,7 +70,7 @@ class Source:
 
 
 class FileStamp(NamedTuple):
-    """What tells a file from a later state of it: size in bytes, time of change in ns, device and inode."""
+    """Tells a file from a later state of it: size in bytes, time of change in ns, device and inode."""
 
     size: int
     modified_ns: int
@@ -96,8 +96,8 @@ class Detection:
     """A face found in a frame. ``confidence`` is the detector's, 0-1.
 
     ``keypoints`` is ``float32[n, 2]`` in pixels (x, y), in MediaPipe's order: right eye, left eye,
-    nose tip, mouth centre, right ear, left ear (right and left of the person). ``roll``: by how many degrees,
-    clockwise as one looks at the picture, the face is turned from upright, above -180 and up to 180.
+    nose tip, mouth centre, right ear, left ear (right and left of the person). ``roll``: degrees by which the
+    face is turned from upright, clockwise in the picture, above -180 and up to 180.
     """
 
     box: Box
@@ -126,6 +126,25 @@ class Quality(NamedTuple):
 
 FULL_QUALITY = Quality()
 
+
+@dataclass(frozen=True, slots=True)
+class FaceSeen:
+    """A face seen in one frame of a source: everything known of it but its pixels and its score.
+
+    ``confidence`` and ``roll`` are as in :class:`Detection`; ``box`` is in pixels of the frame. ``track`` is
+    the number of the track that the face belongs to, 0 where faces are not tracked.
+    """
+
+    source_id: str
+    frame_index: int
+    time_s: float
+    box: Box
+    confidence: float
+    roll: float = 0.0
+    track: int = 0
+    quality: Quality = FULL_QUALITY
+
+
 APPEARANCE = 88
 """Numbers that describe what a face and its surroundings look like."""
 
@@ -134,23 +153,22 @@ Appearance = npt.NDArray[np.float32]
 
 
 def no_appearance() -> Appearance:
-    """The description of a face that nobody described: all zeros."""
+    """The appearance of a face that was not described: all zeros."""
     return np.zeros(APPEARANCE, np.float32)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sighting:
-    """A face seen in a frame, whose score nobody knows yet.
+    """What tracking has to know of a face in a frame.
 
-    ``roll`` is as in :class:`Detection`; ``shot`` counts the stretches between cuts from 0; ``appearance``
-    is what the face and its surroundings look like (see ``vidscan.tracking.appearance``).
+    ``shot`` counts the stretches between cuts from 0; ``appearance`` is what the face and its surroundings
+    look like (see ``vidscan.tracking.appearance``).
     """
 
     frame_index: int
     time_s: float
     box: Box
     confidence: float
-    roll: float = 0.0
     shot: int = 0
     quality: Quality = FULL_QUALITY
     appearance: Appearance = field(default_factory=no_appearance)
@@ -159,8 +177,8 @@ class Sighting:
 class Geometry(NamedTuple):
     """How a face is cut out: the crop's side in pixels and in lengths of the box's longer side.
 
-    ``level``: whether the crop is turned so that the eyes lie level; otherwise by quarter turns alone, so
-    that no face stands on its head.
+    ``level``: the crop is turned so that the eyes are level; otherwise by quarter turns alone, so that no
+    face is upside down.
     """
 
     input_size: int
@@ -168,54 +186,35 @@ class Geometry(NamedTuple):
     level: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class FaceCrop:
-    """Square pictures of one face, ``uint8[size, size, 3]`` RGB: one for each geometry asked for.
+    """Square pictures of one face, RGB ``uint8[size, size, 3]``: one for each geometry asked for.
 
-    ``track`` is the number of the track that the face belongs to. ``view`` counts the views of a still's face
-    from 0, the face as it is; ``box`` is the face's own in all of them.
+    A still's face gives several crops, one for each of its views, all with the same ``face``.
     """
 
-    source_id: str
-    frame_index: int
-    time_s: float
-    box: Box
-    confidence: float
+    face: FaceSeen
     images: tuple[Image, ...]
-    track: int = 0
-    quality: Quality = FULL_QUALITY
-    view: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class CropBatch:
-    """``batch_size`` crops as columns; rows where ``mask`` is False are padding.
+    """Crops that are scored together.
 
-    ``source_id``: ``str`` objects ``[n]``; ``frame_index``: ``int64[n]``; ``time_s``: ``float64[n]``;
-    ``box``: ``float32[n, 4]`` as x, y, w, h; ``confidence``: ``float32[n]``;
-    ``images``: for each geometry ``uint8[n, size, size, 3]`` RGB; ``mask``: ``bool[n]``;
-    ``track``: ``int64[n]``; ``quality``: ``float64[n, 4]`` in the order of ``Quality``;
-    ``view``: ``int64[n]``.
+    ``images`` holds RGB ``uint8[batch_size, size, size, 3]`` for each geometry. The first ``len(faces)`` rows
+    are the crops of ``faces``, in order; the rows after them are padding, all zeros.
     """
 
-    source_id: npt.NDArray[np.object_]
-    frame_index: npt.NDArray[np.int64]
-    time_s: npt.NDArray[np.float64]
-    box: npt.NDArray[np.float32]
-    confidence: npt.NDArray[np.float32]
+    faces: tuple[FaceSeen, ...]
     images: tuple[Image, ...]
-    mask: npt.NDArray[np.bool_]
-    track: npt.NDArray[np.int64]
-    quality: npt.NDArray[np.float64]
-    view: npt.NDArray[np.int64]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class ScoredBatch:
-    """A batch with its scores: ``fake_probability`` is ``float32[n, members]``, NaN-free, 0-1.
+    """A batch with its scores: P(fake), ``float32[len(batch.faces), members]``, 0-1, never NaN.
 
-    Padding rows hold 0. ``seconds`` is what scoring the batch took, ``waited`` how long the network had
-    nothing to do before, ``computed`` the number of rows that were computed, padding included.
+    ``seconds`` is what scoring the batch took, ``waited`` how long the network had nothing to do before,
+    ``computed`` the number of rows that were computed, padding included.
     """
 
     batch: CropBatch
@@ -227,7 +226,7 @@ class ScoredBatch:
 
 @dataclass(frozen=True, slots=True)
 class FaceScore:
-    """One face without its pixels; ``fake_probability`` is calibrated where the card allows.
+    """A face and its score; ``fake_probability`` is calibrated where the card allows.
 
     It is None for a face that was seen but is too small to be judged.
 
@@ -236,13 +235,7 @@ class FaceScore:
     in the order of :func:`vidscan.faces.crops.still_views`; empty for clips.
     """
 
-    source_id: str
-    frame_index: int
-    time_s: float
-    box: Box
-    confidence: float
+    face: FaceSeen
     fake_probability: float | None
     members: tuple[float, ...] = ()
-    track: int = 0
-    quality: Quality = FULL_QUALITY
     views: tuple[float, ...] = ()

@@ -18,11 +18,8 @@ def score_batches(batches: Iterable[CropBatch], ensemble: Ensemble[Scorer]) -> I
     """Scores batch after batch, in order, by every member.
 
     Args:
-        batches: padded batches of crops, their ``images`` in the order of ``ensemble.geometries``.
+        batches: batches of crops, their ``images`` in the order of ``ensemble.geometries``.
         ensemble: the network or networks.
-
-    Yields:
-        Each batch with ``fake_probability`` ``float32[n, members]``; padding holds 0.
 
     Raises:
         ScoringError: a network failed, or gave something that is no probability.
@@ -32,12 +29,12 @@ def score_batches(batches: Iterable[CropBatch], ensemble: Ensemble[Scorer]) -> I
     for batch in batches:
         started = time.perf_counter()
         waited += started - asked
-        probability = np.zeros((len(batch.mask), len(ensemble.members)), np.float32)
-        filled, computed = int(batch.mask.sum()), 0
+        filled, computed = len(batch.faces), 0
+        probability = np.zeros((filled, len(ensemble.members)), np.float32)
         if filled:
-            computed = _rows_to_score(filled, len(batch.mask))
+            computed = _rows_to_score(filled, len(batch.images[0]))
             for column, (member, place) in enumerate(zip(ensemble.members, places, strict=True)):
-                probability[:filled, column] = member.score(batch.images[place][:computed])[:filled]
+                probability[:, column] = member.score(batch.images[place][:computed])[:filled]
                 _refuse_no_probability(probability[:, column], member.card)
         yield ScoredBatch(batch, probability, time.perf_counter() - started, waited, computed)
         waited, asked = 0.0 if filled else waited, time.perf_counter()

@@ -11,7 +11,7 @@ from vidscan.records import EvidenceCrop, FaceScore
 
 
 def whole_faces(rows: Sequence[FaceScore]) -> list[FaceScore]:
-    """The faces of a still, each with the mean of its views.
+    """The faces of a still, each with the mean of its views, in the order of their first rows.
 
     A view is to a still what a frame is to a clip: clipped logits are averaged, those of each member of an
     ensemble alike.
@@ -19,25 +19,17 @@ def whole_faces(rows: Sequence[FaceScore]) -> list[FaceScore]:
     Args:
         rows: the scores of one still's crops in the order in which they were cut: every face has a track of
             its own there, and its views come in order.
-
-    Returns:
-        One score a face, in the order of their first rows.
     """
     faces: dict[int, list[FaceScore]] = defaultdict(list)
     for row in rows:
-        faces[row.track].append(row)
+        faces[row.face.track].append(row)
     return [_together(views) for views in faces.values()]
 
 
 def _together(views: Sequence[FaceScore]) -> FaceScore:
-    said = tuple(view.fake_probability for view in views if view.fake_probability is not None)
+    scores = tuple(view.fake_probability for view in views if view.fake_probability is not None)
     by_member = zip(*(view.members for view in views), strict=True)
-    return replace(
-        views[0],
-        fake_probability=_mean(said),
-        members=tuple(_mean(scores) for scores in by_member),
-        views=said,
-    )
+    return FaceScore(views[0].face, _mean(scores), tuple(_mean(each) for each in by_member), scores)
 
 
 def _mean(scores: Sequence[float]) -> float:
@@ -46,5 +38,5 @@ def _mean(scores: Sequence[float]) -> float:
 
 def with_face_scores(kept: Sequence[EvidenceCrop], faces: Sequence[FaceScore]) -> tuple[EvidenceCrop, ...]:
     """The crops kept of a still, with the scores of the whole faces in the place of their first views'."""
-    scores = {face.track: face.fake_probability for face in faces if face.fake_probability is not None}
+    scores = {each.face.track: each.fake_probability for each in faces if each.fake_probability is not None}
     return tuple(replace(crop, fake_probability=scores[crop.track]) for crop in kept)

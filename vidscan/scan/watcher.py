@@ -1,4 +1,4 @@
-"""Frame -> sightings: watches the people of one source, from shot to shot.
+"""Frame -> FaceSeen: finds the faces of one source and follows them from shot to shot.
 
 Composition of what looks at whole frames: cuts, the search for faces, and what is to be known of each face
 before any network sees it (quality, appearance, track).
@@ -6,17 +6,21 @@ before any network sees it (quality, appearance, track).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
-from vidscan.faces.quality import assess
+from vidscan.faces import quality
 from vidscan.faces.search import FaceSearch
 from vidscan.options import DetectionOptions
 from vidscan.protocols import FaceDetector
-from vidscan.records import Detection, Frame, Sighting
+from vidscan.records import Box, Detection, FaceSeen, Frame, Image, Quality, Sighting
 from vidscan.tracking.appearance import describe
 from vidscan.tracking.reidentify import Reidentifier
 from vidscan.tracking.shots import CutFinder
 from vidscan.tracking.tracks import Tracker
+
+Assess: TypeAlias = Callable[[Image, Detection, Sequence[Box]], Quality]
+"""Gives the quality of a face by its frame and the boxes of the frame's other faces."""
 
 
 class Watcher:
@@ -25,16 +29,24 @@ class Watcher:
     ``cuts_s``: when new shots began, in seconds.
     """
 
-    def __init__(self, detector: FaceDetector, options: DetectionOptions, *, still: bool) -> None:
-        """``still``: there is one frame, which is searched without regard to time."""
+    def __init__(
+        self,
+        detector: FaceDetector,
+        options: DetectionOptions,
+        *,
+        still: bool,
+        assess: Assess = quality.assess,
+    ) -> None:
+        """``still``: the source is a single frame, which is searched more thoroughly than a clip's."""
         self._search = FaceSearch(detector, options, still=still)
+        self._assess = assess
         self._cuts = CutFinder()
         self._tracker = Tracker()
         self._reidentifier = Reidentifier()
         self.cuts_s: list[float] = []
 
-    def look(self, frame: Frame) -> list[tuple[Sighting, int]]:
-        """The faces in the next frame, surest first, with the numbers of their tracks.
+    def look(self, frame: Frame) -> list[FaceSeen]:
+        """The faces in the next frame, surest first.
 
         Raises:
             DetectionError: the detector fails.
@@ -43,24 +55,36 @@ class Watcher:
         if cut:
             self.cuts_s.append(frame.time_s)
         found = self._search.find(frame.image, new_shot=cut)
-        seen = [self._sighting(frame, each, found) for each in found]
-        tracks = self._tracker.add(seen) if seen else []
-        for sighting, track in zip(seen, tracks, strict=True):
+        sightings = [self._sighting(frame, each, found) for each in found]
+        tracks = self._tracker.add(sightings) if sightings else []
+        for sighting, track in zip(sightings, tracks, strict=True):
             self._reidentifier.add(sighting, track)
-        return list(zip(seen, tracks, strict=True))
+        return [
+            FaceSeen(
+                source_id=frame.source_id,
+                frame_index=frame.index,
+                time_s=frame.time_s,
+                box=each.box,
+                confidence=each.confidence,
+                roll=each.roll,
+                track=track,
+                quality=sighting.quality,
+            )
+            for each, sighting, track in zip(found, sightings, tracks, strict=True)
+        ]
 
     def persons(self) -> dict[int, int]:
         """The person of every track so far, see :class:`vidscan.tracking.reidentify.Reidentifier`."""
         return self._reidentifier.persons()
 
     def _sighting(self, frame: Frame, detection: Detection, found: Sequence[Detection]) -> Sighting:
+        others = [each.box for each in found if each is not detection]
         return Sighting(
             frame_index=frame.index,
             time_s=frame.time_s,
             box=detection.box,
             confidence=detection.confidence,
-            roll=detection.roll,
             shot=len(self.cuts_s),
-            quality=assess(frame.image, detection, [each.box for each in found if each is not detection]),
+            quality=self._assess(frame.image, detection, others),
             appearance=describe(frame.image, detection.box),
         )

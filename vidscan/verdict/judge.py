@@ -108,7 +108,7 @@ def _without_scores(scores: Sequence[FaceScore], card: ModelCard, still: bool) -
     if not scores:
         where = "in the picture" if still else "in the frames looked at"
         return Verdict(Label.NO_FACE, None, None, f"No face was found {where}.")
-    largest = max(face.box.longer_side for face in scores)
+    largest = max(score.face.box.longer_side for score in scores)
     return Verdict(Label.UNCERTAIN, None, None, unjudged_sentence(largest, card.least_face))
 
 

@@ -1,7 +1,7 @@
-"""Groups the scores of one source by track and person, and weighs the people.
+"""FaceScore -> tracks and people of one source, and the weight of each.
 
-Sightings are averaged by their quality, people by how long and how well they were seen: a blurred poster or a
-face in the audience must neither outvote the speaker nor raise an alarm of its own.
+Sightings are averaged by their quality, people by how long and how well they were seen: a blurred poster
+or a face in the audience should neither outvote the speaker nor raise a false alarm.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ TOO_BRIEF = "seen too briefly to count"
 NOT_JUDGED = "too small to be judged"
 
 MIN_WEIGHT = 1e-3
-"""Minimum weight of a sighting, so that averages are always defined."""
+"""Lower limit on the weight of a sighting, so that no average has a total weight of 0."""
 
-_LONG = 4  # beside a person seen this often, one that was seen once does not count
+_LONG = 4  # beside a person seen this often, a person seen once does not count
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,93 +67,96 @@ def gather(
 ) -> tuple[list[Person], list[Track]]:
     """Returns the people of one source, and its tracks, each sorted by number.
 
-    ``scores`` are all sightings, in any order; ``persons`` gives the person of a track, by default the track
-    itself. A person in a clip counts if seen at least ``share`` of what the most seen one was, and more than
-    once beside one that was seen ``_LONG`` times. Everybody in a still counts, and times are 0.
+    Args:
+        scores: all sightings, in any order.
+        persons: the person of each track; a track that is not named is a person of its own.
+        share: a person counts if seen at least this share of the most seen one's time, and more than once
+            beside one that was seen ``_LONG`` times.
+        still: in a still every person counts, and times are 0.
     """
     by_track: dict[int, list[FaceScore]] = defaultdict(list)
-    for score in sorted(scores, key=lambda score: score.time_s):
-        by_track[score.track].append(score)
+    for score in sorted(scores, key=lambda score: score.face.time_s):
+        by_track[score.face.track].append(score)
     owner = {track: persons.get(track, track) for track in by_track}
     judged: dict[int, list[FaceScore]] = {number: [] for number in sorted(owner.values())}
-    for track, faces in by_track.items():
-        judged[owner[track]] += [face for face in faces if face.fake_probability is not None]
+    for track, seen in by_track.items():
+        judged[owner[track]] += [score for score in seen if score.fake_probability is not None]
     weights = _weights(judged, share, still=still)
     tracks = [
-        _track(track, faces, person=owner[track], weight=weights[owner[track]], still=still)
-        for track, faces in sorted(by_track.items())
+        _track(track, seen, person=owner[track], weight=weights[owner[track]], still=still)
+        for track, seen in sorted(by_track.items())
     ]
     people = [
-        _person([track for track in tracks if track.person == number], faces)
-        for number, faces in judged.items()
-        if faces
+        _person([track for track in tracks if track.person == number], seen)
+        for number, seen in judged.items()
+        if seen
     ]
     return people, tracks
 
 
 def _weights(judged: Mapping[int, Sequence[FaceScore]], share: float, *, still: bool) -> dict[int, float]:
-    """Returns each person's share in the verdict by their judged sightings; 0 if they do not count."""
-    presence = {number: sum(map(_weight, faces)) for number, faces in judged.items()}
+    """Each person's share in the verdict by their judged sightings; 0 for people who do not count."""
+    presence = {number: sum(map(_weight, seen)) for number, seen in judged.items()}
     # A hair of slack: 0.07 * 100 is a little more than 7.
     needed = min(share, 1.0) * max(presence.values(), default=0.0) - 1e-9
     once = max(map(len, judged.values()), default=0) >= _LONG
     counted = {
         number
-        for number, faces in judged.items()
-        if faces and (still or (presence[number] >= needed and not (once and len(faces) == 1)))
+        for number, seen in judged.items()
+        if seen and (still or (presence[number] >= needed and not (once and len(seen) == 1)))
     }
     whole = sum(presence[number] for number in counted)
     return {number: presence[number] / whole if number in counted else 0.0 for number in judged}
 
 
-def _weight(face: FaceScore) -> float:
-    return max(face.quality.overall, MIN_WEIGHT)
+def _weight(score: FaceScore) -> float:
+    return max(score.face.quality.overall, MIN_WEIGHT)
 
 
-def _mean(faces: Sequence[FaceScore]) -> float:
-    return average(
-        [clipped(face.fake_probability) for face in faces if face.fake_probability is not None],
-        [_weight(face) for face in faces],
-    )
+def _mean(judged: Sequence[FaceScore]) -> float:
+    """The weighted mean of the judged sightings' clipped scores."""
+    return average(_clipped(judged), [_weight(score) for score in judged])
 
 
-def _track(track: int, faces: Sequence[FaceScore], *, person: int, weight: float, still: bool) -> Track:
-    judged = [face for face in faces if face.fake_probability is not None]
-    weights = [_weight(face) for face in judged]
-    by_member = zip(*(face.members for face in judged), strict=True)
-    start, end = (0.0, 0.0) if still else (faces[0].time_s, faces[-1].time_s)
+def _clipped(judged: Sequence[FaceScore]) -> list[float]:
+    return [clipped(score.fake_probability) for score in judged if score.fake_probability is not None]
+
+
+def _track(track: int, seen: Sequence[FaceScore], *, person: int, weight: float, still: bool) -> Track:
+    judged = [score for score in seen if score.fake_probability is not None]
+    weights = [_weight(score) for score in judged]
+    by_member = zip(*(score.members for score in judged), strict=True)
+    start, end = (0.0, 0.0) if still else (seen[0].face.time_s, seen[-1].face.time_s)
     return Track(
         id=track,
         start_s=start,
         end_s=end,
-        faces=len(faces),
+        faces=len(seen),
         fake_probability=_mean(judged) if judged else None,
         counted=weight > 0,
         members=tuple(average([clipped(score) for score in each], weights) for each in by_member),
         person=person,
         weight=weight,
-        quality=sum(face.quality.overall for face in faces) / len(faces),
+        quality=sum(score.face.quality.overall for score in seen) / len(seen),
         note="" if weight > 0 else TOO_BRIEF if judged else NOT_JUDGED,
     )
 
 
 def _person(tracks: Sequence[Track], judged: Sequence[FaceScore]) -> Person:
-    faces = sorted(judged, key=lambda face: face.time_s)
+    ordered = sorted(judged, key=lambda score: score.face.time_s)
     return Person(
         number=tracks[0].person,
         tracks=tuple(tracks),
-        scores=tuple(clipped(face.fake_probability) for face in faces if face.fake_probability is not None),
-        weights=tuple(_weight(face) for face in faces),
-        fake_probability=_mean(faces),
+        scores=tuple(_clipped(ordered)),
+        weights=tuple(_weight(score) for score in ordered),
+        fake_probability=_mean(ordered),
         weight=tracks[0].weight,
-        lacking=_lacking(faces),
-        views=tuple(clipped(score) for face in faces for score in face.views),
+        lacking=_lacking([score.face.quality for score in ordered]),
+        views=tuple(clipped(view) for score in ordered for view in score.views),
     )
 
 
-def _lacking(faces: Sequence[FaceScore]) -> str:
-    """Returns the name of the factor of quality that is lowest on average."""
-    means = {
-        name: sum(getattr(face.quality, name) for face in faces) / len(faces) for name in Quality._fields
-    }
+def _lacking(qualities: Sequence[Quality]) -> str:
+    """The name of the factor of quality that is lowest on average."""
+    means = {name: sum(getattr(each, name) for each in qualities) for name in Quality._fields}
     return min(means, key=lambda name: means[name])

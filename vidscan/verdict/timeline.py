@@ -8,7 +8,7 @@ from statistics import median
 from typing import TypeAlias
 
 from vidscan.probability import average, clipped
-from vidscan.records import FaceScore, Segment, TimelineFace, TimelinePoint
+from vidscan.records import FaceScore, FaceSeen, Segment, TimelineFace, TimelinePoint
 
 _Path: TypeAlias = list[tuple[float, float]]
 """Times in seconds and scores, in order of time."""
@@ -19,26 +19,31 @@ _SLACK_S = 1e-6  # times are sums of fractions
 
 
 def moments(scores: Sequence[FaceScore], *, still: bool) -> tuple[TimelinePoint, ...]:
-    """Returns all sightings, judged or not, by moment, and within a moment by track; a still's is at 0 s."""
-    rows = sorted(scores, key=lambda face: (face.time_s, face.frame_index, face.track))
+    """All faces that were seen, by moment; within a moment by track.
+
+    Args:
+        scores: all sightings, judged or not, in any order.
+        still: the one moment of a still is at 0 s.
+    """
+    rows = sorted(scores, key=lambda each: (each.face.time_s, each.face.frame_index, each.face.track))
     points = []
-    for (time_s, _), group in groupby(rows, key=lambda face: (face.time_s, face.frame_index)):
-        faces = tuple(_timeline_face(face) for face in group)
+    for (time_s, _), group in groupby(rows, key=lambda each: (each.face.time_s, each.face.frame_index)):
+        faces = tuple(_timeline_face(each) for each in group)
         known = [face.fake_probability for face in faces if face.fake_probability is not None]
         points.append(TimelinePoint(0.0 if still else time_s, max(known, default=None), faces))
     return tuple(points)
 
 
-def _timeline_face(face: FaceScore) -> TimelineFace:
-    probability = face.fake_probability
+def _timeline_face(score: FaceScore) -> TimelineFace:
+    probability = score.fake_probability
     return TimelineFace(
-        track=face.track,
-        box=face.box,
-        detection_confidence=face.confidence,
+        track=score.face.track,
+        box=score.face.box,
+        detection_confidence=score.face.confidence,
         fake_probability=None if probability is None else min(max(probability, 0.0), 1.0),
-        members=face.members,
-        quality=face.quality.overall,
-        views=face.views,
+        members=score.members,
+        quality=score.face.quality.overall,
+        views=score.views,
     )
 
 
@@ -47,9 +52,9 @@ def segments(scores: Sequence[FaceScore], threshold: float, gap_s: float) -> tup
 
     ``scores`` are all sightings, at least one, in any order; stretches at most ``gap_s`` apart are joined.
     """
-    interval = _sampling_interval(scores)
+    interval = _sampling_interval([score.face for score in scores])
     apart = max(gap_s, _SAMPLES_APART * interval) + _SLACK_S
-    samples = 1 + max(score.frame_index for score in scores)  # at least: later ones may show no face
+    samples = 1 + max(score.face.frame_index for score in scores)  # at least: later ones may show no face
     least = 1 if samples < _SHORT_CLIP else 2
     found = [
         _segment(track, path, stretch, interval)
@@ -63,18 +68,19 @@ def segments(scores: Sequence[FaceScore], threshold: float, gap_s: float) -> tup
 def _paths(scores: Sequence[FaceScore]) -> dict[int, _Path]:
     """Returns times and clipped scores of every track's judged sightings, in order of time."""
     paths: dict[int, _Path] = {}
-    for face in sorted(scores, key=lambda face: face.time_s):
-        if face.fake_probability is not None:
-            paths.setdefault(face.track, []).append((face.time_s, clipped(face.fake_probability)))
+    for score in sorted(scores, key=lambda score: score.face.time_s):
+        if score.fake_probability is not None:
+            path = paths.setdefault(score.face.track, [])
+            path.append((score.face.time_s, clipped(score.fake_probability)))
     return paths
 
 
-def _sampling_interval(scores: Sequence[FaceScore]) -> float:
-    """Returns the seconds between sampled frames (median over the clip), 0 if only one shows a face.
+def _sampling_interval(faces: Sequence[FaceSeen]) -> float:
+    """Seconds from one sampled frame to the next, 0 if only one shows a face (median over the clip).
 
-    Frames without a face are not among ``scores``, hence the division by the step in ``frame_index``.
+    Frames without a face are not among ``faces``, hence the division by the step in ``frame_index``.
     """
-    seen = sorted({score.frame_index: score.time_s for score in scores}.items())
+    seen = sorted({face.frame_index: face.time_s for face in faces}.items())
     steps = [(later[1] - earlier[1]) / (later[0] - earlier[0]) for earlier, later in pairwise(seen)]
     return median(steps or [0.0])
 

@@ -78,6 +78,7 @@ def test_imagenet_weights_without_a_network_are_one_line_that_names_the_way_out(
     assert "choose one of efficientnetb0" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_any_efficientnet_of_keras_can_be_trained(tmp_path):
     """A V2 has other layers than the first generation; both end where the head begins."""
     crops = make_crop_folder(tmp_path / "crops")

@@ -28,7 +28,7 @@ from vidscan_training.evaluation.scores import (
 from vidscan.errors import ReportError, UsageError
 from vidscan.models.checkpoint import load_model
 from vidscan.options import VerdictOptions
-from vidscan.records import Box, FaceScore, SourceKind
+from vidscan.records import Box, FaceScore, FaceSeen, SourceKind
 from vidscan.verdict.judge import judge
 
 
@@ -86,7 +86,7 @@ def test_a_clip_is_scored_as_a_verdict_scores_one_person(folder):
     chances = [0.2, 0.7, 0.9999]
     found = by_clip([ScoredRow(row, chance) for row, chance in zip(rows, chances, strict=True)], CARD)[0]
     faces = [
-        FaceScore("c", i, row.time_s, Box(row.x, row.y, row.w, row.h), 0.9, chance)
+        FaceScore(FaceSeen("c", i, row.time_s, Box(row.x, row.y, row.w, row.h), 0.9), chance)
         for i, (row, chance) in enumerate(zip(rows, chances, strict=True))
     ]
     verdict = judge(faces, CARD, VerdictOptions(), SourceKind.VIDEO).verdict

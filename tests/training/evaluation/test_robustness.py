@@ -40,6 +40,7 @@ def test_figures_belong_to_their_strengths(folder):
     assert [row["strength"] for row in result["degradations"][1]["strengths"]] == [90, 70, 50, 30]
 
 
+@pytest.mark.slow
 def test_a_shuffled_manifest_gives_identical_figures(folder):
     order = list(range(len(folder.rows)))
     random.Random(4).shuffle(order)

@@ -13,6 +13,8 @@ from vidscan.models.card_file import card_path, read_card, write_card
 from vidscan.models.checkpoint import load_model
 from vidscan.records import Calibration
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def pair(tmp_path):

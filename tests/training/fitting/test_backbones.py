@@ -16,6 +16,8 @@ from vidscan.errors import ModelError
 from vidscan.models.runtimes.keras import no_layer_left_random
 from vidscan.system.frameworks import import_keras
 
+pytestmark = pytest.mark.slow
+
 SIZE = 64
 
 

@@ -19,6 +19,8 @@ from vidscan.models.card_file import card_path, read_card, write_card
 from vidscan.models.checkpoint import load_model, save_checkpoint
 from vidscan.records import Calibration, ModelCard
 
+pytestmark = pytest.mark.slow
+
 PICTURES = np.random.default_rng(0).integers(0, 256, (4, SIZE, SIZE, 3)).astype(np.float32)
 LABELS = np.array([[1], [1], [0], [0]], np.float32)
 BATCH = Batch(PICTURES, LABELS, np.ones(4, np.float32))

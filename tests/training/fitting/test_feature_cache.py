@@ -31,6 +31,8 @@ from vidscan_training.fitting.validation import Validation
 from vidscan.errors import ModelError, UsageError
 from vidscan.system.frameworks import import_keras
 
+pytestmark = pytest.mark.slow
+
 SAMPLING = SamplingOptions(8, self_blend=0.3, swap_blend=0.3)
 
 

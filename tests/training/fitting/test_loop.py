@@ -25,6 +25,8 @@ from vidscan.errors import ModelError, UsageError
 from vidscan.models.checkpoint import load_model
 from vidscan.system.frameworks import import_keras
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[3]
 
 

@@ -23,6 +23,8 @@ from vidscan_training.fitting.network import (
 from vidscan.errors import UsageError
 from vidscan.system.frameworks import import_keras
 
+pytestmark = pytest.mark.slow
+
 PICTURES = np.random.default_rng(0).uniform(0, 255, (4, SIZE, SIZE, 3)).astype(np.float32)
 TARGETS = np.array([[1], [1], [0], [0]], np.float32)
 

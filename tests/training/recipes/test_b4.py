@@ -17,6 +17,8 @@ from without_tensorflow import run_without_tensorflow
 from vidscan.models.card_file import card_path, read_card
 from vidscan.models.checkpoint import load_model
 
+pytestmark = pytest.mark.slow
+
 SMALL_NETWORK = """
 from tiny_network import tiny_features
 from vidscan_training.fitting import backbones, build

@@ -449,6 +449,7 @@ def test_doctor_checks_every_part(tiny_checkpoint, capsys):
         assert any(re.match(rf"{part} +✓ ", line) for line in lines), part
 
 
+@pytest.mark.slow
 def test_doctor_names_the_broken_part_and_goes_on(tmp_path, capsys):
     assert main(["doctor", "--model", str(tmp_path / "gone.keras")]) == 1
     printed = capsys.readouterr().out

@@ -16,6 +16,8 @@ from vidscan.media.ffmpeg import decode
 from vidscan.models.runtimes.devices import Devices
 from vidscan.models.runtimes.keras import KerasRuntime
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def fresh_ffmpeg() -> Iterator[None]:

@@ -19,6 +19,8 @@ from vidscan.records import Calibration, Geometry, ModelCard
 from vidscan.system.files import sha256_of
 from vidscan.system.frameworks import import_keras
 
+pytestmark = pytest.mark.slow
+
 SIZE = 32
 CARD = ModelCard(
     "small", "none", SIZE, fake_threshold=0.7, calibration=Calibration(0.9, 0.1, "nothing"), limits="Few."

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 sys.path.append(str(Path(__file__).parents[1]))  # where the toys are
-from toys import ToyDetector, ToyScorer, every_face_is_fine
+from toys import ToyDetector, ToyScorer
 
 from vidscan.engines.isolated.worker import serve
 from vidscan.engines.job import Job, ScanStream
@@ -28,9 +28,8 @@ from vidscan.media.scratch import Scratch
 from vidscan.models.ensemble import Ensemble
 from vidscan.protocols import Observer
 from vidscan.records import CropBatch, FaceCrop, Report, Source
-from vidscan.scan import watcher
-from vidscan.scan.pipeline import collect
-from vidscan.scan.reading import Ledger, read_crops
+from vidscan.scan.collect import collect
+from vidscan.scan.reading import Ledger, SourceReader
 from vidscan.scan.scoring import score_batches
 
 
@@ -61,20 +60,7 @@ class HarmfulScorer(ToyScorer):
 
 def in_batches(crops: Iterator[FaceCrop], size: int) -> Iterator[CropBatch]:
     while rows := list(itertools.islice(crops, size)):
-        names = np.empty(len(rows), object)
-        names[:] = [crop.source_id for crop in rows]
-        yield CropBatch(
-            source_id=names,
-            frame_index=np.array([crop.frame_index for crop in rows]),
-            time_s=np.array([crop.time_s for crop in rows]),
-            box=np.array([crop.box for crop in rows], np.float32),
-            confidence=np.array([crop.confidence for crop in rows], np.float32),
-            images=(np.stack([crop.images[0] for crop in rows]),),
-            mask=np.ones(len(rows), bool),
-            track=np.array([crop.track for crop in rows]),
-            quality=np.array([crop.quality for crop in rows], np.float64),
-            view=np.array([crop.view for crop in rows]),
-        )
+        yield CropBatch(tuple(crop.face for crop in rows), (np.stack([crop.images[0] for crop in rows]),))
 
 
 def prepare(job: Job) -> ScanStream:
@@ -93,21 +79,11 @@ def prepare(job: Job) -> ScanStream:
         """A scan in which plain numpy makes the batches: TensorFlow would take seconds at every start."""
         ledger, ensemble, options = Ledger(), Ensemble((HarmfulScorer(),)), job.options
         with Scratch(options.storage, observer.part_fetched) as scratch:
-            crops = read_crops(
-                harmful(sources),
-                options=options,
-                geometries=ensemble.geometries,
-                least_face=ensemble.least_face,
-                detector=ToyDetector(),
-                ledger=ledger,
-                observer=observer,
-                stop=threading.Event(),
-                scratch=scratch,
-            )
+            reader = SourceReader(ToyDetector(), options, ensemble.geometries, 0, observer, scratch)
+            crops = reader.read(harmful(sources), ledger, threading.Event())
             batches = in_batches(crops, options.batching.batch_size)
             yield from collect(score_batches(batches, ensemble), ledger, options=options, ensemble=ensemble)
 
-    watcher.assess = every_face_is_fine
     return toy_scan
 
 

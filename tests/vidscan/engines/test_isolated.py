@@ -19,12 +19,12 @@ from vidscan.engines.isolated import parent
 from vidscan.engines.isolated.codec import to_plain
 from vidscan.engines.isolated.parent import IsolatedEngine
 from vidscan.errors import ScoringError, WorkerError
-from vidscan.faces import quality
 from vidscan.media.sources import from_folder, from_paths
 from vidscan.options import BatchingOptions, ScanOptions
 from vidscan.records import Report, Source, Stats, Status
-from vidscan.scan import watcher
 from vidscan.scan.pipeline import scan
+
+pytestmark = pytest.mark.slow
 
 OPTIONS = ScanOptions(batching=BatchingOptions(16))
 """Four stills of one face, each in four views, make a batch."""
@@ -244,7 +244,6 @@ def test_real_worker_scores_as_this_process_does(bright_clip, tiny_checkpoint, m
 
     (tmp_path / "cv2.py").write_text("raise SystemExit(9)")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(watcher, "assess", quality.assess)  # the worker knows no fixtures
     samples = Path(__file__).parents[3] / "samples"
     paths = [samples / "astronaut.jpg", bright_clip]
     here = list(vidscan.scan_many(paths, model=tiny_checkpoint, runtime="keras"))

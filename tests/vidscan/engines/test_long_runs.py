@@ -6,7 +6,6 @@ import itertools
 import json
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -35,6 +34,8 @@ from vidscan.report.document import schema
 from vidscan.results.journal import Journal
 from vidscan.scan import batches
 from vidscan.system import processes
+
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[3]
 NAMES = ["a.png", "b.png", "c.png", "d.png", "e.png", "f.png"]
@@ -573,29 +574,3 @@ def test_hostile_names_are_resumed_too(detector, tmp_path):
     assert main([*command, "--resume"]) == 0
     assert detector.pictures == 1
     assert document(report)["summary"]["total"] == 3
-
-
-# As processes of their own
-
-
-@pytest.mark.parametrize(
-    ("script", "arguments", "said"),
-    [
-        (
-            "kill_resume.py",
-            ["--model", "vidscan-lite2", "--kills", "3", "--files", "24"],
-            "all equal, nothing lost, nothing done twice",
-        ),
-        (
-            "many_files.py",
-            ["--model", "vidscan-lite2", "--files", "150", "--every", "50"],
-            "nothing grows, slows down or leaks",
-        ),
-    ],
-)
-def test_short_form_of_a_benchmark(tiny_checkpoint, script, arguments, said):
-    model = ["--model", str(tiny_checkpoint)]
-    command = [sys.executable, str(ROOT / "benchmarks" / script), *arguments, *model]
-    answer = subprocess.run(command, capture_output=True, text=True, timeout=280, check=False)
-    assert answer.returncode == 0, answer.stdout + answer.stderr
-    assert answer.stdout.splitlines()[-1] == said

@@ -26,6 +26,8 @@ from vidscan.models.loading import load_models, with_runtimes
 from vidscan.options import ModelOptions, RayOptions, SamplingOptions, ScanOptions
 from vidscan.records import Report, Source, Stats, Status
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("ray", reason="Ray is not installed: pip install 'vidscan[ray]'")
 
 SAMPLES = Path(__file__).parents[3] / "samples"

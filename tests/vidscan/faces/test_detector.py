@@ -101,6 +101,7 @@ def test_picture_too_large_for_mediapipe_is_searched_reduced(
     assert np.abs(whole.keypoints - reduced.keypoints).max() < 8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [(8, 40_000, 3), (70_000, 3, 3)])
 def test_longest_pictures_do_not_end_the_process(shape: tuple[int, int, int]):
     """MediaPipe aborts on a side of 32,767 pixels or more."""

@@ -46,6 +46,7 @@ def still(tmp_path: Path, brightness: int = 200) -> bytes:
     return path.read_bytes()
 
 
+@pytest.mark.slow
 def test_remote_sources_are_scanned_as_local_ones_and_leave_nothing(s3, tmp_path, room, bright_clip) -> None:
     s3.put("clips", "a.png", still(tmp_path))
     s3.put("clips", "b.mp4", bright_clip)

@@ -81,6 +81,6 @@ def test_a_long_list_is_gone_through_once(tmp_path: Path, monkeypatch: pytest.Mo
         return sources.source_at(number, entry)
 
     monkeypatch.setattr(source_lists, "source_at", source_at)
-    lines = "".join(f"s3://bucket/{number:06}.mp4\n" for number in range(100_000))
-    assert len(from_list(str(listed(tmp_path / "list.txt", lines + lines)))) == 100_000
-    assert made == [str(number) for number in range(100_000)]
+    lines = "".join(f"s3://bucket/{number:05}.mp4\n" for number in range(30_000))
+    assert len(from_list(str(listed(tmp_path / "list.txt", lines + lines)))) == 30_000
+    assert made == [str(number) for number in range(30_000)]

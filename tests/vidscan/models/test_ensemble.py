@@ -22,26 +22,15 @@ def batch_of(filled: int, batch_size: int = 8) -> CropBatch:
     image = np.zeros((batch_size, SIZE, SIZE, 3), np.uint8)
     for row, crop in enumerate(crops):
         image[row] = crop.images[0]
-    return CropBatch(
-        source_id=np.array(["0"] * filled + [""] * (batch_size - filled), object),
-        frame_index=np.zeros(batch_size, np.int64),
-        time_s=np.zeros(batch_size),
-        box=np.zeros((batch_size, 4), np.float32),
-        confidence=np.zeros(batch_size, np.float32),
-        images=(image,),
-        mask=np.arange(batch_size) < filled,
-        track=np.ones(batch_size, np.int64),
-        quality=np.ones((batch_size, 4), np.float64),
-        view=np.zeros(batch_size, np.int64),
-    )
+    return CropBatch(tuple(crop.face for crop in crops), (image,))
 
 
-def test_each_row_gets_its_own_score_and_padding_none():
+def test_each_face_gets_its_own_score():
     scorer = ToyScorer()
     (scored,) = score_batches([batch_of(5)], Ensemble((scorer,)))
-    assert scored.fake_probability.shape == (8, 1)
+    assert scored.fake_probability.shape == (5, 1)
     assert scored.fake_probability.dtype == np.float32
-    expected = [10 / 255, 20 / 255, 30 / 255, 40 / 255, 50 / 255, 0, 0, 0]
+    expected = [10 / 255, 20 / 255, 30 / 255, 40 / 255, 50 / 255]
     assert scored.fake_probability[:, 0] == pytest.approx(expected)
 
 
@@ -58,7 +47,7 @@ def test_batch_of_padding_alone_is_not_computed():
     scorer = ToyScorer()
     (scored,) = score_batches([batch_of(0)], Ensemble((scorer,)))
     assert scorer.batches == []
-    assert not scored.fake_probability.any()
+    assert scored.fake_probability.shape == (0, 1)
 
 
 def test_batches_keep_their_order_and_take_time():
@@ -89,17 +78,17 @@ def two_geometries(filled: int) -> CropBatch:
     """A batch whose second image, for ``WIDE``, is twice as bright as its first."""
     batch = batch_of(filled)
     (first,) = batch.images
-    return replace(batch, images=(first, 2 * first[:, ::2, ::2]))
+    return CropBatch(batch.faces, (first, 2 * first[:, ::2, ::2]))
 
 
 def test_each_member_scores_the_crops_of_its_own_geometry():
     ensemble = Ensemble((ToyScorer(), ToyScorer(WIDE), ConstantScorer(0.5)))
     assert ensemble.geometries == (Geometry(16, 1.0), Geometry(8, 2.0))
     (scored,) = score_batches([two_geometries(5)], ensemble)
-    assert scored.fake_probability.shape == (8, 3)
-    one = np.array([10, 20, 30, 40, 50, 0, 0, 0]) / 255
-    filled = one > 0
-    assert scored.fake_probability == pytest.approx(np.stack([one, 2 * one, 0.5 * filled], axis=1))
+    assert scored.fake_probability.shape == (5, 3)
+    one = np.array([10, 20, 30, 40, 50]) / 255
+    half = np.full(5, 0.5)
+    assert scored.fake_probability == pytest.approx(np.stack([one, 2 * one, half], axis=1))
 
 
 def test_a_margin_alone_makes_another_geometry():

@@ -22,6 +22,8 @@ from vidscan.options import DetectionOptions
 from vidscan.records import EvidenceCrop, Geometry, HeatKind, HeatSource, ModelCard
 from vidscan.system.frameworks import import_keras
 
+pytestmark = pytest.mark.slow
+
 SAMPLES = Path(__file__).parents[3] / "samples"
 SIDE, PATCH = 32, 8
 

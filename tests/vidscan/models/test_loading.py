@@ -86,6 +86,7 @@ def test_one_network_is_loaded_where_none_is_named(shipped):
     assert vidscan.load_model("vidscan-vit").card.name == "vidscan-vit"
 
 
+@pytest.mark.slow
 def test_an_onnx_network_needs_nothing_of_tensorflow(tmp_path):
     path = save_red_network(tmp_path / "red.onnx")
     code = (
@@ -243,6 +244,7 @@ def test_a_runtime_that_is_not_here_is_one_line(shipped, bright_clip, capsys):
 # What other parts make of it
 
 
+@pytest.mark.slow
 def test_a_fast_scan_is_not_gone_on_with_by_both(shipped, detector, tmp_path, capsys):
     folder, report = tmp_path / "media", tmp_path / "out.json"
     folder.mkdir()
@@ -267,6 +269,7 @@ def test_another_detector_card_is_other_terms(shipped):
     assert scan_terms(ScanOptions(), load_models(runtime="keras")) != first
 
 
+@pytest.mark.slow
 def test_report_in_every_format_names_both(shipped, detector, tmp_path, capsys):
     import jsonschema
 
@@ -301,6 +304,7 @@ def test_report_in_every_format_names_both(shipped, detector, tmp_path, capsys):
     assert "together (vidscan): the weighted mean of their logits, calibrated as one" in printed
 
 
+@pytest.mark.slow
 def test_workers_load_the_same(shipped):
     import pickle
 

@@ -195,6 +195,7 @@ def test_the_crops_shown_are_those_of_the_network_that_explains(sharing, bright_
         np.testing.assert_array_equal(explainer.heat(crop.image[None])[0], crop.heat)
 
 
+@pytest.mark.slow
 def test_no_tensorflow_is_loaded(sharing_file):
     words = (
         "import sys, numpy as np; from vidscan.models.checkpoint import load_model;"

@@ -171,6 +171,7 @@ def test_parts_are_written_by_number_and_by_age(folder, tmp_path, monkeypatch) -
     run.die()
 
 
+@pytest.mark.slow
 def test_command_writes_and_resumes_a_dataset(tmp_path: Path, capsys) -> None:
     clips, out = tmp_path / "clips", tmp_path / "out.parquet"
     clips.mkdir()
@@ -204,6 +205,7 @@ def test_what_does_not_go_with_a_dataset(arguments: list[str], told: str, tmp_pa
     assert told in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_bucket_is_scanned_into_a_bucket(s3, tmp_path: Path, capsys) -> None:
     import fsspec
 
@@ -228,6 +230,7 @@ def test_a_bucket_is_scanned_into_a_bucket(s3, tmp_path: Path, capsys) -> None:
     duckdb.unregister_filesystem("s3")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", ["json", "jsonl", "csv", "html"])
 def test_other_reports_go_to_a_bucket_too(s3, capsys, ending: str) -> None:
     s3.put("clips", "in/no-face.jpg", SAMPLES / "no-face.jpg")
@@ -249,6 +252,7 @@ def test_a_report_for_a_missing_bucket_is_found_out_before_the_work(s3, capsys, 
         assert "s3://nowhere-at-all/out." in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_killed_scan_of_a_bucket_goes_on_by_the_journal_in_the_users_folder(s3, own_cache: Path) -> None:
     for number in range(12):
         s3.put("clips", f"in/{number:02}.jpg", SAMPLES / "astronaut.jpg")
@@ -270,6 +274,7 @@ def test_a_killed_scan_of_a_bucket_goes_on_by_the_journal_in_the_users_folder(s3
     assert not list((own_cache / "journals").glob("out.json-*"))
 
 
+@pytest.mark.slow
 def test_lists_of_urls_and_paths_are_scanned(s3, tmp_path: Path, capsys) -> None:
     s3.put("clips", "no-face.jpg", SAMPLES / "no-face.jpg")
     listed = tmp_path / "list.csv"
@@ -284,6 +289,7 @@ def test_lists_of_urls_and_paths_are_scanned(s3, tmp_path: Path, capsys) -> None
     assert "name either a folder or a list" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_remote_clip_is_not_annotated(s3, tmp_path: Path, capsys) -> None:
     url = s3.put("clips", "no-face.mp4", SAMPLES / "no-face.mp4")
     assert main(["run", url, "--fast", "--annotate", str(tmp_path / "x.mp4")]) == EXIT_USAGE

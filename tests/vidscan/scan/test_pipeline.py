@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image as Pillow
-from toys import CARD, ConstantScorer, ToyDetector, ToyScorer
+from toys import CARD, ConstantScorer, ToyDetector, ToyScorer, toy_picture
 
 from vidscan.errors import ScoringError
-from vidscan.faces import cropping
+from vidscan.faces import crops
 from vidscan.media.sources import from_paths
 from vidscan.options import BatchingOptions, EvidenceOptions, SamplingOptions, ScanOptions
 from vidscan.probability import average, combine
@@ -45,7 +45,7 @@ def scan_all(sources, *scorers, detector=None, batch_size: int = 4, observer=Non
 def still(tmp_path: Path) -> Path:
     """A still whose brightness, and so its P(fake), is 90 of 255."""
     path = tmp_path / "still.png"
-    Pillow.fromarray(np.full((80, 80, 3), 90, np.uint8)).save(path)
+    Pillow.fromarray(toy_picture(90)).save(path)
     return path
 
 
@@ -80,7 +80,7 @@ def test_clip_is_reported_in_full(mixed: list[Source]):
 def test_still_has_one_moment_and_no_segment(mixed: list[Source]):
     report = scan_all(mixed)[1]
     assert report.source.kind is SourceKind.IMAGE
-    assert report.verdict.fake_probability == pytest.approx(90 / 255, abs=1e-6)
+    assert report.verdict.fake_probability == pytest.approx(90 / 255, abs=1e-3)
     assert len(report.timeline) == 1 and report.segments == ()
     assert report.stats.duration_s is None
 
@@ -89,7 +89,8 @@ def test_a_face_of_a_still_has_the_mean_of_its_views(halo: Path, bright_clip: Pa
     (report, clip) = scan_all(from_paths([halo, bright_clip]))
     (face,) = faces_of(report)
     as_it_is, mirrored, larger, smaller = face.views
-    assert as_it_is == mirrored == smaller and larger < as_it_is
+    assert [mirrored, smaller] == pytest.approx([as_it_is] * 2, abs=1e-3)
+    assert larger < as_it_is - 0.01
     assert face.fake_probability == report.verdict.fake_probability == average(face.views)
     assert report.stats.faces_scored == report.tracks[0].faces == 1
     assert all(each.views == () for each in faces_of(clip))
@@ -110,7 +111,7 @@ def test_evidence_of_a_still_is_the_face_as_it_is_with_the_score_of_all_views(ha
     (report,) = scan(from_paths([halo]), asked, scorers=[ToyScorer()], detector=ToyDetector())
     (crop,) = report.evidence
     assert crop.fake_probability == report.verdict.fake_probability < 200 / 255
-    assert crop.image.min() == 200, "the larger box reaches beyond the bright face"
+    assert crop.image.min() > 190, "the larger box reaches beyond the bright face"
 
 
 def test_failed_source_says_why_and_has_no_verdict(mixed: list[Source]):
@@ -272,8 +273,8 @@ WIDE = replace(CARD, name="wide", input_size=24, margin=2.0, sha256="b" * 64)
 @pytest.fixture
 def halo(tmp_path: Path) -> Path:
     """A still whose face is brighter (200) than what surrounds it (100): wider crops are darker."""
-    picture = np.full((80, 80, 3), 100, np.uint8)
-    picture[20:60, 20:60] = 200
+    picture = toy_picture(100)
+    picture[20:60, 20:60] += 100
     Pillow.fromarray(picture).save(tmp_path / "halo.png")
     return tmp_path / "halo.png"
 
@@ -361,8 +362,8 @@ def test_a_crop_is_cut_once_for_all_members_that_want_it(bright_clip: Path, monk
         cut.append((geometry.input_size, geometry.margin))
         return upright_crop(image, box, geometry=geometry, roll=roll)
 
-    upright_crop = cropping.upright_crop
-    monkeypatch.setattr(cropping, "upright_crop", counting)
+    upright_crop = crops.upright_crop
+    monkeypatch.setattr(crops, "upright_crop", counting)
     scan_all(from_paths([bright_clip]), ToyScorer(), ToyScorer(WIDE), ToyScorer(replace(CARD, name="twin")))
     assert sorted(cut) == [(16, 1.0)] * 4 + [(24, 2.0)] * 4
 

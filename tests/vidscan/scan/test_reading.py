@@ -12,7 +12,7 @@ from toys import CARD, ToyDetector
 from vidscan.errors import DecodeError
 from vidscan.options import ScanOptions
 from vidscan.records import FaceCrop, Source, SourceFacts, SourceKind
-from vidscan.scan.reading import Ledger, SourceEntry, describe_failure, read_crops
+from vidscan.scan.reading import Ledger, Reading, SourceReader, describe_failure
 
 
 def video(path: Path, name: str) -> Source:
@@ -30,41 +30,37 @@ class Heard:
         self.frames.append((source.id, time_s, duration_s))
 
 
+def reader(detector: ToyDetector | None = None, observer: Heard | None = None) -> SourceReader:
+    return SourceReader(detector or ToyDetector(), ScanOptions(), [CARD.geometry], observer=observer)
+
+
 def read(sources, detector=None, ledger=None, observer=None, stop=None) -> list[FaceCrop]:
-    return list(
-        read_crops(
-            sources,
-            options=ScanOptions(),
-            geometries=[CARD.geometry],
-            least_face=0,
-            detector=detector or ToyDetector(),
-            ledger=ledger or Ledger(),
-            observer=observer,
-            stop=stop or threading.Event(),
-        )
-    )
+    crops = reader(detector, observer).read(sources, ledger or Ledger(), stop or threading.Event())
+    return list(crops)
 
 
-def entries(ledger: Ledger) -> list[SourceEntry]:
+def readings(ledger: Ledger) -> list[Reading]:
     found = []
     while ledger.oldest() is not None:
         found.append(ledger.take())
     return found
 
 
-def test_crops_of_all_sources_in_one_stream_with_an_entry_each(bright_clip: Path, dark_clip: Path):
+def test_crops_of_all_sources_in_one_stream_with_a_reading_each(bright_clip: Path, dark_clip: Path):
     ledger = Ledger()
     sources = [video(bright_clip, "a"), video(dark_clip, "b"), video(bright_clip, "c")]
     crops = read(sources, ledger=ledger)
-    assert [(crop.source_id, crop.time_s) for crop in crops] == [
+    assert [(crop.face.source_id, crop.face.time_s) for crop in crops] == [
         (name, time) for name in "ac" for time in (0.0, 0.5, 1.0, 1.5)
     ]
     assert all(crop.images[0].shape == (16, 16, 3) for crop in crops)
-    found = entries(ledger)
-    assert [entry.source for entry in found] == sources
-    assert [(entry.frames, entry.crops) for entry in found] == [(4, 4), (4, 0), (4, 4)]
-    assert all(entry.error is None and entry.duration_s == 2.0 for entry in found)
-    assert all(entry.decode_seconds > 0 and entry.detect_seconds > 0 for entry in found)
+    found = readings(ledger)
+    assert [reading.source for reading in found] == sources
+    assert [reading.error for reading in found] == [None] * 3
+    stats = [reading.stats for reading in found]
+    assert [(each.frames_sampled, each.crops_scored) for each in stats] == [(4, 4), (4, 0), (4, 4)]
+    assert all(each.duration_s == 2.0 for each in stats)
+    assert all(each.seconds.decode > 0 and each.seconds.detect > 0 for each in stats)
 
 
 def test_facts_of_a_clip_a_still_and_a_broken_file(bright_clip: Path, text_as_clip: Path):
@@ -73,7 +69,7 @@ def test_facts_of_a_clip_a_still_and_a_broken_file(bright_clip: Path, text_as_cl
         [video(bright_clip, "a"), Source("b", still, SourceKind.IMAGE), video(text_as_clip, "c")],
         ledger=ledger,
     )
-    clip, picture, broken = (entry.facts for entry in entries(ledger))
+    clip, picture, broken = (reading.facts for reading in readings(ledger))
     assert clip == SourceFacts(bright_clip.stat().st_size, sha256(bright_clip), "mpeg4", 64, 48)
     assert picture == SourceFacts(still.stat().st_size, sha256(still), None, 640, 360)
     assert broken == SourceFacts(text_as_clip.stat().st_size, sha256(text_as_clip))
@@ -83,18 +79,9 @@ def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def test_entry_comes_after_the_last_crop(bright_clip: Path):
-    ledger, stop = Ledger(), threading.Event()
-    stream = read_crops(
-        [video(bright_clip, "a")],
-        options=ScanOptions(),
-        geometries=[CARD.geometry],
-        least_face=0,
-        detector=ToyDetector(),
-        ledger=ledger,
-        observer=None,
-        stop=stop,
-    )
+def test_reading_comes_after_the_last_crop(bright_clip: Path):
+    ledger = Ledger()
+    stream = reader().read([video(bright_clip, "a")], ledger, threading.Event())
     for _ in range(4):
         next(stream)
         assert ledger.oldest() is None
@@ -107,8 +94,8 @@ def test_broken_source_is_noted_and_the_next_one_read(bright_clip: Path, text_as
     crops = read(
         [video(text_as_clip, "a"), video(tmp_path / "gone.mp4", "b"), video(bright_clip, "c")], ledger=ledger
     )
-    assert {crop.source_id for crop in crops} == {"c"}
-    broken, gone, sound = entries(ledger)
+    assert {crop.face.source_id for crop in crops} == {"c"}
+    broken, gone, sound = readings(ledger)
     assert broken.error is not None and broken.error.type == "DecodeError"
     assert gone.error is not None and gone.error.type == "SourceError"
     assert sound.error is None
@@ -118,10 +105,10 @@ def test_source_that_breaks_down_half_way_keeps_count_of_its_crops(bright_clip: 
     ledger, detector = Ledger(), ToyDetector()
     detector._breaks = lambda image: detector.pictures == 3
     crops = read([video(bright_clip, "a")], detector=detector, ledger=ledger)
-    (entry,) = entries(ledger)
-    assert len(crops) == entry.crops == 2
-    assert entry.error is not None
-    assert (entry.error.type, entry.error.message) == ("DetectionError", "the toy detector broke down")
+    (reading,) = readings(ledger)
+    assert len(crops) == reading.stats.crops_scored == 2
+    assert reading.error is not None
+    assert (reading.error.type, reading.error.message) == ("DetectionError", "the toy detector broke down")
 
 
 def test_fault_of_the_program_itself_ends_the_run(bright_clip: Path):
@@ -138,12 +125,12 @@ def test_observer_hears_of_every_frame(bright_clip: Path, dark_clip: Path):
     assert heard.frames == [(name, time, 2.0) for name in "ab" for time in (0.0, 0.5, 1.0, 1.5)]
 
 
-def test_stop_ends_the_reading_without_an_entry(dark_clip: Path):
+def test_stop_ends_the_reading_without_a_reading(dark_clip: Path):
     ledger, stop, detector = Ledger(), threading.Event(), ToyDetector()
     detector._breaks = lambda image: detector.pictures == 2 and stop.set()
     read([video(dark_clip, "a"), video(dark_clip, "b")], detector=detector, ledger=ledger, stop=stop)
     assert detector.pictures == 2
-    assert entries(ledger) == []
+    assert readings(ledger) == []
 
 
 def test_failure_is_described_in_one_line():
@@ -154,3 +141,14 @@ def test_failure_is_described_in_one_line():
     assert foreign.type == "ValueError"
     assert "some.mp4" in foreign.message and "first line second line" in foreign.message
     assert "MemoryError" in describe_failure(source, MemoryError()).message
+
+
+def test_faces_too_small_to_be_judged_are_kept_apart(bright_clip: Path):
+    ledger = Ledger()
+    choosy = SourceReader(
+        ToyDetector(), ScanOptions(), [CARD.geometry], least_face=33
+    )  # faces have 32 pixels
+    assert list(choosy.read([video(bright_clip, "a")], ledger, threading.Event())) == []
+    (reading,) = readings(ledger)
+    assert (reading.stats.crops_scored, reading.stats.faces_unjudged) == (0, 4)
+    assert [(face.time_s, face.track) for face in reading.unjudged] == [(i / 2, 1) for i in range(4)]

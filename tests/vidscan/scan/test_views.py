@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from toys import toy_face
 
 from vidscan.probability import average, clipped
-from vidscan.records import Box, EvidenceCrop, FaceScore
+from vidscan.records import EvidenceCrop, FaceScore
 from vidscan.scan.views import whole_faces, with_face_scores
 
 probabilities = st.floats(0, 1)
@@ -17,16 +18,7 @@ probabilities = st.floats(0, 1)
 def rows(*faces: list[float], members: bool = False) -> list[FaceScore]:
     """The rows of faces, each a list of its views' scores; two members say it and its opposite."""
     return [
-        FaceScore(
-            "0",
-            0,
-            0.0,
-            Box(10.0 * track, 0, 9, 9),
-            0.9,
-            score,
-            track=track,
-            members=(score, 1 - score) if members else (),
-        )
+        FaceScore(toy_face(track=track), score, (score, 1 - score) if members else ())
         for track, views in enumerate(faces, start=1)
         for score in views
     ]
@@ -35,13 +27,12 @@ def rows(*faces: list[float], members: bool = False) -> list[FaceScore]:
 @given(st.lists(st.lists(probabilities, min_size=4, max_size=4), max_size=5))
 def test_every_face_has_the_mean_logit_of_its_views(faces: list[list[float]]):
     whole = whole_faces(rows(*faces, members=True))
-    assert [face.track for face in whole] == list(range(1, len(faces) + 1))
+    assert [each.face for each in whole] == [toy_face(track=1 + place) for place in range(len(faces))]
     for face, views in zip(whole, faces, strict=True):
         assert face.views == tuple(views)
         assert face.fake_probability == average([clipped(score) for score in views])
         assert face.members[0] == face.fake_probability
         assert face.members[1] == pytest.approx(1 - face.fake_probability, abs=1e-8)
-        assert face.box == Box(10.0 * face.track, 0, 9, 9)
 
 
 def test_one_model_has_no_members():

@@ -21,13 +21,13 @@ from tqdm import tqdm
 
 import vidscan
 from vidscan.errors import SourceError, UsageError
-from vidscan.faces.cropping import crop_faces
+from vidscan.faces.crops import crop_faces
 from vidscan.faces.detector import MediaPipeFaceDetector
 from vidscan.media import sources
 from vidscan.media.ffmpeg import decode
 from vidscan.media.frames import require_content, sample_frames
 from vidscan.options import DetectionOptions, SamplingOptions
-from vidscan.records import Detection, FaceCrop, Geometry, Sighting, Source, SourceKind
+from vidscan.records import Detection, FaceCrop, FaceSeen, Geometry, Source, SourceKind
 from vidscan_training.crops.encode import MAX_CRF
 from vidscan_training.crops.folder import (
     GEOMETRY_NAME,
@@ -179,7 +179,7 @@ def _crops_of_file(
         if not options.all_faces:
             detections = _largest(detections)
         seen = [
-            (Sighting(frame.index, frame.time_s, each.box, each.confidence, each.roll), 0)
+            FaceSeen(source.id, frame.index, frame.time_s, each.box, each.confidence, each.roll)
             for each in detections
         ]
         yield from crop_faces(frame, seen, [Geometry(options.size, options.margin, options.level)])
@@ -194,10 +194,10 @@ def _clip_name(item: LabelledSource) -> str:
 
 
 def _save(crop: FaceCrop, item: LabelledSource, output: Path) -> CropRow:
-    clip = _clip_name(item)
+    clip, face = _clip_name(item), crop.face
     # The hash keeps apart clips that share a name in different folders.
     stem = f"{item.path.stem}-{hashlib.sha1(str(item.path).encode('utf-8', 'replace')).hexdigest()[:6]}"
-    file = f"crops/{item.label}-{item.method}-{stem}-{crop.frame_index:05d}-{round(crop.box.x)}.png"
+    file = f"crops/{item.label}-{item.method}-{stem}-{face.frame_index:05d}-{round(face.box.x)}.png"
     encoded, data = cv2.imencode(".png", cv2.cvtColor(crop.images[0], cv2.COLOR_RGB2BGR))
     if not encoded:
         raise SourceError(f"{output / file}: the crop could not be encoded as PNG")
@@ -208,11 +208,11 @@ def _save(crop: FaceCrop, item: LabelledSource, output: Path) -> CropRow:
         method=item.method,
         group=item.group,
         clip=clip,
-        time_s=round(crop.time_s, 4),
-        x=crop.box.x,
-        y=crop.box.y,
-        w=crop.box.w,
-        h=crop.box.h,
-        confidence=round(crop.confidence, 4),
+        time_s=round(face.time_s, 4),
+        x=face.box.x,
+        y=face.box.y,
+        w=face.box.w,
+        h=face.box.h,
+        confidence=round(face.confidence, 4),
     )
     return replace(row, split=item.split)

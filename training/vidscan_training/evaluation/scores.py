@@ -18,7 +18,7 @@ import numpy.typing as npt
 from vidscan.errors import UsageError
 from vidscan.options import VerdictOptions
 from vidscan.protocols import Scorer
-from vidscan.records import Box, FaceScore, Image, ModelCard, SourceKind
+from vidscan.records import Box, FaceScore, FaceSeen, Image, ModelCard, SourceKind
 from vidscan.verdict.judge import judge
 from vidscan_training.crops.folder import CropFolder, CropRow
 from vidscan_training.crops.reader import CropReader, in_order
@@ -144,12 +144,14 @@ def by_clip(scored: Sequence[ScoredRow], card: ModelCard) -> list[ScoredClip]:
 def _clip(name: str, members: Sequence[ScoredRow], card: ModelCard) -> ScoredClip:
     faces = [
         FaceScore(
-            source_id=name,
-            frame_index=number,
-            time_s=item.row.time_s,
-            box=Box(item.row.x, item.row.y, item.row.w, item.row.h),
-            confidence=item.row.confidence,
-            fake_probability=item.fake_probability,
+            FaceSeen(
+                source_id=name,
+                frame_index=number,
+                time_s=item.row.time_s,
+                box=Box(item.row.x, item.row.y, item.row.w, item.row.h),
+                confidence=item.row.confidence,
+            ),
+            item.fake_probability,
         )
         # Sorted, so that the sum of logits is the same to the last bit whatever order the rows came in.
         for number, item in enumerate(sorted(members, key=lambda item: (item.row.time_s, item.row.file)))

@@ -139,6 +139,7 @@ def test_folder_that_cannot_be_made_costs_a_warning(tmp_path, checkpoint, conver
     assert "cannot be made" in caplog.text
 
 
+@pytest.mark.slow
 def test_processes_that_start_at_once_convert_once(folder: Path, checkpoint: Path, tmp_path: Path):
     code = f"""
 import sys, time

@@ -22,6 +22,8 @@ from vidscan.models.runtimes.protocol import RuntimeUnavailableError
 from vidscan.records import ModelCard
 from vidscan.system.frameworks import import_keras
 
+pytestmark = pytest.mark.slow
+
 SIZE = 32
 
 

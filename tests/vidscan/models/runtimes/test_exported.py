@@ -18,6 +18,8 @@ from vidscan.models.checkpoint import load_model
 from vidscan.records import ModelCard
 from vidscan.system.files import sha256_of
 
+pytestmark = pytest.mark.slow
+
 SIZE = 32
 CARD = ModelCard("mean", "none", SIZE, positive_class="fake")
 

@@ -1,0 +1,125 @@
+"""ScoredBatch -> Report: gathers the scores of each source and judges it once they are complete."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from vidscan.models.ensemble import Ensemble
+from vidscan.models.gradcam import with_heat
+from vidscan.options import ScanOptions
+from vidscan.probability import combine
+from vidscan.protocols import Explainer, Scorer
+from vidscan.records import Calibration, FaceScore, Report, ScoredBatch, SourceKind, Stats
+from vidscan.scan.best_crops import BestCrops
+from vidscan.scan.reading import Ledger, Reading
+from vidscan.scan.views import whole_faces, with_face_scores
+from vidscan.verdict import judge
+
+
+@dataclass(slots=True)
+class Pending:
+    """What scoring has brought so far of one source.
+
+    ``rows`` has a score for each crop. ``wait_seconds``, ``score_seconds`` and ``slots`` are the source's
+    share of every batch that its crops were in.
+    """
+
+    best: BestCrops
+    rows: list[FaceScore] = field(default_factory=list)
+    wait_seconds: float = 0.0
+    score_seconds: float = 0.0
+    slots: float = 0.0
+
+    def stats(self, reading: Reading, faces: int) -> Stats:
+        """The counts and times of the whole source, of which ``faces`` were scored."""
+        seconds = replace(
+            reading.stats.seconds,
+            wait=self.wait_seconds,
+            score=self.score_seconds,
+            total=time.perf_counter() - reading.started,
+        )
+        return replace(reading.stats, faces_scored=faces, batch_slots=self.slots, seconds=seconds)
+
+
+def collect(
+    scored: Iterable[ScoredBatch],
+    ledger: Ledger,
+    *,
+    options: ScanOptions,
+    ensemble: Ensemble[Scorer],
+    explainer: Explainer | None = None,
+) -> Iterator[Report]:
+    """Yields the report on each source, in order, as soon as its last crop was scored."""
+    shown = 0 if explainer is None else ensemble.geometries.index(explainer.geometry)
+    waiting: dict[str, Pending] = defaultdict(lambda: Pending(BestCrops(options.evidence)))
+
+    def report_oldest() -> Report:
+        reading = ledger.take()
+        report = _report(reading, waiting[reading.source.id], options, ensemble, explainer)
+        del waiting[reading.source.id]
+        return report
+
+    for batch in scored:
+        rows = face_scores(batch, ensemble.weights, ensemble.calibration)
+        for row, image in zip(rows, batch.batch.images[shown], strict=False):
+            pending = waiting[row.face.source_id]
+            pending.rows.append(row)
+            pending.best.add(row, image)
+            pending.wait_seconds += batch.waited / len(rows)
+            pending.score_seconds += batch.seconds / len(rows)
+            pending.slots += batch.computed / len(rows)
+        while (reading := ledger.oldest()) is not None and (
+            len(waiting[reading.source.id].rows) == reading.stats.crops_scored
+        ):
+            yield report_oldest()
+    # The stream has ended: what is left had its last face in the last batch, or shows no face.
+    while ledger.oldest() is not None:
+        yield report_oldest()
+
+
+def _report(
+    reading: Reading,
+    pending: Pending,
+    options: ScanOptions,
+    ensemble: Ensemble[Scorer],
+    explainer: Explainer | None,
+) -> Report:
+    """Judges one source by what was read of it and by its scores."""
+    source, still = reading.source, reading.source.kind is SourceKind.IMAGE
+    faces = whole_faces(pending.rows) if still else pending.rows
+    card, members = ensemble.card, ensemble.member_cards
+    context = {
+        "options": options.to_report(),
+        "model_card": card,
+        "members": members,
+        "stats": pending.stats(reading, len(faces)),
+        "facts": reading.facts,
+    }
+    if reading.error is not None:
+        return Report.failed(source, reading.error, **context)
+    scores = [*faces, *(FaceScore(face, None) for face in reading.unjudged)]
+    findings = judge.judge(
+        scores, card, options.verdict, source.kind, members=members, persons=reading.persons
+    )
+    if reading.remark:
+        reason = f"{findings.verdict.reason} {reading.remark}"
+        findings = replace(findings, verdict=replace(findings.verdict, reason=reason))
+    evidence = pending.best.chosen(findings.tracks)
+    evidence = with_face_scores(evidence, faces) if still else evidence
+    if explainer is not None:
+        evidence = with_heat(evidence, explainer, options.evidence.highest)
+    return Report.of(source, findings, evidence=evidence, **context)
+
+
+def face_scores(
+    scored: ScoredBatch, weights: Sequence[float], calibration: Calibration | None = None
+) -> list[FaceScore]:
+    """The faces of a batch, with what their members say put together."""
+    said = [tuple(row) for row in scored.fake_probability.tolist()]
+    return [
+        FaceScore(face, combine(each, weights, calibration), each if len(weights) > 1 else ())
+        for face, each in zip(scored.batch.faces, said, strict=True)
+    ]

@@ -47,7 +47,7 @@ class Failed(NamedTuple):
 
 
 _BODIES: Mapping[str, Any] = {
-    "begin": str,
+    "next": bool,
     "part": str,
     "frame": Frame,
     "report": Finished,

@@ -42,17 +42,6 @@ def load_model(path: PathLike | None = None, *, runtime: str = "auto") -> Loaded
     return checkpoint.load_model(None if path is None else Path(path), runtime)
 
 
-def chosen(model: Models, fast: bool) -> Models:
-    """What a scan scores with: ``fast`` is short for the one bundled checkpoint that is.
-
-    Raises:
-        UsageError: both are given.
-    """
-    if fast and model is not None:
-        raise UsageError(f"fast takes {FAST} alone: give either it or a model")
-    return FAST if fast else model
-
-
 def scan(
     path: PathLike,
     options: ScanOptions | None = None,
@@ -106,7 +95,9 @@ def scan_many(
     Arguments and errors are those of :func:`scan`; the reports come in the order of ``paths``.
     """
     options = ScanOptions.of(options, **keywords)
-    model = chosen(model, fast)
+    if fast and model is not None:
+        raise UsageError(f"fast takes {FAST} alone: give either it or a model")
+    model = FAST if fast else model
     if model is not None:
         paths_named = [Path(each) for each in listed_models(model) if isinstance(each, str | os.PathLike)]
         options = replace(options, model=replace(options.model, paths=tuple(paths_named)))

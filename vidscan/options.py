@@ -225,9 +225,7 @@ class StorageOptions:
     depends on it, so reports leave it out.
     """
 
-    scratch: Path | None = flag(  # noqa: RUF009 - it is made into a field
-        None, "where copies of remote clips lie while they are read", "DIR"
-    )
+    scratch: Path | None = flag(None, "where copies of remote clips lie while they are read", "DIR")
     scratch_gb: float = flag(8.0, "room for them, in GB", "N")
 
     def __post_init__(self) -> None:

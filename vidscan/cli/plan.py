@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,15 +18,15 @@ from vidscan.media.ffmpeg.decode import find_program
 from vidscan.media.source_lists import from_list
 from vidscan.media.storage import is_remote, local_path
 from vidscan.models.loading import Models, with_runtimes
-from vidscan.options import DetectionOptions, ScanOptions
+from vidscan.options import ScanOptions
 from vidscan.records import Source, SourceKind
 from vidscan.render.heatmaps import check_folder
 from vidscan.report.destination import Destination
 from vidscan.results.journal import journal_path
 
 if TYPE_CHECKING:
+    from vidscan.engines.local import OpenDetector
     from vidscan.models.checkpoint import LoadedModel
-    from vidscan.protocols import FaceDetector
 
 
 def _load_models(models: Models, *, runtime: str) -> Sequence[LoadedModel]:
@@ -36,22 +35,16 @@ def _load_models(models: Models, *, runtime: str) -> Sequence[LoadedModel]:
     return loading.load_models(models, runtime=runtime)
 
 
-def _open_detector(options: DetectionOptions) -> AbstractContextManager[FaceDetector]:
-    from vidscan.faces import detector
-
-    return detector.MediaPipeFaceDetector(options)
-
-
 @dataclass(frozen=True, slots=True)
 class Parts:
     """What a scan is put together of, besides its options; a test puts toys in their place.
 
     ``load_models`` takes what :func:`vidscan.models.loading.load_models` does. ``open_detector`` serves scans
-    in this process; workers open their own.
+    in this process, None takes MediaPipe; workers open their own.
     """
 
     load_models: Callable[..., Sequence[LoadedModel]] = _load_models
-    open_detector: Callable[[DetectionOptions], AbstractContextManager[FaceDetector]] = _open_detector
+    open_detector: OpenDetector | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Self
-
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -12,7 +10,6 @@ from rich.progress import (
     ProgressColumn,
     SpinnerColumn,
     Task,
-    TaskID,
     TextColumn,
     TimeRemainingColumn,
 )
@@ -27,6 +24,9 @@ NAME_WIDTH = 36
 
 RATE_WINDOW_S = 300.0
 """Seconds over which the pace for the ETA is taken: a file may need minutes, a cluster's come in bursts."""
+
+
+_PERCENTAGE = "{task.percentage:>3.0f}%"
 
 
 class CountsColumn(ProgressColumn):
@@ -50,96 +50,71 @@ def rate(per_second: float) -> str:
     return f"{number:.1f} files/{unit}" if number < 10 else f"{number:,.0f} files/{unit}"
 
 
-class FileProgress:
-    """A bar over a clip's time while one file is written. Use as a context manager.
+class Bar(Progress):
+    """A spinner, words, a bar, ``columns`` and the time left; drawn on a terminal where it is ``shown``."""
 
-    It is shown where the console is a terminal and not quiet; ``duration_s`` None is unknown.
-    """
-
-    def __init__(self, console: Console, words: str, duration_s: float | None) -> None:
-        shown = console.is_terminal and not console.quiet
-        self._duration_s = duration_s
-        self._progress = Progress(
+    def __init__(self, console: Console, *columns: ProgressColumn, shown: bool, pace_s: float = 30.0) -> None:
+        super().__init__(
             SpinnerColumn(),
             TextColumn("{task.description}", markup=False),
             BarColumn(),
-            TextColumn("{task.percentage:>3.0f}%"),
+            *columns,
             TimeRemainingColumn(compact=True),
             console=console,
             transient=True,
-            disable=not shown,
+            speed_estimate_period=pace_s,
+            disable=not (shown and console.is_terminal),
         )
-        self._task = self._progress.add_task(shorten(visible(words), 2 * NAME_WIDTH), total=duration_s)
 
-    def __enter__(self) -> Self:
-        self._progress.start()
-        return self
 
-    def __exit__(self, *_: object) -> None:
-        self._progress.stop()
+class FileProgress(Bar):
+    """A bar over a clip's time while one file is written; ``duration_s`` None is unknown."""
+
+    def __init__(self, console: Console, words: str, duration_s: float | None) -> None:
+        super().__init__(console, TextColumn(_PERCENTAGE), shown=not console.quiet)
+        self._duration_s = duration_s
+        self._task = self.add_task(shorten(visible(words), 2 * NAME_WIDTH), total=duration_s)
 
     def reached(self, time_s: float) -> None:
         """Shows how far the work got."""
         if self._duration_s:
-            self._progress.update(self._task, completed=min(time_s, self._duration_s))
+            self.update(self._task, completed=min(time_s, self._duration_s))
 
 
-class ScanProgress:
+class ScanProgress(Bar):
     """A bar over the clip's time for one source; over files, with their rate and failures, for several.
 
-    Use as a context manager. The methods may be called from any thread.
+    Its methods may be called from any thread.
     """
 
     def __init__(self, console: Console, sources: int, *, shown: bool) -> None:
-        several = sources > 1
-        self._by_files = several
-        percentage = TextColumn("{task.percentage:>3.0f}%")
-        counted = (MofNCompleteColumn(), CountsColumn()) if several else (percentage,)
-        self._progress = Progress(
-            SpinnerColumn(),
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            *counted,
-            TextColumn("[dim]ETA"),
-            TimeRemainingColumn(compact=True),
-            console=console,
-            transient=True,
-            speed_estimate_period=RATE_WINDOW_S,
-            disable=not (shown and console.is_terminal),
-        )
-        self._task: TaskID = self._progress.add_task(
-            "starting", total=float(sources) if several else None, failed=0
-        )
+        self._by_files = sources > 1
+        counts = (MofNCompleteColumn(), CountsColumn()) if self._by_files else (TextColumn(_PERCENTAGE),)
+        super().__init__(console, *counts, TextColumn("[dim]ETA"), shown=shown, pace_s=RATE_WINDOW_S)
+        self._task = self.add_task("starting", total=float(sources) if self._by_files else None, failed=0)
         self._failed = 0
         self._current: str | None = None
-
-    def __enter__(self) -> Self:
-        self._progress.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._progress.stop()
 
     def part_fetched(self, source: Source) -> None:
         """Shows which source is fetched, as long as none is read."""
         if self._current is None:
-            name = shorten(visible(source.path.name), NAME_WIDTH)
-            self._progress.update(self._task, description=f"fetching {name}")
+            self._name(source, "fetching ")
 
     def frame_sampled(self, source: Source, time_s: float, duration_s: float | None) -> None:
         """Shows which source is read, and for a single one how far."""
         if source.id != self._current:
             self._current = source.id
-            self._progress.update(self._task, description=shorten(visible(source.path.name), NAME_WIDTH))
+            self._name(source)
         if not self._by_files and duration_s:
-            self._progress.update(self._task, total=duration_s, completed=min(time_s, duration_s))
+            self.update(self._task, total=duration_s, completed=min(time_s, duration_s))
 
     def count(self, report: Report) -> None:
         """Counts a finished source; on a cluster, this is the first sign of it."""
         self._failed += report.status is Status.FAILED
         if self._by_files:
-            self._progress.update(self._task, advance=1, failed=self._failed)
+            self.update(self._task, advance=1, failed=self._failed)
             if self._current is None:
-                self._progress.update(
-                    self._task, description=shorten(visible(report.source.path.name), NAME_WIDTH)
-                )
+                self._name(report.source)
+
+    def _name(self, source: Source, before: str = "") -> None:
+        self.update(self._task, description=before + shorten(visible(source.path.name), NAME_WIDTH))

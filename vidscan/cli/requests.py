@@ -38,13 +38,9 @@ class ScanRequest:
         "OUT",
     )
     fail_on: str | None = flag(None, "exit with 3 when something is FAKE", choices=("fake",))
-    explain_dir: Path | None = flag(  # noqa: RUF009 - it is made into a field
-        None, "write those heat maps into DIR as PNG files", "DIR"
-    )
-    annotate: Path | None = flag(  # noqa: RUF009 - it is made into a field
-        None,
-        "write the clip with boxes and scores to OUT.mp4 (several clips: into the folder OUT)",
-        "OUT",
+    explain_dir: Path | None = flag(None, "write those heat maps into DIR as PNG files", "DIR")
+    annotate: Path | None = flag(
+        None, "write the clip with boxes and scores to OUT.mp4 (several clips: into the folder OUT)", "OUT"
     )
     isolate: bool = flag(
         False, "work in a process of its own: a crash or a hang over one file costs that file alone"
@@ -86,9 +82,7 @@ class ScanRequest:
 class DoctorRequest:
     """What ``vidscan doctor`` is asked to do."""
 
-    model: Path | None = flag(  # noqa: RUF009 - it is made into a field
-        None, "check this checkpoint (default: those that ship)", "NAME|PATH"
-    )
+    model: Path | None = flag(None, "check this checkpoint (default: those that ship)", "NAME|PATH")
 
 
 EXPORT_FORMATS = ("onnx", "onnx-int8")
@@ -107,7 +101,7 @@ class ExportOptions:
     format: str
     out: Path
     checkpoint: Path | None = None
-    calibrate: Path | None = flag(  # noqa: RUF009 - it is made into a field
+    calibrate: Path | None = flag(
         None,
         "int8 takes its ranges from the faces in these clips, stills or crops (default: the samples)",
         "FOLDER",

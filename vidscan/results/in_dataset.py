@@ -55,12 +55,7 @@ class ResultsInDataset:
     ) -> None:
         """Touches nothing yet; see :class:`vidscan.results.in_memory.ResultsInMemory`.
 
-        Args:
-            models: what scores.
-            dataset: see :func:`open_dataset`.
-            journal: keeps each result on the disk until its part of the dataset is written.
-            retry_failed: has sources scanned again that failed before.
-            say: tells a person where the results lie and what is left to do.
+        The journal keeps each result on the disk until its part of the dataset is written.
         """
         ensemble = Ensemble.of(models)
         networks = tuple((each.name, each.sha256) for each in ensemble.member_cards)

@@ -44,13 +44,8 @@ class ResultsInMemory:
     ) -> None:
         """Touches nothing yet.
 
-        Args:
-            options: of the scan.
-            models: what scores.
-            destination: where :meth:`finish` writes the report.
-            journal: keeps each result on the disk until the report is written; see :func:`open_journal`.
-            retry_failed: has sources scanned again that failed before.
-            say: tells a person where the report lies and what is left to do.
+        :meth:`finish` writes the report to ``destination``; until then the journal keeps each result on the
+        disk. ``retry_failed`` has failed sources scanned again. ``say`` tells a person what is left to do.
         """
         ensemble = Ensemble.of(models)
         told, card, members = options.to_report(), ensemble.card, ensemble.member_cards

@@ -21,9 +21,9 @@ def drawn(sources: int, *, terminal: bool = True, shown: bool = True) -> str:
     console = Console(file=stream, force_terminal=terminal, width=110, color_system=None)
     with ScanProgress(console, sources, shown=shown) as progress:
         progress.frame_sampled(HOSTILE, 1.0, 4.0)
-        progress._progress.refresh()
+        progress.refresh()
         progress.count(REPORT)
-        progress._progress.refresh()
+        progress.refresh()
     return stream.getvalue()
 
 
@@ -46,7 +46,7 @@ def test_failures_and_the_rate_are_shown():
         for number in range(3):
             time.sleep(0.01)
             progress.count(SimpleNamespace(source=HOSTILE, status=Status.FAILED if number else Status.OK))
-        progress._progress.refresh()
+        progress.refresh()
     assert "3/5000" in stream.getvalue() and "2 failed" in stream.getvalue()
     assert "files/s" in stream.getvalue()
     assert "[bold]odd" in stream.getvalue(), "an engine that tells of no frame is shown by its reports"
@@ -79,13 +79,13 @@ def test_what_is_fetched_is_named_until_something_is_read():
     console = Console(file=stream, force_terminal=True, width=110, color_system=None)
     with ScanProgress(console, 2, shown=True) as progress:
         progress.part_fetched(HOSTILE)
-        progress._progress.refresh()
+        progress.refresh()
         assert "fetching [bold]odd" in stream.getvalue() and "\x07" not in stream.getvalue()
         progress.frame_sampled(HOSTILE, 1.0, 4.0)
-        progress._progress.refresh()
+        progress.refresh()
         stream.truncate(0)
         progress.part_fetched(HOSTILE)
-        progress._progress.refresh()
+        progress.refresh()
         assert "odd" in stream.getvalue() and "fetching" not in stream.getvalue()
 
 
@@ -94,8 +94,8 @@ def test_clip_of_unknown_length_and_time_past_the_end_do_no_harm():
     console = Console(file=stream, force_terminal=True, width=110, color_system=None)
     with ScanProgress(console, 1, shown=True) as progress:
         progress.frame_sampled(HOSTILE, 1.0, None)
-        progress._progress.refresh()
+        progress.refresh()
         assert "0%" in stream.getvalue()
         progress.frame_sampled(HOSTILE, 5.0, 4.0)
-        progress._progress.refresh()
+        progress.refresh()
     assert "100%" in stream.getvalue()

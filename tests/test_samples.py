@@ -107,6 +107,7 @@ def test_decodes_in_full(sample: Listed):
     assert all(frame.std() > 20 for frame in kept)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sample", listed(), ids=lambda sample: sample.name)
 def test_detectors_find_the_faces(sample: Listed, count_faces):
     _, kept = decode(sample.name)

@@ -113,6 +113,7 @@ def test_malformed_pairs_are_refused(parse, text):
         parse(text)
 
 
+@pytest.mark.slow
 def test_calibrate_then_evaluate_from_the_command_line(tmp_path, capsys):
     crops = make_crop_folder(tmp_path / "crops", groups=9)
     checkpoint = save_tiny(tmp_path / "tiny.keras")

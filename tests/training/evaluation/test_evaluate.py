@@ -147,6 +147,7 @@ def test_scores_are_written_one_line_a_crop(folder, tmp_path):
         assert float(line["fake_probability"]) == pytest.approx(item.fake_probability, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_a_checkpoint_is_evaluated_from_end_to_end(tmp_path):
     crops = make_crop_folder(tmp_path / "crops", groups=9)
     checkpoint = save_tiny(tmp_path / "tiny.keras")

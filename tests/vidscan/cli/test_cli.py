@@ -212,7 +212,7 @@ def test_terminal_without_unicode_shows_escapes(detector, bright_clip, monkeypat
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding="ascii"))
     assert main(["run", str(bright_clip)]) == 0
     sys.stdout.flush()
-    assert b"FAKE" in raw.getvalue() and b"\\u2581" in raw.getvalue()
+    assert b"FAKE" in raw.getvalue() and b"\\u2588" in raw.getvalue()
 
 
 def test_verbose_prints_timings(detector, bright_clip, capsys):

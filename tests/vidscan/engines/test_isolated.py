@@ -21,7 +21,7 @@ from vidscan.engines.isolated.parent import IsolatedEngine
 from vidscan.errors import ScoringError, WorkerError
 from vidscan.media.sources import from_folder, from_paths
 from vidscan.options import BatchingOptions, ScanOptions
-from vidscan.records import Report, Source, Stats, Status
+from vidscan.records import Label, Report, Source, Stats, Status, Verdict
 from vidscan.scan.pipeline import scan
 
 pytestmark = pytest.mark.slow
@@ -194,7 +194,8 @@ for message in MESSAGES: os.write(1, message if isinstance(message, bytes) else 
 GOOD = {
     field: to_plain(value)
     for field, value in {
-        "status": Status.OK, "verdict": None, "tracks": (), "timeline": (), "segments": (), "stats": Stats(),
+        "status": Status.OK, "verdict": Verdict(Label.NO_FACE, None, None, "no face"), "tracks": (),
+        "timeline": (), "segments": (), "stats": Stats(),
         "error": None, "evidence": (), "facts": None,
     }.items()
 }  # fmt: skip
@@ -206,6 +207,7 @@ LIES = {
     "a question that is none": [{"next": [1]}],
     "unasked": [{"report": ["0", GOOD]}],
     "a type": [{"next": True}, {"report": ["0", {**GOOD, "status": 1}]}],
+    "no verdict": [{"next": True}, {"report": ["0", {**GOOD, "verdict": None}]}],
     "more fields": [{"next": True}, {"report": ["0", {**GOOD, "model_card": None}]}],
     "infinite": [{"next": True}, b"\x00\x00\x00\x1a" + b'{"frame": ["0", 1e999, 1]}'],
     "array": [

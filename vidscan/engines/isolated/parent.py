@@ -12,7 +12,7 @@ import signal
 import sys
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Self
@@ -27,7 +27,7 @@ from vidscan.errors import VidscanError, WorkerError
 from vidscan.models.checkpoint import LoadedModel
 from vidscan.options import ScanOptions
 from vidscan.protocols import Observer
-from vidscan.records import Report, Source
+from vidscan.records import Report, Source, Status
 from vidscan.system.processes import Child, Stalled
 
 # -P: a file named like one of Python's modules in the current folder, perhaps the evidence's, is not run.
@@ -149,10 +149,9 @@ class _Worker:
                     if self._observer is not None:
                         self._observer.frame_sampled(source, time_s, duration_s)
                 case {"report": [name, told]}:
-                    if not self.held or self.held[0].id != name or set(told) != set(TOLD):
+                    if not self.held or self.held[0].id != name:
                         raise WireError("a report of no source in hand")
-                    kinds = field_types(Report)
-                    fields = {field: from_plain(kinds[field], told[field]) for field in TOLD}
+                    fields = _fields(told)
                     yield dispatch.finish(self), fields
                 case {"failed": [kind, message]}:
                     raise _error(kind)(message)
@@ -169,6 +168,18 @@ class _Worker:
         if name not in self.given:
             raise WireError("news of a source that it was not given")
         return self.given[name]
+
+
+def _fields(told: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a report that a worker tells; raises WireError where they are not those of one."""
+    if set(told) != set(TOLD):
+        raise WireError("fields that are not a report's")
+    kinds = field_types(Report)
+    fields = {field: from_plain(kinds[field], told[field]) for field in TOLD}
+    judged = fields["status"] is Status.OK
+    if (fields["verdict"] is not None, fields["error"] is None) != (judged, judged):
+        raise WireError("a report that contradicts itself")
+    return fields
 
 
 def _error(name: str) -> type[VidscanError]:

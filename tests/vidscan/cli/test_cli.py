@@ -330,6 +330,7 @@ def only_detector(monkeypatch: pytest.MonkeyPatch) -> ToyDetector:
     return toy
 
 
+@pytest.mark.slow
 def test_several_models_are_an_ensemble(
     only_detector, red_clip, tiny_checkpoint, contrary_checkpoint, tmp_path, capsys
 ):
@@ -478,6 +479,7 @@ assert not loaded, loaded
     assert "exit codes:" in answer.stdout and "--fps" in answer.stdout
 
 
+@pytest.mark.slow
 def test_one_scan_in_full(tiny_checkpoint: Path):
     """The real detector and a real network: JSON and nothing else on stdout, not a word on stderr."""
     stills = [str(SAMPLES / "astronaut.jpg"), str(SAMPLES / "no-face.jpg")]

@@ -340,6 +340,7 @@ def only_detector() -> Parts:
     return Parts(open_detector=lambda options: ToyDetector())
 
 
+@pytest.mark.slow
 def test_several_models_are_an_ensemble(
     only_detector, red_clip, tiny_checkpoint, contrary_checkpoint, tmp_path, capsys
 ):
@@ -486,6 +487,7 @@ assert not loaded, loaded
     assert "exit codes:" in answer.stdout and "--fps" in answer.stdout
 
 
+@pytest.mark.slow
 def test_one_scan_in_full(tiny_checkpoint: Path):
     """The real detector and a real network: JSON and nothing else on stdout, not a word on stderr."""
     stills = [str(SAMPLES / "astronaut.jpg"), str(SAMPLES / "no-face.jpg")]

@@ -134,6 +134,7 @@ def test_silence_counts_only_while_something_is_to_be_done():
     assert worker.step((), 0.1) == ([], 0.0)
 
 
+@pytest.mark.slow
 def test_a_worker_loads_only_beside_the_same_installation():
     job = pickle.dumps(Job(ScanOptions(), (Path("vidscan-lite2"),), cores=1))
     other = (*installed()[:1], "0123", *installed()[2:])

@@ -160,6 +160,7 @@ def policy():
     keras.config.set_dtype_policy(before)
 
 
+@pytest.mark.slow
 def test_final_model_of_the_reference_project(tmp_path, policy):
     """EfficientNetB4, mixed precision, LossScaleOptimizer, focal loss: the first file users will try."""
     theirs = strangers()

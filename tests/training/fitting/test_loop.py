@@ -299,9 +299,9 @@ def test_training_and_measuring_under_jax_without_tensorflow(made, tmp_path):
     done = run_without_tensorflow(
         f"""
 from pathlib import Path
-from training.calibrate import CalibrateOptions, calibrate_checkpoint
-from training.evaluate import EvaluateOptions, evaluate
-from training.fit import FitOptions, SamplingOptions, fit
+from vidscan_training.evaluation.calibrate import CalibrateOptions, calibrate_checkpoint
+from vidscan_training.evaluation.evaluate import EvaluateOptions, evaluate
+from vidscan_training.fitting.loop import FitOptions, SamplingOptions, fit
 
 crops = Path({str(made / "crops")!r})
 path = fit(FitOptions(crops, Path({str(tmp_path / "run")!r}), initial=Path({str(made / "tiny.keras")!r}),
@@ -321,7 +321,7 @@ assert "jax" in sys.modules
 
 def test_no_module_of_the_training_needs_tensorflow_to_be_imported():
     names = [
-        ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        ".".join(path.relative_to(ROOT / "training").with_suffix("").parts)
         for path in sorted((ROOT / "training").rglob("*.py"))
         if path.stem != "__init__"
     ]

@@ -153,7 +153,7 @@ def test_a_second_run_reads_what_the_first_one_made(made, monkeypatch, capsys):
     fit(options(made))
     assert "making features" in capsys.readouterr().err
     (path,) = files(made)
-    monkeypatch.setattr(features_module, "_through", lambda *_: pytest.fail("made again"))
+    monkeypatch.setattr(features_module, "_compute_features", lambda *_: pytest.fail("made again"))
     fit(options(made, output=made / "second", learning_rate=0.01, dropout=0.1, epochs=1))
     assert f"read from {path}" in capsys.readouterr().err
     assert files(made) == [path]
@@ -322,7 +322,7 @@ def test_a_killed_training_from_features_goes_on_as_if_it_had_not_been(made, mon
     with pytest.raises(KeyboardInterrupt):
         fit(options(made, output=made / "killed", **changed))
     monkeypatch.setattr(fit_module, "save_progress", save)
-    monkeypatch.setattr(features_module, "_through", lambda *_: pytest.fail("made again"))
+    monkeypatch.setattr(features_module, "_compute_features", lambda *_: pytest.fail("made again"))
     resumed = fit(options(made, output=made / "killed", resume=True, **changed))
     for name in ("last.keras", "best.keras"):
         pairs = zip(weights_of(whole.parent / name), weights_of(resumed.parent / name), strict=True)

@@ -12,6 +12,8 @@ from vidscan.models.checkpoint import load_model, save_checkpoint
 from vidscan.records import ModelCard
 from vidscan.system.frameworks import import_keras
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def reference():

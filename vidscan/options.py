@@ -309,11 +309,8 @@ class ScanOptions:
     def of(cls, base: ScanOptions | None = None, **keywords: Unpack[ScanKeywords]) -> ScanOptions:
         """The options of ``base``, or the defaults, with those changed that keywords name.
 
-        ``explain`` keeps the crops that it draws heat maps of, so it implies ``evidence``.
-
-        Raises:
-            UsageError: a value cannot work.
-            TypeError: a keyword is unknown.
+        ``explain`` keeps the crops that it draws heat maps of, so it implies ``evidence``. Raises UsageError
+        where a value cannot work and TypeError where a keyword is unknown.
         """
         base, given = base or cls(), dict(keywords)
         if given.get("explain"):

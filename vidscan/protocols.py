@@ -111,16 +111,14 @@ class Sink(Protocol):
     def take(self, report: Report) -> None:
         """Is given each report as soon as its source is finished.
 
-        Raises:
-            VidscanError: an output cannot be written; the scan ends.
+        Raises VidscanError where an output cannot be written; the scan ends.
         """
         ...
 
     def finish(self) -> None:
         """Is called once after the last report, also of a scan that was interrupted or failed.
 
-        Raises:
-            VidscanError: an output cannot be written.
+        Raises VidscanError where an output cannot be written.
         """
         ...
 

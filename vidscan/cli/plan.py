@@ -72,8 +72,7 @@ class Plan:
 def plan_of(request: ScanRequest, parts: Parts) -> Plan:
     """Looks everything up that a scan needs, what may be wrong at no cost first.
 
-    Raises:
-        VidscanError: something of it cannot work; nothing was done yet.
+    Raises VidscanError where something of it cannot work; nothing was done yet.
     """
     if request.ray is not None:
         from vidscan.engines.ray.connection import import_ray
@@ -104,8 +103,7 @@ def plan_of(request: ScanRequest, parts: Parts) -> Plan:
 def find_sources(request: ScanRequest) -> list[Source]:
     """What a request names.
 
-    Raises:
-        SourceError: something it names is not there, or there is nothing to scan.
+    Raises SourceError where something it names is not there, or there is nothing to scan.
     """
     if request.from_list is not None:
         return from_list(request.from_list)

@@ -31,8 +31,7 @@ class Job:
     def load(self) -> LocalEngine:
         """Loads the checkpoints; the engine scans with them in the worker's process.
 
-        Raises:
-            ModelError: a checkpoint is missing or refused.
+        Raises ModelError where a checkpoint is missing or refused.
         """
         from vidscan.models.loading import load_models
 

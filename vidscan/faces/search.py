@@ -92,10 +92,8 @@ class FaceSearch:
     def find(self, image: Image, *, new_shot: bool = False) -> list[Detection]:
         """Returns the wanted faces of the next picture, most confident first, with boxes in its pixels.
 
-        ``image`` is RGB ``uint8[height, width, 3]``; ``new_shot`` tells that it begins a new shot.
-
-        Raises:
-            DetectionError: the detector failed, or the wanted region lies outside the picture.
+        ``image`` is RGB ``uint8[height, width, 3]``; ``new_shot`` tells that it begins a new shot. Raises
+        DetectionError where the detector failed, or the wanted region lies outside the picture.
         """
         left, top, part = _region(image, self._options.region)
         scene = self._begin(part, new_shot)

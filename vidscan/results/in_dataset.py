@@ -70,8 +70,7 @@ class ResultsInDataset:
     def left(self, sources: Sequence[Source]) -> list[Source]:
         """The sources of which neither dataset nor journal has a result that still holds.
 
-        Raises:
-            ReportError: the dataset cannot be read or written.
+        Raises ReportError where the dataset cannot be read or written.
         """
         self._wanted = len(sources)
         found = {source.name: source for source in sources}
@@ -99,8 +98,7 @@ class ResultsInDataset:
     def take(self, report: Report) -> None:
         """Adds a finished source; it is on the disk when this returns.
 
-        Raises:
-            ReportError: the journal or the dataset cannot be written.
+        Raises ReportError where the journal or the dataset cannot be written.
         """
         result = result_document(report)
         self._journal.add(report.source, result)
@@ -119,8 +117,7 @@ class ResultsInDataset:
     def write_part(self) -> None:
         """Moves what the journal holds into the dataset.
 
-        Raises:
-            ReportError: the dataset cannot be written; the journal keeps the results then.
+        Raises ReportError where the dataset cannot be written; the journal keeps the results then.
         """
         held = self._journal.results
         if held:
@@ -132,8 +129,7 @@ class ResultsInDataset:
     def finish(self) -> None:
         """Writes the last part and deletes the journal.
 
-        Raises:
-            ReportError: the dataset cannot be written.
+        Raises ReportError where the dataset cannot be written.
         """
         self.write_part()
         self._journal.delete()
@@ -146,10 +142,8 @@ def open_dataset(
 ) -> ParquetDataset:
     """The dataset at a path or URL, begun or gone on with.
 
-    Raises:
-        ReportError: it is there and ``resume`` is False, or was written with other options, or cannot be
-            used.
-        SourceError: a URL's place cannot be reached.
+    Raises ReportError where it is there and ``resume`` is False, or was written with other options, or cannot
+    be used; and SourceError where a URL's place cannot be reached.
     """
     shown = storage.remote(place).shown
     terms = scan_terms(options, models)

@@ -60,8 +60,7 @@ class ResultsInMemory:
     def left(self, sources: Sequence[Source]) -> list[Source]:
         """The sources of which the journal has no result that still holds.
 
-        Raises:
-            ReportError: an entry of the journal is damaged.
+        Raises ReportError where an entry of the journal is damaged.
         """
         self._sources = sources
         if self._journal is not None:
@@ -82,8 +81,7 @@ class ResultsInMemory:
     def take(self, report: Report) -> None:
         """Adds a finished source; with a journal, it is on the disk when this returns.
 
-        Raises:
-            JournalError: the journal cannot be written.
+        Raises JournalError where the journal cannot be written.
         """
         if self._journal is not None:
             self._journal.add(report.source, result_document(report))
@@ -100,8 +98,7 @@ class ResultsInMemory:
     def finish(self) -> None:
         """Writes the report, then deletes the journal unless a source is missing or could be retried.
 
-        Raises:
-            ReportError: the report cannot be written; the journal keeps the results then.
+        Raises ReportError where the report cannot be written; the journal keeps the results then.
         """
         if self._destination is None:
             return
@@ -132,9 +129,8 @@ class ResultsInMemory:
 def open_journal(path: Path, options: ScanOptions, models: Sequence[LoadedModel], *, resume: bool) -> Journal:
     """A new journal at ``path``, or (``resume``) that of an interrupted scan with these options and models.
 
-    Raises:
-        JournalError: it holds an unfinished scan and ``resume`` is False, or one with other options, or it
-            cannot be used.
+    Raises JournalError where it holds an unfinished scan and ``resume`` is False, or one with other options,
+    or it cannot be used.
     """
     terms = scan_terms(options, models)
     return Journal.resume(path, terms) if resume else Journal.begin(path, terms)

@@ -37,8 +37,7 @@ _VALUE_SHOWN = 80
 def journal_path(report: Path | str) -> Path:
     """Where the journal of a report lies: beside it; of one at a URL, in the user's folder.
 
-    Raises:
-        JournalError: the user's folder cannot be used.
+    Raises JournalError where the user's folder cannot be used.
     """
     if isinstance(report, Path):
         return report.with_name(report.name + ".journal")
@@ -94,8 +93,7 @@ class Journal:
     def begin(cls, path: Path, terms: Document) -> Self:
         """A new journal in the place of one that holds no results of an unfinished scan.
 
-        Raises:
-            JournalError: there is another one, or something else, or the file cannot be written.
+        Raises JournalError where there is another one, or something else, or the file cannot be written.
         """
         with _refused(path, "cannot be written", "name another place with --report"):
             if path.exists():
@@ -113,8 +111,8 @@ class Journal:
     def resume(cls, path: Path, terms: Document) -> Self:
         """The journal of an interrupted scan; a new one if there is none.
 
-        Raises:
-            JournalError: it belongs to a scan on other terms, is damaged, or cannot be read and written.
+        Raises JournalError where it belongs to a scan on other terms, is damaged, or cannot be read and
+        written.
         """
         with _refused(path, "cannot be read and written", "correct its permissions or delete it"):
             if not path.exists():
@@ -158,8 +156,7 @@ class Journal:
     def add(self, source: Source, result: Document) -> None:
         """Puts a finished source on the disk: its entry in the report, and its state at :meth:`stamping`.
 
-        Raises:
-            JournalError: the system refused, e.g. as the disk is full.
+        Raises JournalError where the system refused, e.g. as the disk is full.
         """
         state = self._begun.pop(source.id)
         self._append({"source": source.name, "state": state, "result": result})
@@ -245,8 +242,7 @@ def has_changed(source: Source, before: str | None) -> bool:
 def _read(path: Path) -> tuple[Any, list[Document]]:
     """A journal's terms, and its lines after the first; a torn one at the end is left out.
 
-    Raises:
-        JournalError: it is no journal, or is damaged.
+    Raises JournalError where it is no journal, or is damaged.
     """
     with path.open("rb") as file:
         first = _decoded(file.readline())

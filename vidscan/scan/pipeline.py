@@ -63,10 +63,7 @@ def explainer_of(models: Sequence[ExplainableModel], options: ScanOptions) -> Ex
     """What draws the heat maps that the options ask for, if any.
 
     The first model that gives exact shares of its logit is explained by them; where none does, Grad-CAM
-    explains the first.
-
-    Raises:
-        ModelError: that network allows none.
+    explains the first. Raises ModelError where that network allows none.
     """
     if not options.evidence.explained:
         return None

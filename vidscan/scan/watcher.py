@@ -46,11 +46,7 @@ class Watcher:
         self.cuts_s: list[float] = []
 
     def look(self, frame: Frame) -> list[FaceSeen]:
-        """The faces in the next frame, surest first.
-
-        Raises:
-            DetectionError: the detector fails.
-        """
+        """The faces in the next frame, surest first; raises DetectionError where the detector fails."""
         cut = self._cuts.is_cut(frame.image)
         if cut:
             self.cuts_s.append(frame.time_s)

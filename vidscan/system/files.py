@@ -18,8 +18,7 @@ from vidscan.records import SourceFacts
 def file_facts(path: Path) -> SourceFacts:
     """Reads a file once, in pieces, for its size and its SHA-256.
 
-    Raises:
-        OSError: the file cannot be read.
+    Raises OSError where the file cannot be read.
     """
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256")

@@ -195,9 +195,8 @@ class Child:
     def write(self, data: bytes | bytearray, deadline: float) -> None:
         """Feeds the child.
 
-        Raises:
-            Stalled: ``deadline``, on the clock of ``time.monotonic``, passed first.
-            BrokenPipeError: it reads no more.
+        Raises Stalled where ``deadline``, on the clock of ``time.monotonic``, passed first; and
+        BrokenPipeError where it reads no more.
         """
         assert self.stdin is not None, "a child that is not fed"
         os.set_blocking(self.stdin.fileno(), False)

@@ -61,8 +61,7 @@ class MismatchError(ValueError):
 def to_plain(value: Any) -> Any:
     """A record as JSON values; an array as its shape and its bytes in base64.
 
-    Raises:
-        TypeError: it holds what has no JSON form.
+    Raises TypeError where it holds what has no JSON form.
     """
     return msgspec.to_builtins(value, enc_hook=_encoded)
 
@@ -70,8 +69,7 @@ def to_plain(value: Any) -> Any:
 def from_plain(kind: type[T], value: Any, form: Form) -> T:
     """The record of a declared type that JSON values stand for.
 
-    Raises:
-        MismatchError: ``value`` is not of this type.
+    Raises MismatchError where ``value`` is not of this type.
     """
     try:
         checked: Any = strict(cast("Any", kind), form)

@@ -30,8 +30,8 @@ def cache_folder() -> Path:
 def trusted_folder() -> Path:
     """Returns the cache folder, created if it is missing.
 
-    Raises:
-        UntrustedFolderError: it belongs to another user, others can write to it, or it cannot be created.
+    Raises UntrustedFolderError where it belongs to another user, others can write to it, or it cannot be
+    created.
     """
     folder = cache_folder()
     try:

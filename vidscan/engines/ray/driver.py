@@ -40,8 +40,7 @@ class RayEngine:
     def __init__(self, options: ScanOptions, models: Sequence[LoadedModel], asked: RayOptions) -> None:
         """``models`` are those that the workers shall load, as they were loaded here.
 
-        Raises:
-            UsageError: Ray is not installed.
+        Raises UsageError where Ray is not installed.
         """
         from vidscan.models.ensemble import Ensemble
 

@@ -57,7 +57,7 @@ def collect(
     waiting: dict[str, Pending] = defaultdict(lambda: Pending(BestCrops(options.evidence)))
 
     def report_oldest() -> Report:
-        reading = ledger.take()
+        reading = ledger.popleft()
         report = _report(reading, waiting[reading.source.id], options, ensemble, explainer)
         del waiting[reading.source.id]
         return report
@@ -71,12 +71,10 @@ def collect(
             pending.wait_seconds += batch.waited / len(rows)
             pending.score_seconds += batch.seconds / len(rows)
             pending.slots += batch.computed / len(rows)
-        while (reading := ledger.oldest()) is not None and (
-            len(waiting[reading.source.id].rows) == reading.stats.crops_scored
-        ):
+        while ledger and len(waiting[ledger[0].source.id].rows) == ledger[0].stats.crops_scored:
             yield report_oldest()
     # The stream has ended: what is left had its last face in the last batch, or shows no face.
-    while ledger.oldest() is not None:
+    while ledger:
         yield report_oldest()
 
 

@@ -73,26 +73,11 @@ class Reading:
         )
 
 
-class Ledger:
-    """Readings of sources that will give no further crop, oldest first.
+Ledger = deque[Reading]
+"""Readings of sources that will give no further crop, oldest first.
 
-    One thread appends and another pops; both are single operations of a deque, which are atomic.
-    """
-
-    def __init__(self) -> None:
-        self._finished: deque[Reading] = deque()
-
-    def close(self, reading: Reading) -> None:
-        """Notes that nothing more will come from a source."""
-        self._finished.append(reading)
-
-    def oldest(self) -> Reading | None:
-        """The first finished source that was not taken yet."""
-        return self._finished[0] if self._finished else None
-
-    def take(self) -> Reading:
-        """Removes and returns the oldest reading."""
-        return self._finished.popleft()
+One thread appends and another pops; both are single operations of a deque, which are atomic.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +114,7 @@ class SourceReader:
                         yield from crops
             except SOURCE_FAILURES as error:
                 reading.error = describe_failure(local, error)
-            ledger.close(reading)
+            ledger.append(reading)
 
     def _crops_by_frame(self, local: Source, reading: Reading) -> Iterator[list[FaceCrop]]:
         """The crops of one source, or of its copy on this machine, frame by frame."""

@@ -14,11 +14,7 @@ def whole_faces(rows: Sequence[FaceScore]) -> list[FaceScore]:
     """The faces of a still, each with the mean of its views, in the order of their first rows.
 
     A view is to a still what a frame is to a clip: clipped logits are averaged, those of each member of an
-    ensemble alike.
-
-    Args:
-        rows: the scores of one still's crops in the order in which they were cut: every face has a track of
-            its own there, and its views come in order.
+    ensemble alike. ``rows`` come in the order in which the crops were cut; each face has a track of its own.
     """
     faces: dict[int, list[FaceScore]] = defaultdict(list)
     for row in rows:

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from vidscan.cli.main import EXIT_OK, EXIT_USAGE, main
-from vidscan.engines import local
+from vidscan.engines.local import LocalEngine
 from vidscan.engines.ray import crew, driver
 from vidscan.engines.ray.driver import RayEngine
 from vidscan.errors import ClusterError, ModelError
@@ -102,7 +102,7 @@ OPTIONS = ScanOptions(sampling=SamplingOptions(fps=2), model=ModelOptions((Path(
 @pytest.fixture(scope="module")
 def here() -> dict[str, Report]:
     """What the local engine finds in the samples, by name."""
-    reports = local.scan_sources(from_folder(SAMPLES), OPTIONS, models=load_models("vidscan-lite2"))
+    reports = LocalEngine(OPTIONS, load_models("vidscan-lite2")).scan(from_folder(SAMPLES))
     return {report.source.path.name: report for report in reports}
 
 
@@ -202,7 +202,7 @@ def test_bad_file_is_a_failed_report_under_the_name_it_was_given(nodes: Nodes, t
     Path("broken.mp4").write_bytes(b"no clip")
     with opened(nodes) as cluster:
         (report,) = cluster.scan(from_folder(Path()))
-    (alone,) = local.scan_sources(from_folder(Path()), OPTIONS, models=load_models("vidscan-lite2"))
+    (alone,) = LocalEngine(OPTIONS, load_models("vidscan-lite2")).scan(from_folder(Path()))
     assert report.source == alone.source and report.error == alone.error
 
 

@@ -12,9 +12,7 @@ from typing import Any, NamedTuple
 
 from vidscan.errors import quoted
 from vidscan.system import typed_json
-from vidscan.system.typed_json import Form, MismatchError, field_types, to_plain
-
-__all__ = ["WireError", "field_types", "from_plain", "length_of", "pack", "to_plain", "unpack"]
+from vidscan.system.typed_json import Form, MismatchError
 
 MAX_MESSAGE = 256 << 20
 """Bytes of one message."""

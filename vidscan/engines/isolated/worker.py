@@ -19,9 +19,10 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from vidscan.engines.isolated.codec import pack, to_plain
+from vidscan.engines.isolated.codec import pack
 from vidscan.engines.job import Job, ScanStream, failure
 from vidscan.records import Report, Source
+from vidscan.system.typed_json import to_plain
 
 KNOWN = frozenset(("source", "options", "model_card", "members"))
 """The fields of a report that the parent knows as well."""

@@ -81,9 +81,8 @@ class Crew:
     def start(self) -> None:
         """Has Ray start the workers, and waits until one is ready.
 
-        Raises:
-            ClusterError: there is no room for a worker, or a node has another vidscan or another checkpoint.
-            VidscanError: what loading the checkpoint on a node raised.
+        Raises ClusterError where there is no room for a worker, or a node has another vidscan or another
+        checkpoint; and what loading the checkpoint on a node raised.
         """
         gpus = self._asked.gpus
         if gpus is None:
@@ -125,9 +124,7 @@ class Crew:
     def hear(self, member: Member) -> list[Report | None]:
         """What a worker told: reports and, as None, questions for a source.
 
-        Raises:
-            WorkerDied: it died, or cannot be reached, or was ended.
-            VidscanError: what ended its scan.
+        Raises WorkerDied where it died, or cannot be reached, or was ended; and what ended its scan.
         """
         try:
             told, silent_s = self._value(member.call)
@@ -139,12 +136,9 @@ class Crew:
         return list(told)
 
     def _value(self, call: Any) -> Any:
-        """What a call gave.
+        """What a call gave; raises what vidscan raised there, and all else that was raised as ClusterError.
 
-        Raises:
-            WorkerDied: nothing, as its worker died or cannot be reached.
-            VidscanError: what vidscan raised there.
-            ClusterError: what else was raised there.
+        Raises WorkerDied where its worker died or cannot be reached.
         """
         errors = self._ray.exceptions
         try:

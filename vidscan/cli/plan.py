@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from vidscan.cli.requests import ScanRequest
-from vidscan.cli.side_outputs import check_annotated
+from vidscan.cli.sinks import check_annotated
 from vidscan.media import sources
 from vidscan.media.ffmpeg.decode import find_program
 from vidscan.media.source_lists import from_list

@@ -56,10 +56,8 @@ def journal_path(report: Path | str) -> Path:
 def terms_of(options: Mapping[str, Any], model: Document, checkpoints: Sequence[str]) -> Document:
     """What results depend on; those of a scan on other terms cannot stand in the same report.
 
-    Args:
-        options: as the report has them. The checkpoints' paths do not count, their contents do.
-        model: the card, as the report has it.
-        checkpoints: the SHA-256 of each file.
+    ``options`` and ``model``, the card, are as the report has them. The checkpoints' paths do not count;
+    their contents do, by the SHA-256 of each file.
     """
     terms: Document = plain(
         {
@@ -131,9 +129,7 @@ class Journal:
     def recall(self, sources: Iterable[Source], *, retry_failed: bool) -> None:
         """Takes into ``results`` what was finished of these sources, unless a file has changed since.
 
-        Args:
-            sources: those found now.
-            retry_failed: leaves out those that failed.
+        ``retry_failed`` leaves out those that failed.
         """
         for source in sources:
             line = self._finished.get(source.name)

@@ -35,8 +35,8 @@ def reader(detector: ToyDetector | None = None, observer: Heard | None = None) -
 
 
 def read(sources, detector=None, ledger=None, observer=None, stop=None) -> list[FaceCrop]:
-    crops = reader(detector, observer).read(sources, ledger or Ledger(), stop or threading.Event())
-    return list(crops)
+    noted = Ledger() if ledger is None else ledger  # an empty one is false
+    return list(reader(detector, observer).read(sources, noted, stop or threading.Event()))
 
 
 def readings(ledger: Ledger) -> list[Reading]:

@@ -1,20 +1,5 @@
 """Every error that vidscan raises on purpose.
 
-::
-
-    VidscanError
-    ├── UsageError        an option, path or combination that cannot work
-    ├── SourceError       a path that is missing, unreadable or no medium
-    │   └── DecodeError   a medium whose pictures cannot be decoded
-    ├── DetectionError    the face detector could not start or broke down
-    ├── ModelError        no checkpoint, or one that is refused
-    │   └── CardError     the card beside a checkpoint is malformed
-    ├── ScoringError      the network could not score a batch
-    ├── WorkerError       the process that does the work died, or cannot start
-    ├── ClusterError      a cluster cannot be reached, has no room, or is another than the scan needs
-    └── ReportError       a report cannot be written where it was asked for
-        └── JournalError  the journal beside it cannot be written, or not be gone on with
-
 The message is one line for a person: what failed (with the file's name), the cause, and the remedy.
 """
 

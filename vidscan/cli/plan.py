@@ -114,7 +114,6 @@ def find_sources(request: ScanRequest) -> list[Source]:
 
 
 def _journal_place(request: ScanRequest, destination: Destination | None) -> Path | None:
-    """Where the journal of this scan belongs; None where it has none."""
     if request.command != "dir":
         return None
     report: Path | str | None = None if destination is None else destination.url or destination.path

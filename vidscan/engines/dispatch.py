@@ -11,7 +11,7 @@ from typing import Protocol
 
 from vidscan.errors import WorkerError, escaped
 from vidscan.options import ScanOptions
-from vidscan.records import ErrorInfo, ModelCard, Report, Source
+from vidscan.records import ErrorInfo, ModelCard, Report, Source, Status
 
 
 class Worker(Protocol):
@@ -24,7 +24,6 @@ class Worker(Protocol):
 
     def send(self, source: Source | None) -> None:
         """Answers the worker: with a source, or with the end of the stream, which finishes what is held."""
-        ...
 
 
 class Dispatch:
@@ -96,4 +95,11 @@ def failed_report(
     members: Sequence[ModelCard],
 ) -> Report:
     """A FAILED report of which nothing is known but the error."""
-    return Report.failed(source, error, options=options.to_report(), model_card=card, members=tuple(members))
+    return Report(
+        source=source,
+        status=Status.FAILED,
+        error=error,
+        options=options.to_report(),
+        model_card=card,
+        members=tuple(members),
+    )

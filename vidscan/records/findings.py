@@ -262,21 +262,3 @@ class Report:
     members: tuple[ModelCard, ...] = ()
     evidence: tuple[EvidenceCrop, ...] = ()
     facts: SourceFacts | None = None
-
-    @classmethod
-    def of(cls, source: Source, findings: Findings, **others: Any) -> Report:
-        """The report on a source that was analysed; ``others`` are further fields."""
-        return cls(
-            source=source,
-            status=Status.OK,
-            verdict=findings.verdict,
-            tracks=findings.tracks,
-            timeline=findings.timeline,
-            segments=findings.segments,
-            **others,
-        )
-
-    @classmethod
-    def failed(cls, source: Source, error: ErrorInfo | None, **others: Any) -> Report:
-        """The report on a source that could not be analysed; ``others`` are further fields."""
-        return cls(source=source, status=Status.FAILED, error=error, **others)

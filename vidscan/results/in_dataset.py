@@ -68,10 +68,7 @@ class ResultsInDataset:
         self.outdated = 0
 
     def left(self, sources: Sequence[Source]) -> list[Source]:
-        """The sources of which neither dataset nor journal has a result that still holds.
-
-        Raises ReportError where the dataset cannot be read or written.
-        """
+        """The sources of which neither dataset nor journal has a result that still holds."""
         self._wanted = len(sources)
         found = {source.name: source for source in sources}
         done, outdated = set(), set()
@@ -96,10 +93,7 @@ class ResultsInDataset:
         return self._journal.stamping(sources)
 
     def take(self, report: Report) -> None:
-        """Adds a finished source; it is on the disk when this returns.
-
-        Raises ReportError where the journal or the dataset cannot be written.
-        """
+        """Adds a finished source; it is on the disk when this returns."""
         result = result_document(report)
         self._journal.add(report.source, result)
         self._labels[label_of(result)] += 1
@@ -127,10 +121,7 @@ class ResultsInDataset:
         self._written_at = time.monotonic()
 
     def finish(self) -> None:
-        """Writes the last part and deletes the journal.
-
-        Raises ReportError where the dataset cannot be written.
-        """
+        """Writes the last part and deletes the journal."""
         self.write_part()
         self._journal.delete()
         left = "" if self._labels.total() == self._wanted else "; --resume goes on"

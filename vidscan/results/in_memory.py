@@ -58,10 +58,7 @@ class ResultsInMemory:
         self.outdated = 0
 
     def left(self, sources: Sequence[Source]) -> list[Source]:
-        """The sources of which the journal has no result that still holds.
-
-        Raises ReportError where an entry of the journal is damaged.
-        """
+        """The sources of which the journal has no result that still holds."""
         self._sources = sources
         if self._journal is not None:
             self._journal.recall(sources, retry_failed=self._retry_failed)
@@ -79,10 +76,7 @@ class ResultsInMemory:
         return iter(sources) if self._journal is None else self._journal.stamping(sources)
 
     def take(self, report: Report) -> None:
-        """Adds a finished source; with a journal, it is on the disk when this returns.
-
-        Raises JournalError where the journal cannot be written.
-        """
+        """Adds a finished source; with a journal, it is on the disk when this returns."""
         if self._journal is not None:
             self._journal.add(report.source, result_document(report))
         self._reports[report.source.id] = report

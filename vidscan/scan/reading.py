@@ -155,7 +155,6 @@ class SourceReader:
 
 
 def _examine(local: Source, reading: Reading) -> None:
-    """Looks at the file as a whole."""
     require_content(local.path)
     reading.facts = file_facts(local.path)
     if local.kind is SourceKind.VIDEO:

@@ -118,17 +118,18 @@ def _kill_group(group: int) -> None:
         os.killpg(group, signal.SIGKILL)
 
 
-def end_all() -> None:
-    """Ends every child of this process at once, so that no thread goes on waiting for one."""
-    _GUARD.end_all()
-
-
 _GUARD = _Guardian()
 atexit.register(_GUARD.close)
 
+end_all = _GUARD.end_all
+"""Ends every child of this process at once, so that no thread goes on waiting for one."""
+
 
 class Child:
-    """A program that runs in a session of its own. Use as a context manager: leaving ends its group."""
+    """A program that runs in a session of its own. Use as a context manager: leaving ends its group.
+
+    ``pid`` is its process id, which is also that of its group.
+    """
 
     def __init__(
         self,
@@ -154,10 +155,11 @@ class Child:
             start_new_session=True,
             env=environment,
         )
+        self.pid = self._process.pid
         try:
-            _GUARD.add(self._process.pid)
+            _GUARD.add(self.pid)
             if memory is not None:
-                _limit_memory(self._process.pid, memory)
+                _limit_memory(self.pid, memory)
         except BaseException:
             self.close()
             raise
@@ -165,11 +167,6 @@ class Child:
         self.stdin: IO[bytes] | None = self._process.stdin
         self.stdout: IO[bytes] = self._process.stdout
         self.stderr: IO[bytes] | None = self._process.stderr
-
-    @property
-    def pid(self) -> int:
-        """Its process id, which is also that of its group."""
-        return self._process.pid
 
     def read(self, count: int, deadline: float, stream: IO[bytes] | None = None) -> bytearray:
         """Reads ``count`` bytes from ``stream`` (``stdout`` by default); gives fewer where that ends.
@@ -233,7 +230,7 @@ class Child:
 
     def kill(self) -> None:
         """Ends the child and its whole group at once."""
-        _kill_group(self._process.pid)
+        _kill_group(self.pid)
 
     def close(self) -> None:
         """Ends the group and frees what it held; may be called twice."""
@@ -241,7 +238,7 @@ class Child:
         # number cannot be another's so soon.
         self.kill()
         self._process.wait()
-        _GUARD.remove(self._process.pid)
+        _GUARD.remove(self.pid)
         for stream in (self._process.stdin, self._process.stdout):
             if stream is not None:
                 with contextlib.suppress(OSError):  # what was still to be written is of no use now

@@ -39,7 +39,6 @@ def _ellipse(x: int, y: int, width: int, height: int) -> Image:
 
 
 def _rows(mask: Image, first: int, last: int) -> Image:
-    """Returns a mask with all but some rows set to 0."""
     down = np.arange(_SIDE)[:, None]
     return np.where((down >= first) & (down < last), mask, 0).astype(np.uint8)
 

@@ -111,7 +111,6 @@ def _weight(score: FaceScore) -> float:
 
 
 def _mean(judged: Sequence[FaceScore]) -> float:
-    """The weighted mean of the judged sightings' clipped scores."""
     return average(_clipped(judged), [_weight(score) for score in judged])
 
 

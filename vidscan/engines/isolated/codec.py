@@ -44,13 +44,7 @@ class Failed(NamedTuple):
     message: str
 
 
-_BODIES: Mapping[str, Any] = {
-    "next": bool,
-    "part": str,
-    "frame": Frame,
-    "report": Finished,
-    "failed": Failed,
-}
+_BODIES: Mapping[str, Any] = {"next": bool, "part": str, "frame": Frame, "report": Finished, "failed": Failed}
 """What each kind of message holds; a text is the id of a source, and ``next`` asks for one."""
 
 

@@ -97,7 +97,6 @@ class IsolatedEngine:
 
 
 def _death(child: Child) -> str:
-    """How a worker that fell silent went."""
     code = child.exit_code()
     if code is None or code >= 0:
         return f"the worker process ended too early (exit code {code})"
@@ -176,6 +175,5 @@ def _fields(told: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _error(name: str) -> type[VidscanError]:
-    """The class of vidscan's own errors with this name."""
     kind = getattr(errors, name, None)
     return kind if isinstance(kind, type) and issubclass(kind, VidscanError) else VidscanError

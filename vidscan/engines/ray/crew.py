@@ -166,7 +166,6 @@ class Crew:
         self._ray.kill(member.handle)
 
     def _room(self) -> int:
-        """How many workers the nodes have room for."""
         room = 0
         for node in self._ray.nodes():
             if node["Alive"]:

@@ -16,7 +16,7 @@ from skimage import data
 
 from vidscan.errors import DetectionError
 from vidscan.faces import detector as faces
-from vidscan.faces.boxes import SAME_FACE_OVERLAP, intersection_over_union, merge_detections, same_face
+from vidscan.faces.boxes import SAME_FACE_OVERLAP, intersection_over_union, merge_detections
 from vidscan.faces.detector import MediaPipeFaceDetector
 from vidscan.media.frames import sample_frames
 from vidscan.options import DetectionOptions, SamplingOptions
@@ -181,7 +181,7 @@ def test_merged_faces_lie_apart_and_none_is_lost(found: list[Detection]):
     assert merge_detections(kept) == kept
     assert kept[:1] == found[:1]
     for dropped in found:
-        assert any(dropped is one for one in kept) or any(same_face(dropped.box, k.box) for k in kept)
+        assert any(dropped is one for one in kept) or any(faces.same_face(dropped.box, k.box) for k in kept)
 
 
 @pytest.mark.data

@@ -82,9 +82,6 @@ def _escape(character: str) -> str:
 
 
 def quoted(text: str) -> str:
-    """A stranger's words (a file's contents, a library's complaint about them) as a message may repeat them.
-
-    On one line, escaped, and cut off after :data:`MAX_QUOTED` characters.
-    """
+    """A stranger's words as a message may repeat them: escaped, on one line of ``MAX_QUOTED`` characters."""
     short = escaped(" ".join(text[: 4 * MAX_QUOTED].split()))
     return short if len(short) <= MAX_QUOTED else short[: MAX_QUOTED - 1] + "…"

@@ -87,16 +87,10 @@ class Sink(Protocol):
     """Does something with the reports of a scan."""
 
     def take(self, report: Report) -> None:
-        """Is given each report as soon as its source is finished.
-
-        Raises VidscanError where an output cannot be written; the scan ends.
-        """
+        """Is given each report at once; raises VidscanError, which ends the scan, where it cannot write."""
 
     def finish(self) -> None:
-        """Is called once after the last report, also of a scan that was interrupted or failed.
-
-        Raises VidscanError where an output cannot be written.
-        """
+        """Ends a scan, also one that was interrupted or failed; raises VidscanError where it cannot write."""
 
 
 class Results(Sink, Protocol):

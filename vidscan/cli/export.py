@@ -85,10 +85,7 @@ def measured(quantised: np.ndarray[Any, Any], original: np.ndarray[Any, Any]) ->
 
 
 def calibration_crops(folder: Path | None, geometry: Geometry) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    """Faces for the ranges of int8, RGB ``uint8[n, size, size, 3]``; see :class:`ExportOptions`.
-
-    Raises SourceError where there is no such folder, or no face in it.
-    """
+    """Faces for int8's ranges, RGB ``uint8[n, size, size, 3]``; raises SourceError where there is none."""
     if folder is None:
         folder = Path(__file__).resolve().parents[2] / "samples"
         if not folder.is_dir():

@@ -70,10 +70,7 @@ class Plan:
 
 
 def plan_of(request: ScanRequest, parts: Parts) -> Plan:
-    """Looks everything up that a scan needs, what may be wrong at no cost first.
-
-    Raises VidscanError where something of it cannot work; nothing was done yet.
-    """
+    """Looks everything up that a scan needs; raises VidscanError where something of it cannot work."""
     if request.ray is not None:
         from vidscan.engines.ray.connection import import_ray
 
@@ -101,10 +98,7 @@ def plan_of(request: ScanRequest, parts: Parts) -> Plan:
 
 
 def find_sources(request: ScanRequest) -> list[Source]:
-    """What a request names.
-
-    Raises SourceError where something it names is not there, or there is nothing to scan.
-    """
+    """What a request names; raises SourceError where it is not there, or nothing to scan."""
     if request.from_list is not None:
         return from_list(request.from_list)
     if request.command == "dir":

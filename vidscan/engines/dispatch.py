@@ -15,10 +15,7 @@ from vidscan.records import ErrorInfo, ModelCard, Report, Source, Status
 
 
 class Worker(Protocol):
-    """A process, here or on a cluster, that asks for each source and sends back its report.
-
-    ``held``: the sources in its hands, oldest first. Their reports come in the same order.
-    """
+    """A process that asks for sources and reports on them in order; ``held`` are those in its hands."""
 
     held: deque[Source]
 

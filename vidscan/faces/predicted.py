@@ -47,10 +47,7 @@ class PredictedFaces:
         self._faces = ()
 
     def advance(self, width: int, height: int) -> tuple[KnownFace, ...]:
-        """Moves the faces on by one frame, of ``width x height`` pixels, and returns them.
-
-        A face whose predicted centre lies outside the frame is dropped.
-        """
+        """Moves the faces on by a frame, ``width x height`` pixels; drops those whose centres leave it."""
         moved = (face.moved() for face in self._faces)
         self._faces = tuple(
             face

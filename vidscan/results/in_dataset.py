@@ -109,10 +109,7 @@ class ResultsInDataset:
         return tally(None if label == FAILED else label for label in self._labels.elements())
 
     def write_part(self) -> None:
-        """Moves what the journal holds into the dataset.
-
-        Raises ReportError where the dataset cannot be written; the journal keeps the results then.
-        """
+        """Moves what the journal holds into the dataset; keeps it there where a ReportError is raised."""
         held = self._journal.results
         if held:
             part = [Stamped(result, self._journal.states[name]) for name, result in held.items()]

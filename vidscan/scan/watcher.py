@@ -24,10 +24,7 @@ Assess: TypeAlias = Callable[[Image, Detection, Sequence[Box]], Quality]
 
 
 class Watcher:
-    """Goes through the frames of one source in order.
-
-    ``cuts_s``: when new shots began, in seconds.
-    """
+    """Goes through the frames of one source in order; ``cuts_s``: when new shots began, in seconds."""
 
     def __init__(
         self,

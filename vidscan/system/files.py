@@ -16,10 +16,7 @@ from vidscan.records import SourceFacts
 
 
 def file_facts(path: Path) -> SourceFacts:
-    """Reads a file once, in pieces, for its size and its SHA-256.
-
-    Raises OSError where the file cannot be read.
-    """
+    """Reads a file in pieces for its size and SHA-256; raises OSError where it cannot be read."""
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256")
         return SourceFacts(bytes=file.tell(), sha256=digest.hexdigest())

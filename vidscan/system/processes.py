@@ -212,10 +212,7 @@ class Child:
         self.stdin.close()
 
     def communicate(self, data: bytes, limit_s: float) -> tuple[bytes, bytes]:
-        """Feeds ``data`` and returns all of standard output and error, once the child has ended.
-
-        Raises Stalled if that takes longer than ``limit_s``.
-        """
+        """Feeds ``data``, returns standard output and error at the child's end; Stalled after ``limit_s``."""
         try:
             output, words = self._process.communicate(data if self.stdin else None, timeout=limit_s)
         except subprocess.TimeoutExpired as error:

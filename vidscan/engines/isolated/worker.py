@@ -59,10 +59,7 @@ class _Parent:
 
 
 def serve(prepare: Callable[[Job], ScanStream]) -> None:
-    """Scans stream after stream until the parent ends this process, or the scan fails.
-
-    ``prepare`` makes the function that scans, for instance by loading the models.
-    """
+    """Scans by what ``prepare`` makes of the job, until the parent ends this process or the scan fails."""
     with contextlib.suppress(OSError):  # another system than Linux
         Path("/proc/self/oom_score_adj").write_text(OOM_SCORE)
     # Whatever a library prints to standard output must not come between the messages.

@@ -122,10 +122,7 @@ class Crew:
         return told
 
     def hear(self, member: Member) -> list[Report | None]:
-        """What a worker told: reports and, as None, questions for a source.
-
-        Raises WorkerDied where it died, or cannot be reached, or was ended; and what ended its scan.
-        """
+        """What a worker told: reports and, as None, questions; raises WorkerDied, or what ended its scan."""
         try:
             told, silent_s = self._value(member.call)
         except WorkerDied as death:
@@ -136,10 +133,7 @@ class Crew:
         return list(told)
 
     def _value(self, call: Any) -> Any:
-        """What a call gave; raises what vidscan raised there, and all else that was raised as ClusterError.
-
-        Raises WorkerDied where its worker died or cannot be reached.
-        """
+        """What a call gave; raises WorkerDied, what vidscan raised there, or ClusterError for all else."""
         errors = self._ray.exceptions
         try:
             return self._ray.get(call, timeout=CHECK_S)

@@ -37,10 +37,7 @@ class RayEngine:
     """Scans with workers on a Ray cluster. Use as a context manager."""
 
     def __init__(self, options: ScanOptions, models: Sequence[LoadedModel], asked: RayOptions) -> None:
-        """``models`` are those that the workers shall load, as they were loaded here.
-
-        Raises UsageError where Ray is not installed.
-        """
+        """``models``: as they were loaded here; the workers load the same. Raises UsageError without Ray."""
         from vidscan.models.ensemble import Ensemble
 
         self._ray = import_ray()

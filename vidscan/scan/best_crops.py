@@ -32,10 +32,7 @@ class BestCrops:
         self._latest: FaceSeen | None = None
 
     def add(self, score: FaceScore, image: Image) -> None:
-        """Takes the next scored face and its crop, ``uint8[size, size, 3]``, in the order of frames.
-
-        Of a still's views, which follow one another, it takes the first alone.
-        """
+        """Takes the next scored face and its crop, ``uint8[size, size, 3]``; of a still's views the first."""
         face = score.face
         if not self._options.kept or score.fake_probability is None or face is self._latest:
             return

@@ -169,19 +169,14 @@ class Child:
         self.stderr: IO[bytes] | None = self._process.stderr
 
     def read(self, count: int, deadline: float, stream: IO[bytes] | None = None) -> bytearray:
-        """Reads ``count`` bytes from ``stream`` (``stdout`` by default); gives fewer where that ends.
-
-        Raises Stalled if ``deadline``, on the clock of ``time.monotonic``, passes first.
-        """
+        """Reads ``count`` bytes from ``stream`` (``stdout`` by default), fewer where it ends; or Stalled."""
         stream = self.stdout if stream is None else stream
         waiting = select.poll()
         waiting.register(stream, select.POLLIN)
         buffer, filled = bytearray(count), 0
         with memoryview(buffer) as view:
             while filled < count:
-                left = deadline - time.monotonic()
-                if left <= 0 or not waiting.poll(left * 1000):
-                    raise Stalled
+                _wait(waiting, deadline)
                 got: int = stream.readinto(view[filled:])  # type: ignore[attr-defined]
                 if not got:
                     break
@@ -192,8 +187,7 @@ class Child:
     def write(self, data: bytes | bytearray, deadline: float) -> None:
         """Feeds the child.
 
-        Raises Stalled where ``deadline``, on the clock of ``time.monotonic``, passed first; and
-        BrokenPipeError where it reads no more.
+        Raises Stalled where the deadline passes first, and BrokenPipeError where it reads no more.
         """
         assert self.stdin is not None, "a child that is not fed"
         os.set_blocking(self.stdin.fileno(), False)
@@ -201,9 +195,7 @@ class Child:
         waiting.register(self.stdin, select.POLLOUT)
         view = memoryview(data)
         while view:
-            left = deadline - time.monotonic()
-            if left <= 0 or not waiting.poll(left * 1000):
-                raise Stalled
+            _wait(waiting, deadline)
             view = view[os.write(self.stdin.fileno(), view) :]
 
     def end_input(self) -> None:
@@ -248,6 +240,13 @@ class Child:
         self.close()
         if self.stderr is not None:
             self.stderr.close()
+
+
+def _wait(waiting: select.poll, deadline: float) -> None:
+    """Waits until a stream is ready; raises Stalled at ``deadline``, on the clock of ``time.monotonic``."""
+    left = deadline - time.monotonic()
+    if left <= 0 or not waiting.poll(left * 1000):
+        raise Stalled
 
 
 def _limit_memory(pid: int, limit: int) -> None:

@@ -101,11 +101,7 @@ class Results(Sink, Protocol):
         """How many of the results kept do not hold for the sources found now; known after :meth:`left`."""
 
     def left(self, sources: Sequence[Source]) -> Sequence[Source]:
-        """Recalls what is kept of these sources, all those of the scan, and returns the others.
-
-        Raises:
-            ReportError: what is kept cannot be read.
-        """
+        """Recalls what is kept of a scan's sources, and returns the others; or raises ReportError."""
 
     def begin(self, sources: Iterable[Source]) -> Iterator[Source]:
         """Passes sources on to be scanned, and notes the state of each one's file before it is read."""

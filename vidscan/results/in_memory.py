@@ -121,11 +121,7 @@ class ResultsInMemory:
 
 
 def open_journal(path: Path, options: ScanOptions, models: Sequence[LoadedModel], *, resume: bool) -> Journal:
-    """A new journal at ``path``, or (``resume``) that of an interrupted scan with these options and models.
-
-    Raises JournalError where it holds an unfinished scan and ``resume`` is False, or one with other options,
-    or it cannot be used.
-    """
+    """A new journal, or with ``resume`` that of an interrupted scan; see :meth:`Journal.begin` for errors."""
     terms = scan_terms(options, models)
     return Journal.resume(path, terms) if resume else Journal.begin(path, terms)
 

@@ -107,8 +107,7 @@ class Journal:
     def resume(cls, path: Path, terms: Document) -> Self:
         """The journal of an interrupted scan; a new one if there is none.
 
-        Raises JournalError where it belongs to a scan on other terms, is damaged, or cannot be read and
-        written.
+        Raises JournalError where it is of a scan on other terms, damaged, or cannot be read and written.
         """
         with _refused(path, "cannot be read and written", "correct its permissions or delete it"):
             if not path.exists():

@@ -66,10 +66,9 @@ which all people in a room share and which changes behind a walking person."""
 
 
 def describe(image: Image, box: Box) -> Appearance:
-    """Describes the face at ``box``, which touches the frame ``image``, RGB ``uint8[height, width, 3]``.
+    """Describes the face at ``box``, which touches the frame, by ``float32[APPEARANCE]`` of length 0 to 1.84.
 
-    Returns:
-        ``float32[APPEARANCE]``, of length between 0 and 1.84.
+    ``image`` is RGB ``uint8[height, width, 3]``.
     """
     # Of a large face only every n-th pixel is read, for speed.
     step = max(1, int(box.longer_side * _MARGIN / (2 * _SIDE)))

@@ -69,11 +69,7 @@ class IsolatedEngine:
         pass  # a worker lives as long as the scan
 
     def scan(self, sources: Iterable[Source], observer: Observer | None = None) -> Iterator[Report]:
-        """Yields one report a source, in order.
-
-        Raises WorkerError where no worker can be started, and what the scan itself raises, such as
-        DetectionError and ScoringError.
-        """
+        """Yields one report a source, in order; raises WorkerError without a worker, and as the scan does."""
         dispatch, fruitless = Dispatch(sources), 0
         while not dispatch.exhausted():
             with Child(self._command, fed=True, heard=False) as child:

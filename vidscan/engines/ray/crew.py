@@ -79,11 +79,7 @@ class Crew:
         self.runtimes: tuple[str, ...] = ()
 
     def start(self) -> None:
-        """Has Ray start the workers, and waits until one is ready.
-
-        Raises ClusterError where there is no room for a worker, or a node has another vidscan or another
-        checkpoint; and what loading the checkpoint on a node raised.
-        """
+        """Has Ray start the workers, and waits until one is ready; raises as :meth:`RayEngine.__enter__`."""
         gpus = self._asked.gpus
         if gpus is None:
             gpus = 1.0 if self._ray.cluster_resources().get("GPU", 0) >= 1 else 0.0

@@ -1,20 +1,5 @@
 """Every error that vidscan raises on purpose.
 
-::
-
-    VidscanError
-    ├── UsageError        an option, path or combination that cannot work
-    ├── SourceError       a path that is missing, unreadable or no medium
-    │   └── DecodeError   a medium whose pictures cannot be decoded
-    ├── DetectionError    the face detector could not start or broke down
-    ├── ModelError        no checkpoint, or one that is refused
-    │   └── CardError     the card beside a checkpoint is malformed
-    ├── ScoringError      the network could not score a batch
-    ├── WorkerError       the process that does the work died, or cannot start
-    ├── ClusterError      a cluster cannot be reached, has no room, or is another than the scan needs
-    └── ReportError       a report cannot be written where it was asked for
-        └── JournalError  the journal beside it cannot be written, or not be gone on with
-
 The message is one line for a person: what failed (with the file's name), the cause, and the remedy.
 """
 
@@ -97,9 +82,6 @@ def _escape(character: str) -> str:
 
 
 def quoted(text: str) -> str:
-    """A stranger's words (a file's contents, a library's complaint about them) as a message may repeat them.
-
-    On one line, escaped, and cut off after :data:`MAX_QUOTED` characters.
-    """
+    """A stranger's words as a message may repeat them: escaped, on one line of ``MAX_QUOTED`` characters."""
     short = escaped(" ".join(text[: 4 * MAX_QUOTED].split()))
     return short if len(short) <= MAX_QUOTED else short[: MAX_QUOTED - 1] + "…"

@@ -1,10 +1,13 @@
-"""How a field of a dataclass says which flag of the command line and which keyword of the API set it."""
+"""Dataclasses whose fields say which flag of the command line and which keyword of the API set them."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar
+
+from vidscan.errors import UsageError
 
 Value = TypeVar("Value")
 
@@ -45,3 +48,24 @@ def keywords_of(kind: type[Any]) -> dict[str, str]:
         named[name if each.keyword is None else each.keyword] = name
     named.pop("", None)
     return named
+
+
+def require(condition: bool, given: str, remedy: str) -> None:
+    """Raises UsageError where a value that was ``given`` cannot work."""
+    if not condition:
+        raise UsageError(f"{given} cannot work: {remedy}")
+
+
+def require_count(name: str, count: int | None, remedy: str = "give 1 or more") -> None:
+    """Refuses a count below 1; None was not given."""
+    require(count is None or count >= 1, f"{name} {count}", remedy)
+
+
+def require_amount(name: str, amount: float, remedy: str) -> None:
+    """Refuses what is not above 0, or not finite."""
+    require(math.isfinite(amount) and amount > 0, f"{name} {amount:g}", remedy)
+
+
+def require_choice(name: str, given: str, choices: tuple[str, ...]) -> None:
+    """Refuses what is none of the choices."""
+    require(given in choices, f"{name} {given}", f"give one of {', '.join(choices)}")

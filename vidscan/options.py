@@ -1,30 +1,21 @@
 """What a scan can be asked: one frozen dataclass per stage, all of them in :class:`ScanOptions`.
 
-A field says once what its default is, which flag of the command line and which keyword of the Python API set
-it, and what their help says; the parser and the keywords are made of that. Values are checked when they are
-made, so that a wrong one is found before any work begins.
+A field says once what its default is and which flag and keyword set it; the command line's parser and the
+keywords of the Python API are made of that. Values are checked before any work begins.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
 from vidscan.errors import UsageError, quoted
-from vidscan.flags import flag, keywords_of
+from vidscan.flags import flag, keywords_of, require, require_amount, require_choice, require_count
 
 HWACCELS = ("none", "auto")
-"""Whether clips are decoded in hardware."""
-
 RUNTIMES = ("auto", "keras", "onnx", "coreml")
 """What may compute a network's outputs; ``auto`` takes the fastest that can be trusted on this machine."""
-
-
-def _require(condition: bool, given: str, remedy: str) -> None:
-    if not condition:
-        raise UsageError(f"{given} cannot work: {remedy}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,19 +33,14 @@ class SamplingOptions:
     hwaccel: str = flag("none", "decode in hardware where there is any", choices=HWACCELS)
 
     def __post_init__(self) -> None:
-        _require(
-            math.isfinite(self.fps) and self.fps > 0,
-            f"--fps {self.fps:g}",
-            "give a number of frames per second above 0, such as --fps 2",
-        )
-        _require(
-            self.frames is None or self.frames >= 1,
-            f"--frames {self.frames}",
-            "give 1 or more, such as --frames 32",
-        )
+        require_amount("--fps", self.fps, "give a number of frames per second above 0, such as --fps 2")
+        require_count("--frames", self.frames, "give 1 or more, such as --frames 32")
         if self.frames is not None and self.keyframes:
             raise UsageError("--frames and --keyframes exclude each other: give one of them")
-        _require(self.hwaccel in HWACCELS, f"--hwaccel {self.hwaccel}", f"give one of {', '.join(HWACCELS)}")
+        require_choice("--hwaccel", self.hwaccel, HWACCELS)
+
+
+_FACES_REMEDY = "give all, largest, or a number of 1 or more"
 
 
 def _faces(text: str) -> int | None:
@@ -62,18 +48,15 @@ def _faces(text: str) -> int | None:
     try:
         return named[text] if text in named else int(text)
     except ValueError:
-        raise UsageError(
-            f"--faces {quoted(text)} cannot work: give all, largest, or a number of 1 or more"
-        ) from None
+        raise UsageError(f"--faces {quoted(text)} cannot work: {_FACES_REMEDY}") from None
 
 
 def _region(text: str) -> tuple[int, int, int, int]:
     try:
-        x, y, width, height = (int(part) for part in text.split(","))
+        x, y, width, height = map(int, text.split(","))
     except ValueError:
-        raise UsageError(
-            f"--region {quoted(text)} cannot work: give x,y,width,height in whole pixels, such as 0,0,640,360"
-        ) from None
+        remedy = "give x,y,width,height in whole pixels, such as 0,0,640,360"
+        raise UsageError(f"--region {quoted(text)} cannot work: {remedy}") from None
     return x, y, width, height
 
 
@@ -98,21 +81,14 @@ class DetectionOptions:
     )
 
     def __post_init__(self) -> None:
-        _require(
-            0 < self.min_confidence <= 1,
-            f"--min-confidence {self.min_confidence:g}",
-            "give a number above 0, up to 1",
-        )
-        _require(self.min_face >= 1, f"--min-face {self.min_face}", "give 1 pixel or more")
-        _require(
-            self.faces is None or self.faces >= 1,
-            f"--faces {self.faces}",
-            "give all, largest, or a number of 1 or more",
-        )
-        _require(
-            self.region is None or (min(self.region[:2]) >= 0 and min(self.region[2:]) >= 1),
-            f"--region {','.join(map(str, self.region or ()))}",
-            "give x,y,width,height in pixels, with x and y of 0 or more and a size of 1 or more",
+        sure = self.min_confidence
+        require(0 < sure <= 1, f"--min-confidence {sure:g}", "give a number above 0, up to 1")
+        require_count("--min-face", self.min_face, "give 1 pixel or more")
+        require_count("--faces", self.faces, _FACES_REMEDY)
+        x, y, width, height = self.region or (0, 0, 1, 1)
+        possible = min(x, y) >= 0 and min(width, height) >= 1
+        require(
+            possible, f"--region {x},{y},{width},{height}", "give x and y from 0 on, and a size from 1 on"
         )
 
 
@@ -124,17 +100,13 @@ class BatchingOptions:
     prefetch: int = 2
 
     def __post_init__(self) -> None:
-        _require(self.batch_size >= 1, f"--batch-size {self.batch_size}", "give 1 or more")
-        _require(self.prefetch >= 1, f"prefetch {self.prefetch}", "give 1 or more")
+        require_count("--batch-size", self.batch_size)
+        require_count("prefetch", self.prefetch)
 
 
 @dataclass(frozen=True, slots=True)
 class ModelOptions:
-    """What scores.
-
-    ``paths``: the checkpoint, or those of an ensemble, each a path or the name of one that ships; none at all
-    takes those that ship with vidscan together. ``runtimes_used`` names each member's, once it is loaded.
-    """
+    """What scores; ``runtimes_used`` names what computes each of ``paths``, once they are loaded."""
 
     paths: tuple[Path, ...] = flag(
         (),
@@ -153,8 +125,7 @@ class ModelOptions:
     runtimes_used: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.runtime not in RUNTIMES:
-            raise UsageError(f"--runtime {self.runtime} is unknown: choose one of {', '.join(RUNTIMES)}")
+        require_choice("--runtime", self.runtime, RUNTIMES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +145,7 @@ class VerdictOptions:
         fake, real = self.fake_threshold, self.real_threshold
         for name, value in (("fake", fake), ("real", real)):
             possible = value is None or 0 <= value <= 1
-            _require(possible, f"--{name}-threshold {value}", "give a probability from 0 to 1")
+            require(possible, f"--{name}-threshold {value}", "give a probability from 0 to 1")
         if fake is not None and real is not None and real > fake:
             raise UsageError(
                 f"--real-threshold {real:g} lies above --fake-threshold {fake:g}: swap them or give only one"
@@ -204,7 +175,7 @@ class EvidenceOptions:
     def __post_init__(self) -> None:
         for name, minimum in (("highest", 1), ("lowest", 0), ("tracks", 1)):
             value = getattr(self, name)
-            _require(value >= minimum, f"{name} {value}", f"give {minimum} or more")
+            require(value >= minimum, f"{name} {value}", f"give {minimum} or more")
         if self.explained and not self.kept:
             raise UsageError("heat maps need crops: keep them too")
 
@@ -229,11 +200,7 @@ class StorageOptions:
     scratch_gb: float = flag(8.0, "room for them, in GB", "N")
 
     def __post_init__(self) -> None:
-        _require(
-            math.isfinite(self.scratch_gb) and self.scratch_gb > 0,
-            f"--scratch-gb {self.scratch_gb:g}",
-            "give a number above 0, such as 8",
-        )
+        require_amount("--scratch-gb", self.scratch_gb, "give a number above 0, such as 8")
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,8 +208,7 @@ class RayOptions:
     """Where a scan on a Ray cluster runs, and in how many parts; no result depends on it.
 
     ``address``: None takes the cluster that Ray finds by itself, else one of this machine alone; ``"auto"``
-    only the former. ``workers``: None takes as many as there is room for. ``cpus`` and ``gpus`` are what
-    each worker is given; a fraction of a GPU is shared with others. ``gpus`` None: one where there are any.
+    only the former. A worker shares its GPU with others where ``gpus`` is a fraction.
     """
 
     address: str | None = flag(
@@ -263,13 +229,10 @@ class RayOptions:
     )
 
     def __post_init__(self) -> None:
-        _require(self.workers is None or self.workers >= 1, f"--ray-workers {self.workers}", "give 1 or more")
-        _require(self.cpus >= 1, f"--ray-cpus {self.cpus}", "give 1 or more")
-        _require(
-            self.gpus is None or 0 <= self.gpus <= 1 or self.gpus == int(self.gpus),
-            f"--ray-gpus {self.gpus}",
-            "give a part of one, such as 0.5, or a whole number",
-        )
+        require_count("--ray-workers", self.workers)
+        require_count("--ray-cpus", self.cpus)
+        possible = self.gpus is None or 0 <= self.gpus <= 1 or self.gpus == int(self.gpus)
+        require(possible, f"--ray-gpus {self.gpus}", "give a part of one, such as 0.5, or a whole number")
 
 
 class ScanKeywords(TypedDict, total=False):
@@ -309,11 +272,8 @@ class ScanOptions:
     def of(cls, base: ScanOptions | None = None, **keywords: Unpack[ScanKeywords]) -> ScanOptions:
         """The options of ``base``, or the defaults, with those changed that keywords name.
 
-        ``explain`` keeps the crops that it draws heat maps of, so it implies ``evidence``.
-
-        Raises:
-            UsageError: a value cannot work.
-            TypeError: a keyword is unknown.
+        ``explain`` keeps the crops that it draws heat maps of, so it implies ``evidence``. Raises UsageError
+        where a value cannot work and TypeError where a keyword is unknown.
         """
         base, given = base or cls(), dict(keywords)
         if given.get("explain"):

@@ -9,16 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vidscan.options import ScanOptions
-from vidscan.records import (
-    Detection,
-    Geometry,
-    Heat,
-    HeatSource,
-    Image,
-    ModelCard,
-    Report,
-    Source,
-)
+from vidscan.records import Detection, Geometry, Heat, HeatSource, Image, ModelCard, Report, Source
 
 
 class Observer(Protocol):
@@ -26,11 +17,9 @@ class Observer(Protocol):
 
     def part_fetched(self, source: Source) -> None:
         """A part of a remote source has come, perhaps while another is read; called from any thread."""
-        ...
 
     def frame_sampled(self, source: Source, time_s: float, duration_s: float | None) -> None:
         """A frame was taken from ``source`` at ``time_s``; called from the reading thread."""
-        ...
 
 
 class Engine(Protocol):
@@ -39,12 +28,10 @@ class Engine(Protocol):
     @property
     def options(self) -> ScanOptions:
         """What to do; once the engine has started, with the runtimes that the networks are computed with."""
-        ...
 
     @property
     def about(self) -> str:
         """One line for the terminal on where the scan runs; empty if there is nothing to say."""
-        ...
 
     def __enter__(self) -> Self: ...
 
@@ -55,7 +42,6 @@ class Engine(Protocol):
 
         So the end of ``sources`` ends the scan once what was begun is finished.
         """
-        ...
 
 
 class Scorer(Protocol):
@@ -64,11 +50,9 @@ class Scorer(Protocol):
     @property
     def card(self) -> ModelCard:
         """Geometry, class convention, calibration and thresholds."""
-        ...
 
     def score(self, crops: Image) -> npt.NDArray[np.float32]:
         """P(fake), ``float32[n]``, of RGB ``uint8[n, size, size, 3]`` crops."""
-        ...
 
 
 class FaceDetector(Protocol):
@@ -76,15 +60,12 @@ class FaceDetector(Protocol):
 
     def detect(self, image: Image) -> Sequence[Detection]:
         """All faces in a picture by one plain search of the whole, surest first."""
-        ...
 
     def far(self, image: Image) -> Sequence[Detection]:
         """What the full-range network alone claims, unchecked and of any size, surest first."""
-        ...
 
     def near(self, image: Image) -> Sequence[Detection]:
         """What the short-range network alone claims, unchecked and of any size, surest first."""
-        ...
 
 
 class Explainer(Protocol):
@@ -93,36 +74,23 @@ class Explainer(Protocol):
     @property
     def source(self) -> HeatSource:
         """The kind of map and the network that it explains."""
-        ...
 
     @property
     def geometry(self) -> Geometry:
         """How that network wants its crops."""
-        ...
 
     def heat(self, crops: Image) -> list[Heat]:
         """A map for each of ``crops``, RGB ``uint8[n, size, size, 3]``."""
-        ...
 
 
 class Sink(Protocol):
     """Does something with the reports of a scan."""
 
     def take(self, report: Report) -> None:
-        """Is given each report as soon as its source is finished.
-
-        Raises:
-            VidscanError: an output cannot be written; the scan ends.
-        """
-        ...
+        """Is given each report at once; raises VidscanError, which ends the scan, where it cannot write."""
 
     def finish(self) -> None:
-        """Is called once after the last report, also of a scan that was interrupted or failed.
-
-        Raises:
-            VidscanError: an output cannot be written.
-        """
-        ...
+        """Ends a scan, also one that was interrupted or failed; raises VidscanError where it cannot write."""
 
 
 class Results(Sink, Protocol):
@@ -131,24 +99,15 @@ class Results(Sink, Protocol):
     @property
     def outdated(self) -> int:
         """How many of the results kept do not hold for the sources found now; known after :meth:`left`."""
-        ...
 
     def left(self, sources: Sequence[Source]) -> Sequence[Source]:
-        """Recalls what is kept of these sources, all those of the scan, and returns the others.
-
-        Raises:
-            ReportError: what is kept cannot be read.
-        """
-        ...
+        """Recalls what is kept of a scan's sources, and returns the others; or raises ReportError."""
 
     def begin(self, sources: Iterable[Source]) -> Iterator[Source]:
         """Passes sources on to be scanned, and notes the state of each one's file before it is read."""
-        ...
 
     def reports(self) -> Sequence[Report]:
         """The reports that are in memory, in the order of the sources; a store on disk has none."""
-        ...
 
     def summary(self) -> dict[str, int]:
         """How many sources there are of each outcome, the recalled ones among them."""
-        ...

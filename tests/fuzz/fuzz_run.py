@@ -175,7 +175,7 @@ def read(path: Path, detector: Any) -> tuple[str, list[str]]:
         reader = SourceReader(detector, ScanOptions(), [Geometry(64, 1.4)])
         for crop in reader.read(from_paths([path]), ledger, threading.Event()):
             assert crop.images[0].shape == (64, 64, 3)
-        reading = ledger.take()
+        reading = ledger.popleft()
     except Exception as error:  # noqa: BLE001 - that nothing gets through is what is tested
         return "crash", [f"{type(error).__name__} came through: {error}"]
     if reading.error is None:

@@ -164,7 +164,6 @@ def _card_lines(card: ModelCard) -> list[str]:
 
 
 def _runtime(named: Path | None) -> str:
-    """What computes the checkpoint that is named, or each that ships."""
     if named is not None:
         return _runtime_of(named)
     return _INDENT.join(f"{name}: {_runtime_of(Path(name))}" for name in CHECKPOINTS)

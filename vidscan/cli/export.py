@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -16,6 +16,8 @@ from vidscan.models.card_file import card_path, checkpoint_sha256, write_card
 from vidscan.records import LEAST_FACE, Geometry, Image, ModelCard
 from vidscan.system.files import replacing, sha256_of
 
+T = TypeVar("T")
+
 CALIBRATION_CROPS = 128
 """Limit on the crops from which int8 takes its ranges; more change little."""
 
@@ -24,14 +26,10 @@ _LOOKED_AT = 1024
 
 
 def export(options: ExportOptions) -> ModelCard:
-    """Writes the file and its card; each appears whole or not at all.
+    """Writes the file and its card, each whole or not at all; returns the card, with ``metrics["export"]``.
 
-    Returns:
-        The card as written. Its ``metrics`` hold how the file was made: ``export``.
-
-    Raises:
-        ModelError: the checkpoint is refused, or cannot be converted or written.
-        SourceError: there are no faces to take the ranges from.
+    Raises ModelError where the checkpoint is refused, or cannot be converted or written, and SourceError
+    where there are no faces to take the ranges from.
     """
     from vidscan.models.checkpoint import load_model
     from vidscan.models.runtimes.comparison import largest_difference
@@ -87,11 +85,7 @@ def measured(quantised: np.ndarray[Any, Any], original: np.ndarray[Any, Any]) ->
 
 
 def calibration_crops(folder: Path | None, geometry: Geometry) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    """Faces for the ranges of int8, RGB ``uint8[n, size, size, 3]``; see :class:`ExportOptions`.
-
-    Raises:
-        SourceError: there is no such folder, or no face in it.
-    """
+    """Faces for int8's ranges, RGB ``uint8[n, size, size, 3]``; raises SourceError where there is none."""
     if folder is None:
         folder = Path(__file__).resolve().parents[2] / "samples"
         if not folder.is_dir():
@@ -100,8 +94,13 @@ def calibration_crops(folder: Path | None, geometry: Geometry) -> np.ndarray[Any
     found = list(_ready_crops(folder, geometry) if crop_folder else _faces(folder, geometry))
     if not found:
         raise SourceError(f"{folder}: no face was found in it to take the ranges of int8 from")
-    steps = np.linspace(0, len(found) - 1, min(len(found), CALIBRATION_CROPS)).round().astype(int)
-    return np.stack([found[step] for step in steps])
+    return np.stack(_at_even_steps(found))
+
+
+def _at_even_steps(items: Sequence[T]) -> list[T]:
+    """As many of the items as int8 takes its ranges from, or all where there are fewer."""
+    steps = np.linspace(0, max(len(items) - 1, 0), min(len(items), CALIBRATION_CROPS)).round().astype(int)
+    return [items[step] for step in steps]
 
 
 def _ready_crops(folder: Path, geometry: Geometry) -> Iterable[Image]:
@@ -110,9 +109,7 @@ def _ready_crops(folder: Path, geometry: Geometry) -> Iterable[Image]:
 
     from vidscan.faces.crops import resize
 
-    paths = sorted(path for path in folder.rglob("*") if path.suffix in (".png", ".jpg"))
-    steps = np.linspace(0, max(len(paths) - 1, 0), min(len(paths), CALIBRATION_CROPS)).round().astype(int)
-    for path in (paths[step] for step in steps):
+    for path in _at_even_steps(sorted(p for p in folder.rglob("*") if p.suffix in (".png", ".jpg"))):
         picture = cv2.imread(str(path))
         if picture is None:
             raise SourceError(f"{path}: is no readable picture; make the crop folder again")

@@ -20,15 +20,7 @@ __all__ = ["EXIT_INTERRUPTED", "EXIT_OK", "EXIT_SOME_FAILED", "EXIT_USAGE", "com
 
 
 def main(arguments: Sequence[str] | None = None, parts: Parts | None = None) -> int:
-    """The ``vidscan`` command.
-
-    Args:
-        arguments: the command line; None takes the process's.
-        parts: what a scan is put together of, for tests; None takes the real ones.
-
-    Returns:
-        The exit code.
-    """
+    """The ``vidscan`` command; returns the exit code. Tests give ``arguments`` and ``parts``."""
     asked = parse(arguments)
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # for terminals without Unicode

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from vidscan.cli.requests import ScanRequest
-from vidscan.cli.side_outputs import check_annotated
+from vidscan.cli.sinks import check_annotated
 from vidscan.media import sources
 from vidscan.media.ffmpeg.decode import find_program
 from vidscan.media.source_lists import from_list
@@ -70,11 +70,7 @@ class Plan:
 
 
 def plan_of(request: ScanRequest, parts: Parts) -> Plan:
-    """Looks everything up that a scan needs, what may be wrong at no cost first.
-
-    Raises:
-        VidscanError: something of it cannot work; nothing was done yet.
-    """
+    """Looks everything up that a scan needs; raises VidscanError where something of it cannot work."""
     if request.ray is not None:
         from vidscan.engines.ray.connection import import_ray
 
@@ -102,11 +98,7 @@ def plan_of(request: ScanRequest, parts: Parts) -> Plan:
 
 
 def find_sources(request: ScanRequest) -> list[Source]:
-    """What a request names.
-
-    Raises:
-        SourceError: something it names is not there, or there is nothing to scan.
-    """
+    """What a request names; raises SourceError where it is not there, or nothing to scan."""
     if request.from_list is not None:
         return from_list(request.from_list)
     if request.command == "dir":
@@ -116,7 +108,6 @@ def find_sources(request: ScanRequest) -> list[Source]:
 
 
 def _journal_place(request: ScanRequest, destination: Destination | None) -> Path | None:
-    """Where the journal of this scan belongs; None where it has none."""
     if request.command != "dir":
         return None
     report: Path | str | None = None if destination is None else destination.url or destination.path

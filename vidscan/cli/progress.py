@@ -82,10 +82,7 @@ class FileProgress(Bar):
 
 
 class ScanProgress(Bar):
-    """A bar over the clip's time for one source; over files, with their rate and failures, for several.
-
-    Its methods may be called from any thread.
-    """
+    """A bar over one source's time, or over files with their rate and failures; for use from any thread."""
 
     def __init__(self, console: Console, sources: int, *, shown: bool) -> None:
         self._by_files = sources > 1

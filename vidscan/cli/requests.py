@@ -93,9 +93,7 @@ EXPORT_FORMATS = ("onnx", "onnx-int8")
 class ExportOptions:
     """What ``vidscan export`` is asked to do: write ``checkpoint`` as ``out``.
 
-    ``calibrate``: for int8, a folder of clips and stills, or of crops made by ``vidscan-train crops``;
-    None takes the samples of a repository. ``checkpoint``: a path, or the name of one that ships; None takes
-    the one that ships as ``.keras``.
+    ``calibrate`` may hold crops made by ``vidscan-train crops``; None takes the samples of a repository.
     """
 
     format: str

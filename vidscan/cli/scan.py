@@ -13,8 +13,7 @@ from vidscan.cli.interrupts import Interrupts
 from vidscan.cli.plan import Parts, Plan, plan_of
 from vidscan.cli.progress import ScanProgress
 from vidscan.cli.requests import ScanRequest
-from vidscan.cli.side_outputs import AnnotatedVideos, HeatMaps
-from vidscan.cli.terminal import Terminal
+from vidscan.cli.sinks import HeatMaps, Terminal, write_annotated
 from vidscan.engines import open_engine
 from vidscan.protocols import Engine, Results, Sink
 from vidscan.records import Report, Source
@@ -23,18 +22,10 @@ from vidscan.system.processes import end_all
 
 
 def prepare_scan(request: ScanRequest, parts: Parts, opened: ExitStack) -> Callable[[], int]:
-    """Finds out all that can be wrong before the work.
+    """Finds out all that can be wrong, and returns the work, which gives the exit code.
 
-    Args:
-        request: what the command line asks.
-        parts: what the scan is put together of.
-        opened: closes what is opened here, unless the work does.
-
-    Returns:
-        The work: it scans, writes and shows the outcome, and returns the exit code.
-
-    Raises:
-        VidscanError: something cannot work; nothing was scanned.
+    ``opened`` closes what is opened here, unless the work does. Raises VidscanError where something cannot
+    work; nothing was scanned then.
     """
     plan = plan_of(request, parts)
     interrupts = opened.enter_context(Interrupts(end_all))
@@ -51,7 +42,7 @@ def prepare_scan(request: ScanRequest, parts: Parts, opened: ExitStack) -> Calla
         if interrupts.received is not None:
             print("vidscan: interrupted", file=sys.stderr)
             return interrupts.exit_code
-        all_written = _annotate(plan, results)
+        all_written = write_annotated(request, plan.options.verdict, results.reports(), plan.say)
         return exit_code(results.summary(), fail_on_fake=request.fail_on == "fake", all_written=all_written)
 
     return work
@@ -82,18 +73,6 @@ def _open(plan: Plan, opened: ExitStack) -> tuple[Engine, Results]:
     if plan.journal is not None:
         journal = open_journal(plan.journal, plan.options, plan.models, resume=request.resume)
         opened.callback(journal.close)
-    engine = _open_engine(plan, opened)
-    retry = request.retry_failed
-    if dataset is not None and journal is not None:
-        return engine, ResultsInDataset(plan.models, dataset, journal, retry_failed=retry, say=plan.say)
-    destination = plan.destination
-    return engine, ResultsInMemory(
-        engine.options, plan.models, destination, journal, retry_failed=retry, say=plan.say
-    )
-
-
-def _open_engine(plan: Plan, opened: ExitStack) -> Engine:
-    request = plan.request
     engine = opened.enter_context(
         open_engine(
             "local" if request.ray is None else "ray",
@@ -106,7 +85,13 @@ def _open_engine(plan: Plan, opened: ExitStack) -> Engine:
     )
     if engine.about:
         plan.say(engine.about)
-    return engine
+    retry = request.retry_failed
+    if dataset is not None and journal is not None:
+        return engine, ResultsInDataset(plan.models, dataset, journal, retry_failed=retry, say=plan.say)
+    destination = plan.destination
+    return engine, ResultsInMemory(
+        engine.options, plan.models, destination, journal, retry_failed=retry, say=plan.say
+    )
 
 
 def _resumed(finished: int, left: int, outdated: int) -> str:
@@ -123,23 +108,6 @@ def _reports(
         for report in engine.scan(sources, progress):
             progress.count(report)
             yield report
-
-
-def _annotate(plan: Plan, results: Results) -> bool:
-    """Writes the annotated videos that were asked for; False where one could not be written."""
-    request = plan.request
-    if request.annotate is None:
-        return True
-    videos = AnnotatedVideos(
-        request.annotate,
-        plan.options.verdict,
-        results.reports,
-        plan.say,
-        in_folder=not request.one_clip,
-        quiet=request.quiet,
-    )
-    videos.finish()
-    return videos.all_written
 
 
 def exit_code(summary: Mapping[str, int], *, fail_on_fake: bool, all_written: bool = True) -> int:

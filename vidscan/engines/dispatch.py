@@ -1,4 +1,4 @@
-"""Which source a worker gets next, and which source is given up after workers died.
+"""Which source a worker gets next, which is given up after workers died, and what is then reported of it.
 
 Both engines with workers use this one rule; nothing here knows a process or a cluster.
 """
@@ -6,23 +6,21 @@ Both engines with workers use this one rule; nothing here knows a process or a c
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-from vidscan.records import Source
+from vidscan.errors import WorkerError, escaped
+from vidscan.options import ScanOptions
+from vidscan.records import ErrorInfo, ModelCard, Report, Source, Status
 
 
 class Worker(Protocol):
-    """A process, here or on a cluster, that asks for each source and sends back its report.
-
-    ``held``: the sources in its hands, oldest first. Their reports come in the same order.
-    """
+    """A process that asks for sources and reports on them in order; ``held`` are those in its hands."""
 
     held: deque[Source]
 
     def send(self, source: Source | None) -> None:
         """Answers the worker: with a source, or with the end of the stream, which finishes what is held."""
-        ...
 
 
 class Dispatch:
@@ -76,3 +74,29 @@ class Dispatch:
             return worker.held[0]
         self._suspects.extend(worker.held)
         return None
+
+
+def worker_died_report(
+    source: Source, cause: str, options: ScanOptions, card: ModelCard, members: Sequence[ModelCard]
+) -> Report:
+    """The FAILED report on a source whose worker died; ``cause`` says how."""
+    message = f"{escaped(source.name)}: {cause} while it was analysed: leave the file out"
+    return failed_report(source, ErrorInfo(WorkerError.__name__, message), options, card, members)
+
+
+def failed_report(
+    source: Source,
+    error: ErrorInfo | None,
+    options: ScanOptions,
+    card: ModelCard,
+    members: Sequence[ModelCard],
+) -> Report:
+    """A FAILED report of which nothing is known but the error."""
+    return Report(
+        source=source,
+        status=Status.FAILED,
+        error=error,
+        options=options.to_report(),
+        model_card=card,
+        members=tuple(members),
+    )

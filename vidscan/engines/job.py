@@ -29,11 +29,7 @@ class Job:
     cores: int | None = None
 
     def load(self) -> LocalEngine:
-        """Loads the checkpoints; the engine scans with them in the worker's process.
-
-        Raises:
-            ModelError: a checkpoint is missing or refused.
-        """
+        """Loads the checkpoints in the worker; raises ModelError where one is missing or refused."""
         from vidscan.models.loading import load_models
 
         models = load_models(self.models or None, runtime=self.options.model.runtime)

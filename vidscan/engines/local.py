@@ -25,7 +25,7 @@ def open_mediapipe(options: DetectionOptions) -> AbstractContextManager[FaceDete
 
 @dataclass(frozen=True, slots=True)
 class LocalEngine:
-    """Scans in this process, with loaded models; ``open_detector`` is that of :func:`scan_sources`."""
+    """Scans in this process, with loaded models."""
 
     options: ScanOptions
     models: Sequence[LoadedModel]
@@ -39,42 +39,20 @@ class LocalEngine:
         pass
 
     def scan(self, sources: Iterable[Source], observer: Observer | None = None) -> Iterator[Report]:
-        """Yields one report a source, in order; see :func:`scan_sources`."""
-        return scan_sources(
-            sources,
-            self.options,
-            models=self.models,
-            observer=observer,
-            open_detector=self.open_detector,
-        )
+        """Scans sources one after the other, in one stream; yields one report a source, in order.
 
+        Raises ModelError where heat maps are asked for and the network allows none, DetectionError where the
+        face detector cannot start, and ScoringError where a network fails.
+        """
+        from vidscan.scan.pipeline import explainer_of, scan
 
-def scan_sources(
-    sources: Iterable[Source],
-    options: ScanOptions,
-    *,
-    models: Sequence[LoadedModel],
-    observer: Observer | None = None,
-    open_detector: OpenDetector = open_mediapipe,
-) -> Iterator[Report]:
-    """Scans sources one after the other, in one stream; yields one report a source, in order.
-
-    Args:
-        sources: clips and stills.
-        options: what to do.
-        models: the loaded checkpoint, or those of an ensemble.
-        observer: is told of every frame read.
-        open_detector: makes what finds the faces.
-
-    Raises:
-        ModelError: heat maps are asked for, and the network allows none.
-        DetectionError: the face detector cannot start.
-        ScoringError: a network fails.
-    """
-    from vidscan.scan.pipeline import explainer_of, scan
-
-    explainer = explainer_of(models, options)
-    with open_detector(options.detection) as detector:
-        yield from scan(
-            sources, options, scorers=models, detector=detector, observer=observer, explainer=explainer
-        )
+        explainer = explainer_of(self.models, self.options)
+        with self.open_detector(self.options.detection) as detector:
+            yield from scan(
+                sources,
+                self.options,
+                scorers=self.models,
+                detector=detector,
+                observer=observer,
+                explainer=explainer,
+            )

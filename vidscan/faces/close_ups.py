@@ -104,7 +104,7 @@ def follow_faces(
 
 
 def _may_be(seen: Detection, face: KnownFace) -> bool:
-    ratio = seen.box.longer_side / max(face.side, 1.0)
+    ratio = seen.box.longer_side / max(face.box.longer_side, 1.0)
     return (
         seen.confidence >= KNOWN_CONFIDENCE
         and 1 / _MAX_SIDE_RATIO <= ratio <= _MAX_SIDE_RATIO
@@ -116,7 +116,7 @@ def _offset(box: Box, face: KnownFace) -> float:
     """Returns the distance of a box's centre from the expected one, in sides of the face."""
     x = box.x + box.w / 2 - face.box.x - face.box.w / 2
     y = box.y + box.h / 2 - face.box.y - face.box.h / 2
-    return float((x * x + y * y) ** 0.5) / max(face.side, 1.0)
+    return float((x * x + y * y) ** 0.5) / max(face.box.longer_side, 1.0)
 
 
 def tilt(face: Detection, quarters: int) -> float:

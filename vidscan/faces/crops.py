@@ -41,9 +41,6 @@ def still_views(box: Box) -> tuple[View, ...]:
 
     A still has no second frame: how far the scores of its views differ tells how much depends on where the
     detector put the box.
-
-    Returns:
-        Views of ``box`` itself, of the same mirrored, and of boxes of other sizes about shifted centres.
     """
     views = []
     for size, right, down, mirrored in _STILL_VIEWS:
@@ -58,16 +55,9 @@ def still_views(box: Box) -> tuple[View, ...]:
 def crop_faces(
     frame: Frame, faces: Iterable[FaceSeen], geometries: Sequence[Geometry], *, still: bool = False
 ) -> Iterator[FaceCrop]:
-    """Cuts faces out of their frame, each once for every geometry that checkpoints' cards give.
+    """Cuts faces out of their frame; yields one crop a face or, of a still, one for each of its views.
 
-    Args:
-        frame: the sampled picture.
-        faces: the faces found in it.
-        geometries: how to cut; a crop's ``images`` come in this order.
-        still: whether each face is cut out once for each of its views, see :func:`still_views`.
-
-    Yields:
-        One crop a face, or one for each view of it, in order.
+    A crop's ``images`` come in the order of ``geometries``.
     """
     for face in faces:
         for view in still_views(face.box) if still else (View(face.box),):
@@ -118,14 +108,9 @@ def square_crop(image: Image, box: Box, *, margin: float, size: int) -> Image:
     What lies beyond the edge of the picture is filled by repeating its outermost pixels, which adds
     neither a hard border nor a second face.
 
-    Args:
-        image: RGB ``uint8[height, width, 3]``.
-        box: a face's rectangle in pixels of ``image``; it must touch the picture.
-        margin: as in :func:`crop_square`.
-        size: side in pixels of the result, RGB ``uint8[size, size, 3]``.
-
-    Raises:
-        ValueError: the picture is no RGB ``uint8``, or the square lies wholly outside of it.
+    Takes RGB ``uint8[height, width, 3]`` and ``margin`` as in :func:`crop_square`, and returns RGB
+    ``uint8[size, size, 3]``. Raises ValueError where the picture is no RGB ``uint8``, or the square lies
+    wholly outside of it.
     """
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
         raise ValueError(f"expected RGB uint8[height, width, 3], got {image.dtype}{list(image.shape)}")

@@ -45,13 +45,10 @@ on (an assertion of the OpenCV in it) it aborts the whole process."""
 class MediaPipeFaceDetector:
     """BlazeFace in its two forms: full-range (192 px input) and short-range (128 px input).
 
-    The full-range network finds faces across a room and the short-range one a face that fills the
-    picture; each misses some of what the other finds, so both look at every picture (about 6 ms
-    together on one core). Use as a context manager: a detector left to the garbage collector prints
-    a traceback when the interpreter exits.
-
-    Raises:
-        DetectionError: MediaPipe or its model files cannot be loaded, or fail on a picture.
+    The full-range network finds faces across a room and the short-range one a face that fills the picture;
+    each misses some of what the other finds, so both look at every picture (about 6 ms together on one core).
+    Use as a context manager: a detector left to the garbage collector prints a traceback when the interpreter
+    exits. Raises DetectionError where MediaPipe or its model files cannot be loaded, or fail on a picture.
     """
 
     def __init__(self, options: DetectionOptions) -> None:

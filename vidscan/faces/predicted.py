@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vidscan.faces.boxes import same_face
 from vidscan.faces.rotation import nearest_quarter
@@ -30,17 +30,10 @@ class KnownFace:
     quarters: int = 0
     unseen: int = 0
 
-    @property
-    def side(self) -> float:
-        """The longer side of the box in pixels."""
-        return self.box.longer_side
-
     def moved(self) -> KnownFace:
         """Returns the face one frame later, at constant velocity."""
         x, y = self.step
-        return KnownFace(
-            self.box._replace(x=self.box.x + x, y=self.box.y + y), self.step, self.quarters, self.unseen
-        )
+        return replace(self, box=self.box._replace(x=self.box.x + x, y=self.box.y + y))
 
 
 class PredictedFaces:
@@ -54,10 +47,7 @@ class PredictedFaces:
         self._faces = ()
 
     def advance(self, width: int, height: int) -> tuple[KnownFace, ...]:
-        """Moves the faces on by one frame, of ``width x height`` pixels, and returns them.
-
-        A face whose predicted centre lies outside the frame is dropped.
-        """
+        """Moves the faces on by a frame, ``width x height`` pixels; drops those whose centres leave it."""
         moved = (face.moved() for face in self._faces)
         self._faces = tuple(
             face
@@ -73,7 +63,7 @@ class PredictedFaces:
             _followed(self._faces[pairs[n]] if n in pairs else None, each) for n, each in enumerate(found)
         ]
         missed = [
-            KnownFace(face.box, (face.step[0] / 2, face.step[1] / 2), face.quarters, face.unseen + 1)
+            replace(face, step=(face.step[0] / 2, face.step[1] / 2), unseen=face.unseen + 1)
             for number, face in enumerate(self._faces)
             if number not in pairs.values() and face.unseen < KEPT_FRAMES
         ]

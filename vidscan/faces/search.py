@@ -18,15 +18,16 @@ from vidscan.faces.detector import DOUBTFUL_CONFIDENCE, SHORT_RANGE_ONLY_CONFIDE
 from vidscan.faces.frame_search import TILE, TURNED, WHOLE, FrameSearch
 from vidscan.faces.predicted import PredictedFaces, missing
 from vidscan.faces.rotation import nearest_quarter, scaled
-from vidscan.faces.tile_schedule import (
+from vidscan.faces.tiles import (
+    SURE_SHARE,
     CallBudget,
     Thumbnail,
     TileSchedule,
+    pyramid,
     thumbnail_of,
     thumbnail_step,
     without_faces,
 )
-from vidscan.faces.tiles import SURE_SHARE, pyramid
 from vidscan.options import DetectionOptions
 from vidscan.protocols import FaceDetector
 from vidscan.records import Box, Detection, Image
@@ -92,10 +93,8 @@ class FaceSearch:
     def find(self, image: Image, *, new_shot: bool = False) -> list[Detection]:
         """Returns the wanted faces of the next picture, most confident first, with boxes in its pixels.
 
-        ``image`` is RGB ``uint8[height, width, 3]``; ``new_shot`` tells that it begins a new shot.
-
-        Raises:
-            DetectionError: the detector failed, or the wanted region lies outside the picture.
+        ``image`` is RGB ``uint8[height, width, 3]``; ``new_shot`` tells that it begins a new shot. Raises
+        DetectionError where the detector failed, or the wanted region lies outside the picture.
         """
         left, top, part = _region(image, self._options.region)
         scene = self._begin(part, new_shot)
@@ -140,7 +139,9 @@ class FaceSearch:
         """Runs both networks on the whole picture, the short-range one only if it may find more faces."""
         candidates = frame.candidates(self._detector.far, self._turn)
         sure = any(each.confidence >= DOUBTFUL_CONFIDENCE for each in candidates)
-        lost = any(face.side * _LARGE_SHARE >= frame.side for face in missing(frame.known, candidates))
+        lost = any(
+            face.box.longer_side * _LARGE_SHARE >= frame.side for face in missing(frame.known, candidates)
+        )
         idle = not sure and not frame.known
         if scene.fresh or lost or idle:
             near = frame.candidates(self._detector.near, self._turn)
@@ -163,7 +164,6 @@ class FaceSearch:
             frame.add(merge_detections(frame.candidates(self._detector.far, turn)), turn, TURNED)
 
     def _search_tiles(self, frame: FrameSearch, scene: _Scene, thumbnail: Thumbnail, turn: int) -> None:
-        """Searches changed tiles until the budget of calls is spent."""
         if not scene.budget.affords(1) or self._has_enough(frame):
             return
         masked = without_faces(thumbnail, [each.box for each in frame.found], scene.step)

@@ -33,10 +33,7 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TimelineFace:
-    """One face at one moment, as the report lists it; ``fake_probability`` is None where it was not judged.
-
-    ``quality`` is :attr:`Quality.overall`.
-    """
+    """One face at one moment; ``fake_probability`` None: not judged, ``quality``: :attr:`Quality.overall`."""
 
     track: Count
     box: Box
@@ -49,10 +46,7 @@ class TimelineFace:
 
 @dataclass(frozen=True, slots=True)
 class TimelinePoint:
-    """One sampled moment at which a face was seen; its score is that of its most suspicious face.
-
-    None where no face of the moment was judged.
-    """
+    """One sampled moment with faces; its score is the most suspicious one's, None if none was judged."""
 
     time_s: Seconds
     fake_probability: Probability | None
@@ -262,21 +256,3 @@ class Report:
     members: tuple[ModelCard, ...] = ()
     evidence: tuple[EvidenceCrop, ...] = ()
     facts: SourceFacts | None = None
-
-    @classmethod
-    def of(cls, source: Source, findings: Findings, **others: Any) -> Report:
-        """The report on a source that was analysed; ``others`` are further fields."""
-        return cls(
-            source=source,
-            status=Status.OK,
-            verdict=findings.verdict,
-            tracks=findings.tracks,
-            timeline=findings.timeline,
-            segments=findings.segments,
-            **others,
-        )
-
-    @classmethod
-    def failed(cls, source: Source, error: ErrorInfo | None, **others: Any) -> Report:
-        """The report on a source that could not be analysed; ``others`` are further fields."""
-        return cls(source=source, status=Status.FAILED, error=error, **others)

@@ -68,11 +68,7 @@ class ResultsInDataset:
         self.outdated = 0
 
     def left(self, sources: Sequence[Source]) -> list[Source]:
-        """The sources of which neither dataset nor journal has a result that still holds.
-
-        Raises:
-            ReportError: the dataset cannot be read or written.
-        """
+        """The sources of which neither dataset nor journal has a result that still holds."""
         self._wanted = len(sources)
         found = {source.name: source for source in sources}
         done, outdated = set(), set()
@@ -97,11 +93,7 @@ class ResultsInDataset:
         return self._journal.stamping(sources)
 
     def take(self, report: Report) -> None:
-        """Adds a finished source; it is on the disk when this returns.
-
-        Raises:
-            ReportError: the journal or the dataset cannot be written.
-        """
+        """Adds a finished source; it is on the disk when this returns."""
         result = result_document(report)
         self._journal.add(report.source, result)
         self._labels[label_of(result)] += 1
@@ -117,11 +109,7 @@ class ResultsInDataset:
         return tally(None if label == FAILED else label for label in self._labels.elements())
 
     def write_part(self) -> None:
-        """Moves what the journal holds into the dataset.
-
-        Raises:
-            ReportError: the dataset cannot be written; the journal keeps the results then.
-        """
+        """Moves what the journal holds into the dataset; keeps it there where a ReportError is raised."""
         held = self._journal.results
         if held:
             part = [Stamped(result, self._journal.states[name]) for name, result in held.items()]
@@ -130,11 +118,7 @@ class ResultsInDataset:
         self._written_at = time.monotonic()
 
     def finish(self) -> None:
-        """Writes the last part and deletes the journal.
-
-        Raises:
-            ReportError: the dataset cannot be written.
-        """
+        """Writes the last part and deletes the journal."""
         self.write_part()
         self._journal.delete()
         left = "" if self._labels.total() == self._wanted else "; --resume goes on"
@@ -146,10 +130,8 @@ def open_dataset(
 ) -> ParquetDataset:
     """The dataset at a path or URL, begun or gone on with.
 
-    Raises:
-        ReportError: it is there and ``resume`` is False, or was written with other options, or cannot be
-            used.
-        SourceError: a URL's place cannot be reached.
+    Raises ReportError where it is there and ``resume`` is False, or was written with other options, or cannot
+    be used; and SourceError where a URL's place cannot be reached.
     """
     shown = storage.remote(place).shown
     terms = scan_terms(options, models)

@@ -58,11 +58,7 @@ class ResultsInMemory:
         self.outdated = 0
 
     def left(self, sources: Sequence[Source]) -> list[Source]:
-        """The sources of which the journal has no result that still holds.
-
-        Raises:
-            ReportError: an entry of the journal is damaged.
-        """
+        """The sources of which the journal has no result that still holds."""
         self._sources = sources
         if self._journal is not None:
             self._journal.recall(sources, retry_failed=self._retry_failed)
@@ -80,11 +76,7 @@ class ResultsInMemory:
         return iter(sources) if self._journal is None else self._journal.stamping(sources)
 
     def take(self, report: Report) -> None:
-        """Adds a finished source; with a journal, it is on the disk when this returns.
-
-        Raises:
-            JournalError: the journal cannot be written.
-        """
+        """Adds a finished source; with a journal, it is on the disk when this returns."""
         if self._journal is not None:
             self._journal.add(report.source, result_document(report))
         self._reports[report.source.id] = report
@@ -100,8 +92,7 @@ class ResultsInMemory:
     def finish(self) -> None:
         """Writes the report, then deletes the journal unless a source is missing or could be retried.
 
-        Raises:
-            ReportError: the report cannot be written; the journal keeps the results then.
+        Raises ReportError where the report cannot be written; the journal keeps the results then.
         """
         if self._destination is None:
             return
@@ -130,12 +121,7 @@ class ResultsInMemory:
 
 
 def open_journal(path: Path, options: ScanOptions, models: Sequence[LoadedModel], *, resume: bool) -> Journal:
-    """A new journal at ``path``, or (``resume``) that of an interrupted scan with these options and models.
-
-    Raises:
-        JournalError: it holds an unfinished scan and ``resume`` is False, or one with other options, or it
-            cannot be used.
-    """
+    """A new journal, or with ``resume`` that of an interrupted scan; see :meth:`Journal.begin` for errors."""
     terms = scan_terms(options, models)
     return Journal.resume(path, terms) if resume else Journal.begin(path, terms)
 

@@ -35,11 +35,7 @@ _VALUE_SHOWN = 80
 
 
 def journal_path(report: Path | str) -> Path:
-    """Where the journal of a report lies: beside it; of one at a URL, in the user's folder.
-
-    Raises:
-        JournalError: the user's folder cannot be used.
-    """
+    """Where a report's journal lies: beside it; of one at a URL, in the user's folder (or JournalError)."""
     if isinstance(report, Path):
         return report.with_name(report.name + ".journal")
     try:
@@ -57,10 +53,8 @@ def journal_path(report: Path | str) -> Path:
 def terms_of(options: Mapping[str, Any], model: Document, checkpoints: Sequence[str]) -> Document:
     """What results depend on; those of a scan on other terms cannot stand in the same report.
 
-    Args:
-        options: as the report has them. The checkpoints' paths do not count, their contents do.
-        model: the card, as the report has it.
-        checkpoints: the SHA-256 of each file.
+    ``options`` and ``model``, the card, are as the report has them. The checkpoints' paths do not count;
+    their contents do, by the SHA-256 of each file.
     """
     terms: Document = plain(
         {
@@ -78,7 +72,7 @@ class Journal:
     """An open journal, locked against a second vidscan until :meth:`close`.
 
     By the source's id, ``results`` holds the entry of every finished source, and ``states`` what tells its
-    file from a later state of it.
+    file from a later state of it. ``known``: how many finished sources it held when it was opened.
     """
 
     def __init__(self, path: Path) -> None:
@@ -86,6 +80,7 @@ class Journal:
         self.path = path
         self.results: dict[str, Document] = {}
         self.states: dict[str, str | None] = {}
+        self.known = 0
         self._finished: dict[str, Document] = {}
         self._begun: dict[str, str | None] = {}
         self._file = _opened(path)
@@ -94,8 +89,7 @@ class Journal:
     def begin(cls, path: Path, terms: Document) -> Self:
         """A new journal in the place of one that holds no results of an unfinished scan.
 
-        Raises:
-            JournalError: there is another one, or something else, or the file cannot be written.
+        Raises JournalError where there is another one, or something else, or the file cannot be written.
         """
         with _refused(path, "cannot be written", "name another place with --report"):
             if path.exists():
@@ -113,8 +107,7 @@ class Journal:
     def resume(cls, path: Path, terms: Document) -> Self:
         """The journal of an interrupted scan; a new one if there is none.
 
-        Raises:
-            JournalError: it belongs to a scan on other terms, is damaged, or cannot be read and written.
+        Raises JournalError where it is of a scan on other terms, damaged, or cannot be read and written.
         """
         with _refused(path, "cannot be read and written", "correct its permissions or delete it"):
             if not path.exists():
@@ -128,26 +121,17 @@ class Journal:
                 journal.close()
                 raise
             journal._finished = {line["source"]: line for line in lines if line != _COMPLETE}
+            journal.known = len(journal._finished)
             return journal
 
     def recall(self, sources: Iterable[Source], *, retry_failed: bool) -> None:
-        """Takes into ``results`` what was finished of these sources, unless a file has changed since.
-
-        Args:
-            sources: those found now.
-            retry_failed: leaves out those that failed.
-        """
+        """Takes in what was finished of unchanged sources; leaves out failures where ``retry_failed``."""
         for source in sources:
             line = self._finished.get(source.name)
             if line is None or has_changed(source, line["state"]):
                 continue
             if not (retry_failed and line["result"]["status"] == Status.FAILED):
                 self.results[source.id], self.states[source.id] = line["result"], line["state"]
-
-    @property
-    def known(self) -> int:
-        """How many finished sources the journal held when it was opened."""
-        return len(self._finished)
 
     def stamping(self, sources: Iterable[Source]) -> Iterator[Source]:
         """Passes the sources on, and notes the state of each one's file before it is read."""
@@ -156,11 +140,7 @@ class Journal:
             yield source
 
     def add(self, source: Source, result: Document) -> None:
-        """Puts a finished source on the disk: its entry in the report, and its state at :meth:`stamping`.
-
-        Raises:
-            JournalError: the system refused, e.g. as the disk is full.
-        """
+        """Puts a finished source on the disk, with its state at :meth:`stamping`; or raises JournalError."""
         state = self._begun.pop(source.id)
         self._append({"source": source.name, "state": state, "result": result})
         self.results[source.id], self.states[source.id] = result, state
@@ -198,7 +178,6 @@ class Journal:
 
 
 def _refused(path: Path, what: str, remedy: str) -> AbstractContextManager[None]:
-    """Turns an ``OSError`` of the block into a JournalError."""
     return raising(lambda cause: JournalError(f"{path}: the journal {what} ({cause}): {remedy}"))
 
 
@@ -243,11 +222,7 @@ def has_changed(source: Source, before: str | None) -> bool:
 
 
 def _read(path: Path) -> tuple[Any, list[Document]]:
-    """A journal's terms, and its lines after the first; a torn one at the end is left out.
-
-    Raises:
-        JournalError: it is no journal, or is damaged.
-    """
+    """A journal's terms and its whole further lines; raises JournalError where it is none, or damaged."""
     with path.open("rb") as file:
         first = _decoded(file.readline())
         if not isinstance(first, dict) or first.get("journal") != SCHEMA:
@@ -275,9 +250,7 @@ def _decoded(raw: bytes) -> Any:
 
 
 def _is_entry(line: Any) -> bool:
-    if line == _COMPLETE:
-        return True
-    return (
+    return line == _COMPLETE or (
         isinstance(line, dict)
         and set(line) == {"source", "state", "result"}
         and isinstance(line["source"], str)

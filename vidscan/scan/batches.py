@@ -30,20 +30,13 @@ def batch_crops(
 ) -> Generator[CropBatch, None, None]:
     """Groups crops into batches of one shape, in order, made ready ahead of the consumer.
 
-    The last batch is padded: a second shape would cost the network a second trace. ``crops`` is read in
-    another thread. An error raised there reaches the consumer as it is, after every crop that came before
-    it. A consumer that stops early (Ctrl-C, say) waits until ``crops`` gives its next crop or ends;
-    ``crops`` is closed then.
+    The last batch is padded: a second shape would cost the network a second trace. While there is none for
+    ``IDLE_S``, batches without a face come. ``sizes`` are the sides of each crop's images in pixels.
 
-    Args:
-        crops: crops of any number of sources, each with one image for each of ``sizes``.
-        sizes: sides of a crop's images in pixels, in order.
-        options: batch size and how far to work ahead.
-        stop: set when no further crop is wanted; a ``crops`` that may go without one for long should look at
-            it now and then.
-
-    Returns:
-        Batches of ``options.batch_size`` rows; while there is none for ``IDLE_S``, batches without a face.
+    ``crops`` is read in another thread. An error raised there reaches the consumer as it is, after every crop
+    that came before it. A consumer that stops early (Ctrl-C, say) waits until ``crops`` gives its next crop
+    or ends; ``crops`` is closed then. ``stop`` is set when no further crop is wanted, for a ``crops`` that
+    may go without one for long.
     """
     import_tensorflow()  # at once, so that the wait for the first batch is one for crops
     return _batches(_Feed(crops, sizes, options.batch_size, stop or threading.Event()), sizes, options)

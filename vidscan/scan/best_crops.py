@@ -32,12 +32,7 @@ class BestCrops:
         self._latest: FaceSeen | None = None
 
     def add(self, score: FaceScore, image: Image) -> None:
-        """Takes the next scored face; of a still's views, which follow one another, the first alone.
-
-        Args:
-            score: of a face in the same frame as the one before or in a later one.
-            image: its crop as a network saw it, ``uint8[size, size, 3]``.
-        """
+        """Takes the next scored face and its crop, ``uint8[size, size, 3]``; of a still's views the first."""
         face = score.face
         if not self._options.kept or score.fake_probability is None or face is self._latest:
             return
@@ -54,11 +49,7 @@ class BestCrops:
         return self._faces[number], self._tracks[number].seen_s, -number
 
     def chosen(self, tracks: Sequence[Track]) -> tuple[EvidenceCrop, ...]:
-        """The crops to show, by track number; within a track by falling score.
-
-        Args:
-            tracks: all of the source's tracks.
-        """
+        """The crops to show of all of the source's tracks, by their numbers; of each by falling score."""
         kept = [track.id for track in _by_turns(tracks) if track.id in self._tracks]
         shown = sorted(kept[: self._options.tracks])
         return tuple(crop for number in shown for crop in self._tracks[number].crops())

@@ -6,16 +6,25 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from vidscan.models.ensemble import Ensemble
 from vidscan.models.gradcam import with_heat
 from vidscan.options import ScanOptions
-from vidscan.probability import combine
+from vidscan.probability import average, clipped, combine
 from vidscan.protocols import Explainer, Scorer
-from vidscan.records import Calibration, FaceScore, Report, ScoredBatch, SourceKind, Stats
+from vidscan.records import (
+    Calibration,
+    EvidenceCrop,
+    FaceScore,
+    Report,
+    ScoredBatch,
+    SourceKind,
+    Stats,
+    Status,
+)
 from vidscan.scan.best_crops import BestCrops
 from vidscan.scan.reading import Ledger, Reading
-from vidscan.scan.views import whole_faces, with_face_scores
 from vidscan.verdict import judge
 
 
@@ -57,7 +66,7 @@ def collect(
     waiting: dict[str, Pending] = defaultdict(lambda: Pending(BestCrops(options.evidence)))
 
     def report_oldest() -> Report:
-        reading = ledger.take()
+        reading = ledger.popleft()
         report = _report(reading, waiting[reading.source.id], options, ensemble, explainer)
         del waiting[reading.source.id]
         return report
@@ -71,12 +80,10 @@ def collect(
             pending.wait_seconds += batch.waited / len(rows)
             pending.score_seconds += batch.seconds / len(rows)
             pending.slots += batch.computed / len(rows)
-        while (reading := ledger.oldest()) is not None and (
-            len(waiting[reading.source.id].rows) == reading.stats.crops_scored
-        ):
+        while ledger and len(waiting[ledger[0].source.id].rows) == ledger[0].stats.crops_scored:
             yield report_oldest()
     # The stream has ended: what is left had its last face in the last batch, or shows no face.
-    while ledger.oldest() is not None:
+    while ledger:
         yield report_oldest()
 
 
@@ -87,11 +94,10 @@ def _report(
     ensemble: Ensemble[Scorer],
     explainer: Explainer | None,
 ) -> Report:
-    """Judges one source by what was read of it and by its scores."""
     source, still = reading.source, reading.source.kind is SourceKind.IMAGE
     faces = whole_faces(pending.rows) if still else pending.rows
     card, members = ensemble.card, ensemble.member_cards
-    context = {
+    context: dict[str, Any] = {
         "options": options.to_report(),
         "model_card": card,
         "members": members,
@@ -99,7 +105,7 @@ def _report(
         "facts": reading.facts,
     }
     if reading.error is not None:
-        return Report.failed(source, reading.error, **context)
+        return Report(source=source, status=Status.FAILED, error=reading.error, **context)
     scores = [*faces, *(FaceScore(face, None) for face in reading.unjudged)]
     findings = judge.judge(
         scores, card, options.verdict, source.kind, members=members, persons=reading.persons
@@ -111,7 +117,16 @@ def _report(
     evidence = with_face_scores(evidence, faces) if still else evidence
     if explainer is not None:
         evidence = with_heat(evidence, explainer, options.evidence.highest)
-    return Report.of(source, findings, evidence=evidence, **context)
+    return Report(
+        source=source,
+        status=Status.OK,
+        verdict=findings.verdict,
+        tracks=findings.tracks,
+        timeline=findings.timeline,
+        segments=findings.segments,
+        evidence=evidence,
+        **context,
+    )
 
 
 def face_scores(
@@ -123,3 +138,31 @@ def face_scores(
         FaceScore(face, combine(each, weights, calibration), each if len(weights) > 1 else ())
         for face, each in zip(scored.batch.faces, said, strict=True)
     ]
+
+
+def whole_faces(rows: Sequence[FaceScore]) -> list[FaceScore]:
+    """The faces of a still, each with the mean of its views, in the order of their first rows.
+
+    A view is to a still what a frame is to a clip: clipped logits are averaged, those of each member of an
+    ensemble alike. ``rows`` come in the order in which the crops were cut; each face has a track of its own.
+    """
+    faces: dict[int, list[FaceScore]] = defaultdict(list)
+    for row in rows:
+        faces[row.face.track].append(row)
+    return [_together(views) for views in faces.values()]
+
+
+def _together(views: Sequence[FaceScore]) -> FaceScore:
+    scores = tuple(view.fake_probability for view in views if view.fake_probability is not None)
+    by_member = zip(*(view.members for view in views), strict=True)
+    return FaceScore(views[0].face, _mean(scores), tuple(_mean(each) for each in by_member), scores)
+
+
+def _mean(scores: Sequence[float]) -> float:
+    return average([clipped(score) for score in scores])
+
+
+def with_face_scores(kept: Sequence[EvidenceCrop], faces: Sequence[FaceScore]) -> tuple[EvidenceCrop, ...]:
+    """The crops kept of a still, with the scores of the whole faces in the place of their first views'."""
+    scores = {each.face.track: each.fake_probability for each in faces if each.fake_probability is not None}
+    return tuple(replace(crop, fake_probability=scores[crop.track]) for crop in kept)

@@ -28,23 +28,11 @@ def scan(
     observer: Observer | None = None,
     explainer: Explainer | None = None,
 ) -> Iterator[Report]:
-    """Analyses sources as one stream; batches fill across them.
+    """Analyses sources as one stream, in which batches fill across them; yields one report each, in order.
 
-    Args:
-        sources: clips and stills, in the order in which reports are wanted.
-        options: what to do.
-        scorers: the network, or those of an ensemble (an ``Ensemble`` keeps its detector card); their cards
-            give the crops' geometries and the thresholds.
-        detector: finds the faces.
-        observer: is told of every frame read.
-        explainer: draws the heat maps of the crops that are kept; None draws none.
-
-    Yields:
-        One report a source, in order, as soon as its last face was scored. A source that cannot be
-        analysed gives a report with status FAILED, never an exception.
-
-    Raises:
-        ScoringError: a network itself fails.
+    ``scorers``: the network, or those of an ensemble (an ``Ensemble`` keeps its detector card); their cards
+    give the crops' geometries and the thresholds. A source that cannot be analysed gives a report with status
+    FAILED, never an exception. Raises ScoringError where a network itself fails.
     """
     ensemble, ledger, stop = Ensemble.of(scorers), Ledger(), threading.Event()
     geometries = ensemble.geometries
@@ -63,10 +51,7 @@ def explainer_of(models: Sequence[ExplainableModel], options: ScanOptions) -> Ex
     """What draws the heat maps that the options ask for, if any.
 
     The first model that gives exact shares of its logit is explained by them; where none does, Grad-CAM
-    explains the first.
-
-    Raises:
-        ModelError: that network allows none.
+    explains the first. Raises ModelError where that network allows none.
     """
     if not options.evidence.explained:
         return None

@@ -33,7 +33,6 @@ from vidscan.records import (
     Source,
     SourceFacts,
     SourceKind,
-    StageSeconds,
     Stats,
 )
 from vidscan.scan.watcher import Watcher
@@ -43,9 +42,9 @@ SOURCE_FAILURES = (VidscanError, OSError, ValueError, MemoryError, cv2.error)
 """Exceptions that fail one source. Any other is a fault in vidscan itself and ends the run."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Reading:
-    """What came of reading one source.
+    """What comes of reading one source, filled in by the reading thread until the ledger has it.
 
     ``started`` is a time of ``time.perf_counter``. ``stats`` lacks what scoring adds; its ``crops_scored``
     are the crops that were sent to be scored, each view of a still's face by itself. ``unjudged`` are the
@@ -54,35 +53,31 @@ class Reading:
     """
 
     source: Source
-    started: float
-    stats: Stats
+    started: float = field(default_factory=time.perf_counter)
+    stats: Stats = field(default_factory=Stats)
     facts: SourceFacts | None = None
-    unjudged: tuple[FaceSeen, ...] = ()
+    unjudged: list[FaceSeen] = field(default_factory=list)
     persons: Mapping[int, int] = field(default_factory=dict)
     remark: str = ""
     error: ErrorInfo | None = None
 
+    def add(self, *, frames: int = 0, crops: int = 0, decode: float = 0.0, detect: float = 0.0) -> None:
+        """Adds to the counts, and to the seconds of the reading thread."""
+        stats, seconds = self.stats, self.stats.seconds
+        self.stats = replace(
+            stats,
+            frames_sampled=stats.frames_sampled + frames,
+            crops_scored=stats.crops_scored + crops,
+            faces_unjudged=len(self.unjudged),
+            seconds=replace(seconds, decode=seconds.decode + decode, detect=seconds.detect + detect),
+        )
 
-class Ledger:
-    """Readings of sources that will give no further crop, oldest first.
 
-    One thread appends and another pops; both are single operations of a deque, which are atomic.
-    """
+Ledger = deque[Reading]
+"""Readings of sources that will give no further crop, oldest first.
 
-    def __init__(self) -> None:
-        self._finished: deque[Reading] = deque()
-
-    def close(self, reading: Reading) -> None:
-        """Notes that nothing more will come from a source."""
-        self._finished.append(reading)
-
-    def oldest(self) -> Reading | None:
-        """The first finished source that was not taken yet."""
-        return self._finished[0] if self._finished else None
-
-    def take(self) -> Reading:
-        """Removes and returns the oldest reading."""
-        return self._finished.popleft()
+One thread appends and another pops; both are single operations of a deque, which are atomic.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,112 +99,70 @@ class SourceReader:
     def read(self, sources: Iterable[Source], ledger: Ledger, stop: threading.Event) -> Iterator[FaceCrop]:
         """The crops of sources, in the order of sources and of time; a source that fails costs itself alone.
 
-        Args:
-            sources: what to read, in order.
-            ledger: receives the reading of each source after its last crop.
-            stop: ends the reading at the next frame when set; the source under way then gets no reading.
+        ``ledger`` receives the reading of each source after its last crop. ``stop``, when set, ends the
+        reading at the next frame; the source under way then gets no reading.
         """
         for source in sources:
-            progress = _Progress(source)
+            reading, local = Reading(source), source
             try:
-                for crops in self._crops_by_frame(progress):
-                    if stop.is_set():
-                        return
-                    progress.crops += len(crops)
-                    yield from crops
+                with (
+                    nullcontext(source) if self.scratch is None else self.scratch.local_copy(source) as local
+                ):
+                    for crops in self._crops_by_frame(local, reading):
+                        if stop.is_set():
+                            return
+                        yield from crops
             except SOURCE_FAILURES as error:
-                progress.error = describe_failure(progress.local, error)
-            ledger.close(progress.reading(source))
+                reading.error = describe_failure(local, error)
+            ledger.append(reading)
 
-    def _crops_by_frame(self, progress: _Progress) -> Iterator[list[FaceCrop]]:
-        """The crops of one source, frame by frame."""
-        source = progress.local
-        with nullcontext(source) if self.scratch is None else self.scratch.local_copy(source) as local:
-            progress.local = local
-            before = stamp_of(local.path)
-            progress.begin()
-            still = local.kind is SourceKind.IMAGE
-            watcher = Watcher(self.detector, self.options.detection, still=still)
-            for frame in progress.timed_frames(self.options):
-                if self.observer is not None:  # by the source's own name: that of a copy means nothing
-                    self.observer.frame_sampled(source, frame.time_s, progress.duration_s)
-                started = time.perf_counter()
-                faces = watcher.look(frame)
-                large = [face for face in faces if face.box.longer_side >= self.least_face]
-                progress.unjudged += [face for face in faces if face.box.longer_side < self.least_face]
-                crops = list(crop_faces(frame, large, self.geometries, still=still))
-                progress.detect_seconds += time.perf_counter() - started
-                progress.frames += 1
-                yield crops
-            progress.persons, progress.cuts_s = watcher.persons(), tuple(watcher.cuts_s)
-            if stamp_of(local.path) != before:  # half of what was judged may be gone or still to come
-                raise SourceError(
-                    f"{local.path}: changed or vanished while it was read: wait until it is complete, "
-                    "then scan it again"
-                )
+    def _crops_by_frame(self, local: Source, reading: Reading) -> Iterator[list[FaceCrop]]:
+        """The crops of one source, or of its copy on this machine, frame by frame."""
+        before, still = stamp_of(local.path), local.kind is SourceKind.IMAGE
+        _examine(local, reading)
+        watcher = Watcher(self.detector, self.options.detection, still=still)
+        for frame in self._timed_frames(local, reading):
+            if self.observer is not None:  # by the source's own name: that of a copy means nothing
+                self.observer.frame_sampled(reading.source, frame.time_s, reading.stats.duration_s)
+            started = time.perf_counter()
+            faces = watcher.look(frame)
+            large = [face for face in faces if face.box.longer_side >= self.least_face]
+            reading.unjudged += [face for face in faces if face.box.longer_side < self.least_face]
+            crops = list(crop_faces(frame, large, self.geometries, still=still))
+            reading.add(frames=1, crops=len(crops), detect=time.perf_counter() - started)
+            yield crops
+        reading.persons = watcher.persons()
+        reading.stats = replace(reading.stats, cuts_s=tuple(watcher.cuts_s))
+        if stamp_of(local.path) != before:  # half of what was judged may be gone or still to come
+            raise SourceError(
+                f"{local.path}: changed or vanished while it was read: wait until it is complete, then scan "
+                "it again"
+            )
 
-
-@dataclass(slots=True)
-class _Progress:
-    """What is known so far of the source under way; ``local`` has the path of its copy once there is one.
-
-    Seconds are wall times of the reading thread.
-    """
-
-    local: Source
-    started: float = field(default_factory=time.perf_counter)
-    duration_s: float | None = None
-    facts: SourceFacts | None = None
-    frames: int = 0
-    crops: int = 0
-    decode_seconds: float = 0.0
-    detect_seconds: float = 0.0
-    unjudged: list[FaceSeen] = field(default_factory=list)
-    persons: Mapping[int, int] = field(default_factory=dict)
-    cuts_s: tuple[float, ...] = ()
-    remark: str = ""
-    error: ErrorInfo | None = None
-
-    def begin(self) -> None:
-        """Looks at the file as a whole."""
-        path = self.local.path
-        require_content(path)
-        self.facts = file_facts(path)
-        if self.local.kind is SourceKind.VIDEO:
-            media = decode.probe(path)
-            self.duration_s = media.duration_s
-            self.facts = replace(self.facts, codec=media.codec)
-        else:
-            self.remark = still_remark(path)
-
-    def timed_frames(self, options: ScanOptions) -> Iterator[Frame]:
+    def _timed_frames(self, local: Source, reading: Reading) -> Iterator[Frame]:
         """The sampled frames, while the time that they take is added up."""
-        frames = sample_frames(self.local, options.sampling, self.duration_s)
+        frames = sample_frames(local, self.options.sampling, reading.stats.duration_s)
         while True:
             started = time.perf_counter()
             frame = next(frames, None)
-            self.decode_seconds += time.perf_counter() - started
+            reading.add(decode=time.perf_counter() - started)
             if frame is None:
                 return
-            if self.frames == 0 and self.facts is not None:
+            if frame.index == 0 and reading.facts is not None:
                 height, width = frame.image.shape[:2]
-                self.facts = replace(self.facts, width=width, height=height)
+                reading.facts = replace(reading.facts, width=width, height=height)
             yield frame
 
-    def reading(self, source: Source) -> Reading:
-        """All of it, at the end of ``source``."""
-        stats = Stats(
-            duration_s=self.duration_s,
-            frames_sampled=self.frames,
-            crops_scored=self.crops,
-            faces_unjudged=len(self.unjudged),
-            cuts_s=self.cuts_s,
-            seconds=StageSeconds(decode=self.decode_seconds, detect=self.detect_seconds),
-        )
-        unjudged = tuple(self.unjudged)
-        return Reading(
-            source, self.started, stats, self.facts, unjudged, self.persons, self.remark, self.error
-        )
+
+def _examine(local: Source, reading: Reading) -> None:
+    require_content(local.path)
+    reading.facts = file_facts(local.path)
+    if local.kind is SourceKind.VIDEO:
+        media = decode.probe(local.path)
+        reading.stats = replace(reading.stats, duration_s=media.duration_s)
+        reading.facts = replace(reading.facts, codec=media.codec)
+    else:
+        reading.remark = still_remark(local.path)
 
 
 def describe_failure(source: Source, error: BaseException) -> ErrorInfo:

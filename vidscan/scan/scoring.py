@@ -15,14 +15,9 @@ from vidscan.records import CropBatch, ModelCard, ScoredBatch
 
 
 def score_batches(batches: Iterable[CropBatch], ensemble: Ensemble[Scorer]) -> Iterator[ScoredBatch]:
-    """Scores batch after batch, in order, by every member.
+    """Scores batch after batch by every member; ``images`` come in the order of ``ensemble.geometries``.
 
-    Args:
-        batches: batches of crops, their ``images`` in the order of ``ensemble.geometries``.
-        ensemble: the network or networks.
-
-    Raises:
-        ScoringError: a network failed, or gave something that is no probability.
+    Raises ScoringError where a network failed, or gave something that is no probability.
     """
     places = [ensemble.geometries.index(member.card.geometry) for member in ensemble.members]
     waited, asked = 0.0, time.perf_counter()

@@ -24,10 +24,7 @@ Assess: TypeAlias = Callable[[Image, Detection, Sequence[Box]], Quality]
 
 
 class Watcher:
-    """Goes through the frames of one source in order.
-
-    ``cuts_s``: when new shots began, in seconds.
-    """
+    """Goes through the frames of one source in order; ``cuts_s``: when new shots began, in seconds."""
 
     def __init__(
         self,
@@ -46,11 +43,7 @@ class Watcher:
         self.cuts_s: list[float] = []
 
     def look(self, frame: Frame) -> list[FaceSeen]:
-        """The faces in the next frame, surest first.
-
-        Raises:
-            DetectionError: the detector fails.
-        """
+        """The faces in the next frame, surest first; raises DetectionError where the detector fails."""
         cut = self._cuts.is_cut(frame.image)
         if cut:
             self.cuts_s.append(frame.time_s)

@@ -16,11 +16,7 @@ from vidscan.records import SourceFacts
 
 
 def file_facts(path: Path) -> SourceFacts:
-    """Reads a file once, in pieces, for its size and its SHA-256.
-
-    Raises:
-        OSError: the file cannot be read.
-    """
+    """Reads a file in pieces for its size and SHA-256; raises OSError where it cannot be read."""
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256")
         return SourceFacts(bytes=file.tell(), sha256=digest.hexdigest())
@@ -48,15 +44,10 @@ def replacing_together(
     """Yields temporary paths in the same folders, which become ``paths`` when the block succeeds.
 
     The block writes all of them. None takes its place before all are on the disk, so a crash leaves the
-    previous file or the whole new one. A file that was there hands down its permissions.
-
-    Args:
-        paths: the files to replace.
-        ending: of the temporary names; None takes each file's own suffix, as Keras and ffmpeg look at it.
-        follow_links: whether a link keeps pointing to the file, or is itself replaced.
-
-    Raises:
-        OSError: a file cannot be written; those that were there are left.
+    previous file or the whole new one. A file that was there hands down its permissions. The temporary names
+    have each file's own suffix, as Keras and ffmpeg look at it, unless ``ending`` is given. Without
+    ``follow_links``, a link is itself replaced. Raises OSError where a file cannot be written; those that
+    were there are left.
     """
     targets = [Path(os.path.realpath(path)) if follow_links else path for path in paths]
     # Names of their own length: one made from the target's could be too long for the file system.
@@ -100,11 +91,9 @@ def _sync(path: Path) -> None:
 
 @contextmanager
 def raising(make: Callable[[str], VidscanError], caught: type[Exception] = OSError) -> Iterator[None]:
-    """Turns what a system call in the block raises into one of vidscan's own errors.
+    """Turns what the block raises into the error that ``make`` makes of the cause, told in one line.
 
-    Args:
-        make: makes the error from the cause, in one line.
-        caught: what is turned; vidscan's own errors pass through in any case.
+    vidscan's own errors pass through in any case.
     """
     try:
         yield

@@ -118,17 +118,18 @@ def _kill_group(group: int) -> None:
         os.killpg(group, signal.SIGKILL)
 
 
-def end_all() -> None:
-    """Ends every child of this process at once, so that no thread goes on waiting for one."""
-    _GUARD.end_all()
-
-
 _GUARD = _Guardian()
 atexit.register(_GUARD.close)
 
+end_all = _GUARD.end_all
+"""Ends every child of this process at once, so that no thread goes on waiting for one."""
+
 
 class Child:
-    """A program that runs in a session of its own. Use as a context manager: leaving ends its group."""
+    """A program that runs in a session of its own. Use as a context manager: leaving ends its group.
+
+    ``pid`` is its process id, which is also that of its group.
+    """
 
     def __init__(
         self,
@@ -154,10 +155,11 @@ class Child:
             start_new_session=True,
             env=environment,
         )
+        self.pid = self._process.pid
         try:
-            _GUARD.add(self._process.pid)
+            _GUARD.add(self.pid)
             if memory is not None:
-                _limit_memory(self._process.pid, memory)
+                _limit_memory(self.pid, memory)
         except BaseException:
             self.close()
             raise
@@ -166,25 +168,15 @@ class Child:
         self.stdout: IO[bytes] = self._process.stdout
         self.stderr: IO[bytes] | None = self._process.stderr
 
-    @property
-    def pid(self) -> int:
-        """Its process id, which is also that of its group."""
-        return self._process.pid
-
     def read(self, count: int, deadline: float, stream: IO[bytes] | None = None) -> bytearray:
-        """Reads ``count`` bytes from ``stream`` (``stdout`` by default); gives fewer where that ends.
-
-        Raises Stalled if ``deadline``, on the clock of ``time.monotonic``, passes first.
-        """
+        """Reads ``count`` bytes from ``stream`` (``stdout`` by default), fewer where it ends; or Stalled."""
         stream = self.stdout if stream is None else stream
         waiting = select.poll()
         waiting.register(stream, select.POLLIN)
         buffer, filled = bytearray(count), 0
         with memoryview(buffer) as view:
             while filled < count:
-                left = deadline - time.monotonic()
-                if left <= 0 or not waiting.poll(left * 1000):
-                    raise Stalled
+                _wait(waiting, deadline)
                 got: int = stream.readinto(view[filled:])  # type: ignore[attr-defined]
                 if not got:
                     break
@@ -195,9 +187,7 @@ class Child:
     def write(self, data: bytes | bytearray, deadline: float) -> None:
         """Feeds the child.
 
-        Raises:
-            Stalled: ``deadline``, on the clock of ``time.monotonic``, passed first.
-            BrokenPipeError: it reads no more.
+        Raises Stalled where the deadline passes first, and BrokenPipeError where it reads no more.
         """
         assert self.stdin is not None, "a child that is not fed"
         os.set_blocking(self.stdin.fileno(), False)
@@ -205,9 +195,7 @@ class Child:
         waiting.register(self.stdin, select.POLLOUT)
         view = memoryview(data)
         while view:
-            left = deadline - time.monotonic()
-            if left <= 0 or not waiting.poll(left * 1000):
-                raise Stalled
+            _wait(waiting, deadline)
             view = view[os.write(self.stdin.fileno(), view) :]
 
     def end_input(self) -> None:
@@ -216,10 +204,7 @@ class Child:
         self.stdin.close()
 
     def communicate(self, data: bytes, limit_s: float) -> tuple[bytes, bytes]:
-        """Feeds ``data`` and returns all of standard output and error, once the child has ended.
-
-        Raises Stalled if that takes longer than ``limit_s``.
-        """
+        """Feeds ``data``, returns standard output and error at the child's end; Stalled after ``limit_s``."""
         try:
             output, words = self._process.communicate(data if self.stdin else None, timeout=limit_s)
         except subprocess.TimeoutExpired as error:
@@ -234,7 +219,7 @@ class Child:
 
     def kill(self) -> None:
         """Ends the child and its whole group at once."""
-        _kill_group(self._process.pid)
+        _kill_group(self.pid)
 
     def close(self) -> None:
         """Ends the group and frees what it held; may be called twice."""
@@ -242,7 +227,7 @@ class Child:
         # number cannot be another's so soon.
         self.kill()
         self._process.wait()
-        _GUARD.remove(self._process.pid)
+        _GUARD.remove(self.pid)
         for stream in (self._process.stdin, self._process.stdout):
             if stream is not None:
                 with contextlib.suppress(OSError):  # what was still to be written is of no use now
@@ -255,6 +240,13 @@ class Child:
         self.close()
         if self.stderr is not None:
             self.stderr.close()
+
+
+def _wait(waiting: select.poll, deadline: float) -> None:
+    """Waits until a stream is ready; raises Stalled at ``deadline``, on the clock of ``time.monotonic``."""
+    left = deadline - time.monotonic()
+    if left <= 0 or not waiting.poll(left * 1000):
+        raise Stalled
 
 
 def _limit_memory(pid: int, limit: int) -> None:

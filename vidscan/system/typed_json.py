@@ -59,20 +59,12 @@ class MismatchError(ValueError):
 
 
 def to_plain(value: Any) -> Any:
-    """A record as JSON values; an array as its shape and its bytes in base64.
-
-    Raises:
-        TypeError: it holds what has no JSON form.
-    """
+    """A record as JSON values, arrays as shape and base64; raises TypeError for what has no JSON form."""
     return msgspec.to_builtins(value, enc_hook=_encoded)
 
 
 def from_plain(kind: type[T], value: Any, form: Form) -> T:
-    """The record of a declared type that JSON values stand for.
-
-    Raises:
-        MismatchError: ``value`` is not of this type.
-    """
+    """The record of a declared type that JSON values stand for; raises MismatchError where they do not."""
     try:
         checked: Any = strict(cast("Any", kind), form)
         msgspec.convert(value, checked)

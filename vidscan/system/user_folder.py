@@ -28,11 +28,7 @@ def cache_folder() -> Path:
 
 
 def trusted_folder() -> Path:
-    """Returns the cache folder, created if it is missing.
-
-    Raises:
-        UntrustedFolderError: it belongs to another user, others can write to it, or it cannot be created.
-    """
+    """Returns the cache folder, made where missing; raises UntrustedFolderError, see :func:`objection_to`."""
     folder = cache_folder()
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -39,7 +39,6 @@ def _ellipse(x: int, y: int, width: int, height: int) -> Image:
 
 
 def _rows(mask: Image, first: int, last: int) -> Image:
-    """Returns a mask with all but some rows set to 0."""
     down = np.arange(_SIDE)[:, None]
     return np.where((down >= first) & (down < last), mask, 0).astype(np.uint8)
 
@@ -67,10 +66,9 @@ which all people in a room share and which changes behind a walking person."""
 
 
 def describe(image: Image, box: Box) -> Appearance:
-    """Describes the face at ``box``, which touches the frame ``image``, RGB ``uint8[height, width, 3]``.
+    """Describes the face at ``box``, which touches the frame, by ``float32[APPEARANCE]`` of length 0 to 1.84.
 
-    Returns:
-        ``float32[APPEARANCE]``, of length between 0 and 1.84.
+    ``image`` is RGB ``uint8[height, width, 3]``.
     """
     # Of a large face only every n-th pixel is read, for speed.
     step = max(1, int(box.longer_side * _MARGIN / (2 * _SIDE)))

@@ -35,9 +35,7 @@ def any_of(probabilities: Sequence[float], weights: Sequence[float]) -> float:
     would be one more chance with every person; a plain mean of the odds (an exponent of 1, which holds for
     calibrated scores) would find one clear forgery among genuine people less often.
 
-    Args:
-        probabilities: P(fake) of each person, above 0 and below 1.
-        weights: as many, above 0; only their ratios matter.
+    Each P(fake) lies above 0 and below 1, and of the weights, above 0, only their ratios matter.
     """
     if len(probabilities) == 1:
         return probabilities[0]
@@ -58,10 +56,8 @@ def interval(
     and so do ones of unequal weight (L. Kish's effective sample size, the squared sum of the weights over the
     sum of their squares). It says nothing about what the network cannot see.
 
-    Args:
-        probabilities: one person's scores in order of time, one or more, above 0 and below 1.
-        spread: standard deviation of the logits of one person's sightings, from the card.
-        weights: as many as probabilities, above 0; None counts all alike.
+    The scores, one or more, come in order of time and lie above 0 and below 1. ``spread`` is the standard
+    deviation of the logits of one person's sightings, from the card; ``weights`` None counts all alike.
     """
     logits = [math.log(p / (1.0 - p)) for p in probabilities]
     weights = [1.0] * len(logits) if weights is None else weights

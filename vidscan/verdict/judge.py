@@ -62,18 +62,10 @@ def judge(
     One synthesised person makes a source FAKE, and the reason names the track. In a clip, FAKE and REAL need
     a person who counts, was seen at least twice and well enough, and says the same; otherwise the label is
     UNCERTAIN. All faces of a still count.
-
-    Args:
-        scores: the faces of one source with their tracks, in any order; none gives the label NO_FACE.
-        card: its thresholds apply unless ``options`` has others.
-        options: see ``VerdictOptions``.
-        kind: stills have no segments, and their one moment is at 0 s.
-        members: the cards of an ensemble's members, in the order of ``FaceScore.members``; then ``card`` is
-            that of the whole, and the reason says if one member alone says FAKE and another REAL.
-        persons: the person of each track, by default the track itself (see ``reidentify``).
-
-    Raises:
-        ScoringError: a score is not a finite number.
+    ``scores`` come in any order. ``members``: the cards of an ensemble's members, in the order of
+    ``FaceScore.members``; then ``card`` is that of the whole, and the reason says if one member alone says
+    FAKE and another REAL. ``persons``: the person of each track, by default the track itself. Raises
+    ScoringError where a score is not a finite number.
     """
     judged = [score for score in scores if score.fake_probability is not None]
     if not all(math.isfinite(score.fake_probability or 0.0) for score in judged):

@@ -67,12 +67,9 @@ def gather(
 ) -> tuple[list[Person], list[Track]]:
     """Returns the people of one source, and its tracks, each sorted by number.
 
-    Args:
-        scores: all sightings, in any order.
-        persons: the person of each track; a track that is not named is a person of its own.
-        share: a person counts if seen at least this share of the most seen one's time, and more than once
-            beside one that was seen ``_LONG`` times.
-        still: in a still every person counts, and times are 0.
+    ``scores`` are all sightings, in any order. A track that ``persons`` does not name is a person of its own.
+    A person counts if seen at least this ``share`` of the most seen one's time, and more than once beside one
+    that was seen ``_LONG`` times; in a still every person counts, and times are 0.
     """
     by_track: dict[int, list[FaceScore]] = defaultdict(list)
     for score in sorted(scores, key=lambda score: score.face.time_s):
@@ -114,7 +111,6 @@ def _weight(score: FaceScore) -> float:
 
 
 def _mean(judged: Sequence[FaceScore]) -> float:
-    """The weighted mean of the judged sightings' clipped scores."""
     return average(_clipped(judged), [_weight(score) for score in judged])
 
 

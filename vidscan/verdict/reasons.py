@@ -20,10 +20,7 @@ _LACKING = {
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """A label, the source's P(fake), the person it rests on and the thresholds.
-
-    ``seen_once`` and ``poor`` are True if that made it UNCERTAIN.
-    """
+    """A label and what it rests on; ``seen_once`` or ``poor`` is True if that made it UNCERTAIN."""
 
     label: Label
     probability: float

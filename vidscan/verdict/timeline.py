@@ -19,12 +19,7 @@ _SLACK_S = 1e-6  # times are sums of fractions
 
 
 def moments(scores: Sequence[FaceScore], *, still: bool) -> tuple[TimelinePoint, ...]:
-    """All faces that were seen, by moment; within a moment by track.
-
-    Args:
-        scores: all sightings, judged or not, in any order.
-        still: the one moment of a still is at 0 s.
-    """
+    """All faces that were seen, judged or not, by moment and track; the one moment of a still is at 0 s."""
     rows = sorted(scores, key=lambda each: (each.face.time_s, each.face.frame_index, each.face.track))
     points = []
     for (time_s, _), group in groupby(rows, key=lambda each: (each.face.time_s, each.face.frame_index)):

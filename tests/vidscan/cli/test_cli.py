@@ -26,7 +26,6 @@ from vidscan import __version__
 from vidscan.cli.main import main
 from vidscan.cli.plan import Parts
 from vidscan.cli.progress import ScanProgress
-from vidscan.engines import local
 from vidscan.engines.isolated.parent import IsolatedEngine
 from vidscan.engines.local import LocalEngine
 from vidscan.errors import ModelError, ScoringError
@@ -77,15 +76,15 @@ def folder(tmp_path: Path, bright_clip: Path, dark_clip: Path) -> Path:
 
 def stopping_after(count: int, error: BaseException) -> Callable[..., Iterator[Report]]:
     """An engine that breaks off with ``error`` after so many reports."""
-    whole = local.scan_sources
+    whole = LocalEngine.scan
 
-    def scan_sources(*arguments, **options) -> Iterator[Report]:
+    def scan(*arguments, **options) -> Iterator[Report]:
         for number, report in enumerate(whole(*arguments, **options)):
             if number == count:
                 raise error
             yield report
 
-    return scan_sources
+    return scan
 
 
 def checked(document: str) -> dict:
@@ -405,7 +404,7 @@ def test_ensemble_with_a_weight_that_cannot_be(
 def test_interrupt_keeps_what_was_finished(parts, bright_clip, tmp_path, monkeypatch, capsys):
     report = tmp_path / "out.json"
     engine = stopping_after(2, KeyboardInterrupt())
-    monkeypatch.setattr(local, "scan_sources", engine)
+    monkeypatch.setattr(LocalEngine, "scan", engine)
     assert main(["run", *[str(bright_clip)] * 5, "--report", str(report)], parts) == 130
     assert only_line(capsys.readouterr().err) == "vidscan: interrupted"
     assert checked(report.read_text("utf-8"))["summary"]["total"] == 2
@@ -434,7 +433,7 @@ def test_second_interrupt_in_the_middle_of_a_folder(parts, detector, folder, tmp
 def test_network_that_breaks_down_keeps_what_was_finished(parts, bright_clip, tmp_path, monkeypatch, capsys):
     report = tmp_path / "out.json"
     engine = stopping_after(1, ScoringError("the network broke down"))
-    monkeypatch.setattr(local, "scan_sources", engine)
+    monkeypatch.setattr(LocalEngine, "scan", engine)
     assert main(["run", *[str(bright_clip)] * 3, "--report", str(report)], parts) != 0
     assert only_line(capsys.readouterr().err) == "vidscan: the network broke down"
     assert checked(report.read_text("utf-8"))["summary"]["total"] == 1

@@ -16,13 +16,13 @@ from PIL import Image as Pillow
 from toys import ToyDetector, ToyScorer
 
 from vidscan.engines.isolated import parent
-from vidscan.engines.isolated.codec import to_plain
 from vidscan.engines.isolated.parent import IsolatedEngine
 from vidscan.errors import ScoringError, WorkerError
 from vidscan.media.sources import from_folder, from_paths
 from vidscan.options import BatchingOptions, ScanOptions
 from vidscan.records import Label, Report, Source, Stats, Status, Verdict
 from vidscan.scan.pipeline import scan
+from vidscan.system.typed_json import to_plain
 
 pytestmark = pytest.mark.slow
 

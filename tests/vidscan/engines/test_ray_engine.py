@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from vidscan.cli.main import EXIT_OK, EXIT_USAGE, main
-from vidscan.engines import local
+from vidscan.engines.local import LocalEngine
 from vidscan.engines.ray import crew, driver
 from vidscan.engines.ray.driver import RayEngine
 from vidscan.errors import ClusterError, ModelError
@@ -102,7 +102,7 @@ OPTIONS = ScanOptions(sampling=SamplingOptions(fps=2), model=ModelOptions((Path(
 @pytest.fixture(scope="module")
 def here() -> dict[str, Report]:
     """What the local engine finds in the samples, by name."""
-    reports = local.scan_sources(from_folder(SAMPLES), OPTIONS, models=load_models("vidscan-lite2"))
+    reports = LocalEngine(OPTIONS, load_models("vidscan-lite2")).scan(from_folder(SAMPLES))
     return {report.source.path.name: report for report in reports}
 
 
@@ -142,7 +142,7 @@ def test_a_killed_node_costs_nothing_but_its_files_in_flight(nodes: Nodes, here)
     sources = copies(4)
     reports = []
     with opened(nodes) as cluster:
-        assert cluster.workers == 2
+        assert "with 2 workers" in cluster.about
         for report in cluster.scan(sources):
             reports.append(report)
             if len(reports) == 5:
@@ -202,7 +202,7 @@ def test_bad_file_is_a_failed_report_under_the_name_it_was_given(nodes: Nodes, t
     Path("broken.mp4").write_bytes(b"no clip")
     with opened(nodes) as cluster:
         (report,) = cluster.scan(from_folder(Path()))
-    (alone,) = local.scan_sources(from_folder(Path()), OPTIONS, models=load_models("vidscan-lite2"))
+    (alone,) = LocalEngine(OPTIONS, load_models("vidscan-lite2")).scan(from_folder(Path()))
     assert report.source == alone.source and report.error == alone.error
 
 
@@ -246,11 +246,11 @@ def test_workers_share_gpus(nodes: Nodes, here):
     nodes.add(1, cpus=4, gpus=1)
     models = load_models("vidscan-lite2")
     with RayEngine(OPTIONS, models, RayOptions(nodes.address, cpus=1)) as cluster:
-        assert cluster.workers == 1, "each takes a GPU where there are any"
+        assert "with 1 worker" in cluster.about, "each takes a GPU where there are any"
     with RayEngine(OPTIONS, models, RayOptions(nodes.address, cpus=1, gpus=0)) as cluster:
-        assert cluster.workers == 4
+        assert "with 4 workers" in cluster.about
     with RayEngine(OPTIONS, models, RayOptions(nodes.address, cpus=1, gpus=0.5)) as cluster:
-        assert cluster.workers == 2
+        assert "with 2 workers" in cluster.about
         reports = list(cluster.scan(copies(1)))
     assert_equal_to_local(reports, here)
 

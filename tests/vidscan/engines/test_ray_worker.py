@@ -14,7 +14,7 @@ import pytest
 from PIL import Image as Pillow
 from toys import ToyDetector, ToyScorer
 
-from vidscan.engines.failure import failed_report
+from vidscan.engines.dispatch import failed_report
 from vidscan.engines.job import Job
 from vidscan.engines.ray.worker import Loaded, Worker, installed, require_same
 from vidscan.errors import ClusterError, ModelError, ScoringError, VidscanError, WorkerError

@@ -25,15 +25,15 @@ from vidscan.faces.detector import SECOND_LOOK_SIZE, MediaPipeFaceDetector
 from vidscan.faces.predicted import KEPT_FRAMES, PredictedFaces
 from vidscan.faces.rotation import angle_within, nearest_quarter, roll_of, turned, turned_back
 from vidscan.faces.search import MAX_STILL_CALLS, FaceSearch
-from vidscan.faces.tile_schedule import (
+from vidscan.faces.tiles import (
     FRAMES_PER_PASS,
     MAX_CALLS_PER_FRAME,
     CallBudget,
     TileSchedule,
+    pyramid,
     thumbnail_of,
     without_faces,
 )
-from vidscan.faces.tiles import pyramid
 from vidscan.options import DetectionOptions
 from vidscan.records import Box, Detection, Image
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from vidscan.cli.main import EXIT_OK, EXIT_SOME_FAILED, EXIT_USAGE, main
-from vidscan.engines import local
-from vidscan.engines.failure import failed_report
+from vidscan.engines.dispatch import failed_report
+from vidscan.engines.local import LocalEngine
 from vidscan.media.sources import from_folder
 from vidscan.options import ScanOptions
 from vidscan.records import ErrorInfo, Label, Report, Source, Status, Verdict
@@ -243,7 +243,7 @@ def test_other_reports_go_to_a_bucket_too(s3, capsys, ending: str) -> None:
 
 def test_a_report_for_a_missing_bucket_is_found_out_before_the_work(s3, capsys, monkeypatch) -> None:
     s3.put("clips", "in/no-face.jpg", SAMPLES / "no-face.jpg")
-    monkeypatch.setattr(local, "scan_sources", lambda *_, **__: pytest.fail("work was begun"))
+    monkeypatch.setattr(LocalEngine, "scan", lambda *_, **__: pytest.fail("work was begun"))
     for ending in ("json", "parquet"):
         assert (
             main(["dir", "s3://clips/in", "--fast", "--report", f"s3://nowhere-at-all/out.{ending}"])

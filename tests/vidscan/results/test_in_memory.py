@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from vidscan.engines.failure import failed_report
+from vidscan.engines.dispatch import failed_report
 from vidscan.errors import ReportError
 from vidscan.media.sources import from_folder
 from vidscan.options import ScanOptions

@@ -35,14 +35,13 @@ def reader(detector: ToyDetector | None = None, observer: Heard | None = None) -
 
 
 def read(sources, detector=None, ledger=None, observer=None, stop=None) -> list[FaceCrop]:
-    crops = reader(detector, observer).read(sources, ledger or Ledger(), stop or threading.Event())
-    return list(crops)
+    noted = Ledger() if ledger is None else ledger  # an empty one is false
+    return list(reader(detector, observer).read(sources, noted, stop or threading.Event()))
 
 
 def readings(ledger: Ledger) -> list[Reading]:
-    found = []
-    while ledger.oldest() is not None:
-        found.append(ledger.take())
+    found = list(ledger)
+    ledger.clear()
     return found
 
 
@@ -84,9 +83,9 @@ def test_reading_comes_after_the_last_crop(bright_clip: Path):
     stream = reader().read([video(bright_clip, "a")], ledger, threading.Event())
     for _ in range(4):
         next(stream)
-        assert ledger.oldest() is None
+        assert not ledger
     assert next(stream, None) is None
-    assert ledger.oldest() is not None
+    assert len(ledger) == 1
 
 
 def test_broken_source_is_noted_and_the_next_one_read(bright_clip: Path, text_as_clip: Path, tmp_path: Path):

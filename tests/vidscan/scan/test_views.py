@@ -10,7 +10,7 @@ from toys import toy_face
 
 from vidscan.probability import average, clipped
 from vidscan.records import EvidenceCrop, FaceScore
-from vidscan.scan.views import whole_faces, with_face_scores
+from vidscan.scan.collect import whole_faces, with_face_scores
 
 probabilities = st.floats(0, 1)
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vidscan.tracking.assignment import assign
+from vidscan.tracking.tracks import assign
 
 
 @given(st.data())

@@ -12,9 +12,7 @@ from typing import Any, NamedTuple
 
 from vidscan.errors import quoted
 from vidscan.system import typed_json
-from vidscan.system.typed_json import Form, MismatchError, field_types, to_plain
-
-__all__ = ["WireError", "field_types", "from_plain", "length_of", "pack", "to_plain", "unpack"]
+from vidscan.system.typed_json import Form, MismatchError
 
 MAX_MESSAGE = 256 << 20
 """Bytes of one message."""
@@ -46,13 +44,7 @@ class Failed(NamedTuple):
     message: str
 
 
-_BODIES: Mapping[str, Any] = {
-    "next": bool,
-    "part": str,
-    "frame": Frame,
-    "report": Finished,
-    "failed": Failed,
-}
+_BODIES: Mapping[str, Any] = {"next": bool, "part": str, "frame": Frame, "report": Finished, "failed": Failed}
 """What each kind of message holds; a text is the id of a source, and ``next`` asks for one."""
 
 

@@ -18,9 +18,8 @@ from dataclasses import replace
 from typing import Any, Self
 
 from vidscan import errors
-from vidscan.engines.dispatch import Dispatch
-from vidscan.engines.failure import failed_report, worker_died_report
-from vidscan.engines.isolated.codec import WireError, field_types, from_plain, length_of, unpack
+from vidscan.engines.dispatch import Dispatch, failed_report, worker_died_report
+from vidscan.engines.isolated.codec import WireError, from_plain, length_of, unpack
 from vidscan.engines.isolated.worker import TOLD
 from vidscan.engines.job import Job
 from vidscan.errors import VidscanError, WorkerError
@@ -29,6 +28,7 @@ from vidscan.options import ScanOptions
 from vidscan.protocols import Observer
 from vidscan.records import Report, Source, Status
 from vidscan.system.processes import Child, Stalled
+from vidscan.system.typed_json import field_types
 
 # -P: a file named like one of Python's modules in the current folder, perhaps the evidence's, is not run.
 WORKER = (sys.executable, "-P", "-m", "vidscan.engines.isolated.worker")
@@ -69,12 +69,7 @@ class IsolatedEngine:
         pass  # a worker lives as long as the scan
 
     def scan(self, sources: Iterable[Source], observer: Observer | None = None) -> Iterator[Report]:
-        """Yields one report a source, in order.
-
-        Raises:
-            WorkerError: no worker can be started.
-            VidscanError: what the scan itself raises, such as DetectionError and ScoringError.
-        """
+        """Yields one report a source, in order; raises WorkerError without a worker, and as the scan does."""
         dispatch, fruitless = Dispatch(sources), 0
         while not dispatch.exhausted():
             with Child(self._command, fed=True, heard=False) as child:
@@ -82,7 +77,7 @@ class IsolatedEngine:
                 try:
                     worker.send(self._job)
                     for source, told in worker.finished(dispatch):
-                        yield self._report(source, told)
+                        yield replace(failed_report(source, None, self.options, *self._cards), **told)
                     return
                 except EOFError:
                     cause = _death(child)
@@ -96,12 +91,8 @@ class IsolatedEngine:
             if (culprit := dispatch.take_back(worker)) is not None:
                 yield worker_died_report(culprit, cause, self.options, *self._cards)
 
-    def _report(self, source: Source, told: dict[str, Any]) -> Report:
-        return replace(failed_report(source, None, self.options, *self._cards), **told)
-
 
 def _death(child: Child) -> str:
-    """How a worker that fell silent went."""
     code = child.exit_code()
     if code is None or code >= 0:
         return f"the worker process ended too early (exit code {code})"
@@ -130,11 +121,8 @@ class _Worker:
     def finished(self, dispatch: Dispatch) -> Iterator[tuple[Source, dict[str, Any]]]:
         """Gives the worker what it asks for; yields each finished source with the fields of its report.
 
-        Raises:
-            EOFError: the worker died.
-            Stalled: it sent nothing for too long.
-            WireError: it sent what is no message.
-            VidscanError: what the scan raised there.
+        Raises EOFError where the worker died, Stalled where it sent nothing for too long, WireError where it
+        sent what is no message, and what the scan raised there.
         """
         while self.held or not dispatch.exhausted():
             match unpack(self._read(length_of(self._read(4)))):
@@ -183,6 +171,5 @@ def _fields(told: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _error(name: str) -> type[VidscanError]:
-    """The class of vidscan's own errors with this name."""
     kind = getattr(errors, name, None)
     return kind if isinstance(kind, type) and issubclass(kind, VidscanError) else VidscanError

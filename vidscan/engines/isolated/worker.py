@@ -19,9 +19,10 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from vidscan.engines.isolated.codec import pack, to_plain
+from vidscan.engines.isolated.codec import pack
 from vidscan.engines.job import Job, ScanStream, failure
 from vidscan.records import Report, Source
+from vidscan.system.typed_json import to_plain
 
 KNOWN = frozenset(("source", "options", "model_card", "members"))
 """The fields of a report that the parent knows as well."""
@@ -58,10 +59,7 @@ class _Parent:
 
 
 def serve(prepare: Callable[[Job], ScanStream]) -> None:
-    """Scans stream after stream until the parent ends this process, or the scan fails.
-
-    ``prepare`` makes the function that scans, for instance by loading the models.
-    """
+    """Scans by what ``prepare`` makes of the job, until the parent ends this process or the scan fails."""
     with contextlib.suppress(OSError):  # another system than Linux
         Path("/proc/self/oom_score_adj").write_text(OOM_SCORE)
     # Whatever a library prints to standard output must not come between the messages.

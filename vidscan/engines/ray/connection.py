@@ -31,9 +31,7 @@ def connect(ray: Any, address: str | None) -> str:
     """Connects to a cluster; returns its dashboard's address, "" where it has none.
 
     ``address`` is as ``ray.init`` takes it; None takes the cluster at hand, or starts one on this machine.
-
-    Raises:
-        ClusterError: there is no cluster, or it runs another Ray or Python.
+    Raises ClusterError where there is no cluster, or it runs another Ray or Python.
     """
     logging.getLogger("ray").setLevel(logging.ERROR)
     _keep_words_off_stdout()

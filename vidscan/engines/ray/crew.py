@@ -79,12 +79,7 @@ class Crew:
         self.runtimes: tuple[str, ...] = ()
 
     def start(self) -> None:
-        """Has Ray start the workers, and waits until one is ready.
-
-        Raises:
-            ClusterError: there is no room for a worker, or a node has another vidscan or another checkpoint.
-            VidscanError: what loading the checkpoint on a node raised.
-        """
+        """Has Ray start the workers, and waits until one is ready; raises as :meth:`RayEngine.__enter__`."""
         gpus = self._asked.gpus
         if gpus is None:
             gpus = 1.0 if self._ray.cluster_resources().get("GPU", 0) >= 1 else 0.0
@@ -123,12 +118,7 @@ class Crew:
         return told
 
     def hear(self, member: Member) -> list[Report | None]:
-        """What a worker told: reports and, as None, questions for a source.
-
-        Raises:
-            WorkerDied: it died, or cannot be reached, or was ended.
-            VidscanError: what ended its scan.
-        """
+        """What a worker told: reports and, as None, questions; raises WorkerDied, or what ended its scan."""
         try:
             told, silent_s = self._value(member.call)
         except WorkerDied as death:
@@ -139,13 +129,7 @@ class Crew:
         return list(told)
 
     def _value(self, call: Any) -> Any:
-        """What a call gave.
-
-        Raises:
-            WorkerDied: nothing, as its worker died or cannot be reached.
-            VidscanError: what vidscan raised there.
-            ClusterError: what else was raised there.
-        """
+        """What a call gave; raises WorkerDied, what vidscan raised there, or ClusterError for all else."""
         errors = self._ray.exceptions
         try:
             return self._ray.get(call, timeout=CHECK_S)
@@ -172,7 +156,6 @@ class Crew:
         self._ray.kill(member.handle)
 
     def _room(self) -> int:
-        """How many workers the nodes have room for."""
         room = 0
         for node in self._ray.nodes():
             if node["Alive"]:

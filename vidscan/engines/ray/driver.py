@@ -14,8 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
-from vidscan.engines.dispatch import Dispatch
-from vidscan.engines.failure import worker_died_report
+from vidscan.engines.dispatch import Dispatch, worker_died_report
 from vidscan.engines.job import Job
 from vidscan.engines.ray.connection import connect, import_ray
 from vidscan.engines.ray.crew import CHECK_S, Crew, Member, WorkerDied
@@ -38,11 +37,7 @@ class RayEngine:
     """Scans with workers on a Ray cluster. Use as a context manager."""
 
     def __init__(self, options: ScanOptions, models: Sequence[LoadedModel], asked: RayOptions) -> None:
-        """``models`` are those that the workers shall load, as they were loaded here.
-
-        Raises:
-            UsageError: Ray is not installed.
-        """
+        """``models``: as they were loaded here; the workers load the same. Raises UsageError without Ray."""
         from vidscan.models.ensemble import Ensemble
 
         self._ray = import_ray()
@@ -58,10 +53,8 @@ class RayEngine:
     def __enter__(self) -> Self:
         """Connects, and waits until a worker is ready.
 
-        Raises:
-            ClusterError: the cluster cannot be reached, has no room for a worker, or runs another vidscan
-                or another checkpoint.
-            VidscanError: what loading the checkpoint on a node raised.
+        Raises ClusterError where the cluster cannot be reached, has no room for a worker, or runs another
+        vidscan or another checkpoint; and what loading the checkpoint on a node raised.
         """
         dashboard = connect(self._ray, self._address)
         try:
@@ -72,26 +65,19 @@ class RayEngine:
         used = replace(self.options.model, runtimes_used=self._crew.runtimes)
         self.options = replace(self.options, model=used)
         page = f"; dashboard at {dashboard}" if dashboard else ""
-        self.about = f"on a Ray cluster, with {self.workers} worker{'s' if self.workers > 1 else ''}{page}"
+        workers = len(self._crew.members)
+        self.about = f"on a Ray cluster, with {workers} worker{'s' if workers > 1 else ''}{page}"
         return self
 
     def __exit__(self, *_: object) -> None:
         self._ray.shutdown()  # which ends the actors of this driver
 
-    @property
-    def workers(self) -> int:
-        """How many there are, those that Ray has yet to start counted in."""
-        return len(self._crew.members)
-
     def scan(self, sources: Iterable[Source], observer: Observer | None = None) -> Iterator[Report]:
-        """Scans sources, which every node finds under the same name; frames are not told to ``observer``.
+        """Yields one report a source, as they are finished; ``observer`` is told nothing.
 
-        Yields:
-            One report a source, as they are finished. A source over which workers kept dying is FAILED.
-
-        Raises:
-            ClusterError: workers die before they are ready, again and again.
-            VidscanError: what the scan itself raises, such as ScoringError.
+        Every node finds the sources under the same name. A source over which workers kept dying is FAILED.
+        Raises ClusterError where workers die before they are ready, again and again, and what the scan itself
+        raises, such as ScoringError.
         """
         dispatch, crew = Dispatch(sources, DEATHS_ALLOWED), self._crew
         while any(member.held for member in crew.members) or not dispatch.exhausted():

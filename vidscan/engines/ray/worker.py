@@ -86,14 +86,10 @@ class Worker:
         self._last_sign = math.inf
 
     def prepare(self, asked: Installed, job: bytes) -> tuple[Installed, Loaded | None]:
-        """Tells what is installed here, and where that is what was asked for, begins to scan.
+        """Tells what is installed here; where that is what the driver ``asked`` for, begins to scan.
 
-        Args:
-            asked: what is installed where the scan was started.
-            job: a pickled :class:`Job`, which means nothing to another version.
-
-        Raises:
-            ModelError: a checkpoint is missing on this node, or refused.
+        ``job`` is a pickled :class:`Job`, which means nothing to another version. Raises ModelError where a
+        checkpoint is missing on this node, or refused.
         """
         found = installed()
         return found, self._load(pickle.loads(job)) if found == asked else None
@@ -111,18 +107,11 @@ class Worker:
         threading.Thread(target=self._run, args=(scan,), name="scan", daemon=True).start()
 
     def step(self, answers: Sequence[Source | None], wait_s: float) -> tuple[list[Report | None], float]:
-        """Answers what the scan asked for, and waits for what it tells next.
+        """Answers what the scan asked for, and waits for what it tells next, ``wait_s`` at most.
 
-        Args:
-            answers: a source for each question, or None for the end of the stream of sources.
-            wait_s: for how long at most.
-
-        Returns:
-            Reports and, as None, questions for a source; and for how many seconds the scan has given no
-            sign of life: no report, frame or part of a file while it had something to do.
-
-        Raises:
-            VidscanError: what ended the scan.
+        An answer is a source, or None for the end of the stream of sources. Returns reports and, as None,
+        questions for a source; and for how many seconds the scan has given no sign of life: no report, frame
+        or part of a file while it had something to do. Raises the VidscanError that ended the scan.
         """
         for answer in answers:
             self._given.put(answer)

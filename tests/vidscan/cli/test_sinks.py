@@ -12,7 +12,7 @@ from toys import ToyDetector
 
 from vidscan import api
 from vidscan.cli.main import main
-from vidscan.engines import local
+from vidscan.engines.local import LocalEngine
 from vidscan.errors import ReportError
 from vidscan.faces import detector
 from vidscan.media.ffmpeg import decode, redraw
@@ -63,7 +63,7 @@ def test_several_clips_are_annotated_into_a_folder(
 
 
 def test_what_cannot_work_is_said_before_any_work(scan, bright_clip, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(local, "scan_sources", lambda *_, **__: pytest.fail("work was begun"))
+    monkeypatch.setattr(LocalEngine, "scan", lambda *_, **__: pytest.fail("work was begun"))
     copy = tmp_path / "clip.mp4"
     copy.write_bytes(bright_clip.read_bytes())
     for flags, words in (

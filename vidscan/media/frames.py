@@ -18,6 +18,7 @@ from vidscan.media.ffmpeg.seek import spread_frames
 from vidscan.media.still_header import HeaderError, StillHeader, read_header
 from vidscan.options import SamplingOptions
 from vidscan.records import Frame, Image, Source, SourceKind
+from vidscan.system.files import raising
 
 MAX_STILL_PIXELS = 1 << 27
 """Upper limit on the pixels of a still: 134 million, which take 400 MB as RGB."""
@@ -63,7 +64,7 @@ def require_content(path: Path) -> None:
 
     A pipe or a device may keep its reader waiting for ever.
     """
-    try:
+    with raising(lambda why: SourceError(f"{path}: cannot be read ({why}): check the path and permissions")):
         # Without waiting for a writer, should it be a pipe.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
         try:
@@ -73,10 +74,6 @@ def require_content(path: Path) -> None:
                 raise SourceError(f"{path}: the file is empty: fetch it again")
         finally:
             os.close(descriptor)
-    except OSError as error:
-        raise SourceError(
-            f"{path}: cannot be read ({error.strerror}): check the path and permissions"
-        ) from error
 
 
 def read_still(path: Path) -> Image:

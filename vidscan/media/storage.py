@@ -171,23 +171,12 @@ def _limited(shown: str, limit_bytes: int, received: Callable[[], None]) -> Any:
     """Makes an fsspec callback that stops a copy that grows too large and calls ``received``."""
     from fsspec.callbacks import Callback
 
-    def check(size: int | None) -> None:
-        if size is not None and size > limit_bytes:
-            raise SourceError(
-                f"{shown}: takes more than the {limit_bytes / 1e9:g} GB of scratch space: raise --scratch-gb"
-            )
-
     class Limited(Callback):  # type: ignore[misc]
-        def set_size(self, size: int | None) -> None:
-            check(size)
-
-        def absolute_update(self, value: int) -> None:
-            check(value)
+        def call(self, hook_name: str | None = None, **_: Any) -> None:
+            if max(self.size or 0, self.value) > limit_bytes:
+                allowed = f"{limit_bytes / 1e9:g} GB of scratch space"
+                raise SourceError(f"{shown}: takes more than the {allowed}: raise --scratch-gb")
             received()
-
-        def relative_update(self, inc: int = 1) -> None:
-            self.value += inc
-            self.absolute_update(self.value)
 
     return Limited()
 

@@ -49,10 +49,7 @@ def is_bundled(named: Path | str) -> bool:
 
 
 def checkpoint_path(named: Path | str) -> Path:
-    """The file of a checkpoint that is named as ``--model`` names it: by a bundled one's name, or its path.
-
-    Args:
-        named: a key of :data:`CHECKPOINTS`, or a path, which is given back as it is.
+    """The file of a checkpoint as ``--model`` names it: by a bundled one's name, or its path.
 
     Raises:
         ModelError: the bundled file is missing, or the name is neither a bundled one nor that of a file.
@@ -73,13 +70,9 @@ def checkpoint_path(named: Path | str) -> Path:
 
 
 def detector_card(checkpoints: Mapping[str, Path]) -> ModelCard | None:
-    """The detector card, among those in the checkpoint folder, whose members are exactly these files.
+    """The detector card in the checkpoint folder whose members are exactly these files; None without one.
 
-    Args:
-        checkpoints: the path of each file by its SHA-256.
-
-    Returns:
-        The card; None where nobody fitted one for these.
+    ``checkpoints`` gives the path of each file by its SHA-256.
 
     Raises:
         ModelError: they are all that ship, for which there must be one: without it, their scores together

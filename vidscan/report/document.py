@@ -70,12 +70,8 @@ class Result:
 
 def schema() -> Document:
     """The JSON Schema of the document, as it ships with the package."""
-    text = (
-        resources.files("vidscan.report")
-        .joinpath("schema", "vidscan.report-1.schema.json")
-        .read_text("utf-8")
-    )
-    loaded: Document = json.loads(text)
+    file = resources.files("vidscan.report") / "schema" / "vidscan.report-1.schema.json"
+    loaded: Document = json.loads(file.read_text("utf-8"))
     return loaded
 
 

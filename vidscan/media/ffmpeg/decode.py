@@ -25,18 +25,6 @@ from vidscan.records import Image
 from vidscan.system.cores import cores
 from vidscan.system.processes import Child, Stalled
 
-__all__ = [
-    "INPUT_LIMITS",
-    "MediaInfo",
-    "find_program",
-    "listening",
-    "local_name",
-    "measure_duration",
-    "passthrough_option",
-    "probe",
-    "stream_frames",
-]
-
 STALL_TIMEOUT_S = 120.0
 """A decoder that writes nothing for this long is taken for hung and ended."""
 
@@ -148,10 +136,7 @@ def _video_stream(answer: str) -> tuple[str, int, int] | None:
 
 
 def decoder_threads() -> int:
-    """Returns one less than the number of cores: detection and scoring need one as well.
-
-    By default ffmpeg takes one more than the machine has, and more of their time for it.
-    """
+    """Returns one less than the cores: detection and scoring need one. By default ffmpeg takes one more."""
     return max(1, cores() - 1)
 
 
@@ -170,14 +155,10 @@ def _command(path: Path, look: Look, hwaccel: bool, mark: str) -> list[str]:
 def stream_frames(
     path: Path, wanted: Look | float, *, hwaccel: bool = False
 ) -> Iterator[tuple[float, Image]]:
-    """Decodes a local clip and yields the sampled frames with their times.
+    """Decodes a local clip and yields the sampled frames: seconds from its start, and upright RGB pictures.
 
     The child process is ended on every way out, also if the iterator is dropped half way. ``wanted`` may be
     the number of frames per second of the clip; ``hwaccel`` decodes in hardware if this machine can.
-
-    Yields:
-        ``(time_s, image)``: seconds from the start of the clip, and RGB ``uint8[height, width, 3]`` with the
-        rotation applied.
 
     Raises:
         DecodeError: nothing could be decoded, or the decoder hung. A clip that breaks off after some good

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -43,20 +43,15 @@ def sample_frames(
     if source.kind is SourceKind.IMAGE:
         yield Frame(source.id, 0, 0.0, read_still(source.path))
         return
-    with closing(_pictures(source.path, options, duration_s)) as pictures:
-        for index, (time_s, image) in enumerate(pictures):
-            yield Frame(source.id, index, time_s, image)
-
-
-def _pictures(
-    path: Path, options: SamplingOptions, duration_s: float | None
-) -> Generator[tuple[float, Image], None, None]:
     hwaccel = options.hwaccel == "auto"
     if options.frames is not None:
-        yield from spread_frames(path, options.frames, duration_s, hwaccel=hwaccel)
+        pictures = spread_frames(source.path, options.frames, duration_s, hwaccel=hwaccel)
     else:
         look = Look(fps=options.fps, keyframes=options.keyframes)
-        yield from decode.stream_frames(path, look, hwaccel=hwaccel)
+        pictures = decode.stream_frames(source.path, look, hwaccel=hwaccel)
+    with closing(pictures):
+        for index, (time_s, image) in enumerate(pictures):
+            yield Frame(source.id, index, time_s, image)
 
 
 def require_content(path: Path) -> None:

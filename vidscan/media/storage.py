@@ -190,7 +190,9 @@ def _translated_errors(place: Remote, what: str) -> Iterator[None]:
     except VidscanError:
         raise
     except ImportError as error:
-        missing = "vidscan[remote]" if "s3fs" in str(error) else _package_in(str(error))
+        # fsspec's own words are "Please install gcsfs to …".
+        named = None if "s3fs" in str(error) else re.search(r"install ['\"]?([\w-]+)", str(error))
+        missing = named[1] if named else "vidscan[remote]"
         raise SourceError(f"{shown}: {what} ({quoted(str(error))}): pip install '{missing}'") from error
     except Exception as raised:
         cause = _real_cause(raised)
@@ -219,9 +221,3 @@ def _is_forbidden(error: BaseException) -> bool:
 
 def _is_web(url: str) -> bool:
     return url.lower().startswith(("http://", "https://"))
-
-
-def _package_in(text: str) -> str:
-    """Returns the package that fsspec asks for, as in "Please install gcsfs to …"."""
-    found = re.search(r"install ['\"]?([\w-]+)", text)
-    return found[1] if found else "vidscan[remote]"

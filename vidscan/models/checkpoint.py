@@ -61,8 +61,10 @@ class LoadedModel:
         """
         size = self.card.input_size
         if not isinstance(crops, np.ndarray) or crops.dtype != np.uint8 or crops.shape[1:] != (size, size, 3):
+            is_array = isinstance(crops, np.ndarray)
+            given = f"{crops.dtype} {list(crops.shape)}" if is_array else f"a {type(crops).__name__}"
             raise ScoringError(
-                f"crops must be a uint8 array [n, {size}, {size}, 3] (RGB, 0-255), not {_described(crops)}"
+                f"crops must be a uint8 array [n, {size}, {size}, 3] (RGB, 0-255), not {given}"
             )
         try:
             outputs = self.runtime.outputs(crops) if len(crops) else np.empty((0, 1), np.float32)
@@ -159,9 +161,3 @@ def save_checkpoint(network: Any, path: Path, card: ModelCard) -> ModelCard:
         card = replace(card, sha256=sha256_of(temporary))
     write_card(card, card_path(path))
     return card
-
-
-def _described(crops: object) -> str:
-    if isinstance(crops, np.ndarray):
-        return f"{crops.dtype} {list(crops.shape)}"
-    return f"a {type(crops).__name__}"

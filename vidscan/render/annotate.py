@@ -41,7 +41,7 @@ def annotate(
     source = report.source.path
     frames = decode.stream_frames(source, 1.0)
     first = next(frames, None)
-    frames.close()  # type: ignore[attr-defined]  # a generator
+    frames.close()
     if first is None:
         raise DecodeError(f"{source}: not one frame could be decoded")
     first_s, (height, width) = first[0], first[1].shape[:2]

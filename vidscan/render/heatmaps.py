@@ -56,8 +56,10 @@ def with_scale(image: Image, heat: Heat, source: HeatSource | None = None) -> Im
         cv2.putText(panel, words, place, colour, font, text, 500)
 
     if source is not None:
+        name = source.network
         say(f"{source.method} of", edge * 1.1, _GREY, 1)
-        say(_short(source.network), edge * 1.1 + 1.2 * text, _GREY, 1)
+        short = name if len(name) <= _MAX_NAME else f"{name[: _MAX_NAME - 1]}…"
+        say(short, edge * 1.1 + 1.2 * text, _GREY, 1)
     say("most", top + text * 0.8, _WHITE)
     # Shares are drawn beyond those of the crop's average part.
     coldest = "average" if source is not None and source.kind is HeatKind.SHARES else "none"
@@ -66,10 +68,6 @@ def with_scale(image: Image, heat: Heat, source: HeatSource | None = None) -> Im
     say("a forgery", side / 2 + 1.3 * text, _GREY)
     say("within this crop", side - edge * 0.6, _GREY, 1)
     return np.concatenate([overlay(large, heat), panel], axis=1)
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= _MAX_NAME else f"{name[: _MAX_NAME - 1]}…"
 
 
 def _coloured(values: Heat) -> Image:

@@ -13,7 +13,7 @@ import queue
 import re
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -154,7 +154,7 @@ def _command(path: Path, look: Look, hwaccel: bool, mark: str) -> list[str]:
 
 def stream_frames(
     path: Path, wanted: Look | float, *, hwaccel: bool = False
-) -> Iterator[tuple[float, Image]]:
+) -> Generator[tuple[float, Image], None, None]:
     """Decodes a local clip and yields the sampled frames: seconds from its start, and upright RGB pictures.
 
     The child process is ended on every way out, also if the iterator is dropped half way. ``wanted`` may be

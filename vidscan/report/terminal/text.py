@@ -13,7 +13,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from vidscan.records import Label, ModelCard, Report, SourceKind, Status, Verdict
+from vidscan.records import Label, Report, SourceKind, Status, Verdict
 from vidscan.report.escape import visible
 from vidscan.report.summary import (
     common_folder,
@@ -114,15 +114,11 @@ def _about(report: Report, verdict: Verdict, width: int) -> Iterator[RenderableT
         yield from (Text(), _indented(face_table(report)))
     if verdict.members:
         yield from (Text(), _indented(member_table(report, verdict)))
-        yield _indented(Text(_how_together(report.model_card), "dim"))
+        mean, card = "the weighted mean of their logits", report.model_card
+        together = f"together ({visible(card.name)}): {mean}, calibrated as one"
+        yield _indented(Text(together if card.members else f"together: {mean}; thresholds alike", "dim"))
     yield Text()
     yield _indented(_effort(report, width - _INDENT))
-
-
-def _how_together(card: ModelCard) -> str:
-    if card.members:
-        return f"together ({visible(card.name)}): the weighted mean of their logits, calibrated as one"
-    return "together: the weighted mean of their logits; thresholds alike"
 
 
 def _verdict_line(verdict: Verdict, calibrated: bool) -> Text:

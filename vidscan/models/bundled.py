@@ -10,10 +10,7 @@ from vidscan.models.card_file import card_path, read_card
 from vidscan.records import ModelCard
 from vidscan.system.files import sha256_of
 
-CHECKPOINTS: Mapping[str, str] = {
-    "vidscan-lite2": "vidscan-lite2.keras",
-    "vidscan-vit": "vidscan-vit.onnx",
-}
+CHECKPOINTS: Mapping[str, str] = {"vidscan-lite2": "vidscan-lite2.keras", "vidscan-vit": "vidscan-vit.onnx"}
 """The file of each bundled checkpoint. A scan takes all of them where none is named."""
 
 FAST = "vidscan-lite2"

@@ -35,18 +35,9 @@ _LOCAL_HEADER_BYTES = 30
 _ENCRYPTED = 0x1
 _TEXT_SHOWN = 80
 
-_MODULES = (
-    "keras",
-    "keras.activations",
-    "keras.constraints",
-    "keras.dtype_policies",
-    "keras.initializers",
-    "keras.layers",
-    "keras.losses",
-    "keras.metrics",
-    "keras.models",
-    "keras.optimizers",
-    "keras.regularizers",
+_MODULES = frozenset(
+    """keras keras.activations keras.constraints keras.dtype_policies keras.initializers keras.layers
+    keras.losses keras.metrics keras.models keras.optimizers keras.regularizers""".split()  # noqa: SIM905 - a list of quotes is harder to read
 )
 _INTERNAL_MODULES = ("keras.src.layers.", "keras.src.models.", "keras.src.ops.", "keras.src.dtype_policies.")
 """Modules whose internal names Keras saves: ``Functional``, and what ``ops`` make."""

@@ -26,16 +26,15 @@ class OnnxRuntime:
     The second output, if any, is what each part of a crop adds to the logit of the first.
     """
 
-    def __init__(self, network: bytes | Path, *, name: str = "onnx", provider: str = CPU) -> None:
+    def __init__(self, network: bytes | Path, *, provider: str = CPU) -> None:
         """Opens a session for a network that was inspected, or converted here.
 
-        ``name`` is for reports. What the ``provider`` (onnxruntime's execution provider) cannot compute, the
-        CPU does.
+        What the ``provider`` (onnxruntime's execution provider) cannot compute, the CPU does.
 
         Raises:
             RuntimeUnavailableError: onnxruntime is missing, or refuses the network.
         """
-        self.name = name
+        self.name = "onnx" if provider == CPU else "coreml"
         runtime = import_onnxruntime()
         if provider not in runtime.get_available_providers():
             raise RuntimeUnavailableError(f"this onnxruntime has no {provider}; choose --runtime onnx")

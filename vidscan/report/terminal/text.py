@@ -128,8 +128,8 @@ def _verdict_line(verdict: Verdict, calibrated: bool) -> Text:
     line.append(f"  P(fake) {score(verdict.fake_probability)}", "bold")
     if verdict.interval is not None:
         line.append(f" ({score(verdict.interval.low)} to {score(verdict.interval.high)})", "dim")
-    sure = certainty(verdict.label, verdict.fake_probability, verdict.confidence)
-    return line.append(f"  {sure if calibrated else 'an uncalibrated score, not a probability'}")
+    probability, confidence = verdict.fake_probability, verdict.confidence
+    return line.append(f"  {certainty(verdict.label, probability, confidence, calibrated=calibrated)}")
 
 
 def _timeline(report: Report, width: int) -> Iterator[RenderableType]:

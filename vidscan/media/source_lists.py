@@ -46,10 +46,8 @@ def _from_text(content: bytes, shown: str) -> Iterator[str]:
 
 
 def _from_csv(content: bytes, shown: str) -> Iterator[str]:
-    try:
+    with raising(lambda why: SourceError(f"{shown}: the list is no CSV file ({why}): check it"), csv.Error):
         rows = [row for row in csv.reader(io.StringIO(_text(content, shown), newline="")) if row]
-    except csv.Error as error:
-        raise SourceError(f"{shown}: the list is no CSV file ({error}): check it") from error
     named = _column([cell.strip().lower() for cell in rows[0]]) if rows else None
     column, first = (0, 0) if named is None else (named, 1)
     return (row[column] for row in rows[first:] if len(row) > column)

@@ -23,7 +23,6 @@ from vidscan.system.frameworks import import_keras, import_tensorflow
 
 _log = logging.getLogger("vidscan")
 
-
 Gpu = Literal["cuda", "metal"]
 
 _NVIDIA = (Path("/dev/nvidiactl"), Path("/dev/nvidia0"), Path("/dev/dxg"))

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import jsonschema
 import pytest
-
-from vidscan.report.document import schema
+from report_samples import schema
 
 pytestmark = pytest.mark.slow
 

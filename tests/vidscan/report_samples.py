@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from importlib import resources
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -47,6 +49,12 @@ MEMBERS = (
     replace(CARD, name="lite2", sha256="a1" * 32, ensemble_weight=2.0),
     ModelCard("b4", "b4", 380, margin=1.3, sha256="b2" * 32),
 )
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of the report document, as it ships with the package."""
+    file = resources.files("vidscan.report") / "schema" / "vidscan.report-1.schema.json"
+    return json.loads(file.read_text("utf-8"))
 
 
 def around(probability: float) -> Interval:

@@ -15,8 +15,8 @@ import numpy as np
 from rich.console import Console
 
 from vidscan.errors import VidscanError
-from vidscan.media.ffmpeg import decode, redraw
-from vidscan.media.ffmpeg.program import answer
+from vidscan.media.ffmpeg import redraw
+from vidscan.media.ffmpeg.program import answer, find_program
 from vidscan.models.bundled import CHECKPOINTS, checkpoint_path, detector_card
 from vidscan.options import DetectionOptions
 from vidscan.records import ModelCard
@@ -88,7 +88,7 @@ def _packages() -> str:
 
 
 def _ffmpeg() -> str:
-    program = decode.find_program()
+    program = find_program()
     lines = answer(program, "-version")[0].splitlines()
     words = lines[0].split() if lines else []
     if words[:2] != ["ffmpeg", "version"] or len(words) < 3:
@@ -103,7 +103,7 @@ def _ffmpeg() -> str:
 
 
 def _video_output() -> str:
-    codec = redraw.best_codec(decode.find_program())
+    codec = redraw.best_codec(find_program())
     if codec.plays:
         return f"{codec.name} ({codec.encoder}) for --annotate"
     return f"{codec.name} for --annotate, which few browsers play: an ffmpeg with libx264 would give H.264"
@@ -172,14 +172,13 @@ def _runtime(named: Path | None) -> str:
 def _runtime_of(named: Path) -> str:
     """Which runtime ``auto`` takes and why; on Metal, what the comparison with the CPU says."""
     from vidscan.models.checkpoint import load_model
-    from vidscan.models.runtimes import devices
-    from vidscan.models.runtimes.choice import choose, difference_on_gpu
+    from vidscan.models.runtimes.choice import choose, devices, difference_on_gpu
     from vidscan.models.runtimes.comparison import TOLERANCE
 
     model = load_model(named)
     if model.checkpoint is None:
         return f"{model.runtime.name}, which the file was made for"
-    choice = choose("auto", devices.devices())
+    choice = choose("auto", devices())
     said = f"auto takes {choice.name}: {choice.reason}"
     if choice.compare:
         apart = difference_on_gpu(model.checkpoint)

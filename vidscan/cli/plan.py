@@ -14,7 +14,7 @@ from rich.console import Console
 from vidscan.cli.requests import ScanRequest
 from vidscan.cli.sinks import check_annotated
 from vidscan.media import sources
-from vidscan.media.ffmpeg.decode import find_program
+from vidscan.media.ffmpeg.program import find_program
 from vidscan.media.source_lists import from_list
 from vidscan.media.storage import is_remote, local_path
 from vidscan.models.loading import Models, with_runtimes

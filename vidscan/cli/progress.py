@@ -17,7 +17,7 @@ from rich.text import Text
 
 from vidscan.records import Report, Source, Status
 from vidscan.report.escape import visible
-from vidscan.report.terminal.escape import shorten
+from vidscan.report.terminal.tables import shorten
 
 NAME_WIDTH = 36
 """Limit on the characters of a file's name shown beside the bar."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from vidscan.media.ffmpeg.seek import spread_frames
 from vidscan.media.still_header import HeaderError, StillHeader, read_header
 from vidscan.options import SamplingOptions
 from vidscan.records import Frame, Image, Source, SourceKind
+from vidscan.system.files import raising
 
 MAX_STILL_PIXELS = 1 << 27
 """Upper limit on the pixels of a still: 134 million, which take 400 MB as RGB."""
@@ -42,20 +43,15 @@ def sample_frames(
     if source.kind is SourceKind.IMAGE:
         yield Frame(source.id, 0, 0.0, read_still(source.path))
         return
-    with closing(_pictures(source.path, options, duration_s)) as pictures:
-        for index, (time_s, image) in enumerate(pictures):
-            yield Frame(source.id, index, time_s, image)
-
-
-def _pictures(
-    path: Path, options: SamplingOptions, duration_s: float | None
-) -> Generator[tuple[float, Image], None, None]:
     hwaccel = options.hwaccel == "auto"
     if options.frames is not None:
-        yield from spread_frames(path, options.frames, duration_s, hwaccel=hwaccel)
+        pictures = spread_frames(source.path, options.frames, duration_s, hwaccel=hwaccel)
     else:
         look = Look(fps=options.fps, keyframes=options.keyframes)
-        yield from decode.stream_frames(path, look, hwaccel=hwaccel)
+        pictures = decode.stream_frames(source.path, look, hwaccel=hwaccel)
+    with closing(pictures):
+        for index, (time_s, image) in enumerate(pictures):
+            yield Frame(source.id, index, time_s, image)
 
 
 def require_content(path: Path) -> None:
@@ -63,7 +59,7 @@ def require_content(path: Path) -> None:
 
     A pipe or a device may keep its reader waiting for ever.
     """
-    try:
+    with raising(lambda why: SourceError(f"{path}: cannot be read ({why}): check the path and permissions")):
         # Without waiting for a writer, should it be a pipe.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
         try:
@@ -73,10 +69,6 @@ def require_content(path: Path) -> None:
                 raise SourceError(f"{path}: the file is empty: fetch it again")
         finally:
             os.close(descriptor)
-    except OSError as error:
-        raise SourceError(
-            f"{path}: cannot be read ({error.strerror}): check the path and permissions"
-        ) from error
 
 
 def read_still(path: Path) -> Image:

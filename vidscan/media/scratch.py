@@ -22,6 +22,7 @@ from vidscan.errors import SourceError
 from vidscan.media import storage
 from vidscan.options import StorageOptions
 from vidscan.records import Source
+from vidscan.system.files import raising
 
 PREFIX = "vidscan-scratch-"
 LOCK = "lock"
@@ -96,12 +97,8 @@ class Scratch:
         assert source.remote is not None
         # The suffix says what it is; the rest of the name is untrusted, and may be too long.
         path = self._own_folder(source) / f"{source.id}{source.path.suffix[:16]}"
-        storage.fetch(
-            source.remote,
-            path,
-            limit_bytes=self._copy_limit_bytes,
-            received=lambda: self._go_on(source),
-        )
+        limit = self._copy_limit_bytes
+        storage.fetch(source.remote, path, limit_bytes=limit, received=lambda: self._go_on(source))
         return path
 
     def _go_on(self, source: Source) -> None:
@@ -112,16 +109,12 @@ class Scratch:
     def _own_folder(self, source: Source) -> Path:
         if self._folder is not None:
             return self._folder
-        try:
+        missing = f"{source.name}: cannot be fetched, as there is no scratch space in {self._parent}"
+        with raising(lambda why: SourceError(f"{missing} ({why}): name another place with --scratch")):
             remove_abandoned(self._parent)
             folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=self._parent))
             self._lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise SourceError(
-                f"{source.name}: cannot be fetched, as there is no scratch space in {self._parent} "
-                f"({error.strerror}): name another place with --scratch"
-            ) from error
         self._folder = folder
         return folder
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from urllib.parse import urlsplit
 
 from vidscan.errors import SourceError
 from vidscan.media import storage
 from vidscan.media.sources import source_at
 from vidscan.records import Source
+from vidscan.system.files import raising
 
 COLUMNS = ("source", "path", "url")
 """Names of the column that holds the sources, in order of preference; else a table's first column is used."""
@@ -27,8 +28,12 @@ def from_list(place: str) -> list[Source]:
         SourceError: the list at the path or URL ``place`` cannot be read, or is empty.
     """
     shown = storage.remote(place).shown
-    content = storage.fetch_bytes(place) if storage.is_remote(place) else _content(storage.local_path(place))
-    suffix = PurePosixPath(urlsplit(place).path if storage.is_remote(place) else place).suffix.lower()
+    if storage.is_remote(place):
+        content, name = storage.fetch_bytes(place), urlsplit(place).path
+    else:
+        with raising(lambda why: SourceError(f"{shown}: the list cannot be read ({why}): check the path")):
+            content, name = storage.local_path(place).read_bytes(), place
+    suffix = PurePosixPath(name).suffix.lower()
     read = {".csv": _from_csv, ".parquet": _from_parquet}.get(suffix, _from_text)
     named = dict.fromkeys(entry for entry in read(content, shown) if entry)
     if not named:
@@ -36,22 +41,13 @@ def from_list(place: str) -> list[Source]:
     return [source_at(str(number), entry) for number, entry in enumerate(named)]
 
 
-def _content(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise SourceError(f"{path}: the list cannot be read ({error.strerror}): check the path") from error
-
-
 def _from_text(content: bytes, shown: str) -> Iterator[str]:
     return (line.strip("\r") for line in _text(content, shown).split("\n") if line.strip())
 
 
 def _from_csv(content: bytes, shown: str) -> Iterator[str]:
-    try:
+    with raising(lambda why: SourceError(f"{shown}: the list is no CSV file ({why}): check it"), csv.Error):
         rows = [row for row in csv.reader(io.StringIO(_text(content, shown), newline="")) if row]
-    except csv.Error as error:
-        raise SourceError(f"{shown}: the list is no CSV file ({error}): check it") from error
     named = _column([cell.strip().lower() for cell in rows[0]]) if rows else None
     column, first = (0, 0) if named is None else (named, 1)
     return (row[column] for row in rows[first:] if len(row) > column)

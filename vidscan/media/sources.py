@@ -10,6 +10,7 @@ from pathlib import Path
 from vidscan.errors import SourceError
 from vidscan.media import storage
 from vidscan.records import FileStamp, Remote, Source, SourceKind
+from vidscan.system.files import raising
 
 VIDEO_SUFFIXES = frozenset(
     """.3gp .asf .avi .flv .gif .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg
@@ -43,9 +44,8 @@ def from_paths(places: Iterable[Path | str], kind: SourceKind | None = None) -> 
         if storage.is_remote(str(place)):
             found = from_remote(str(number), storage.look_up(str(place)))
         else:
-            path = storage.local_path(place) if isinstance(place, str) else place
-            _require_file(path)
-            found = Source(str(number), path, kind_of(path) or SourceKind.VIDEO)
+            found = _from_local(str(number), storage.local_path(place) if isinstance(place, str) else place)
+            _require_file(found.path)
         sources.append(found if kind is None else replace(found, kind=kind))
     return sources
 
@@ -54,18 +54,20 @@ def source_at(name: str, place: str) -> Source:
     """Makes a source of a path or URL, which need not exist; an unknown suffix counts as a clip's."""
     if storage.is_remote(place):
         return from_remote(name, storage.remote(place))
-    path = storage.local_path(place)
-    return Source(name, path, kind_of(path) or SourceKind.VIDEO)
+    return _from_local(name, storage.local_path(place))
 
 
 def from_remote(name: str, remote: Remote) -> Source:
     """Makes a source with this id of a remote file; its suffix gives the kind."""
-    path = Path(storage.file_name(remote.url))
-    return Source(name, path, kind_of(path) or SourceKind.VIDEO, remote)
+    return replace(_from_local(name, Path(storage.file_name(remote.url))), remote=remote)
+
+
+def _from_local(name: str, path: Path) -> Source:
+    return Source(name, path, kind_of(path) or SourceKind.VIDEO)
 
 
 def _require_file(path: Path) -> None:
-    try:
+    with raising(lambda why: SourceError(f"{path}: cannot be looked up ({why}): check the path")):
         if path.is_dir():
             raise SourceError(f"{path}: is a folder: scan it with `vidscan dir`")
         if not path.exists():
@@ -73,8 +75,6 @@ def _require_file(path: Path) -> None:
         # A pipe would be waited for without end, and could be read only once.
         if not path.is_file():
             raise SourceError(f"{path}: is no ordinary file: copy what it gives into one")
-    except OSError as error:
-        raise SourceError(f"{path}: cannot be looked up ({error.strerror}): check the path") from error
 
 
 def stamp_of(path: Path) -> FileStamp | None:
@@ -119,17 +119,13 @@ def from_folder(folder: Path | str, *, recursive: bool = False) -> list[Source]:
             raise SourceError(f"{folder}: no such folder: check the path")
         if not folder.is_dir():
             raise SourceError(f"{folder}: is a file: scan it with `vidscan run` or `vidscan image`")
-        paths = sorted(path for path in _files(folder, recursive) if kind_of(path) is not None)
+        kinds = {path: kind for path in _files(folder, recursive) if (kind := kind_of(path)) is not None}
     except OSError as error:
         where = folder if error.filename is None else Path(os.fsdecode(error.filename))
         raise SourceError(f"{where}: cannot be read ({error.strerror}): check its permissions") from error
-    if not paths:
+    if not kinds:
         raise SourceError(f"{folder}: holds no clip or still that vidscan knows{hint}")
-    return [
-        Source(str(number), path, kind)
-        for number, path in enumerate(paths)
-        if (kind := kind_of(path)) is not None
-    ]
+    return [Source(str(number), path, kinds[path]) for number, path in enumerate(sorted(kinds))]
 
 
 def _files(folder: Path, recursive: bool) -> Iterator[Path]:

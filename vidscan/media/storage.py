@@ -171,23 +171,12 @@ def _limited(shown: str, limit_bytes: int, received: Callable[[], None]) -> Any:
     """Makes an fsspec callback that stops a copy that grows too large and calls ``received``."""
     from fsspec.callbacks import Callback
 
-    def check(size: int | None) -> None:
-        if size is not None and size > limit_bytes:
-            raise SourceError(
-                f"{shown}: takes more than the {limit_bytes / 1e9:g} GB of scratch space: raise --scratch-gb"
-            )
-
     class Limited(Callback):  # type: ignore[misc]
-        def set_size(self, size: int | None) -> None:
-            check(size)
-
-        def absolute_update(self, value: int) -> None:
-            check(value)
+        def call(self, hook_name: str | None = None, **_: Any) -> None:
+            if max(self.size or 0, self.value) > limit_bytes:
+                allowed = f"{limit_bytes / 1e9:g} GB of scratch space"
+                raise SourceError(f"{shown}: takes more than the {allowed}: raise --scratch-gb")
             received()
-
-        def relative_update(self, inc: int = 1) -> None:
-            self.value += inc
-            self.absolute_update(self.value)
 
     return Limited()
 
@@ -201,7 +190,9 @@ def _translated_errors(place: Remote, what: str) -> Iterator[None]:
     except VidscanError:
         raise
     except ImportError as error:
-        missing = "vidscan[remote]" if "s3fs" in str(error) else _package_in(str(error))
+        # fsspec's own words are "Please install gcsfs to …".
+        named = None if "s3fs" in str(error) else re.search(r"install ['\"]?([\w-]+)", str(error))
+        missing = named[1] if named else "vidscan[remote]"
         raise SourceError(f"{shown}: {what} ({quoted(str(error))}): pip install '{missing}'") from error
     except Exception as raised:
         cause = _real_cause(raised)
@@ -230,9 +221,3 @@ def _is_forbidden(error: BaseException) -> bool:
 
 def _is_web(url: str) -> bool:
     return url.lower().startswith(("http://", "https://"))
-
-
-def _package_in(text: str) -> str:
-    """Returns the package that fsspec asks for, as in "Please install gcsfs to …"."""
-    found = re.search(r"install ['\"]?([\w-]+)", text)
-    return found[1] if found else "vidscan[remote]"

@@ -10,10 +10,7 @@ from vidscan.models.card_file import card_path, read_card
 from vidscan.records import ModelCard
 from vidscan.system.files import sha256_of
 
-CHECKPOINTS: Mapping[str, str] = {
-    "vidscan-lite2": "vidscan-lite2.keras",
-    "vidscan-vit": "vidscan-vit.onnx",
-}
+CHECKPOINTS: Mapping[str, str] = {"vidscan-lite2": "vidscan-lite2.keras", "vidscan-vit": "vidscan-vit.onnx"}
 """The file of each bundled checkpoint. A scan takes all of them where none is named."""
 
 FAST = "vidscan-lite2"
@@ -49,10 +46,7 @@ def is_bundled(named: Path | str) -> bool:
 
 
 def checkpoint_path(named: Path | str) -> Path:
-    """The file of a checkpoint that is named as ``--model`` names it: by a bundled one's name, or its path.
-
-    Args:
-        named: a key of :data:`CHECKPOINTS`, or a path, which is given back as it is.
+    """The file of a checkpoint as ``--model`` names it: by a bundled one's name, or its path.
 
     Raises:
         ModelError: the bundled file is missing, or the name is neither a bundled one nor that of a file.
@@ -73,13 +67,9 @@ def checkpoint_path(named: Path | str) -> Path:
 
 
 def detector_card(checkpoints: Mapping[str, Path]) -> ModelCard | None:
-    """The detector card, among those in the checkpoint folder, whose members are exactly these files.
+    """The detector card in the checkpoint folder whose members are exactly these files; None without one.
 
-    Args:
-        checkpoints: the path of each file by its SHA-256.
-
-    Returns:
-        The card; None where nobody fitted one for these.
+    ``checkpoints`` gives the path of each file by its SHA-256.
 
     Raises:
         ModelError: they are all that ship, for which there must be one: without it, their scores together

@@ -13,7 +13,7 @@ from typing import Any, Literal, get_args, get_origin
 
 from vidscan.errors import CardError
 from vidscan.records import ModelCard
-from vidscan.system.files import replacing, sha256_of
+from vidscan.system.files import raising, replacing, sha256_of
 from vidscan.system.typed_json import Form, MismatchError, field_types, from_plain, optional, parted
 
 _MAX_CARD_BYTES = 1 << 20
@@ -32,11 +32,8 @@ def read_card(path: Path) -> ModelCard:
     Raises:
         CardError: the file is missing or unreadable, or a field is missing, unknown or wrong.
     """
-    try:
-        with path.open("rb") as file:
-            raw = file.read(_MAX_CARD_BYTES + 1)
-    except OSError as error:
-        raise CardError(f"{path}: the card cannot be read: {error.strerror}") from error
+    with raising(lambda why: CardError(f"{path}: the card cannot be read: {why}")), path.open("rb") as file:
+        raw = file.read(_MAX_CARD_BYTES + 1)
     if len(raw) > _MAX_CARD_BYTES:
         raise CardError(f"{path}: over 1 MiB is too long for a model card; {_REMEDY}")
     try:
@@ -56,16 +53,13 @@ def write_card(card: ModelCard, path: Path) -> None:
         CardError: the card would be refused when read back, or the file cannot be written.
     """
     try:
-        document = asdict(card)
-        text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
+        text = json.dumps(asdict(card), indent=2, ensure_ascii=False, allow_nan=False)
         card_from_json(json.loads(text))
     except (TypeError, ValueError, RecursionError) as error:
         raise CardError(f"{path}: this card would be refused when read back: {error}") from error
-    try:
-        with replacing(path) as temporary:
-            temporary.write_text(text + "\n", encoding="utf-8")
-    except OSError as error:
-        raise CardError(f"{path}: the card cannot be written: {error.strerror}") from error
+    refused = f"{path}: the card cannot be written"
+    with raising(lambda why: CardError(f"{refused}: {why}")), replacing(path) as temporary:
+        temporary.write_text(text + "\n", encoding="utf-8")
 
 
 def checkpoint_sha256(card: ModelCard, path: Path) -> str:

@@ -16,25 +16,14 @@ import numpy.typing as npt
 
 from vidscan.errors import CardError, ModelError, ScoringError
 from vidscan.models.bundled import FAST, checkpoint_path
-from vidscan.models.calibration import calibrate, fake_probability
+from vidscan.models.calibration import fake_probability
 from vidscan.models.card_file import card_path, read_card, write_card
 from vidscan.models.guards.archive import inspect_archive
 from vidscan.models.guards.network import check_network
 from vidscan.models.runtimes.keras import KerasRuntime
 from vidscan.models.runtimes.protocol import Runtime, first_line
 from vidscan.records import ModelCard, Quantisation
-from vidscan.system.files import replacing, sha256_of
-
-__all__ = [
-    "LoadedModel",
-    "calibrate",
-    "card_path",
-    "fake_probability",
-    "load_model",
-    "read_card",
-    "save_checkpoint",
-    "write_card",
-]
+from vidscan.system.files import raising, replacing, sha256_of
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,21 +52,19 @@ class LoadedModel:
         return self.checkpoint.network
 
     def score(self, crops: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        """P(fake) of each crop, calibrated where the card holds a calibration.
+        """P(fake) of each crop, ``float32[n]``, calibrated where the card holds a calibration.
 
-        Args:
-            crops: RGB ``uint8[n, size, size, 3]``, 0-255, with ``size`` the card's ``input_size``.
-
-        Returns:
-            ``float32[n]``, 0-1; ``n`` may be 0.
+        ``crops`` are RGB ``uint8[n, size, size, 3]``, 0-255, of the card's ``input_size``; ``n`` may be 0.
 
         Raises:
             ScoringError: ``crops`` is of another type or shape, or the network failed on it.
         """
         size = self.card.input_size
         if not isinstance(crops, np.ndarray) or crops.dtype != np.uint8 or crops.shape[1:] != (size, size, 3):
+            is_array = isinstance(crops, np.ndarray)
+            given = f"{crops.dtype} {list(crops.shape)}" if is_array else f"a {type(crops).__name__}"
             raise ScoringError(
-                f"crops must be a uint8 array [n, {size}, {size}, 3] (RGB, 0-255), not {_described(crops)}"
+                f"crops must be a uint8 array [n, {size}, {size}, 3] (RGB, 0-255), not {given}"
             )
         try:
             outputs = self.runtime.outputs(crops) if len(crops) else np.empty((0, 1), np.float32)
@@ -93,10 +80,9 @@ def load_model(path: Path | str | None = None, runtime: str = "keras") -> Loaded
     quantisation are held against the file. Without one, the input size is the network's, the output is taken
     for P(real), and nothing is calibrated.
 
-    Args:
-        path: a Keras 3 ``.keras`` file, one that ``vidscan export`` made of it, or the name of a bundled
-            checkpoint (``bundled.CHECKPOINTS``); None takes the fast one of those.
-        runtime: one of ``options.RUNTIMES``; an exported file runs on what it was made for.
+    ``path`` is a Keras 3 ``.keras`` file, one that ``vidscan export`` made of it, or the name of a bundled
+    checkpoint (``bundled.CHECKPOINTS``); None takes the fast one of those. ``runtime`` is one of
+    ``options.RUNTIMES``; an exported file runs on what it was made for.
 
     Raises:
         ModelError: the file is missing, incomplete, unsafe, or no network of the right shape; or the
@@ -153,14 +139,11 @@ def _with_card(
 
 
 def save_checkpoint(network: Any, path: Path, card: ModelCard) -> ModelCard:
-    """Saves ``network`` as ``path`` and its card beside it; each file appears whole or not at all.
+    """Saves ``network`` as ``path`` and its card beside it, returned with the file's SHA-256.
 
-    A compiled network keeps its optimizer's state and training configuration, so that training can go
-    on from the file. If the process dies between the two files, the hash in the older card no longer
-    fits and :func:`load_model` says so.
-
-    Returns:
-        The card as written, with the file's SHA-256.
+    Each file appears whole or not at all; if the process dies between the two, the hash in the older card no
+    longer fits and :func:`load_model` says so. A compiled network keeps its optimizer's state and training
+    configuration, so that training can go on from the file.
 
     Raises:
         ModelError: the name does not end in ``.keras``, the file cannot be written, or the network
@@ -173,17 +156,8 @@ def save_checkpoint(network: Any, path: Path, card: ModelCard) -> ModelCard:
     size = check_network(path, network)
     if card.input_size != size:
         raise CardError(f"{path}: the card's input size {card.input_size} is not the network's, {size}")
-    try:
-        with replacing(path) as temporary:
-            network.save(temporary)
-            card = replace(card, sha256=sha256_of(temporary))
-    except OSError as error:
-        raise ModelError(f"{path}: cannot be written: {error.strerror or error}") from error
+    with raising(lambda why: ModelError(f"{path}: cannot be written: {why}")), replacing(path) as temporary:
+        network.save(temporary)
+        card = replace(card, sha256=sha256_of(temporary))
     write_card(card, card_path(path))
     return card
-
-
-def _described(crops: object) -> str:
-    if isinstance(crops, np.ndarray):
-        return f"{crops.dtype} {list(crops.shape)}"
-    return f"a {type(crops).__name__}"

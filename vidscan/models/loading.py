@@ -14,41 +14,13 @@ from vidscan.models.card_file import checkpoint_sha256
 from vidscan.models.checkpoint import LoadedModel, load_model
 from vidscan.models.ensemble import Ensemble
 from vidscan.models.runtimes.exported import SUFFIX
-from vidscan.options import (
-    ScanOptions,
-)
-
-
-def runtimes_for(paths: Sequence[Path], wanted: str) -> tuple[str, ...]:
-    """The runtime to ask for with each checkpoint.
-
-    ``--runtime`` is about checkpoints that leave a choice. Beside one that does, an exported file runs on
-    what it was made for; where all are exported, asking for another runtime is an error that loading raises.
-
-    Args:
-        paths: the checkpoints, or whatever names them.
-        wanted: one of ``options.RUNTIMES``.
-    """
-    exported = [checkpoint_path(path).suffix == SUFFIX for path in paths]
-    return tuple("auto" if alone and not all(exported) else wanted for alone in exported)
-
-
-def all_bundled() -> tuple[Path, ...]:
-    """The names of all checkpoints that ship, each of them looked up.
-
-    Raises:
-        ModelError: one is missing; that is never passed over.
-    """
-    for name in CHECKPOINTS:
-        checkpoint_path(name)
-    return tuple(map(Path, CHECKPOINTS))
+from vidscan.options import ScanOptions
 
 
 def together(models: Sequence[LoadedModel]) -> Ensemble[LoadedModel]:
-    """The models as one ensemble: by the detector card that was fitted for them, where there is one.
+    """The models, one or more, as one ensemble: by the detector card that was fitted for them, if any.
 
-    Args:
-        models: one or more. Under a detector card their order means nothing: it is the card's.
+    Under a detector card their order means nothing: it is the card's.
 
     Raises:
         ModelError: two are the same checkpoint, or all that ship are given and their detector card is
@@ -89,7 +61,6 @@ def distinct_members(models: Sequence[LoadedModel]) -> tuple[LoadedModel, ...]:
 
 PathLike = str | os.PathLike[str]
 
-
 Models: TypeAlias = "PathLike | LoadedModel | Sequence[PathLike | LoadedModel] | None"
 """What a scan may be told to score with: bundled checkpoints by name, others by path, loaded models."""
 
@@ -97,26 +68,22 @@ Models: TypeAlias = "PathLike | LoadedModel | Sequence[PathLike | LoadedModel] |
 def load_models(models: Models = None, *, runtime: str = "auto") -> Ensemble[LoadedModel]:
     """Loads what a scan scores with: one checkpoint, or several whose scores are combined.
 
-    Args:
-        models: a checkpoint's name or path, a loaded model, or a list of them; None takes all that ship.
-        runtime: of those that are given by name or path; see :func:`vidscan.load_model`. Where a ``.keras``
-            file is
-            among them, it is about such files alone: exported ones run on what they were made for.
-
-    Returns:
-        One model or more, with the detector card that was fitted for them together, where there is one; of
-        several, each has its file's SHA-256 in its card.
+    None takes all that ship. ``runtime`` is of those that are given by name or path; see
+    :func:`vidscan.load_model`. Of several models, each has its file's SHA-256 in its card.
 
     Raises:
         UsageError: the list is empty.
         ModelError: a checkpoint is missing or refused, or two are the same, or all that ship are asked for
             and their detector card is missing.
     """
-    given = all_bundled() if models is None else listed_models(models)
+    given = listed_models([Path(name) for name in CHECKPOINTS] if models is None else models)
     if not given:
         raise UsageError("the list of models is empty: name one, or give no list for those that ship")
+    # --runtime is about checkpoints that leave a choice. Beside one that does, an exported file runs on what
+    # it was made for; where all are exported, asking for another runtime is an error that loading raises.
     named = [Path(each) for each in given if isinstance(each, str | os.PathLike)]
-    wanted = iter(runtimes_for(named, runtime))
+    exported = [checkpoint_path(path).suffix == SUFFIX for path in named]
+    wanted = iter("auto" if alone and not all(exported) else runtime for alone in exported)
     return together(
         tuple(
             load_model(Path(each), next(wanted)) if isinstance(each, str | os.PathLike) else each

@@ -73,8 +73,5 @@ def _against_the_average(shares: npt.NDArray[np.float64]) -> npt.NDArray[np.floa
 
 def first_with_shares(models: Sequence[Any]) -> LogitShares | None:
     """Returns the explainer of the first loaded model whose network gives shares; None without one."""
-    for model in models:
-        runtime: Any = getattr(model, "runtime", None)
-        if getattr(runtime, "gives_shares", False):
-            return LogitShares(runtime, model.card)
-    return None
+    giving = (each for each in models if getattr(getattr(each, "runtime", None), "gives_shares", False))
+    return next((LogitShares(model.runtime, model.card) for model in giving), None)

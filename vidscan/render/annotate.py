@@ -10,7 +10,7 @@ from vidscan.media.ffmpeg import decode, program, redraw
 from vidscan.options import VerdictOptions
 from vidscan.records import Image, Report
 from vidscan.render.painter import Painter, strip_height
-from vidscan.system.files import replacing
+from vidscan.system.files import raising, replacing
 from vidscan.verdict import judge
 
 SUFFIX = ".mp4"
@@ -41,7 +41,7 @@ def annotate(
     source = report.source.path
     frames = decode.stream_frames(source, 1.0)
     first = next(frames, None)
-    frames.close()  # type: ignore[attr-defined]  # a generator
+    frames.close()
     if first is None:
         raise DecodeError(f"{source}: not one frame could be decoded")
     first_s, (height, width) = first[0], first[1].shape[:2]
@@ -52,11 +52,7 @@ def annotate(
         painter.draw(time_s, picture)
         progress(time_s)
 
-    try:
-        with replacing(path) as temporary:
-            redraw.redraw(source, temporary, size=(width, height), below=below, first_s=first_s, draw=draw)
-    except OSError as error:
-        raise ReportError(
-            f"{path}: the annotated video cannot be written ({error.strerror}): name another place"
-        ) from error
+    refused, remedy = f"{path}: the annotated video cannot be written", "name another place"
+    with raising(lambda why: ReportError(f"{refused} ({why}): {remedy}")), replacing(path) as temporary:
+        redraw.redraw(source, temporary, size=(width, height), below=below, first_s=first_s, draw=draw)
     return redraw.best_codec(program.find_program())

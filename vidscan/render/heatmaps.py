@@ -13,7 +13,7 @@ import numpy as np
 from vidscan.errors import ReportError
 from vidscan.records import EvidenceCrop, Heat, HeatKind, HeatSource, Image, Source
 from vidscan.report.html.pictures import heat_colours
-from vidscan.system.files import replacing, sha256_of
+from vidscan.system.files import raising, replacing, sha256_of
 
 _STRONGEST = 0.6
 """Opacity of the hottest part; what lies beneath must still be seen."""
@@ -56,8 +56,10 @@ def with_scale(image: Image, heat: Heat, source: HeatSource | None = None) -> Im
         cv2.putText(panel, words, place, colour, font, text, 500)
 
     if source is not None:
+        name = source.network
         say(f"{source.method} of", edge * 1.1, _GREY, 1)
-        say(_short(source.network), edge * 1.1 + 1.2 * text, _GREY, 1)
+        short = name if len(name) <= _MAX_NAME else f"{name[: _MAX_NAME - 1]}…"
+        say(short, edge * 1.1 + 1.2 * text, _GREY, 1)
     say("most", top + text * 0.8, _WHITE)
     # Shares are drawn beyond those of the crop's average part.
     coldest = "average" if source is not None and source.kind is HeatKind.SHARES else "none"
@@ -66,10 +68,6 @@ def with_scale(image: Image, heat: Heat, source: HeatSource | None = None) -> Im
     say("a forgery", side / 2 + 1.3 * text, _GREY)
     say("within this crop", side - edge * 0.6, _GREY, 1)
     return np.concatenate([overlay(large, heat), panel], axis=1)
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= _MAX_NAME else f"{name[: _MAX_NAME - 1]}…"
 
 
 def _coloured(values: Heat) -> Image:
@@ -88,48 +86,38 @@ def check_folder(folder: Path, flag: str) -> None:
     Raises:
         ReportError: it can be neither created nor written to.
     """
-    try:
+    given = f"{flag} {str(folder)!r}"
+    with raising(lambda why: ReportError(f"{given}: no folder can be made there ({why}): name another")):
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ReportError(
-            f"{flag} {str(folder)!r}: no folder can be made there ({error.strerror}): name another"
-        ) from error
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise ReportError(
-            f"{flag} {str(folder)!r}: it cannot be written to: change its permissions, or name another"
-        )
+        raise ReportError(f"{given}: it cannot be written to: change its permissions, or name another")
 
 
 def write_heat_maps(source: Source, evidence: Sequence[EvidenceCrop], folder: Path) -> int:
     """Writes two PNG files for each crop with a heat map: the crop, and the map over it with a scale.
 
-    Names tell file, track, time and score; each file appears whole or not at all.
-
-    Returns:
-        The number of maps.
+    Names tell file, track, time and score; each file appears whole or not at all. Returns the number of maps.
 
     Raises:
         ReportError: a file cannot be written.
     """
-    explained = [crop for crop in evidence if crop.heat is not None]
-    for crop in explained:
-        assert crop.heat is not None
+    written = 0
+    for crop in evidence:
+        if crop.heat is None:
+            continue
         name = (
             f"{file_stem(source)}_track{crop.track}_{crop.time_s:08.2f}s"
             f"_frame{crop.frame_index}_fake{crop.fake_probability:.2f}"
         )
         _write_png(folder / f"{name}_crop.png", crop.image)
         _write_png(folder / f"{name}_heat.png", with_scale(crop.image, crop.heat, crop.heat_source))
-    return len(explained)
+        written += 1
+    return written
 
 
 def _write_png(path: Path, image: Image) -> None:
     done, encoded = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
     assert done, "PNG takes any 8-bit picture"
-    try:
-        with replacing(path) as temporary:
-            temporary.write_bytes(encoded.tobytes())
-    except OSError as error:
-        raise ReportError(
-            f"{path}: the heat map cannot be written ({error.strerror}): name another --explain-dir"
-        ) from error
+    refused, remedy = f"{path}: the heat map cannot be written", "name another --explain-dir"
+    with raising(lambda why: ReportError(f"{refused} ({why}): {remedy}")), replacing(path) as temporary:
+        temporary.write_bytes(encoded.tobytes())

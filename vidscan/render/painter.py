@@ -129,15 +129,13 @@ class Painter:
         left, right, top, bottom = self._plot()
         strip[top:bottom, left:right] = _PLOT
         self._shade_segments(strip)
-        self._say(strip, self._headline(), left, self._text * 3 // 2, self._verdict_colour())
+        colour = _COLOURS[self._report.verdict.label if self._report.verdict else Label.NO_FACE]
+        self._say(strip, self._headline(), left, self._text * 3 // 2, colour)
         self._ticks(strip)
         for number, track in enumerate(self._faces.by_track):
             self._curve(strip, track, _LINES[number % len(_LINES)])
-        for score, words, colour in (
-            (self._fake, "fake", _COLOURS[Label.FAKE]),
-            (self._real, "real", _COLOURS[Label.REAL]),
-        ):
-            self._threshold(strip, score, f"{words} {score:.2f}", colour)
+        self._threshold(strip, self._fake, f"fake {self._fake:.2f}", _COLOURS[Label.FAKE])
+        self._threshold(strip, self._real, f"real {self._real:.2f}", _COLOURS[Label.REAL])
         return strip
 
     def _headline(self) -> str:
@@ -147,9 +145,6 @@ class Painter:
         if verdict.fake_probability is None:
             return f"{verdict.label.value}  not judged"
         return f"{verdict.label.value}  P(fake) {min(max(verdict.fake_probability, 0.01), 0.99):.2f}"
-
-    def _verdict_colour(self) -> Colour:
-        return _COLOURS[self._report.verdict.label if self._report.verdict else Label.NO_FACE]
 
     def _shade_segments(self, strip: Image) -> None:
         _, _, top, bottom = self._plot()

@@ -13,20 +13,18 @@ from typing import TextIO
 
 from vidscan.report import html
 from vidscan.report.document import Document, Evidence
-from vidscan.report.formats import csv as csv_report
-from vidscan.report.formats import json as json_report
-from vidscan.report.formats import jsonl
+from vidscan.report.formats import csv, json, jsonl
 
 Writer = Callable[[Document, TextIO, Evidence], None]
 """Writes a whole document, with face crops, to a text stream opened with ``newline=""``."""
 
 WRITERS: Mapping[str, Writer] = {
-    ".json": json_report.write,
+    ".json": json.write,
     ".jsonl": jsonl.write,
-    ".csv": csv_report.write,
+    ".csv": csv.write,
     ".html": html.write,
 }
 """The formats of ``--report`` by lower-case suffix."""
 
-BESIDE: Mapping[str, Mapping[str, Writer]] = {".csv": {".files.csv": csv_report.write_files}}
+BESIDE: Mapping[str, Mapping[str, Writer]] = {".csv": {".files.csv": csv.write_files}}
 """Further files that a format writes, by the ending that replaces the suffix of the named file."""

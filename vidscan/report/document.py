@@ -1,17 +1,15 @@
 """Reports as one plain document, the ``vidscan.report/1`` that every file format is written from, and back.
 
-The shape is described by ``schema/vidscan.report-1.schema.json`` (JSON Schema, draft 2020-12), which
-:func:`schema` loads; a test compares it with the types here and in :mod:`vidscan.records`.
+The shape is described by ``schema/vidscan.report-1.schema.json`` (JSON Schema, draft 2020-12), which a test
+compares with the types here and in :mod:`vidscan.records`.
 """
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib import resources
 from types import MappingProxyType
 from typing import Annotated, Any
 
@@ -66,17 +64,6 @@ class Result:
     segments: tuple[Segment, ...]
     tracks: tuple[Track, ...]
     stats: Stats
-
-
-def schema() -> Document:
-    """The JSON Schema of the document, as it ships with the package."""
-    text = (
-        resources.files("vidscan.report")
-        .joinpath("schema", "vidscan.report-1.schema.json")
-        .read_text("utf-8")
-    )
-    loaded: Document = json.loads(text)
-    return loaded
 
 
 def result_document(report: Report) -> Document:

@@ -13,11 +13,15 @@ REMARKABLY_POOR = 0.3
 """Faces of a quality below this (0-1) are called poor; they count for less than this beside a perfect one."""
 
 
-def certainty(label: str, fake_probability: float | None, confidence: float | None) -> str:
-    """Returns the confidence of a verdict in plain words, with its percentage.
+def certainty(
+    label: str, fake_probability: float | None, confidence: float | None, *, calibrated: bool
+) -> str:
+    """Returns the confidence of a verdict in plain words, with its percentage if scores are ``calibrated``.
 
     ``confidence`` is the probability of the label, 0-1; for UNCERTAIN, that of the likelier side.
     """
+    if not calibrated:
+        return "an uncalibrated score, not a probability"
     sure = confidence or 0.0
     if label == Label.UNCERTAIN:
         side = "fake" if (fake_probability or 0.0) >= 0.5 else "real"

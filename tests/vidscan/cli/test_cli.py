@@ -20,6 +20,7 @@ from typing import Any, NoReturn
 import jsonschema
 import numpy as np
 import pytest
+from report_samples import schema
 from toys import CARD, ToyDetector, ToyScorer
 
 from vidscan import __version__
@@ -31,7 +32,6 @@ from vidscan.engines.local import LocalEngine
 from vidscan.errors import ModelError, ScoringError
 from vidscan.models.ensemble import Ensemble
 from vidscan.records import Report
-from vidscan.report.document import schema
 from vidscan.scan import batches
 
 SAMPLES = Path(__file__).parents[3] / "samples"

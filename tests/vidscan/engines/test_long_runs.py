@@ -19,6 +19,7 @@ import jsonschema
 import numpy as np
 import pytest
 from full_disk import files_of_at_most
+from report_samples import schema
 from toys import CARD, ToyDetector, ToyScorer, toy_picture
 
 from vidscan.cli.interrupts import Interrupts
@@ -30,7 +31,6 @@ from vidscan.media.frames import require_content
 from vidscan.media.sources import from_folder, from_paths
 from vidscan.models.ensemble import Ensemble
 from vidscan.report.destination import Destination
-from vidscan.report.document import schema
 from vidscan.results.journal import Journal
 from vidscan.scan import batches
 from vidscan.system import processes

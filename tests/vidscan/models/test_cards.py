@@ -12,7 +12,7 @@ import pytest
 
 from vidscan.errors import CardError
 from vidscan.models.card_file import read_card, write_card
-from vidscan.models.ensemble_card import ensemble_card
+from vidscan.models.ensemble import ensemble_card
 from vidscan.records import Calibration, Geometry, Member, ModelCard, member_names
 
 CALIBRATED = ModelCard(

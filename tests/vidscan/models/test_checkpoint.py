@@ -20,15 +20,9 @@ from hypothesis import strategies as st
 
 from vidscan.errors import CardError, ModelError, ScoringError
 from vidscan.models import checkpoint
-from vidscan.models.checkpoint import (
-    calibrate,
-    card_path,
-    fake_probability,
-    load_model,
-    read_card,
-    save_checkpoint,
-    write_card,
-)
+from vidscan.models.calibration import calibrate, fake_probability
+from vidscan.models.card_file import card_path, read_card, write_card
+from vidscan.models.checkpoint import load_model, save_checkpoint
 from vidscan.records import Calibration, ModelCard
 from vidscan.system.frameworks import import_keras
 

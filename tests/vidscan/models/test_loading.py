@@ -272,8 +272,7 @@ def test_another_detector_card_is_other_terms(shipped):
 @pytest.mark.slow
 def test_report_in_every_format_names_both(shipped, detector, tmp_path, capsys):
     import jsonschema
-
-    from vidscan.report.document import schema
+    from report_samples import schema
 
     folder = tmp_path / "media"
     folder.mkdir()

@@ -29,6 +29,7 @@ from report_samples import (
     failed,
     interview,
     no_face,
+    schema,
     still,
     to_document,
     too_small,
@@ -38,7 +39,7 @@ from vidscan.errors import ReportError
 from vidscan.options import ScanOptions
 from vidscan.records import Box, Label, ModelCard, Report, SourceFacts, SourceKind, Status, Verdict
 from vidscan.report.codec import valid_text
-from vidscan.report.document import Document, Result, evidence_of, schema
+from vidscan.report.document import Document, Result, evidence_of
 from vidscan.report.summary import summarise
 from vidscan.system.typed_json import Form, json_schema
 

@@ -7,7 +7,7 @@ from report_samples import HOSTILE
 from rich.cells import cell_len
 
 from vidscan.report.escape import visible
-from vidscan.report.terminal.escape import shorten
+from vidscan.report.terminal.tables import shorten
 from vidscan.report.wording import clock
 
 ANY_TEXT = st.text(st.characters(codec=None))

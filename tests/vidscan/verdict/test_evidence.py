@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vidscan.models.ensemble_card import ensemble_card
+from vidscan.models.ensemble import ensemble_card
 from vidscan.probability import CLIP_AT, average, clipped, combine
 from vidscan.records import ModelCard
 from vidscan.verdict.evidence import any_of, interval, views_interval

@@ -51,15 +51,9 @@ def sampling_command(
 ) -> list[str]:
     """Returns the command that writes a PPM per frame to standard output and its time to standard error.
 
-    ``select`` comes first in the chain: frames that are not wanted are never converted to RGB.
-
-    Args:
-        program: ffmpeg.
-        look: which frames.
-        source: the arguments that name the clip, up to and including ``-i NAME``.
-        passthrough: the option that keeps the frames' own times.
-        mark: an unguessable name for the filter that prints the times.
-        hardware: a hardware decoder, or None; ffmpeg decodes in software what the hardware cannot.
+    ``source`` are the arguments that name the clip, up to and including ``-i NAME``; ``passthrough`` is the
+    option that keeps the frames' own times, and ``mark`` an unguessable name for the filter that prints them.
+    ffmpeg decodes in software what the ``hardware`` decoder cannot.
     """
     import ffmpeg
 
@@ -76,6 +70,7 @@ def sampling_command(
         before["hwaccel"] = hardware
     # ffmpeg-python cannot take a name that is no UTF-8: it is put in afterwards. V: no cover pictures.
     stream = ffmpeg.input("INPUT", **before)["V"]
+    # First in the chain: frames that are not wanted are never converted to RGB.
     if look.fps is not None:
         period = f"floor(t*{look.fps!r}+{_EDGE})"
         previous = f"floor(prev_selected_t*{look.fps!r}+{_EDGE})"

@@ -13,7 +13,7 @@ import queue
 import re
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -24,18 +24,6 @@ from vidscan.media.ffmpeg.program import find_program, passthrough_option, start
 from vidscan.records import Image
 from vidscan.system.cores import cores
 from vidscan.system.processes import Child, Stalled
-
-__all__ = [
-    "INPUT_LIMITS",
-    "MediaInfo",
-    "find_program",
-    "listening",
-    "local_name",
-    "measure_duration",
-    "passthrough_option",
-    "probe",
-    "stream_frames",
-]
 
 STALL_TIMEOUT_S = 120.0
 """A decoder that writes nothing for this long is taken for hung and ended."""
@@ -148,10 +136,7 @@ def _video_stream(answer: str) -> tuple[str, int, int] | None:
 
 
 def decoder_threads() -> int:
-    """Returns one less than the number of cores: detection and scoring need one as well.
-
-    By default ffmpeg takes one more than the machine has, and more of their time for it.
-    """
+    """Returns one less than the cores: detection and scoring need one. By default ffmpeg takes one more."""
     return max(1, cores() - 1)
 
 
@@ -169,15 +154,11 @@ def _command(path: Path, look: Look, hwaccel: bool, mark: str) -> list[str]:
 
 def stream_frames(
     path: Path, wanted: Look | float, *, hwaccel: bool = False
-) -> Iterator[tuple[float, Image]]:
-    """Decodes a local clip and yields the sampled frames with their times.
+) -> Generator[tuple[float, Image], None, None]:
+    """Decodes a local clip and yields the sampled frames: seconds from its start, and upright RGB pictures.
 
     The child process is ended on every way out, also if the iterator is dropped half way. ``wanted`` may be
     the number of frames per second of the clip; ``hwaccel`` decodes in hardware if this machine can.
-
-    Yields:
-        ``(time_s, image)``: seconds from the start of the clip, and RGB ``uint8[height, width, 3]`` with the
-        rotation applied.
 
     Raises:
         DecodeError: nothing could be decoded, or the decoder hung. A clip that breaks off after some good

@@ -106,19 +106,15 @@ def cause_of(lines: list[str]) -> str:
 
 def failure(path: Path, what: str, remedy: str, lines: list[str]) -> DecodeError:
     """Makes an error of ffmpeg's messages; exceeded limits are explained in our words."""
-    if any("Format not on whitelist" in line for line in lines):
-        return DecodeError(
-            f"{path}: is of a format that vidscan does not read, such as a playlist: "
-            "give the video itself, as MP4 or Matroska"
-        )
-    if any("exceeds specified max pixel count" in line for line in lines):
-        return DecodeError(
-            f"{path}: its pictures have more than {MAX_PIXELS} pixels, the most that vidscan decodes: "
-            "reduce them first"
-        )
-    if any("Cannot allocate memory" in line for line in lines):
-        return DecodeError(
-            f"{path}: ffmpeg would need more than {memory_limit() >> 20} MiB of memory for it: "
-            "re-encode the file or leave it out"
-        )
+    limits = {
+        "Format not on whitelist": "is of a format that vidscan does not read, such as a playlist: "
+        "give the video itself, as MP4 or Matroska",
+        "exceeds specified max pixel count": f"its pictures have more than {MAX_PIXELS} pixels, the most "
+        "that vidscan decodes: reduce them first",
+        "Cannot allocate memory": f"ffmpeg would need more than {memory_limit() >> 20} MiB of memory for it: "
+        "re-encode the file or leave it out",
+    }
+    for complaint, told in limits.items():
+        if any(complaint in line for line in lines):
+            return DecodeError(f"{path}: {told}")
     return DecodeError(f"{path}: {what} ({cause_of(lines)}): {remedy}")

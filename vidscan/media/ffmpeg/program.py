@@ -8,6 +8,7 @@ import re
 import shutil
 
 from vidscan.errors import VidscanError
+from vidscan.system.files import raising
 from vidscan.system.processes import Child, Stalled, memory_limit
 
 ANSWER_TIMEOUT_S = 30.0
@@ -33,8 +34,7 @@ def find_program() -> str:
                 "ffmpeg"
             )
         return found
-    on_path = shutil.which("ffmpeg")
-    if on_path is not None:
+    if on_path := shutil.which("ffmpeg"):
         return on_path
     import imageio_ffmpeg
 
@@ -77,17 +77,12 @@ def working_hardware(program: str) -> str | None:
 def start(command: list[str], *, fed: bool = False) -> Child:
     """Starts ffmpeg within its limits; use as a context manager, which ends it on every way out.
 
-    ``fed``: with a pipe as its standard input.
-
     Raises:
         VidscanError: the program cannot be run.
     """
-    try:
+    remedy = "set VIDSCAN_FFMPEG to another ffmpeg"
+    with raising(lambda why: VidscanError(f"{command[0]} cannot be run ({why}): {remedy}")):
         return Child(command, fed=fed, memory=memory_limit())
-    except OSError as error:
-        raise VidscanError(
-            f"{command[0]} cannot be run ({error.strerror}): set VIDSCAN_FFMPEG to another ffmpeg"
-        ) from error
 
 
 def answer(program: str, *arguments: str) -> tuple[str, int | None]:

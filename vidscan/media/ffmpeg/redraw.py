@@ -70,13 +70,9 @@ def redraw(
 ) -> int:
     """Writes a clip once more as the MP4 file ``target``; returns the number of frames.
 
-    Args:
-        source: a clip.
-        target: the file to write.
-        size: width and height of its upright frames in pixels.
-        below: rows added beneath each frame; with them the height must be even. An odd width gets a column.
-        first_s: time of the first frame.
-        draw: is given each frame with the rows added.
+    ``size`` is the width and height of its upright frames in pixels, ``first_s`` the time of the first. Each
+    gets ``below`` rows beneath it, with which the height must be even, and a column if its width is odd, and
+    is then given to ``draw``.
 
     Raises:
         DecodeError: no frame could be decoded.

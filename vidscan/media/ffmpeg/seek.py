@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeAlias
@@ -33,7 +33,7 @@ _Picture: TypeAlias = tuple[float, Image]
 
 def spread_frames(
     path: Path, count: int, duration_s: float | None, *, hwaccel: bool = False
-) -> Iterator[_Picture]:
+) -> Generator[_Picture, None, None]:
     """Yields the first frame in each of ``count`` equal parts of a clip, as ``decode.stream_frames``.
 
     Parts without a frame of their own give none: a clip of fewer frames gives each of them once.
@@ -46,9 +46,9 @@ def spread_frames(
     duration = duration_s or _measured(path)
     if duration > count * DENSE_S and not _leads_somewhere(path, evenly(duration, count)[-1], hwaccel):
         duration = _measured(path)
+    whole = Look(fps=count / duration, max_frames=count)
     if duration <= count * DENSE_S:
-        look = Look(fps=count / duration, max_frames=count)
-        yield from decode.stream_frames(path, look, hwaccel=hwaccel)
+        yield from decode.stream_frames(path, whole, hwaccel=hwaccel)
         return
     latest = -1.0
     try:
@@ -58,8 +58,7 @@ def spread_frames(
                     latest = time_s
                     yield time_s, image
     except DecodeError:  # its index leads astray: what is missing is found by reading it through
-        look = Look(fps=count / duration, max_frames=count)
-        for time_s, image in decode.stream_frames(path, look, hwaccel=hwaccel):
+        for time_s, image in decode.stream_frames(path, whole, hwaccel=hwaccel):
             if time_s > latest + _SAME_FRAME_S:
                 yield time_s, image
 

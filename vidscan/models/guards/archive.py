@@ -12,6 +12,7 @@ import json
 import stat
 import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -34,18 +35,9 @@ _LOCAL_HEADER_BYTES = 30
 _ENCRYPTED = 0x1
 _TEXT_SHOWN = 80
 
-_MODULES = (
-    "keras",
-    "keras.activations",
-    "keras.constraints",
-    "keras.dtype_policies",
-    "keras.initializers",
-    "keras.layers",
-    "keras.losses",
-    "keras.metrics",
-    "keras.models",
-    "keras.optimizers",
-    "keras.regularizers",
+_MODULES = frozenset(
+    """keras keras.activations keras.constraints keras.dtype_policies keras.initializers keras.layers
+    keras.losses keras.metrics keras.models keras.optimizers keras.regularizers""".split()  # noqa: SIM905 - a list of quotes is harder to read
 )
 _INTERNAL_MODULES = ("keras.src.layers.", "keras.src.models.", "keras.src.ops.", "keras.src.dtype_policies.")
 """Modules whose internal names Keras saves: ``Functional``, and what ``ops`` make."""
@@ -78,9 +70,8 @@ _FOREIGN_FORMATS = (
 def inspect_archive(path: Path) -> tuple[dict[str, Any], int]:
     """Checks a file without Keras.
 
-    Returns:
-        The parsed ``config.json``, in which every named object is one of Keras's own, and the number of
-        values in the weights file.
+    Returns the parsed ``config.json``, in which every named object is one of Keras's own, and the number of
+    values in the weights file.
 
     Raises:
         ModelError: the file is missing, incomplete, not a ``.keras`` file, or would unpack to too much.
@@ -110,8 +101,19 @@ def inspect_archive(path: Path) -> tuple[dict[str, Any], int]:
 _FETCH_AGAIN = "it is incomplete or was altered: fetch or copy it again"
 
 
-def _check_file(path: Path) -> None:
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turns what the system says of a checkpoint that cannot be read into a ModelError."""
     try:
+        yield
+    except FileNotFoundError as error:
+        raise ModelError(f"{path}: there is no such file; check the path given with --model") from error
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read: {error.strerror}; check its permissions") from error
+
+
+def _check_file(path: Path) -> None:
+    with reading(path):
         if path.is_dir():
             raise ModelError(f"{path}: is a folder; name the .keras file in it")
         if path.exists() and not path.is_file():
@@ -119,10 +121,6 @@ def _check_file(path: Path) -> None:
         with path.open("rb") as file:
             start = file.read(32)
         size = path.stat().st_size
-    except FileNotFoundError as error:
-        raise ModelError(f"{path}: there is no such file; check the path given with --model") from error
-    except OSError as error:
-        raise ModelError(f"{path}: cannot be read: {error.strerror}; check its permissions") from error
     if size == 0:
         raise ModelError(f"{path}: is empty; {_FETCH_AGAIN}")
     for magic, what in _FOREIGN_FORMATS:
@@ -162,7 +160,12 @@ def _check_members(path: Path, archive: zipfile.ZipFile) -> None:
     expands = total > _EXPANSION_FLOOR_BYTES and total > _MAX_EXPANSION * stored
     if total > _MAX_TOTAL_BYTES or expands or archive.getinfo(CONFIG).file_size > _MAX_CONFIG_BYTES:
         raise ModelError(f"{path}: would unpack to {total >> 20:,} MiB; refused as unsafe")
-    _check_names(path, members)
+    for name in names:
+        if not name.endswith("/") and name not in (CONFIG, WEIGHTS, METADATA):
+            raise ModelError(
+                f"{path}: holds {cut_short(name)!r}, which a network that looks at faces has no use for; "
+                "refused as unsafe: save the network again without it"
+            )
 
 
 def _check_places(path: Path, members: list[zipfile.ZipInfo]) -> None:
@@ -179,16 +182,6 @@ def _check_places(path: Path, members: list[zipfile.ZipInfo]) -> None:
         if least > following.header_offset:
             raise ModelError(
                 f"{path}: {cut_short(member.filename)!r} in it overlaps another file; refused as unsafe"
-            )
-
-
-def _check_names(path: Path, members: list[zipfile.ZipInfo]) -> None:
-    """Refuses any further file: a network of standard layers has none."""
-    for member in members:
-        if not member.is_dir() and member.filename not in (CONFIG, WEIGHTS, METADATA):
-            raise ModelError(
-                f"{path}: holds {cut_short(member.filename)!r}, which a network that looks at faces has no "
-                "use for; refused as unsafe: save the network again without it"
             )
 
 

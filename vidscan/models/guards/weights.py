@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from vidscan.errors import ModelError
+from vidscan.system.files import raising
 from vidscan.system.frameworks import import_keras
 
 _MAX_OBJECTS = 100_000
@@ -45,15 +46,10 @@ def inspect_weights(path: Path, archive: zipfile.ZipFile, name: str) -> int:
     with tempfile.TemporaryFile() as copy:
         with archive.open(name) as member:
             shutil.copyfileobj(member, copy)
-        try:
-            with h5py.File(copy, "r") as weights:
-                return _inspect_tree(path, name, weights, stored)
-        except ModelError:
-            raise
-        except Exception as error:  # h5py raises whatever the C library's complaint is mapped to
-            raise ModelError(
-                f"{path}: its {name} is damaged; it is incomplete or was altered: fetch or copy it again"
-            ) from error
+        damaged = f"{path}: its {name} is damaged; it is incomplete or was altered: fetch or copy it again"
+        # h5py raises whatever the C library's complaint is mapped to.
+        with raising(lambda _: ModelError(damaged), Exception), h5py.File(copy, "r") as weights:
+            return _inspect_tree(path, name, weights, stored)
 
 
 @contextmanager

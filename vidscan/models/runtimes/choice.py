@@ -1,22 +1,73 @@
-"""Chooses the runtime for a checkpoint, and says why."""
+"""Chooses the runtime for a checkpoint by what the machine can compute on, and says why.
+
+The frameworks are asked only if a cheap test suggests a GPU.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+import sys
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Literal
 
 from vidscan.errors import UsageError
 from vidscan.models.runtimes.comparison import TOLERANCE, largest_difference
 from vidscan.models.runtimes.conversion import convert_once
-from vidscan.models.runtimes.devices import Devices, devices
 from vidscan.models.runtimes.keras import KerasRuntime
 from vidscan.models.runtimes.onnx import COREML, OnnxRuntime
 from vidscan.models.runtimes.protocol import Runtime, RuntimeUnavailableError
 from vidscan.options import RUNTIMES
+from vidscan.system.frameworks import import_keras, import_tensorflow
 
 _log = logging.getLogger("vidscan")
+
+Gpu = Literal["cuda", "metal"]
+
+_NVIDIA = (Path("/dev/nvidiactl"), Path("/dev/nvidia0"), Path("/dev/dxg"))
+"""One of these exists wherever a process can reach an Nvidia GPU; the last one under WSL."""
+
+
+@dataclass(frozen=True, slots=True)
+class Devices:
+    """``gpu``: what Keras would compute on besides the CPU; ``coreml``: onnxruntime could use CoreML."""
+
+    gpu: Gpu | None
+    coreml: bool
+
+
+def devices() -> Devices:
+    """Returns this machine's. Imports TensorFlow, which takes seconds, only if there may be a GPU."""
+    mac = sys.platform == "darwin"
+    likely: Gpu | None = None
+    if mac and _has_metal_plugin():
+        likely = "metal"
+    elif not mac and any(path.exists() for path in _NVIDIA):
+        likely = "cuda"
+    return Devices(likely if likely is not None and _keras_has_gpu() else None, coreml=mac)
+
+
+def _has_metal_plugin() -> bool:
+    try:
+        version("tensorflow-metal")
+    except PackageNotFoundError:
+        return False
+    return True
+
+
+def _keras_has_gpu() -> bool:
+    match import_keras().backend.backend():
+        case "jax":
+            import jax
+
+            return bool(jax.default_backend() == "gpu")
+        case "torch":
+            import torch
+
+            return bool(torch.cuda.is_available())
+        case _:
+            return bool(import_tensorflow().config.list_physical_devices("GPU"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +86,13 @@ def choose(wanted: str, has: Devices) -> Choice:
         UsageError: this machine does not have what is wanted.
     """
     match wanted:
+        case "auto" if has.gpu == "cuda":
+            return Choice("keras", "there is a GPU (CUDA)")
+        case "auto" if has.gpu == "metal":
+            # Its fused layers are known to compute wrong values on some machines.
+            return Choice("keras", "there is a GPU (Metal)", compare=True)
         case "auto":
-            return _best(has)
+            return Choice("onnx", "there is no GPU, and onnxruntime is the fastest on a CPU")
         case "keras" | "onnx":
             return Choice(wanted, "it was asked for")
         case "coreml" if has.coreml:
@@ -44,16 +100,6 @@ def choose(wanted: str, has: Devices) -> Choice:
         case "coreml":
             raise UsageError("--runtime coreml: CoreML is there on macOS alone; choose auto, onnx or keras")
     raise UsageError(f"--runtime {wanted}: is none of {', '.join(RUNTIMES)}")
-
-
-def _best(has: Devices) -> Choice:
-    match has.gpu:
-        case "cuda":
-            return Choice("keras", "there is a GPU (CUDA)")
-        case "metal":
-            # Its fused layers are known to compute wrong values on some machines.
-            return Choice("keras", "there is a GPU (Metal)", compare=True)
-    return Choice("onnx", "there is no GPU, and onnxruntime is the fastest on a CPU")
 
 
 def open_runtime(wanted: str, checkpoint: KerasRuntime, path: Path) -> Runtime:
@@ -68,7 +114,7 @@ def open_runtime(wanted: str, checkpoint: KerasRuntime, path: Path) -> Runtime:
     if wanted == "keras":
         return checkpoint
     if wanted == "onnx":
-        return _on_cpu(path, checkpoint, by_name=True)
+        return OnnxRuntime(convert_once(path))
     choice = choose(wanted, devices())
     if choice.name == "coreml":
         return _coreml(path)
@@ -82,34 +128,23 @@ def open_runtime(wanted: str, checkpoint: KerasRuntime, path: Path) -> Runtime:
             apart,
             TOLERANCE,
         )
-    return _on_cpu(path, checkpoint, by_name=False)
-
-
-def _on_cpu(path: Path, checkpoint: KerasRuntime, *, by_name: bool) -> Runtime:
     try:
         return OnnxRuntime(convert_once(path))
     except RuntimeUnavailableError as error:
-        if by_name:
-            raise
         _log.warning("vidscan: %s; Keras is used, which is slower on a CPU", error)
         return checkpoint
 
 
 def _coreml(path: Path) -> Runtime:
     network = convert_once(path)
-    apple, cpu = OnnxRuntime(network, name="coreml", provider=COREML), OnnxRuntime(network)
-    refuse_disagreement(apple, cpu.outputs, path)
-    return apple
-
-
-def refuse_disagreement(runtime: Runtime, on_cpu: Callable[..., object], path: Path) -> None:
-    """Raises RuntimeUnavailableError if the outputs on the fixed crops differ from the CPU's."""
-    apart = largest_difference(runtime.outputs, on_cpu, runtime.input_size)  # type: ignore[arg-type]
+    apple, cpu = OnnxRuntime(network, provider=COREML), OnnxRuntime(network)
+    apart = largest_difference(apple.outputs, cpu.outputs, apple.input_size)
     if not apart <= TOLERANCE:
         raise RuntimeUnavailableError(
-            f"{path}: {runtime.name} computes outputs {apart:.2g} from the CPU's, where {TOLERANCE:g} is "
-            "allowed; choose --runtime onnx"
+            f"{path}: coreml computes outputs {apart:.2g} from the CPU's, where {TOLERANCE:g} is allowed; "
+            "choose --runtime onnx"
         )
+    return apple
 
 
 def difference_on_gpu(checkpoint: KerasRuntime) -> float:

@@ -12,7 +12,6 @@ import logging
 import os
 import sys
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,14 +28,6 @@ CONVERTER = "onnx-1"
 _TIMEOUT_S = 1800
 
 _log = logging.getLogger("vidscan")
-
-
-@dataclass(frozen=True, slots=True)
-class Converted:
-    """An ONNX network and its manifest."""
-
-    network: bytes
-    manifest: cache.Manifest
 
 
 def convert_once(checkpoint: Path) -> bytes:
@@ -57,23 +48,23 @@ def convert_once(checkpoint: Path) -> bytes:
             user_folder.cache_folder(),
             error,
         )
-        return convert(checkpoint, sha256).network
+        return convert(checkpoint, sha256)[0]
     # Looked up before the lock is taken: a scan with a warm cache never waits.
     if (known := cache.read_entry(folder, key, sha256)) is not None:
         return known
     with cache.lock_entry(folder, key):
         if (known := cache.read_entry(folder, key, sha256)) is not None:
             return known
-        made = convert(checkpoint, sha256)
+        network, manifest = convert(checkpoint, sha256)
         try:
-            cache.write_entry(folder, key, made.network, made.manifest)
+            cache.write_entry(folder, key, network, manifest)
         except OSError as error:
             _log.warning("vidscan: %s: the converted network was not kept: %s", folder, error.strerror)
-        return made.network
+        return network
 
 
-def convert(checkpoint: Path, sha256: str) -> Converted:
-    """Converts in a process of its own, in a temporary folder.
+def convert(checkpoint: Path, sha256: str) -> tuple[bytes, cache.Manifest]:
+    """Converts in a process of its own, in a temporary folder; returns the ONNX network and its manifest.
 
     Raises:
         RuntimeUnavailableError: the conversion fails, or its result disagrees with Keras.
@@ -86,14 +77,13 @@ def convert(checkpoint: Path, sha256: str) -> Converted:
         if "refused" in answer:
             raise ModelError(str(answer["refused"]))
         if "failed" in answer:
-            raise RuntimeUnavailableError(
-                f"{checkpoint}: cannot be converted for onnxruntime: {answer['failed']}"
-            )
+            why = answer["failed"]
+            raise RuntimeUnavailableError(f"{checkpoint}: cannot be converted for onnxruntime: {why}")
         network = target.read_bytes()
     manifest = cache.Manifest(**answer["manifest"])
     if (manifest.checkpoint_sha256, manifest.sha256) != (sha256, sha256_of(network)):
         raise RuntimeUnavailableError(f"{checkpoint}: was changed while it was converted; try again")
-    return Converted(network, manifest)
+    return network, manifest
 
 
 def _run_converter(checkpoint: Path, target: Path) -> dict[str, Any]:

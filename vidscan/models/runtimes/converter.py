@@ -31,8 +31,7 @@ OPSET = 17
 def main(checkpoint: Path, target: Path) -> dict[str, Any]:
     """Converts ``checkpoint`` to ``target``; returns the manifest, or the reason why not.
 
-    Raises:
-        Exception: TensorFlow, tf2onnx or onnxruntime failed; their errors have no common base.
+    What TensorFlow, tf2onnx and onnxruntime raise, which has no common base, passes through.
     """
     from vidscan.models.guards.archive import inspect_archive
 
@@ -51,11 +50,7 @@ def main(checkpoint: Path, target: Path) -> dict[str, Any]:
 
 
 def onnx_of(network: Any) -> bytes:
-    """Returns the ONNX file of a Keras network with a uint8 input.
-
-    Raises:
-        Exception: TensorFlow or tf2onnx failed; their errors have no common base.
-    """
+    """Returns the ONNX file of a Keras network with a uint8 input."""
     import tf2onnx
 
     graph, inputs, outputs = frozen_graph(network)
@@ -95,14 +90,9 @@ def frozen_graph(network: Any) -> tuple[Any, list[str], list[str]]:
     return graph, ["crop:0"], [frozen.outputs[0].name]
 
 
-def _only_answer_on_stdout() -> Any:
-    """Redirects what libraries print to standard error; returns standard output for the answer alone."""
-    answer = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)
-    return answer
-
-
 if __name__ == "__main__":
-    _answer = _only_answer_on_stdout()
+    # Standard output is for the answer alone: what libraries print there goes to standard error.
+    _answer = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
     logging.disable(logging.WARNING)
     print(json.dumps(main(Path(sys.argv[1]), Path(sys.argv[2]))), file=_answer, flush=True)

@@ -12,6 +12,7 @@ from typing import Any
 
 from vidscan.errors import CardError, ModelError, UsageError
 from vidscan.models.card_file import card_path
+from vidscan.models.guards.archive import reading
 from vidscan.models.runtimes.onnx import OnnxRuntime
 from vidscan.models.runtimes.protocol import Runtime, RuntimeUnavailableError
 from vidscan.records import ModelCard, Quantisation
@@ -31,8 +32,7 @@ _REMEDY = "export it again from its .keras checkpoint, with: vidscan export"
 def open_exported(path: Path, card: ModelCard | None, wanted: str) -> tuple[Runtime, Quantisation]:
     """Inspects an ONNX file and opens it in onnxruntime; returns the runtime and the graph's quantisation.
 
-    ``card`` is the card beside the file, whose hash was compared with it, or None; ``wanted`` is a runtime's
-    name.
+    ``card`` is the card beside the file, whose hash was compared with it; ``wanted`` is a runtime's name.
 
     Raises:
         ModelError: the file is missing or unsafe, or holds a network of another shape.
@@ -97,7 +97,7 @@ Port = tuple[str, list[int]]
 
 def _check_ports(path: Path, inputs: list[Port], outputs: list[Port]) -> None:
     match inputs:
-        case [(kind, [_, height, width, 3])] if kind == "uint8" and height == width and height > 0:
+        case [("uint8", [_, height, width, 3])] if height == width > 0:
             pass
         case _:
             raise ModelError(
@@ -105,9 +105,9 @@ def _check_ports(path: Path, inputs: list[Port], outputs: list[Port]) -> None:
                 f"0-255, channels last); {_REMEDY}"
             )
     match outputs:
-        case [(kind, [_, 1])] if kind == "float32":
+        case [("float32", [_, 1])]:
             pass
-        # What each part of a crop adds to the logit: ``shares`` of onnx_runtime.OnnxRuntime.
+        # What each part of a crop adds to the logit: ``OnnxRuntime.shares``.
         case [("float32", [_, 1]), ("float32", [_, rows, columns])] if rows == columns > 0:
             pass
         case _:
@@ -147,11 +147,7 @@ def _constants(node: Any) -> Iterator[Any]:
 
 
 def _content(path: Path) -> bytes:
-    try:
+    with reading(path):
         if path.stat().st_size > _MAX_BYTES:
             raise ModelError(f"{path}: is larger than 2 GiB; refused as unsafe")
         return path.read_bytes()
-    except FileNotFoundError as error:
-        raise ModelError(f"{path}: there is no such file; check the path given with --model") from error
-    except OSError as error:
-        raise ModelError(f"{path}: cannot be read: {error.strerror}; check its permissions") from error

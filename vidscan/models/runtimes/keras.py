@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import tempfile
 import warnings
 import zipfile
@@ -105,14 +106,11 @@ def _without_half_precision(tree: Any) -> Any:
 def _copy_with_config(source: Path, target: Path, config: dict[str, Any]) -> None:
     with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w") as new:
         for member in old.infolist():
-            if member.is_dir():
-                continue
             if member.filename == CONFIG:
                 new.writestr(CONFIG, json.dumps(config))
-                continue
-            with old.open(member) as reader, new.open(member.filename, "w", force_zip64=True) as writer:
-                while block := reader.read(1 << 20):
-                    writer.write(block)
+            elif not member.is_dir():
+                with old.open(member) as reader, new.open(member.filename, "w", force_zip64=True) as writer:
+                    shutil.copyfileobj(reader, writer, 1 << 20)
 
 
 @contextmanager

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
-from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -27,16 +26,15 @@ class OnnxRuntime:
     The second output, if any, is what each part of a crop adds to the logit of the first.
     """
 
-    def __init__(self, network: bytes | Path, *, name: str = "onnx", provider: str = CPU) -> None:
+    def __init__(self, network: bytes | Path, *, provider: str = CPU) -> None:
         """Opens a session for a network that was inspected, or converted here.
 
-        ``name`` is for reports. What the ``provider`` (onnxruntime's execution provider) cannot compute, the
-        CPU does.
+        What the ``provider`` (onnxruntime's execution provider) cannot compute, the CPU does.
 
         Raises:
             RuntimeUnavailableError: onnxruntime is missing, or refuses the network.
         """
-        self.name = name
+        self.name = "onnx" if provider == CPU else "coreml"
         runtime = import_onnxruntime()
         if provider not in runtime.get_available_providers():
             raise RuntimeUnavailableError(f"this onnxruntime has no {provider}; choose --runtime onnx")
@@ -53,12 +51,11 @@ class OnnxRuntime:
         self._outputs = [output.name for output in self._session.get_outputs()]
 
     @property
-    def input_size(self) -> int:
-        """Side of the crops in pixels."""
+    def input_size(self) -> int:  # noqa: D102
         return int(self._input.shape[1])
 
     def outputs(self, crops: npt.NDArray[np.uint8]) -> Outputs:
-        """See :class:`vidscan.models.runtimes.protocol.Runtime`.
+        """The network's outputs; see :class:`vidscan.models.runtimes.protocol.Runtime`.
 
         On the CPU every crop is computed by one thread, several side by side. That is faster than several
         threads over a few crops at a time (benchmarks/README.md): none waits for another at every layer, and
@@ -80,12 +77,11 @@ class OnnxRuntime:
         return self._computed(self._outputs[1], crops)
 
     def _computed(self, output: str, crops: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        parts = self._workers.map(self._of_one, range(len(crops)), repeat(crops), repeat(output))
-        return np.concatenate(list(parts))
+        def of_one(crop: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+            (found,) = self._session.run([output], {self._input.name: crop[None]})
+            return np.asarray(found, np.float32)
 
-    def _of_one(self, number: int, crops: npt.NDArray[np.uint8], output: str) -> npt.NDArray[np.float32]:
-        (found,) = self._session.run([output], {self._input.name: crops[number : number + 1]})
-        return np.asarray(found, np.float32)
+        return np.concatenate(list(self._workers.map(of_one, crops)))
 
 
 def import_onnxruntime() -> Any:

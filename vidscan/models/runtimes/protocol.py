@@ -19,19 +19,16 @@ class Runtime(Protocol):
     @property
     def name(self) -> str:
         """Its name in reports and for ``--runtime``, such as ``onnx``."""
-        ...
 
     @property
     def input_size(self) -> int:
         """Side of its square crops in pixels."""
-        ...
 
     def outputs(self, crops: npt.NDArray[np.uint8]) -> Outputs:
         """Returns the network's outputs for RGB ``uint8[n, size, size, 3]``, 0-255, with ``n`` of 1 or more.
 
         Any exception means that the runtime failed.
         """
-        ...
 
 
 class RuntimeUnavailableError(ModelError):

@@ -114,15 +114,11 @@ def _of_views(face: Document) -> str:
 
 def _range(interval: Sequence[float], kind: str) -> str:
     low, high = (score(end) for end in interval)
-    if kind != "video":
-        return (
-            f"Another picture of the same person would have scored between {low} and {high}, 19 times in "
-            "20: the wider, the less the views of the face agree."
-        )
-    return (
-        f"Other moments of the same person would have scored between {low} and {high}, 19 times in 20: the "
-        "wider, the fewer faces were seen and the less they agree."
-    )
+    other, why = "Another picture", "the less the views of the face agree"
+    if kind == "video":
+        other, why = "Other moments", "the fewer faces were seen and the less they agree"
+    said = f"of the same person would have scored between {low} and {high}, 19 times in 20"
+    return f"{other} {said}: the wider, {why}."
 
 
 def _from_whose_card(model: Document) -> str:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 from vidscan.report.document import Document
 from vidscan.report.html.pictures import Picture
 from vidscan.report.summary import suspicion
-from vidscan.report.terminal.strip import LEVELS, Scale, higher, level
+from vidscan.report.terminal.strip import LEVELS, Scale, level
 from vidscan.report.wording import clock, score
 
 _GAP = 1.7  # faces this many sampling steps apart were not seen in between
@@ -47,18 +46,9 @@ def strip_of(result: Document, columns: int, track: int | None = None) -> Strip 
     if result["kind"] != "video" or not moments:
         return None
     scale = _scale(result, columns)
-    scores: dict[int, float | None] = {}
-    for time_s, probability in moments:
-        at = scale.cell(time_s)
-        scores[at] = higher(scores.get(at), probability)
-    return Strip(
-        tuple(_bar_level(scores[at]) if at in scores else 0 for at in range(scale.cells)),
-        _strip_words(moments),
-    )
-
-
-def _bar_level(probability: float | None) -> int:
-    return UNJUDGED if probability is None else level(probability) + 1
+    scores = scale.highest(moments)
+    levels = {at: UNJUDGED if each is None else level(each) + 1 for at, each in scores.items()}
+    return Strip(tuple(levels.get(at, 0) for at in range(scale.cells)), _strip_words(moments))
 
 
 def _strip_words(moments: Sequence[tuple[float, float | None]]) -> str:
@@ -118,12 +108,13 @@ def chart_of(
 
 def _rows(timeline: Sequence[Document], step_s: float) -> Iterator[tuple[float, dict[int, float | None]]]:
     """Yields moments with the score of each track seen, and between distant ones a moment with none."""
-    for point, following in pairwise([*timeline, None]):
-        time_s = point["time_s"] if point else 0.0
-        faces = point["faces"] if point else ()
-        yield time_s, {face["track"]: _rounded(face["fake_probability"]) for face in faces}
-        if following and following["time_s"] - time_s > _GAP * step_s:
-            yield (time_s + following["time_s"]) / 2, {}
+    before = timeline[0]["time_s"]
+    for point in timeline:
+        time_s = point["time_s"]
+        if time_s - before > _GAP * step_s:
+            yield (before + time_s) / 2, {}
+        yield time_s, {face["track"]: _rounded(face["fake_probability"]) for face in point["faces"]}
+        before = time_s
 
 
 def _rounded(probability: float | None) -> float | None:

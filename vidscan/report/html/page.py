@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 from functools import cache
@@ -17,7 +18,7 @@ from vidscan.report.document import Document, Evidence
 from vidscan.report.escape import visible
 from vidscan.report.html.facts import amount, figures, flat
 from vidscan.report.html.pictures import colour_scale
-from vidscan.report.html.view import FileView, file_views, folder_and_names, thresholds
+from vidscan.report.html.view import file_views, folder_and_names, thresholds
 from vidscan.report.wording import clock, counted, remark, score
 
 _HERE = Path(__file__).parent
@@ -31,6 +32,7 @@ def render(document: Document, evidence: Evidence) -> str:
     """Renders the whole page. The same document and pictures give the same bytes."""
     folder, names = folder_and_names([result["source"] for result in document["results"]])
     files = file_views(document, names, evidence)
+    labels = Counter(file.label for file in files)
     charts = [file.chart for file in files if file.chart is not None]
     fake, real = thresholds(document)
     created = datetime.fromisoformat(document["created"])
@@ -45,7 +47,7 @@ def render(document: Document, evidence: Evidence) -> str:
             title=names[0] if len(names) == 1 else folder or f"{len(names)} files",
             document=document,
             created=f"{created.day} {created:%B %Y, %H:%M} UTC",
-            counts=_counts(files),
+            counts=[(label, labels[label]) for label in LABELS if labels[label]],
             files=files,
             charts=charts,
             fake=fake,
@@ -55,11 +57,6 @@ def render(document: Document, evidence: Evidence) -> str:
             heat_scale=colour_scale() if any(file.pictures.has_heat for file in files) else None,
         )
     )
-
-
-def _counts(files: Sequence[FileView]) -> list[tuple[str, int]]:
-    found = [(label, sum(file.label == label for file in files)) for label in LABELS]
-    return [(label, count) for label, count in found if count]
 
 
 @cache
@@ -92,15 +89,10 @@ def asset(name: str, folder: Path = _HERE) -> Markup:
 
 def policy(styles: Sequence[str], scripts: Sequence[str] = ()) -> str:
     """Nothing is loaded from anywhere; of styles and scripts, these alone hold."""
-    return "; ".join(
-        (
-            "default-src 'none'",
-            "img-src data:",
-            f"style-src {_hashes(styles)}",
-            f"script-src {_hashes(scripts)}" if scripts else "script-src 'none'",
-            "base-uri 'none'",
-            "form-action 'none'",
-        )
+    allowed = _hashes(scripts) if scripts else "'none'"
+    return (
+        f"default-src 'none'; img-src data:; style-src {_hashes(styles)}; script-src {allowed}; "
+        "base-uri 'none'; form-action 'none'"
     )
 
 

@@ -131,10 +131,10 @@ def poor_faces(timeline: Sequence[Document]) -> set[tuple[int, float]]:
 
 def _extremes_first(by_track: dict[int, list[EvidenceCrop]], order: Sequence[int]) -> Iterator[EvidenceCrop]:
     """Yields the highest and the lowest of each track in turn, then the next ones, and so on."""
-    waiting = {track: list(by_track[track]) for track in order}
-    while any(waiting.values()):
+    waiting = [list(by_track[track]) for track in order]
+    while any(waiting):
         for end in (0, -1):
-            for crops in waiting.values():
+            for crops in waiting:
                 if crops:
                     yield crops.pop(end)
 

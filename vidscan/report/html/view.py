@@ -132,6 +132,6 @@ def _file_view(
 def _certainty(document: Document, verdict: Document) -> str:
     if verdict["fake_probability"] is None:
         return ""
-    if document["model"]["calibration"] is None:
-        return "an uncalibrated score, not a probability"
-    return certainty(verdict["label"], verdict["fake_probability"], verdict["confidence"])
+    calibrated = document["model"]["calibration"] is not None
+    told = (verdict[name] for name in ("label", "fake_probability", "confidence"))
+    return certainty(*told, calibrated=calibrated)

@@ -70,13 +70,13 @@ class Scan:
 
 
 class ParquetDataset:
-    """An open dataset; see :meth:`begin` and :meth:`resume`."""
+    """An open dataset; see :meth:`begin` and :meth:`resume`.
+
+    ``filesystem`` and ``folder`` are as for :class:`vidscan.report.parquet.files.DatasetFiles`; ``shown`` is
+    the user's name for the folder.
+    """
 
     def __init__(self, filesystem: Any, folder: str, shown: str) -> None:
-        """A dataset in a folder that need not exist yet; ``shown`` is the user's name for it.
-
-        ``filesystem`` is as for :class:`vidscan.report.parquet.files.DatasetFiles`.
-        """
         self._arrow = import_pyarrow()
         self._files, self.shown = DatasetFiles(filesystem, folder), shown
         self._schemas = {table: arrow_schema(table) for table in (SOURCES, TIMELINE)}
@@ -130,7 +130,7 @@ class ParquetDataset:
         with self._refused("cannot be read"):
             for part, rows in self._tables(*_NAMING, "stamp"):
                 for name, stamp in zip(_names(rows), rows["stamp"].to_pylist(), strict=True):
-                    yield Finished(name, stamp, _label(part))
+                    yield Finished(name, stamp, part.partition("/")[0].removeprefix("label="))
 
     def append(self, results: Sequence[Stamped], scan: Scan, scanned: datetime) -> None:
         """Adds results; every file appears whole, a source's row after all that belongs to it.
@@ -232,7 +232,7 @@ class ParquetDataset:
         whole = self._parts(SOURCES)
         for part in set(self._parts(TIMELINE)) - set(whole):
             self._files.remove(f"{TIMELINE}/{part}")
-        self._number = max((_number(part) for part in whole), default=0)
+        self._number = max((int(part.split("/part-")[1].split("-")[0]) for part in whole), default=0)
 
     def _parts(self, table: str) -> list[str]:
         """The files of a table, by their names in its folder; others that lie there are not ours."""
@@ -260,11 +260,3 @@ def _names(rows: Any) -> Iterator[str]:
     columns = (rows[column].to_pylist() for column in _NAMING)
     for text, kept in zip(*columns, strict=True):
         yield text if kept is None else os.fsdecode(bytes.fromhex(kept))
-
-
-def _label(part: str) -> str:
-    return part.partition("/")[0].removeprefix("label=")
-
-
-def _number(part: str) -> int:
-    return int(part.rpartition("/")[2].split("-")[1])

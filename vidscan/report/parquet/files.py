@@ -24,15 +24,12 @@ UNFINISHED = ".tmp"
 
 
 class DatasetFiles:
-    """A folder that need not be there yet. Its methods raise whatever the file system does."""
+    """A folder that need not be there yet. Its methods raise whatever the file system does.
+
+    ``filesystem`` is a ``pyarrow.fs.LocalFileSystem``, or a ``PyFileSystem`` of an ``FSSpecHandler``.
+    """
 
     def __init__(self, filesystem: Any, folder: str) -> None:
-        """Touches nothing.
-
-        Args:
-            filesystem: a ``pyarrow.fs.LocalFileSystem``, or a ``PyFileSystem`` of an ``FSSpecHandler``.
-            folder: as that names it.
-        """
         self._arrow = import_pyarrow()
         self._filesystem, self._folder = filesystem, folder.rstrip("/")
         self._is_local = isinstance(filesystem, self._arrow.fs.LocalFileSystem)
@@ -86,7 +83,7 @@ class DatasetFiles:
             self._filesystem.handler.fs.pipe_file(self._path(name), content)
 
     def remove(self, name: str) -> None:
-        """Removes a file."""
+        """Removes the file of this name."""
         self._filesystem.delete_file(self._path(name))
 
     def _path(self, name: str) -> str:

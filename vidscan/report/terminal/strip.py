@@ -15,6 +15,7 @@ from statistics import fmean
 from rich.text import Text
 
 from vidscan.records import Report
+from vidscan.report.wording import clock
 
 LEVELS = "▁▂▃▄▅▆▇█"
 """The blocks of a strip by rising score, each for an eighth of 0-1."""
@@ -30,6 +31,7 @@ CUT = "╵"
 
 _COLOURS = ("#2ea043", "#5fa83a", "#90ad30", "#c2b127", "#d9a421", "#dd7c28", "#da552e", "#d73a33")
 _COLUMNS_A_CUT = 6  # fewer for each cut, and the marks would be a fence
+_COLUMNS_A_TIME = 24
 _MAX_STRETCH = 4  # a short clip's blocks are drawn up to this many columns wide
 
 
@@ -44,12 +46,12 @@ def strip(report: Report, columns: int, tracks: Collection[int] | None = None) -
     A block shows the highest score of its moments: of the faces of ``tracks``, or of all faces if it is None.
     """
     scale = _scale(report, columns)
-    highest: dict[int, float | None] = {}
-    for point in report.timeline:
-        for face in point.faces:
-            if tracks is None or face.track in tracks:
-                at = scale.cell(point.time_s)
-                highest[at] = higher(highest.get(at), face.fake_probability)
+    highest = scale.highest(
+        (point.time_s, face.fake_probability)
+        for point in report.timeline
+        for face in point.faces
+        if tracks is None or face.track in tracks
+    )
     drawn = Text(no_wrap=True)
     for at in range(scale.cells):
         score = highest.get(at)
@@ -70,9 +72,15 @@ def cuts_below(report: Report, columns: int) -> str:
     return "".join((CUT if at in cells else " ").ljust(scale.stretch) for at in range(scale.cells)).rstrip()
 
 
-def higher(one: float | None, other: float | None) -> float | None:
-    """Returns the higher of two scores, either of which may be None."""
-    return other if one is None else one if other is None else max(one, other)
+def times_below(end_s: float, columns: int) -> str:
+    """Returns the times below a strip: of its ends, and of evenly spaced moments if there is room."""
+    end = clock(end_s)
+    stretches = max(1, columns // _COLUMNS_A_TIME)
+    line = ""
+    for number in range(stretches):
+        line = line.ljust(number * columns // stretches) + clock(number * end_s / stretches)
+    gap = columns - len(line) - len(end)
+    return line + (" – " if gap < 3 else " " * gap) + end
 
 
 def _scale(report: Report, columns: int) -> Scale:
@@ -128,3 +136,12 @@ class Scale:
     def cell(self, time_s: float) -> int:
         """Returns the index of the block that a moment falls on."""
         return min(self.cells - 1, int((time_s + self.step_s / 2) / self.cell_s))
+
+    def highest(self, seen: Iterable[tuple[float, float | None]]) -> dict[int, float | None]:
+        """Returns the highest score on each block, of times and scores of faces; None if none has a score."""
+        found: dict[int, float | None] = {}
+        for time_s, score in seen:
+            at = self.cell(time_s)
+            known = found.get(at)
+            found[at] = score if known is None else known if score is None else max(known, score)
+        return found

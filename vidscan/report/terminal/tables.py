@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rich import box
+from rich.cells import cell_len, set_cell_size
 from rich.table import Table
 from rich.text import Text
 
 from vidscan.records import Report, Verdict
 from vidscan.report.escape import visible
 from vidscan.report.summary import joined, ranked_tracks
-from vidscan.report.terminal.escape import shorten
 from vidscan.report.terminal.strip import colour
 from vidscan.report.wording import clock, remark, score
 
@@ -23,6 +23,16 @@ MAX_TRACKS = 8
 
 GAP = 2  # columns between those of a table: one of padding and rich's own
 _NUMERIC = ("person", "P(fake)", "people", "faces", "length", "detected", *STAGES)
+
+
+def shorten(text: str, width: int) -> str:
+    """Returns :func:`visible` ``text`` in at most ``width`` columns, its middle left out if necessary."""
+    whole = visible(text)
+    if cell_len(whole) <= width:
+        return whole
+    head = max(0, width - 1) // 2
+    tail = max(0, width - 1 - head)
+    return set_cell_size(whole, head) + "…"[:width] + set_cell_size(whole[::-1], tail)[::-1]
 
 
 def named_table(

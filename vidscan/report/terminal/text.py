@@ -13,7 +13,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from vidscan.records import Label, ModelCard, Report, SourceKind, Status, Verdict
+from vidscan.records import Label, Report, SourceKind, Status, Verdict
 from vidscan.report.escape import visible
 from vidscan.report.summary import (
     common_folder,
@@ -23,8 +23,7 @@ from vidscan.report.summary import (
     people_of,
     summarise,
 )
-from vidscan.report.terminal.escape import shorten, times_below
-from vidscan.report.terminal.strip import cuts_below, strip
+from vidscan.report.terminal.strip import cuts_below, strip, times_below
 from vidscan.report.terminal.tables import (
     GAP,
     MAX_TRACKS,
@@ -33,11 +32,10 @@ from vidscan.report.terminal.tables import (
     face_table,
     member_table,
     named_table,
+    shorten,
     track_table,
 )
-from vidscan.report.wording import certainty, clock
-from vidscan.report.wording import counted as _counted
-from vidscan.report.wording import score as _score
+from vidscan.report.wording import certainty, clock, counted, score
 
 _LABELS = {
     Label.FAKE: "bold white on #c93c37",
@@ -72,9 +70,7 @@ def print_summary(console: Console, reports: Sequence[Report]) -> None:
     said = _said_by_members(reports, console.width)
     parts.append(_summary_table(reports, names, said, console.width))
     if said:
-        members = next(
-            verdict.members for verdict in map(_verdict_of, reports) if verdict and verdict.members
-        )
+        members = next(each.members for each in map(_verdict_of, reports) if each and each.members)
         who = ", ".join(shorten(member.name, console.width // 2) for member in members)
         parts.append(Text(f"members, in this order: {who}", "dim"))
     console.print(Group(*parts))
@@ -118,31 +114,22 @@ def _about(report: Report, verdict: Verdict, width: int) -> Iterator[RenderableT
         yield from (Text(), _indented(face_table(report)))
     if verdict.members:
         yield from (Text(), _indented(member_table(report, verdict)))
-        yield _indented(Text(_how_together(report.model_card), "dim"))
+        mean, card = "the weighted mean of their logits", report.model_card
+        together = f"together ({visible(card.name)}): {mean}, calibrated as one"
+        yield _indented(Text(together if card.members else f"together: {mean}; thresholds alike", "dim"))
     yield Text()
     yield _indented(_effort(report, width - _INDENT))
-
-
-def _how_together(card: ModelCard) -> str:
-    if card.members:
-        return f"together ({visible(card.name)}): the weighted mean of their logits, calibrated as one"
-    return "together: the weighted mean of their logits; thresholds alike"
 
 
 def _verdict_line(verdict: Verdict, calibrated: bool) -> Text:
     line = Text.assemble(_badge(verdict))  # a text of its own: the badge's colours must not run on
     if verdict.fake_probability is None:
         return line
-    line.append(f"  P(fake) {_score(verdict.fake_probability)}", "bold")
+    line.append(f"  P(fake) {score(verdict.fake_probability)}", "bold")
     if verdict.interval is not None:
-        line.append(f" ({_score(verdict.interval.low)} to {_score(verdict.interval.high)})", "dim")
-    return line.append(
-        f"  {_certainty(verdict) if calibrated else 'an uncalibrated score, not a probability'}"
-    )
-
-
-def _certainty(verdict: Verdict) -> str:
-    return certainty(verdict.label, verdict.fake_probability, verdict.confidence)
+        line.append(f" ({score(verdict.interval.low)} to {score(verdict.interval.high)})", "dim")
+    probability, confidence = verdict.fake_probability, verdict.confidence
+    return line.append(f"  {certainty(verdict.label, probability, confidence, calibrated=calibrated)}")
 
 
 def _timeline(report: Report, width: int) -> Iterator[RenderableType]:
@@ -176,7 +163,7 @@ def _segments(report: Report) -> Iterator[RenderableType]:
 def _effort(report: Report, width: int) -> Text:
     """Returns what was sampled, and how long it took; broken between its parts if the terminal is narrow."""
     stats = report.stats
-    said = [_counted(stats.frames_sampled, "frame"), _counted(stats.faces_scored, "face")]
+    said = [counted(stats.frames_sampled, "frame"), counted(stats.faces_scored, "face")]
     if stats.faces_unjudged:
         said.append(f"{stats.faces_unjudged:,} too small to judge")
     if report.source.kind is SourceKind.IMAGE:
@@ -184,7 +171,7 @@ def _effort(report: Report, width: int) -> Text:
     elif stats.duration_s is not None:
         said.append(f"{clock(stats.duration_s)} long")
     if stats.cuts_s:
-        said.append(_counted(len(stats.cuts_s), "cut"))
+        said.append(counted(len(stats.cuts_s), "cut"))
     said.append(f"took {stats.seconds.total:.1f} s")
     lines: list[str] = []
     for part in said:
@@ -232,10 +219,9 @@ def _said_by_members(reports: Sequence[Report], width: int) -> list[Text]:
     If the members are one detector with a card of its own, the timeline is worth more than their scores, and
     gets the room if there is too little for both.
     """
-    verdicts = [_verdict_of(report) for report in reports]
     said = [
         Text(" ").join([coloured(member.fake_probability) for member in verdict.members] if verdict else [])
-        for verdict in verdicts
+        for verdict in map(_verdict_of, reports)
     ]
     widest = max(map(len, said), default=0)
     fitted = any(report.model_card.members for report in reports)
@@ -247,7 +233,7 @@ def _said_by_members(reports: Sequence[Report], width: int) -> list[Text]:
 def _totals(found: Mapping[str, int]) -> Text:
     named = {"no_face": "without a face"}
     said = [f"{found[key]} {named.get(key, key)}" for key in found if key != "total" and found[key]]
-    return Text(f"{_counted(found['total'], 'file')}: {', '.join(said) or 'nothing to show'}", "bold")
+    return Text(f"{counted(found['total'], 'file')}: {', '.join(said) or 'nothing to show'}", "bold")
 
 
 def _folder_and_names(reports: Sequence[Report]) -> tuple[str, list[str]]:

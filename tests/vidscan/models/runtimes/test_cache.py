@@ -36,9 +36,9 @@ def conversions(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """A conversion that costs nothing, and the checkpoints that were put through it."""
     made: list[Path] = []
 
-    def convert(path: Path, sha256: str) -> conversion.Converted:
+    def convert(path: Path, sha256: str) -> tuple[bytes, cache.Manifest]:
         made.append(path)
-        return conversion.Converted(NETWORK, cache.Manifest(sha256, "onnx-1", MANIFEST.sha256, 0.0))
+        return (NETWORK, cache.Manifest(sha256, "onnx-1", MANIFEST.sha256, 0.0))
 
     monkeypatch.setattr(conversion, "convert", convert)
     return made
@@ -152,7 +152,7 @@ def convert(path, sha256):
     with Path({str(tmp_path / "log")!r}).open("a") as log:
         log.write("x")
     time.sleep(0.3)
-    return conversion.Converted(b"net", cache.Manifest(sha256, "onnx-1", sha256_of(b"net"), 0.0))
+    return (b"net", cache.Manifest(sha256, "onnx-1", sha256_of(b"net"), 0.0))
 
 conversion.convert = convert
 assert conversion.convert_once(Path({str(checkpoint)!r})) == b"net"

@@ -9,9 +9,8 @@ import pytest
 
 from vidscan.errors import ModelError, UsageError
 from vidscan.models.runtimes import choice
-from vidscan.models.runtimes.choice import choose, open_runtime
+from vidscan.models.runtimes.choice import Devices, choose, open_runtime
 from vidscan.models.runtimes.comparison import fixed_crops, largest_difference
-from vidscan.models.runtimes.devices import Devices
 from vidscan.models.runtimes.protocol import RuntimeUnavailableError
 from vidscan.options import ModelOptions
 
@@ -38,7 +37,7 @@ class Fake:
 @pytest.fixture
 def conversion_works(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(choice, "convert_once", lambda path: b"net")
-    monkeypatch.setattr(choice, "OnnxRuntime", lambda network, name="onnx", provider="": Fake(name))
+    monkeypatch.setattr(choice, "OnnxRuntime", lambda network, provider="": Fake("onnx"))
 
 
 def conversion_fails(error: Exception):
@@ -138,7 +137,7 @@ def test_coreml_is_held_against_the_cpu(value, agrees, monkeypatch):
     monkeypatch.setattr(
         choice,
         "OnnxRuntime",
-        lambda network, name="onnx", provider="": Fake(name, value if name == "coreml" else 0.5),
+        lambda network, provider="": Fake("coreml", value) if provider else Fake("onnx"),
     )
     if agrees:
         assert open_runtime("coreml", Fake("keras"), PATH).name == "coreml"

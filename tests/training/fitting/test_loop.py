@@ -290,7 +290,7 @@ def test_manipulations_are_compared_with_the_same_people_or_medium(made):
 def test_the_training_modules_load_no_backend():
     code = (
         "import sys, vidscan_training.fitting.loop, vidscan_training.evaluation.evaluate\n"
-        "import vidscan_training.evaluation.calibrate, vidscan_training.cli.arguments\n"
+        "import vidscan_training.evaluation.calibrate, vidscan_training.cli.main\n"
         "print([name for name in ('tensorflow', 'jax', 'torch', 'keras', 'sklearn') if name in sys.modules])"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -22,6 +22,7 @@ import vidscan
 from vidscan.errors import SourceError, UsageError
 from vidscan.faces.crops import crop_faces
 from vidscan.faces.detector import MediaPipeFaceDetector
+from vidscan.flags import flag
 from vidscan.media import sources
 from vidscan.media.ffmpeg import decode
 from vidscan.media.frames import require_content, sample_frames
@@ -40,7 +41,6 @@ from vidscan_training.crops.folder import (
 )
 from vidscan_training.crops.landmarks import LANDMARK_COUNT, FaceLandmarker, Landmarks
 from vidscan_training.crops.reencode import reencoded
-from vidscan_training.flags import option
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +66,13 @@ class CropOptions:
     """
 
     size: int = 380
-    margin: float = option(1.4, "side as a multiple of the box (1.4)")
-    real_per_clip: int = option(24, "frames a clip (24)", metavar="N")
-    fake_per_clip: int = option(12, "frames a clip (12)", metavar="N")
-    all_faces: bool = option(False, "every face of a frame, not the largest")
-    level: bool = option(False, "turn crops so that the eyes lie level")
-    crf: int | None = option(None, "compress every file with H.264 first (0 fine - 51 coarse)")
-    scale: float = option(1.0, "reduce every file first, 0.5 to half")
+    margin: float = flag(1.4, "side as a multiple of the box (1.4)")
+    real_per_clip: int = flag(24, "frames a clip (24)", metavar="N")
+    fake_per_clip: int = flag(12, "frames a clip (12)", metavar="N")
+    all_faces: bool = flag(False, "every face of a frame, not the largest")
+    level: bool = flag(False, "turn crops so that the eyes lie level")
+    crf: int | None = flag(None, "compress every file with H.264 first (0 fine - 51 coarse)")
+    scale: float = flag(1.0, "reduce every file first, 0.5 to half")
 
     def __post_init__(self) -> None:
         """Refuses values that no crop can have."""

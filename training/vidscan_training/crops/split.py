@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from vidscan.errors import UsageError
+from vidscan.flags import flag
 from vidscan_training.crops.folder import LABELS, SPLITS, CropRow
-from vidscan_training.flags import option
 
 _CANDIDATES = 64
 """How many seeded shuffles compete for the best coverage of methods. More changes little."""
@@ -25,8 +25,8 @@ _CANDIDATES = 64
 class SplitOptions:
     """Shares of the groups that validation and test get; training has the rest."""
 
-    val: float = option(0.2, flag="--val-share", group="data")
-    test: float = option(0.2, flag="--test-share", group="data")
+    val: float = flag(0.2, name="val-share", group="data")
+    test: float = flag(0.2, name="test-share", group="data")
     seed: int = 0
 
     def __post_init__(self) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 
 from vidscan import __version__
 from vidscan.errors import ReportError, UsageError
+from vidscan.flags import flag
 from vidscan.protocols import Scorer
 from vidscan.records import TYPICAL_SPREAD, ModelCard
 from vidscan_training.crops.folder import CropFolder, open_crop_folder
@@ -31,7 +32,7 @@ from vidscan_training.evaluation.scores import (
     truth_and_scores,
     write_scores,
 )
-from vidscan_training.flags import names, option, pairs
+from vidscan_training.named_values import names, pairs
 
 SCHEMA = "vidscan.evaluation/1"
 
@@ -48,21 +49,21 @@ class EvaluateOptions:
     report's suffix naming its format; ``record`` puts the main figures into the checkpoint's card.
     """
 
-    checkpoint: Path = option()
-    crops: Path = option()
-    split: str = option("test", choices=("train", "val", "test", "all"))
-    methods: Sequence[str] = option(help="only these, real ones included", parse=names, metavar="NAME,…")
-    against: Mapping[str, Sequence[str]] = option(
-        help="real methods to compare a manipulation with (default: those of the same people)",
-        parse=lambda text: {name: reals.split("+") for name, reals in pairs(text)},
+    checkpoint: Path = flag()
+    crops: Path = flag()
+    split: str = flag("test", choices=("train", "val", "test", "all"))
+    methods: Sequence[str] = flag(help_text="only these, real ones included", read=names, metavar="NAME,…")
+    against: Mapping[str, Sequence[str]] = flag(
+        help_text="real methods to compare a manipulation with (default: those of the same people)",
+        read=lambda text: {name: reals.split("+") for name, reals in pairs(text)},
         metavar="METHOD=REAL+REAL,…",
     )
-    per_clip: int = option(0, "crops of each clip (default: all)")
-    batch_size: int = option(32)
-    scores: Path | None = option(None, "write one line a crop", flag="--out", metavar="SCORES.csv")
+    per_clip: int = flag(0, "crops of each clip (default: all)")
+    batch_size: int = flag(32)
+    scores: Path | None = flag(None, "write one line a crop", name="out", metavar="SCORES.csv")
     robustness: Sequence[str] = ()
     reports: Sequence[Path] = ()
-    record: bool = option(False, "put the main figures into the card")
+    record: bool = flag(False, "put the main figures into the card")
 
     def __post_init__(self) -> None:
         """Refuses unknown degradations, before anything is scored."""

@@ -44,7 +44,7 @@ def test_a_target_is_partly_the_label_and_partly_the_teachers_score(made, weight
     real = np.asarray(build_tiny().predict_on_batch(PICTURES))
     np.testing.assert_allclose(softened.target, (1 - weight) * LABELS + weight * real, atol=1e-6)
     assert softened.target.dtype == np.float32
-    assert softened.image is BATCH.image
+    assert softened.inputs is BATCH.inputs
     assert softened.weight is BATCH.weight
 
 

@@ -142,7 +142,7 @@ def test_batches_are_drawn_as_pictures_are(made):
     folder, sampler, _ = parts(made, asked)
     pictures = TrainingBatches(folder, sampler.rows, sampler.sampling)
     cached = FeatureBatches(sampler, np.zeros((len(views_to_cache(sampler)), 2, 8), np.float32))
-    assert cached.steps_per_pass == pictures.steps_per_pass
+    assert cached.sampler.steps_per_pass == pictures.sampler.steps_per_pass
     for step, batch in enumerate(cached.stream(3, 9, workers=1), start=3):
         shown = pictures.batch(step)
         assert np.array_equal(batch.targets, shown.target)

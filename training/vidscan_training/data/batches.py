@@ -27,22 +27,17 @@ from vidscan_training.data.self_blend import Mask
 class Batch(NamedTuple):
     """One training step's data.
 
-    ``image``: ``float32[n, s, s, 3]`` RGB 0-255; ``target``: ``float32[n, 1]``, P(real); ``weight``:
-    ``float32[n]``, the class weights. ``map``: ``float32[n, cells * cells]``, row by row, which share of each
-    cell was replaced (0-1), and ``map_weight``: ``float32[n]``, 0 where it is not known; both None unless
-    asked for.
+    ``inputs``: pictures, ``float32[n, s, s, 3]`` RGB 0-255, or cached features of them,
+    ``float32[n, channels]``; ``target``: ``float32[n, 1]``, P(real); ``weight``: ``float32[n]``, the class
+    weights. ``map``: ``float32[n, cells * cells]``, row by row, which share of each cell was replaced (0-1),
+    and ``map_weight``: ``float32[n]``, 0 where it is not known; both None unless asked for.
     """
 
-    image: npt.NDArray[np.float32]
+    inputs: npt.NDArray[np.float32]
     target: npt.NDArray[np.float32]
     weight: npt.NDArray[np.float32]
     map: npt.NDArray[np.float32] | None = None
     map_weight: npt.NDArray[np.float32] | None = None
-
-    @property
-    def inputs(self) -> npt.NDArray[np.float32]:
-        """What the network is given."""
-        return self.image
 
     @property
     def targets(self) -> Any:
@@ -149,18 +144,13 @@ class TrainingBatches:
         Raises:
             UsageError: an unknown method is named, a class has no rows, or blending lacks landmarks.
         """
-        self._sampler = Sampler(folder, rows, sampling)
-        self._views = Views(folder, self._sampler, augmentation)
+        self.sampler = Sampler(folder, rows, sampling)
+        self._views = Views(folder, self.sampler, augmentation)
         self._map_cells = map_cells
-
-    @property
-    def steps_per_pass(self) -> int:
-        """Batches in which as many crops are seen as there are training rows."""
-        return self._sampler.steps_per_pass
 
     def batch(self, step: int) -> Batch:
         """Draws, decodes and augments batch number ``step``."""
-        drawn = self._sampler.draw(step)
+        drawn = self.sampler.draw(step)
         seeds = drawn.rng.spawn(len(drawn.row))
         views = [
             self._views(int(row), Forgery(forgery), int(look), seed, masked=self._map_cells > 0)

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from vidscan.errors import UsageError
 from vidscan.faces.crops import resize
@@ -45,15 +44,13 @@ class Teacher:
     def soften(self, batch: Batch) -> Batch:
         """``batch`` with targets ``(1 - weight) * label + weight * P(real)`` by the teacher."""
         side = self._model.card.input_size
-        pictures = np.stack([resize(image, width=side, height=side) for image in _as_uint8(batch.image)])
+        # Whole numbers from 0 to 255 are what augmentation put out, so nothing is lost.
+        pictures = np.stack(
+            [resize(image, width=side, height=side) for image in batch.inputs.astype(np.uint8)]
+        )
         real = 1 - self._model.score(pictures)[:, None]
         target = (1 - self._weight) * batch.target + self._weight * real
         return batch._replace(target=target.astype(np.float32))
-
-
-def _as_uint8(images: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
-    """Whole numbers from 0 to 255 are what augmentation put out, so nothing is lost."""
-    return images.astype(np.uint8)
 
 
 def _refuse_leaks(card: ModelCard, rows: Sequence[CropRow]) -> None:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Generator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import cv2
 import numpy as np
@@ -41,19 +40,6 @@ from vidscan_training.fitting.schedule import Plateau, WeightAverage, warmed_cos
 from vidscan_training.fitting.validation import Validation
 
 
-class Batches(Protocol):
-    """Training batches by number: of pictures (:mod:`.data.batches`) or of cached features."""
-
-    @property
-    def steps_per_pass(self) -> int:
-        """Batches in which as many crops are seen as there are training rows."""
-        ...
-
-    def stream(self, start: int, stop: int, *, workers: int) -> Generator[Any, None, None]:
-        """Yields batches ``start`` to ``stop - 1``, each with inputs, targets and sample weights."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class Networks:
     """One network in its several roles; those of one precision share layers and weights.
@@ -83,7 +69,7 @@ class Run:
     options: FitOptions
     folder: CropFolder
     rows: tuple[CropRow, ...]
-    batches: Batches
+    batches: TrainingBatches | FeatureBatches
     validation: Validation
     teacher: Teacher | None
     networks: Networks
@@ -95,7 +81,7 @@ class Run:
     @property
     def steps_per_epoch(self) -> int:
         """Batches between two validations."""
-        return self.options.steps_per_epoch or self.batches.steps_per_pass
+        return self.options.steps_per_epoch or self.batches.sampler.steps_per_pass
 
     @property
     def total_steps(self) -> int:
@@ -185,7 +171,7 @@ def _batches(
     validation: Validation,
     network: Any,
     exact: Any,
-) -> Batches:
+) -> TrainingBatches | FeatureBatches:
     train = [place for place, row in enumerate(rows) if row.split == "train"]
     sampling = replace(options.sampling, seed=options.seed)
     if not options.cache_features:

@@ -30,13 +30,15 @@ import numpy as np
 from vidscan.errors import UsageError, VidscanError
 from vidscan_training.crops.folder import CropFolder, open_crop_folder
 from vidscan_training.crops.reader import CropReader
-from vidscan_training.crops.split import assign_splits, spread_over_clips
+from vidscan_training.crops.split import SplitOptions, assign_splits, spread_over_clips
+from vidscan_training.data.draw import SamplingOptions
 from vidscan_training.evaluation.calibrate import CalibrateOptions, calibrate_checkpoint
 from vidscan_training.evaluation.calibrate import as_text as calibration_text
 from vidscan_training.evaluation.evaluate import EvaluateOptions, evaluate
 from vidscan_training.fitting.build import Head
 from vidscan_training.fitting.checkpointing import STATE_NAME
-from vidscan_training.fitting.loop import FitOptions, SamplingOptions, SplitOptions, fit
+from vidscan_training.fitting.loop import fit
+from vidscan_training.fitting.options import FitOptions
 from vidscan_training.recipes.half_precision import MAX_CHANGE, store_in_half
 
 NAME = "vidscan-b4"

@@ -44,7 +44,7 @@ def test_the_split_column_may_be_absent(tmp_path):
     [
         ({"file": "b.png", "label": "forged"}, ":3: label is 'forged'"),
         ({"file": "b.png", "w": float("nan")}, ":3: w is 'nan', not a finite number"),
-        ({"file": "b.png", "time_s": "soon"}, ":3: time_s is 'soon', not a number"),
+        ({"file": "b.png", "time_s": "soon"}, ":3: time_s is 'soon', not a finite number"),
         ({"file": "b.png", "group": ""}, ":3: group is empty"),
         ({"file": "b.png", "split": "dev"}, ":3: split is 'dev'"),
         ({"file": "a.png"}, ":3: file a.png was on line 2"),

@@ -3,7 +3,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
-from vidscan_training.crops.reencode import reencoded
+from vidscan_training.crops.encode import reencoded
 
 from vidscan.errors import SourceError
 from vidscan.media.ffmpeg.decode import probe

@@ -54,7 +54,7 @@ def test_a_teacher_of_another_size_class_and_calibration_says_what_its_network_s
     card = replace(card, calibration=Calibration(5.0, 1.0, "validation clips"))
     save_checkpoint(build_tiny(), tmp_path / "small.keras", card)
     large = np.random.default_rng(1).integers(0, 256, (4, 2 * SIZE, 2 * SIZE, 3)).astype(np.float32)
-    softened = Teacher(tmp_path / "small.keras", 1.0, rows_of(made)).soften(BATCH._replace(image=large))
+    softened = Teacher(tmp_path / "small.keras", 1.0, rows_of(made)).soften(BATCH._replace(inputs=large))
     halved = large.reshape(4, SIZE, 2, SIZE, 2, 3).mean(axis=(2, 4))
     fake = np.asarray(build_tiny().predict_on_batch(halved))
     np.testing.assert_allclose(softened.target, 1 - fake, atol=5e-3)

@@ -14,7 +14,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 from tqdm import tqdm
 
@@ -27,8 +26,8 @@ from vidscan.media import sources
 from vidscan.media.ffmpeg import decode
 from vidscan.media.frames import require_content, sample_frames
 from vidscan.options import DetectionOptions, SamplingOptions
-from vidscan.records import Detection, FaceCrop, FaceSeen, Geometry, Source, SourceKind
-from vidscan_training.crops.encode import MAX_CRF
+from vidscan.records import FaceCrop, FaceSeen, Geometry, Source, SourceKind
+from vidscan_training.crops.encode import MAX_CRF, reencoded, write_picture
 from vidscan_training.crops.folder import (
     GEOMETRY_NAME,
     LABELS,
@@ -40,7 +39,6 @@ from vidscan_training.crops.folder import (
     write_manifest,
 )
 from vidscan_training.crops.landmarks import LANDMARK_COUNT, FaceLandmarker, Landmarks
-from vidscan_training.crops.reencode import reencoded
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,32 +159,22 @@ def _crops_of(
 ) -> Iterator[FaceCrop]:
     """Evenly spread crops of one source."""
     require_content(item.path)
-    with reencoded(item.path, options.crf, options.scale) as path:
-        yield from _crops_of_file(path, item, detector, options)
-
-
-def _crops_of_file(
-    path: Path, item: LabelledSource, detector: MediaPipeFaceDetector, options: CropOptions
-) -> Iterator[FaceCrop]:
     kind = sources.kind_of(item.path) or SourceKind.VIDEO
-    source = Source(_clip_name(item), path, kind)
     wanted = options.real_per_clip if item.label == "real" else options.fake_per_clip
-    fps = 1.0
-    if kind is SourceKind.VIDEO and (duration := decode.probe(path).duration_s):
-        fps = wanted / duration
-    for frame in sample_frames(source, SamplingOptions(fps)):
-        detections = detector.detect(frame.image)
-        if not options.all_faces:
-            detections = _largest(detections)
-        seen = [
-            FaceSeen(source.id, frame.index, frame.time_s, each.box, each.confidence, each.roll)
-            for each in detections
-        ]
-        yield from crop_faces(frame, seen, [Geometry(options.size, options.margin, options.level)])
-
-
-def _largest(detections: Sequence[Detection]) -> list[Detection]:
-    return sorted(detections, key=lambda detection: -detection.box.w * detection.box.h)[:1]
+    with reencoded(item.path, options.crf, options.scale) as path:
+        source = Source(_clip_name(item), path, kind)
+        fps = 1.0
+        if kind is SourceKind.VIDEO and (duration := decode.probe(path).duration_s):
+            fps = wanted / duration
+        for frame in sample_frames(source, SamplingOptions(fps)):
+            found = list(detector.detect(frame.image))
+            if not options.all_faces:
+                found = sorted(found, key=lambda each: -each.box.w * each.box.h)[:1]
+            seen = [
+                FaceSeen(source.id, frame.index, frame.time_s, each.box, each.confidence, each.roll)
+                for each in found
+            ]
+            yield from crop_faces(frame, seen, [Geometry(options.size, options.margin, options.level)])
 
 
 def _clip_name(item: LabelledSource) -> str:
@@ -198,10 +186,7 @@ def _save(crop: FaceCrop, item: LabelledSource, output: Path) -> CropRow:
     # The hash keeps apart clips that share a name in different folders.
     stem = f"{item.path.stem}-{hashlib.sha1(str(item.path).encode('utf-8', 'replace')).hexdigest()[:6]}"
     file = f"crops/{item.label}-{item.method}-{stem}-{face.frame_index:05d}-{round(face.box.x)}.png"
-    encoded, data = cv2.imencode(".png", cv2.cvtColor(crop.images[0], cv2.COLOR_RGB2BGR))
-    if not encoded:
-        raise SourceError(f"{output / file}: the crop could not be encoded as PNG")
-    (output / file).write_bytes(data.tobytes())
+    write_picture(output / file, crop.images[0])
     return CropRow(
         file=file,
         label=item.label,

@@ -6,6 +6,7 @@ never sorted on reading.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import math
@@ -182,13 +183,10 @@ def _parse_row(record: dict[str | None, str | None], where: str) -> CropRow:
 
 
 def _parse_number(text: str, what: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        raise SourceError(f"{what} is '{text}', not a number") from None
-    if not math.isfinite(number):
-        raise SourceError(f"{what} is '{text}', not a finite number")
-    return number
+    with contextlib.suppress(ValueError):
+        if math.isfinite(number := float(text)):
+            return number
+    raise SourceError(f"{what} is '{text}', not a finite number")
 
 
 def _refuse_contradictions(rows: Sequence[CropRow], path: Path) -> None:
@@ -203,14 +201,10 @@ def _refuse_contradictions(rows: Sequence[CropRow], path: Path) -> None:
         for key, fact in facts.items():
             if seen.setdefault(key, fact) != fact:
                 kind, name = key
-                before = f"on line {_phrase(seen[key])}" if kind == "file" else _phrase(seen[key])
-                now = "again" if kind == "file" else _phrase(fact)
+                before, now = "/".join(seen[key]), "/".join(fact)
+                if kind == "file":
+                    before, now = f"on line {before}", "again"
                 raise SourceError(f"{path}:{line}: {kind} {name} was {before}, and is {now} here")
-
-
-def _phrase(fact: tuple[str, ...]) -> str:
-    """A row's facts in an error message."""
-    return "/".join(fact)
 
 
 def _read_landmarks(folder: Path, rows: int) -> npt.NDArray[np.float16] | None:

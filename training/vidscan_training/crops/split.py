@@ -59,14 +59,6 @@ def assign_splits(rows: Sequence[CropRow], options: SplitOptions | None = None) 
     return result
 
 
-def groups_by_split(rows: Sequence[CropRow]) -> dict[str, list[str]]:
-    """Sorted names of the groups of each split, for the card."""
-    found: dict[str, set[str]] = {name: set() for name in SPLITS}
-    for row in rows:
-        found[row.split].add(row.group)
-    return {name: sorted(groups) for name, groups in found.items()}
-
-
 def split_record(rows: Sequence[CropRow], options: SplitOptions) -> dict[str, Any]:
     """The card's account of a split: what it takes to make it again, and the groups it holds.
 
@@ -77,8 +69,9 @@ def split_record(rows: Sequence[CropRow], options: SplitOptions) -> dict[str, An
         clips[row.group].add(row.clip)
     shares = {"val": options.val, "test": options.test}
     record: dict[str, Any] = {"by": "group", "seed": options.seed, "shares": shares}
-    for split, groups in groups_by_split(rows).items():
-        named = [group for group in groups if len(clips[group]) > 1]
+    for split in SPLITS:
+        groups = {row.group for row in rows if row.split == split}
+        named = sorted(group for group in groups if len(clips[group]) > 1)
         record[split] = {"groups": named, "single_clips": len(groups) - len(named)}
     return record
 

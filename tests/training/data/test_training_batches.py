@@ -13,7 +13,7 @@ from vidscan_training.crops.reader import in_order
 from vidscan_training.data import batches as dataset
 from vidscan_training.data import forge
 from vidscan_training.data.augment import reduce_resolution
-from vidscan_training.data.augment_presets import AugmentOptions, preset
+from vidscan_training.data.augment_presets import PRESETS, AugmentOptions
 from vidscan_training.data.batches import TrainingBatches
 from vidscan_training.data.draw import FAKE, REAL, SamplingOptions
 
@@ -46,7 +46,7 @@ def drawn_rows(loader, monkeypatch, steps):
 
 
 def test_a_batch_has_the_shapes_and_ranges_it_promises(folder):
-    batch = batches(folder, preset("robust")).batch(0)
+    batch = batches(folder, PRESETS["robust"]).batch(0)
     assert batch.inputs.shape == (8, SIZE, SIZE, 3)
     assert batch.inputs.dtype == np.float32
     assert 100 < batch.inputs.max() <= 255
@@ -76,17 +76,17 @@ def test_an_odd_batch_gives_the_extra_place_to_each_class_in_turn(folder):
 
 
 def test_batches_are_functions_of_their_number(folder):
-    first, second = batches(folder, preset("robust")), batches(folder, preset("robust"))
+    first, second = batches(folder, PRESETS["robust"]), batches(folder, PRESETS["robust"])
     order = [5, 0, 3]
     ours = {step: first.batch(step) for step in order}
     for step in sorted(order):
         assert np.array_equal(ours[step].inputs, second.batch(step).inputs)
     assert not np.array_equal(ours[0].inputs, ours[3].inputs)
-    assert not np.array_equal(ours[0].inputs, batches(folder, preset("robust"), seed=1).batch(0).inputs)
+    assert not np.array_equal(ours[0].inputs, batches(folder, PRESETS["robust"], seed=1).batch(0).inputs)
 
 
 def test_the_stream_gives_the_same_batches_as_one_thread(folder):
-    loader = batches(folder, preset("robust"))
+    loader = batches(folder, PRESETS["robust"])
     for step, batch in enumerate(loader.stream(2, 9, workers=4, ahead=3), start=2):
         assert np.array_equal(batch.inputs, loader.batch(step).inputs)
     assert step == 8
@@ -135,7 +135,7 @@ def test_the_self_blended_share_is_made_from_reals_with_landmarks(folder, monkey
 
 def test_a_forged_fake_is_preferably_the_twin_of_a_real_in_its_batch(folder, monkeypatch):
     monkeypatch.setattr(forge, "self_blend", lambda image, landmarks, rng: (image, None))
-    for augmentation in (None, preset("robust")):
+    for augmentation in (None, PRESETS["robust"]):
         batch = batches(folder, augmentation, batch_size=8, self_blend=1.0).batch(1)
         reals = {picture.tobytes() for picture in batch.inputs[:4]}
         # Twins share the augmentation, so that only the forgery sets them apart.

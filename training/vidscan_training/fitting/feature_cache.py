@@ -29,7 +29,7 @@ from vidscan.errors import ModelError, SourceError, UsageError
 from vidscan.system.files import replacing, sha256_of
 from vidscan_training.crops.folder import CropFolder, CropRow
 from vidscan_training.crops.reader import in_order
-from vidscan_training.data.augment_presets import preset
+from vidscan_training.data.augment_presets import PRESETS
 from vidscan_training.data.batches import Batch, Views
 from vidscan_training.data.draw import Sampler
 from vidscan_training.data.forge import Forgery
@@ -127,7 +127,7 @@ def load_or_make_features(
     if features is not None:
         print(f"features of {len(views)} views read from {path}", file=sys.stderr)
         return features
-    pictures = Views(folder, sampler, preset(options.augmentation))
+    pictures = Views(folder, sampler, PRESETS[options.augmentation])
     features = Features(
         _compute_features(feature_part(network), pictures, views, options),
         validation.outputs(feature_part(exact)),
@@ -158,7 +158,7 @@ def feature_key(
         "val": list(validation.places),
         "landmarks": None if folder.landmarks is None else _digest(folder.landmarks),
         "split": asdict(options.split),
-        "augmentation": asdict(preset(options.augmentation)),
+        "augmentation": asdict(PRESETS[options.augmentation]),
         "match_resolution": dict(sampler.sampling.match_resolution),
         "blended": [sampler.sampling.self_blend, sampler.sampling.swap_blend],
         "seed": options.seed,

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from vidscan.errors import UsageError
-from vidscan.flags import flag, part
+from vidscan.flags import flag, flags_of, part
 from vidscan_training.crops.split import SplitOptions
 from vidscan_training.data.augment_presets import PRESETS
 from vidscan_training.data.draw import SamplingOptions
@@ -15,10 +15,7 @@ from vidscan_training.fitting.build import Head
 from vidscan_training.fitting.network import PHASES, PRECISIONS
 
 DEFAULT_EPOCHS = {"head": 30, "last": 15, "full": 10}
-KEPT = ("best", "last")
 DEFAULT_TERMS = "research use; see the terms of the training data"
-
-
 _NETWORK: dict[str, Any] = {"group": "network"}
 _LENGTH: dict[str, Any] = {"group": "length and learning rate"}
 _DATA: dict[str, Any] = {"group": "data"}
@@ -59,7 +56,9 @@ class FitOptions:
     map_loss: float = flag(0.0, "of a map of what was forged", metavar="WEIGHT", **_LENGTH)
     warmup: float = flag(0.1, "share of 'full' in which the rate rises", **_LENGTH)
     norm_momentum: float = flag(0.9, "of batch normalisation's statistics (default: 0.9)", **_LENGTH)
-    keep: str = flag("best", "the epoch that becomes the checkpoint (default: best)", choices=KEPT, **_LENGTH)
+    keep: str = flag(
+        "best", "the epoch that becomes the checkpoint (default: best)", choices=("best", "last"), **_LENGTH
+    )
     average: float = flag(0.999, "decay of the average of the weights", **_LENGTH)
     sampling: SamplingOptions = part(SamplingOptions)
     augmentation: str = flag("robust", name="augment", choices=tuple(sorted(PRESETS)), **_DATA)
@@ -72,14 +71,10 @@ class FitOptions:
 
     def __post_init__(self) -> None:
         """Refuses what cannot be trained, before anything is read."""
-        if self.phase not in PHASES or self.precision not in PRECISIONS:
-            raise UsageError(
-                f"--phase must be one of {', '.join(PHASES)}; --precision of {', '.join(PRECISIONS)}"
-            )
-        if self.keep not in KEPT:
-            raise UsageError(f"--keep must be one of {', '.join(KEPT)}, not '{self.keep}'")
-        if self.augmentation not in PRESETS:
-            raise UsageError(f"--augment must be one of {', '.join(PRESETS)}, not '{self.augmentation}'")
+        for name, declared in flags_of(FitOptions).items():
+            if declared.choices and (value := getattr(self, name)) not in declared.choices:
+                known = ", ".join(declared.choices)
+                raise UsageError(f"--{declared.name or name} must be one of {known}, not '{value}'")
         for name in ("epochs", "images", "minutes", "steps_per_epoch", "learning_rate", "workers"):
             value = getattr(self, name)
             if value is not None and not value > 0:
@@ -104,7 +99,7 @@ class FitOptions:
             )
 
     def compilation(self) -> dict[str, float]:
-        """Keyword arguments of ``networks.compile_network``."""
+        """Keyword arguments of :func:`vidscan_training.fitting.network.compile_network`."""
         return {
             "weight_decay": self.weight_decay,
             "label_smoothing": self.label_smoothing,

@@ -16,7 +16,7 @@ from vidscan.errors import UsageError
 from vidscan.system.files import sha256_of
 from vidscan_training.crops.folder import CropFolder, CropRow, open_crop_folder, write_manifest
 from vidscan_training.crops.split import assign_splits
-from vidscan_training.data.augment_presets import preset
+from vidscan_training.data.augment_presets import PRESETS
 from vidscan_training.data.batches import TrainingBatches
 from vidscan_training.data.draw import Sampler
 from vidscan_training.fitting.checkpointing import LAST_NAME, Progress, load_progress
@@ -175,7 +175,7 @@ def _batches(
     train = [place for place, row in enumerate(rows) if row.split == "train"]
     sampling = replace(options.sampling, seed=options.seed)
     if not options.cache_features:
-        augmentation = preset(options.augmentation)
+        augmentation = PRESETS[options.augmentation]
         return TrainingBatches(folder, train, sampling, augmentation, map_cells(network))
     sampler = Sampler(folder, train, sampling)
     features = load_or_make_features(options, folder, sampler, validation, network, exact)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,7 +22,7 @@ from vidscan_training.evaluation import metrics
 from vidscan_training.evaluation.degradations import DEGRADATIONS
 from vidscan_training.evaluation.interval_coverage import interval_coverage
 from vidscan_training.evaluation.metrics import comparable_reals
-from vidscan_training.evaluation.robustness import check_names, measure_robustness
+from vidscan_training.evaluation.robustness import measure_robustness
 from vidscan_training.evaluation.scores import (
     ScoredClip,
     ScoredRow,
@@ -67,7 +67,8 @@ class EvaluateOptions:
 
     def __post_init__(self) -> None:
         """Refuses unknown degradations, before anything is scored."""
-        check_names(self.robustness)
+        if unknown := sorted(set(self.robustness) - set(DEGRADATIONS)):
+            raise UsageError(f"--degradations {','.join(unknown)}: not among {', '.join(DEGRADATIONS)}")
 
 
 def evaluate(options: EvaluateOptions) -> dict[str, Any]:
@@ -140,7 +141,7 @@ def figures(scored: Sequence[ScoredRow], card: ModelCard, options: EvaluateOptio
         "real_threshold": card.real_threshold,
         "calibrated": card.calibration is not None,
         **{
-            name: metrics.summary(*truth[name], card.fake_threshold, intervals=True, clusters=clusters[name])
+            name: metrics.summary(*truth[name], card.fake_threshold, clusters=clusters[name])
             for name in truth
         },
         "verdicts": _verdicts(clips, card),
@@ -196,19 +197,17 @@ def _roc(fake: metrics.Flags, score: metrics.Scores) -> list[tuple[float, float]
 
 def _verdicts(clips: Sequence[ScoredClip], card: ModelCard) -> dict[str, dict[str, int]]:
     """How many real and fake clips get which label."""
-    counted = {"real": Counter[str](), "fake": Counter[str]()}
-    for clip in clips:
-        counted["fake" if clip.fake else "real"][_label(clip.fake_probability, card)] += 1
+    fake, score = truth_and_scores(clips)
+    called_fake = score >= card.fake_threshold
+    called_real = (score <= card.real_threshold) & ~called_fake
     return {
-        truth: {label: counts[label] for label in ("FAKE", "UNCERTAIN", "REAL")}
-        for truth, counts in counted.items()
+        truth: {
+            "FAKE": int((called_fake & members).sum()),
+            "UNCERTAIN": int((~called_fake & ~called_real & members).sum()),
+            "REAL": int((called_real & members).sum()),
+        }
+        for truth, members in (("real", ~fake), ("fake", fake))
     }
-
-
-def _label(probability: float, card: ModelCard) -> str:
-    if probability >= card.fake_threshold:
-        return "FAKE"
-    return "REAL" if probability <= card.real_threshold else "UNCERTAIN"
 
 
 def _manipulations(

@@ -9,19 +9,12 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from vidscan.errors import UsageError
 from vidscan.protocols import Scorer
 from vidscan.records import Image, ModelCard
 from vidscan_training.crops.folder import CropFolder, native_sizes
 from vidscan_training.evaluation import metrics
 from vidscan_training.evaluation.degradations import DEGRADATIONS, Degradation, Origin, degrade
 from vidscan_training.evaluation.scores import ScoredRow, by_clip, score_rows, truth_and_scores
-
-
-def check_names(names: Sequence[str]) -> None:
-    """Raises UsageError unless all are names of degradations."""
-    if unknown := sorted(set(names) - set(DEGRADATIONS)):
-        raise UsageError(f"--degradations {','.join(unknown)}: not among {', '.join(DEGRADATIONS)}")
 
 
 def measure_robustness(
@@ -38,13 +31,10 @@ def measure_robustness(
         ``undegraded``: figures (see :func:`ranking`); ``degradations``: one entry a name with ``name``,
         ``title`` and ``strengths``, each of these with ``strength`` and the same figures.
 
-    Raises:
-        UsageError: an unknown name.
-        VidscanError: a crop cannot be read or scored, or ffmpeg failed.
+    Raises VidscanError where a crop cannot be read or scored, or ffmpeg failed.
     """
     from tqdm import tqdm
 
-    check_names(names)
     chosen = {item.row.file for item in undegraded}
     places = [place for place, row in enumerate(folder.rows) if row.file in chosen]
     steps = [(name, strength) for name in names for strength in DEGRADATIONS[name].strengths]

@@ -81,11 +81,9 @@ def recompress(source: Path, target: Path, *, crf: int, scale: float = 1.0) -> N
     Frames keep their times; sound is left out.
 
     ``crf`` is 0 (finest) to 51 (coarsest), ``scale`` the new width and height as a share of the old ones,
-    each rounded to an even number. The suffix of ``target`` names the container.
-
-    Raises:
-        ValueError: ``crf`` or ``scale`` is out of range.
-        VidscanError: there is no ffmpeg, it has no libx264, or it cannot read the clip.
+    each rounded to an even number. The suffix of ``target`` names the container. Raises ValueError where
+    ``crf`` or ``scale`` is out of range; VidscanError where there is no ffmpeg, it has no libx264, or it
+    cannot read the clip.
     """
     import ffmpeg
 

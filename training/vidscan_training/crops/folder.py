@@ -140,8 +140,7 @@ def write_manifest(path: Path, rows: Iterable[CropRow]) -> None:
 def read_geometry(path: Path) -> CropGeometry:
     """Reads ``crops.json``.
 
-    Raises:
-        SourceError: the file is missing, is not JSON, or has values that no crop can have.
+    Raises SourceError where the file is missing, is not JSON, or has values that no crop can have.
     """
     try:
         record = json.loads(path.read_text(encoding="utf-8"))

@@ -42,12 +42,10 @@ class SplitOptions:
 def assign_splits(rows: Sequence[CropRow], options: SplitOptions | None = None) -> tuple[CropRow, ...]:
     """Gives every row a split, in the order of ``rows``; a group is never in two.
 
-    Rows that name a split keep it, and carry their whole group with them. The other groups are dealt
-    out by a seeded shuffle: of several, the one by which most methods are seen in every split, and by
-    which the numbers of clips come nearest to the shares.
-
-    Raises:
-        UsageError: one group names two splits, or a split would lack real or fake faces.
+    Rows that name a split keep it, and carry their whole group with them. The other groups are dealt out by a
+    seeded shuffle: of several, the one by which most methods are seen in every split, and by which the
+    numbers of clips come nearest to the shares. Raises UsageError where one group names two splits, or a
+    split would lack real or fake faces.
     """
     options = options or SplitOptions()
     assigned = _stated_splits(rows)

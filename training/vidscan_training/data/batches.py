@@ -139,10 +139,8 @@ class TrainingBatches:
     ) -> None:
         """Prepares the odds of each row.
 
-        With ``map_cells`` above 0, batches carry forgery maps of so many cells a side.
-
-        Raises:
-            UsageError: an unknown method is named, a class has no rows, or blending lacks landmarks.
+        With ``map_cells`` above 0, batches carry forgery maps of so many cells a side. Raises UsageError
+        where an unknown method is named, a class has no rows, or blending lacks landmarks.
         """
         self.sampler = Sampler(folder, rows, sampling)
         self._views = Views(folder, self.sampler, augmentation)

@@ -77,9 +77,8 @@ def review_tiles(
 def write_review(crops: Path, out: Path, *, faces: int, preset_name: str, seed: int) -> None:
     """Draws the sheet of a crop folder: evenly spread real crops with landmarks, one row each.
 
-    Raises:
-        SourceError: the folder is no crop folder, or holds no real crop with landmarks.
-        UsageError: there is no such preset, or the picture's format is unknown.
+    Raises SourceError where the folder is no crop folder, or holds no real crop with landmarks; UsageError
+    where there is no such preset, or the picture's format is unknown.
     """
     if preset_name not in PRESETS:
         raise UsageError(f"--augment {preset_name}: not one of {', '.join(PRESETS)}")

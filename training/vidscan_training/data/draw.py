@@ -115,8 +115,7 @@ class Sampler:
     def __init__(self, folder: CropFolder, rows: Sequence[int], sampling: SamplingOptions) -> None:
         """Prepares the odds of each row.
 
-        Raises:
-            UsageError: an unknown method is named, a class has no rows, or blending lacks landmarks.
+        Raises UsageError where an unknown method is named, a class has no rows, or blending lacks landmarks.
         """
         self.rows = np.array(rows, np.int64)
         self._folder, self.sampling = folder, sampling

@@ -136,8 +136,7 @@ def calibrated_card(card: ModelCard, scored: Sequence[ScoredRow], options: Calib
 def clip_logits(scored: Sequence[ScoredRow], method_weights: Mapping[str, float]) -> ClipLogits:
     """Gathers crops into weighted clips.
 
-    Raises:
-        UsageError: one of the classes is missing.
+    Raises UsageError where one of the classes is missing.
     """
     members = rows_by_clip(sorted(scored, key=lambda item: item.row.file))
     rows = [items[0].row for items in members.values()]

@@ -25,9 +25,8 @@ class Teacher:
     def __init__(self, checkpoint: Path, weight: float, rows: Sequence[CropRow]) -> None:
         """Loads the checkpoint.
 
-        Raises:
-            ModelError: the checkpoint is refused.
-            UsageError: it was trained on people of the validation or test split.
+        Raises ModelError where the checkpoint is refused; UsageError where it was trained on people of the
+        validation or test split.
         """
         from vidscan.models.checkpoint import load_model
 

@@ -112,10 +112,8 @@ def feature_part(network: Any) -> Any:
 def head_part(network: Any) -> Any:
     """What learns in the ``head`` phase, as a network of its own: features to P(real), ``float32[n, 1]``.
 
-    Layers and weights are shared, so training it trains the head of ``network``.
-
-    Raises:
-        UsageError: where the head begins is unknown, or something leads past that.
+    Layers and weights are shared, so training it trains the head of ``network``. Raises UsageError
+    where the head begins is unknown, or something leads past that.
     """
     try:
         return import_keras().Model(_features(network), network.output, name=network.name)

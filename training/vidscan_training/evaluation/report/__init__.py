@@ -49,8 +49,7 @@ def check_report(path: Path) -> None:
 def write_report(path: Path, result: Mapping[str, Any]) -> None:
     """Writes the figures in the format that the suffix names; the file is then the old or the whole new one.
 
-    Raises:
-        ReportError: the system refused.
+    Raises ReportError where the system refused.
     """
     text = WRITERS[path.suffix.lower()](result)
     try:

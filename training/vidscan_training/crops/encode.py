@@ -42,11 +42,8 @@ def through_h264(pictures: Sequence[Image], crf: int) -> list[Image]:
     fewer bits on most of their frames, so this is kinder than the same CRF on the video would be.
     Where a side is odd, the last row or column is repeated for the encoder and cut off again.
 
-    ``pictures`` are RGB ``uint8[height, width, 3]``, all of one size, at least 16 px; ``crf`` is 0 (finest)
-    to 51 (coarsest).
-
-    Returns:
-        As many RGB ``uint8[height, width, 3]``, in the same order.
+    ``pictures``, as those returned, are RGB ``uint8[height, width, 3]``, all of one size, at least 16 px;
+    ``crf`` is 0 (finest) to 51 (coarsest).
 
     Raises:
         ValueError: the pictures differ in size, or are no RGB pictures, or ``crf`` is out of range.

@@ -115,16 +115,10 @@ def sources_from_folder(folder: Path, label: str) -> list[LabelledSource]:
 
 
 def extract(listed: Sequence[LabelledSource], output: Path, options: CropOptions) -> list[CropRow]:
-    """Writes the crop folder ``output``.
+    """Writes the crop folder ``output`` and returns the manifest's rows.
 
-    A source that cannot be read, or shows no face, is named and left out; the others go on.
-
-    Returns:
-        The manifest's rows.
-
-    Raises:
-        UsageError: ``output`` already holds a manifest.
-        SourceError: not one crop was found.
+    A source that cannot be read, or shows no face, is named and left out; the others go on. Raises UsageError
+    where ``output`` already holds a manifest, SourceError where not one crop was found.
     """
     if (output / MANIFEST_NAME).exists():
         raise UsageError(f"{output}: already holds crops: name another folder, or remove it first")

@@ -56,10 +56,7 @@ class Views:
     May be called from any thread.
     """
 
-    def __init__(
-        self, folder: CropFolder, sampler: Sampler, augmentation: AugmentOptions | None = None
-    ) -> None:
-        """Looks up what is needed of all rows."""
+    def __init__(self, folder: CropFolder, sampler: Sampler, augmentation: AugmentOptions | None) -> None:
         self._folder, self._sampler, self._augmentation = folder, sampler, augmentation
         self._read = CropReader(folder)
         self._sides = self._sides_to_match()
@@ -67,15 +64,11 @@ class Views:
     def __call__(
         self, row: int, forgery: Forgery, look: int, rng: Rng, *, masked: bool = False
     ) -> tuple[Image, Mask | None]:
-        """One view.
+        """One view, RGB ``uint8[s, s, 3]``, and which part of it was replaced, ``float32[s, s]``, 0-1.
 
         ``look`` seeds all that happens beside the forgery: the same one shows a forgery and the crop that it
         was made of under the same augmentation. ``rng`` is the forgery's chance. ``masked`` asks for the
-        mask, which takes time.
-
-        Returns:
-            The picture, RGB ``uint8[s, s, 3]``, and, where ``masked``, which part of it was replaced,
-            ``float32[s, s]``, 0-1; None where it is not known.
+        mask, which takes time; it is None too where it is not known.
         """
 
         def read(wanted: int) -> Image:

@@ -74,12 +74,9 @@ def _scored(
 def ranking(scored: Sequence[ScoredRow], card: ModelCard) -> dict[str, Any]:
     """AUC by clip and by crop with 95% intervals, and what the card's threshold makes of the clips.
 
-    The order of ``scored`` does not matter.
-
-    Returns:
-        ``clip_auc``, ``clip_auc_interval``, ``crop_auc``, ``crop_auc_interval`` (clips drawn anew with all
-        of their crops), ``detection_rate`` (of fake clips) and ``false_alarm_rate`` (of real clips): how
-        many are called FAKE, None without such clips. The AUC alone would not show that all scores rise.
+    ``detection_rate`` (of fake clips) and ``false_alarm_rate`` (of real clips) say how many are called FAKE,
+    None without such clips: the AUC alone would not show that all scores rise. The order of ``scored`` does
+    not matter.
     """
     crop_fake, crop_score = truth_and_scores(scored)
     fake, score = truth_and_scores(by_clip(scored, card))

@@ -92,10 +92,11 @@ def add_flags(
         declared: Flag = each.metadata["flag"]
         title = declared.group or declared.rivals
         if title not in groups:
-            apart = parser.add_mutually_exclusive_group
-            groups[title] = parser.add_argument_group(title) if declared.group else apart()
+            groups[title] = (
+                parser.add_argument_group(title) if declared.group else parser.add_mutually_exclusive_group()
+            )
         shown = f"{each.default:g}" if isinstance(each.default, float) else str(each.default)
-        note = f" (default {shown})" if noted and each.default not in (None, False, ()) else ""
+        note = f" (default {shown})" if noted and each.default not in (None, False, (), MISSING) else ""
         names, how = _how(each, hints[each.name], declared)
         groups[title].add_argument(*names, help=declared.help + note, **how)
 

@@ -90,10 +90,8 @@ class CropFolder:
 def open_crop_folder(path: Path, *, check_files: bool = True) -> CropFolder:
     """Reads and validates a crop folder.
 
-    Raises:
-        SourceError: something is missing or malformed; the message names the file and the line.
+    Raises SourceError where something is missing or malformed; the message names the file and the line.
     """
-    path = Path(path)
     rows = read_manifest(path / MANIFEST_NAME)
     if check_files:
         for line, row in enumerate(rows, start=2):
@@ -106,11 +104,7 @@ def open_crop_folder(path: Path, *, check_files: bool = True) -> CropFolder:
 
 
 def read_manifest(path: Path) -> tuple[CropRow, ...]:
-    """Reads ``manifest.csv``; an absent ``split`` column counts as empty.
-
-    Raises:
-        SourceError: naming the file and, where there is one, the line.
-    """
+    """Reads ``manifest.csv``; an absent ``split`` column counts as empty. Raises SourceError."""
     try:
         with path.open(newline="", encoding="utf-8") as stream:
             reader = csv.DictReader(stream, strict=True)

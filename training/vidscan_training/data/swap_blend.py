@@ -33,7 +33,7 @@ from vidscan_training.data.self_blend import (
 )
 
 REGIONS = ("square", "face", "no_forehead", "features", "lower_face", "mouth")
-"""What is pasted: see ``selfblend.region_points``, and ``square`` for :func:`square_mask`."""
+"""What is pasted: see :func:`.self_blend.region_points`, and ``square`` for :func:`square_mask`."""
 REGION_ODDS = (0.30, 0.245, 0.175, 0.14, 0.07, 0.07)
 
 

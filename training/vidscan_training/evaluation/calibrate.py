@@ -95,9 +95,8 @@ class ClipLogits:
 def calibrate_checkpoint(options: CalibrateOptions) -> ModelCard:
     """Fits calibration and thresholds on the validation split and writes them into the card.
 
-    Raises:
-        UsageError: there is no validation split, or it lacks a class.
-        ModelError, SourceError: the checkpoint or the crops are refused.
+    Raises UsageError where there is no validation split, or it lacks a class; ModelError or SourceError where
+    the checkpoint or the crops are refused.
     """
     from vidscan.models.checkpoint import load_model
 

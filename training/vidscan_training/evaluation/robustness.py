@@ -27,11 +27,8 @@ def measure_robustness(
 ) -> dict[str, Any]:
     """Scores the same crops again under each strength of the degradations named.
 
-    Returns:
-        ``undegraded``: figures (see :func:`ranking`); ``degradations``: one entry a name with ``name``,
-        ``title`` and ``strengths``, each of these with ``strength`` and the same figures.
-
-    Raises VidscanError where a crop cannot be read or scored, or ffmpeg failed.
+    The figures are those of :func:`ranking`, undegraded and for each strength. Raises VidscanError where a
+    crop cannot be read or scored, or ffmpeg failed.
     """
     from tqdm import tqdm
 

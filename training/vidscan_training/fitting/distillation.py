@@ -32,13 +32,8 @@ class Teacher:
 
         # The calibration was fitted on validation clips, and must not reach the training.
         self._model = uncalibrated(load_model(checkpoint))
-        self._weight = weight
+        self.name, self._weight = str(self._model.card.name), weight
         _refuse_leaks(self._model.card, rows)
-
-    @property
-    def name(self) -> str:
-        """The teacher's name, by its card."""
-        return str(self._model.card.name)
 
     def soften(self, batch: Batch) -> Batch:
         """``batch`` with targets ``(1 - weight) * label + weight * P(real)`` by the teacher."""

@@ -23,13 +23,13 @@ from vidscan_training.fitting.checkpointing import LAST_NAME, Progress, load_pro
 from vidscan_training.fitting.distillation import Teacher
 from vidscan_training.fitting.feature_cache import FeatureBatches, load_or_make_features
 from vidscan_training.fitting.network import (
+    PEAK_RATES,
     choose_trainable,
     compile_like,
     compile_network,
     feature_part,
     head_part,
     map_cells,
-    peak_rate,
     scoring_part,
     set_normalisation_momentum,
     with_map_head,
@@ -107,7 +107,7 @@ class Run:
         """Learning rate of the next step."""
         if self.options.phase != "full":
             return self.progress.plateau.rate
-        peak = self.options.learning_rate or peak_rate("full")
+        peak = self.options.learning_rate or PEAK_RATES["full"]
         return warmed_cosine(self.fraction, peak, self.options.warmup)
 
 
@@ -196,7 +196,7 @@ def _start(options: FitOptions, folder: CropFolder) -> tuple[Any, Progress]:
     choose_trainable(network, options.phase, options.unfreeze)
     set_normalisation_momentum(network, options.norm_momentum)
     compile_network(network, options.phase, **options.compilation())
-    plateau = Plateau(options.learning_rate or peak_rate(options.phase))
+    plateau = Plateau(options.learning_rate or PEAK_RATES[options.phase])
     return network, Progress(plateau, fingerprint=_fingerprint(options))
 
 

@@ -28,7 +28,7 @@ from typing import get_args
 import numpy as np
 
 from vidscan.errors import UsageError, VidscanError
-from vidscan_training.crops.folder import CropFolder, open_crop_folder
+from vidscan_training.crops.folder import open_crop_folder
 from vidscan_training.crops.reader import CropReader
 from vidscan_training.crops.split import SplitOptions, assign_splits, spread_over_clips
 from vidscan_training.data.draw import SamplingOptions
@@ -137,7 +137,10 @@ class Recipe:
 
     def halve(self, checkpoint: Path) -> None:
         """Stores the weights in float16 where that keeps the scores."""
-        folder, places = self._validation()
+        folder = open_crop_folder(self.crops)
+        rows = assign_splits(folder.rows, split_of(self.crops))
+        places = [place for place, row in enumerate(rows) if row.split == "val"]
+        places = spread_over_clips(places, rows, self.scale.val_per_clip)
         reader = CropReader(folder)
         change = store_in_half(checkpoint, np.stack([reader(place) for place in places[:128]]))
         kept = "so they are" if change <= MAX_CHANGE else "so they stay in float32"
@@ -185,13 +188,6 @@ class Recipe:
             val_per_clip=self.scale.val_per_clip,
             workers=os.cpu_count() or 2,
         )
-
-    def _validation(self) -> tuple[CropFolder, list[int]]:
-        """The crops, and which of them validation sees."""
-        folder = open_crop_folder(self.crops)
-        rows = assign_splits(folder.rows, split_of(self.crops))
-        places = [place for place, row in enumerate(rows) if row.split == "val"]
-        return folder, spread_over_clips(places, rows, self.scale.val_per_clip)
 
     def _images(self, step_s: float) -> int:
         """How many pictures fit into the time left where a step takes ``step_s`` seconds."""

@@ -36,8 +36,7 @@ WRITERS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
 def check_report(path: Path) -> None:
     """Finds out, before any work, whether a report can be written to ``path``.
 
-    Raises:
-        ReportError: the suffix (in either case) names no format, or there is no such folder to write in.
+    Raises ReportError where the suffix (in either case) names no format, or no such folder takes a file.
     """
     if path.suffix.lower() not in WRITERS:
         known = ", ".join(WRITERS)

@@ -28,10 +28,9 @@ def looped(name: str, seconds: int, target: Path) -> Path:
 
 def random_b4(folder: Path) -> Path:
     """A checkpoint of the reference network, whose scores mean nothing and cost what real ones do."""
-    from vidscan_training.fitting.build import build_network
-
     from vidscan.models.checkpoint import save_checkpoint
     from vidscan.records import ModelCard
+    from vidscan_training.fitting.build import build_network
 
     path = folder / "random-b4.keras"
     save_checkpoint(build_network("efficientnetb4"), path, ModelCard("random-b4", "efficientnetb4", 380))

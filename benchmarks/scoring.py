@@ -24,11 +24,11 @@ from statistics import median
 from typing import Any
 
 import numpy as np
-from vidscan_training.fitting.build import build_network
 
 from vidscan.cli.export import ExportOptions, calibration_crops, export
 from vidscan.models.checkpoint import load_model, save_checkpoint
 from vidscan.records import Geometry, ModelCard
+from vidscan_training.fitting.build import build_network
 
 PRODUCT_SIDE = 2048
 """Side of the square matrices whose product is the machine's rate."""

@@ -20,10 +20,6 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 from scenes.tables import table
-from vidscan_training.crops.extract import LabelledSource, sources_from_folder, sources_from_manifest
-from vidscan_training.crops.folder import CropRow
-from vidscan_training.crops.split import SplitOptions, assign_splits
-from vidscan_training.evaluation.metrics import auc
 
 import vidscan
 from vidscan.faces import crops as enlarging
@@ -34,6 +30,10 @@ from vidscan.models.checkpoint import LoadedModel
 from vidscan.options import DetectionOptions
 from vidscan.protocols import FaceDetector
 from vidscan.records import Box, Image
+from vidscan_training.crops.extract import LabelledSource, sources_from_folder, sources_from_manifest
+from vidscan_training.crops.folder import CropRow
+from vidscan_training.crops.split import SplitOptions, assign_splits
+from vidscan_training.evaluation.metrics import auc
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 SIDES = (150, 110, 80, 64, 48)

@@ -22,6 +22,7 @@ import imageio_ffmpeg
 import numpy as np
 from numpy.typing import NDArray
 from skimage import data
+
 from vidscan_training.crops.landmarks import FaceLandmarker
 from vidscan_training.data.self_blend import blend, deform, hull_mask, region_points, soften
 

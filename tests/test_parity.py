@@ -6,11 +6,11 @@ import csv
 from pathlib import Path
 
 import pytest
-from vidscan_training.cli.main import main as train
 
 import vidscan
 from vidscan.media.ffmpeg import decode
 from vidscan.models.bundled import checkpoint_path
+from vidscan_training.cli.main import main as train
 
 pytestmark = pytest.mark.slow
 

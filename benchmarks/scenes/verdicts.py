@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from vidscan_training.evaluation.metrics import auc, bootstrap_interval
 
 import vidscan
 from scenes.footage import Clip, cells
 from scenes.tiled import Gathering, Writer, gatherings
 from vidscan.models.checkpoint import LoadedModel
 from vidscan.records import Box, Label, Report
+from vidscan_training.evaluation.metrics import auc, bootstrap_interval
 
 
 @dataclass(frozen=True, slots=True)

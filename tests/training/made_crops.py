@@ -7,6 +7,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+
 from vidscan_training.crops.folder import CropRow, write_manifest
 
 SIZE = 32

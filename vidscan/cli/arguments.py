@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import fields
 from pathlib import Path
-from types import NoneType
-from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
+from typing import Any, NamedTuple, get_type_hints
 
 from vidscan import __version__
 from vidscan.cli.requests import EXPORT_FORMATS, DoctorRequest, ExportOptions, Request, ScanRequest
 from vidscan.errors import UsageError
-from vidscan.flags import Flag, flags_of
+from vidscan.flags import add_flags, values_of
 from vidscan.media.storage import is_remote, local_path
 from vidscan.models.bundled import FAST
 from vidscan.options import ModelOptions, RayOptions, SamplingOptions, ScanOptions
@@ -70,7 +68,7 @@ def build_parser() -> argparse.ArgumentParser:
     folder.add_argument(
         "--engine", choices=["local", "ray"], help="scan here, or on a Ray cluster (default local)"
     )
-    _add_flags(folder, RayOptions)
+    add_flags(folder, RayOptions)
     _add_scan_flags(folder)
 
     image = _add_command(commands, "image", "scan stills", _scan_request)
@@ -88,10 +86,10 @@ def build_parser() -> argparse.ArgumentParser:
     )
     export.add_argument("--format", required=True, choices=[*EXPORT_FORMATS])
     export.add_argument("--out", required=True, type=Path, metavar="FILE", help="ends in .onnx")
-    _add_flags(export, ExportOptions)
+    add_flags(export, ExportOptions)
 
     doctor = _add_command(commands, "doctor", "check the installation", _doctor_request)
-    _add_flags(doctor, DoctorRequest)
+    add_flags(doctor, DoctorRequest)
     for each in (export, doctor):
         each.add_argument("-v", "--verbose", action="store_true", help="show tracebacks")
     return parser
@@ -138,57 +136,15 @@ def _add_scan_flags(
 ) -> None:
     for kind in stages().values():
         if sampled or kind is not SamplingOptions:
-            _add_flags(parser, kind)
+            add_flags(parser, kind)
         if kind is ModelOptions:
             fast = f"{FAST} alone: quicker, and blind to more"
             parser.add_argument("--fast", action="store_true", help=fast)
-    _add_flags(parser, ScanRequest, without)
-
-
-def _add_flags(parser: argparse.ArgumentParser, kind: type[Any], without: Collection[str] = ()) -> None:
-    """Adds the flags that a dataclass declares."""
-    hints, defaults = get_type_hints(kind), {each.name: each.default for each in fields(kind)}
-    groups: dict[str, Any] = {"": parser}
-    for field_name, each in flags_of(kind).items():
-        if field_name in without:
-            continue
-        if each.rivals not in groups:
-            groups[each.rivals] = parser.add_mutually_exclusive_group()
-        default = defaults[field_name]
-        shown = f"{default:g}" if isinstance(default, float) else str(default)
-        note = "" if default in (None, False, ()) else f" (default {shown})"
-        names = [f"-{each.short}"] if each.short else []
-        names.append(f"--{_dest(field_name, each).replace('_', '-')}")
-        groups[each.rivals].add_argument(*names, help=each.help + note, **_how(hints[field_name], each))
-
-
-def _dest(field_name: str, each: Flag) -> str:
-    """The name of a flag's value in the namespace."""
-    return (each.name or field_name).replace("-", "_")
-
-
-def _how(hint: Any, each: Flag) -> dict[str, Any]:
-    """How argparse reads the value of a field of this type."""
-    if hint is bool:
-        return {"action": "store_true"}
-    kinds = [kind for kind in get_args(hint) or (hint,) if kind not in (NoneType, ...)]
-    several = {"action": "append"} if get_origin(hint) is tuple else {}
-    shown = {"metavar": each.metavar, "choices": each.choices}
-    return shown | ({} if each.read is not None else {"type": kinds[0], **several})
-
-
-def _values(kind: type[Any], given: dict[str, Any]) -> dict[str, Any]:
-    """The fields of a dataclass that were given; raises UsageError where one cannot be read."""
-    values = {}
-    for field_name, each in flags_of(kind).items():
-        if (dest := _dest(field_name, each)) in given:
-            value = given[dest] if each.read is None else each.read(given[dest])
-            values[field_name] = tuple(value) if isinstance(value, list) else value
-    return values
+    add_flags(parser, ScanRequest, without)
 
 
 def _scan_request(given: dict[str, Any]) -> ScanRequest:
-    ray = RayOptions(**_values(RayOptions, given)) if given.get("engine") == "ray" else None
+    ray = RayOptions(**values_of(RayOptions, given)) if given.get("engine") == "ray" else None
     if ray is None and given.keys() & {"ray_address", "ray_workers", "ray_gpus"}:
         raise UsageError("--ray-address, --ray-workers and --ray-gpus go with --engine ray: add it")
     places = given["places"]
@@ -198,7 +154,7 @@ def _scan_request(given: dict[str, Any]) -> ScanRequest:
         tuple(listed),
         scan_options(given),
         ray,
-        **_values(ScanRequest, given),
+        **values_of(ScanRequest, given),
     )
 
 
@@ -210,14 +166,16 @@ def scan_options(given: dict[str, Any]) -> ScanOptions:
         given = given | {"model": [Path(FAST)]}
     # What is kept of the faces depends on three flags together.
     kinds = {name: kind for name, kind in stages().items() if name != "evidence"}
-    options = ScanOptions(**{name: kind(**_values(kind, given)) for name, kind in kinds.items()})
+    options = ScanOptions(**{name: kind(**values_of(kind, given)) for name, kind in kinds.items()})
     page = str(given.get("report")).lower().endswith(".html")
     return ScanOptions.of(options, evidence=page, explain="explain" in given or "explain_dir" in given)
 
 
 def _export_options(given: dict[str, Any]) -> ExportOptions:
-    return ExportOptions(given["format"], given["out"], given["checkpoint"], **_values(ExportOptions, given))
+    return ExportOptions(
+        given["format"], given["out"], given["checkpoint"], **values_of(ExportOptions, given)
+    )
 
 
 def _doctor_request(given: dict[str, Any]) -> DoctorRequest:
-    return DoctorRequest(**_values(DoctorRequest, given))
+    return DoctorRequest(**values_of(DoctorRequest, given))

@@ -7,28 +7,26 @@ from pathlib import Path
 import pytest
 from made_crops import make_crop_folder
 from tiny_network import save_tiny
-from vidscan_training.cli import arguments
-from vidscan_training.cli.main import main
+
+from vidscan.errors import UsageError
+from vidscan.flags import add_flags, values_of
+from vidscan.models.card_file import read_card
+from vidscan.system.frameworks import import_keras
+from vidscan_training.cli.main import build_parser, fit_options, main
 from vidscan_training.crops.extract import CropOptions
 from vidscan_training.data.draw import resolutions
 from vidscan_training.evaluation.calibrate import CalibrateOptions
 from vidscan_training.evaluation.evaluate import EvaluateOptions
 from vidscan_training.fitting.options import FitOptions
-from vidscan_training.flags import add_flags, method_weights, options_of
-
-from vidscan.errors import UsageError
-from vidscan.models.card_file import read_card
-from vidscan.system.frameworks import import_keras
+from vidscan_training.named_values import method_weights
 
 
-def parsed(add, *flags):
-    parser = argparse.ArgumentParser()
-    add(parser)
-    return parser.parse_args(list(flags))
+def asked_of_fit(*flags):
+    return fit_options(build_parser().parse_args(["fit", *flags]))
 
 
 def test_fit_without_flags_has_the_defaults_of_the_options():
-    found = options_of(FitOptions, parsed(arguments.add_fit_arguments, "crops", "--out", "run"))
+    found = asked_of_fit("crops", "--out", "run")
     expected = FitOptions(crops=Path("crops"), output=Path("run"))
     differing = [
         name for name in FitOptions.__dataclass_fields__ if getattr(found, name) != getattr(expected, name)
@@ -41,7 +39,9 @@ def test_fit_without_flags_has_the_defaults_of_the_options():
 def test_flags_have_the_defaults_of_the_fields(options):
     given = {name: "x" for name in ("crops", "checkpoint") if name in options.__dataclass_fields__}
     out = ["--out", "x"] if options is FitOptions else []
-    found = options_of(options, parsed(lambda parser: add_flags(parser, options), *given.values(), *out))
+    parser = argparse.ArgumentParser(argument_default=argparse.SUPPRESS)
+    add_flags(parser, options)
+    found = options(**values_of(options, vars(parser.parse_args([*given.values(), *out]))))
     assert found == options(**{name: Path("x") for name in [*given, *(["output"] if out else [])]})
 
 
@@ -52,7 +52,7 @@ def test_fit_flags_reach_the_options():
         "--whole-face stylegan256,diffusion "
         "--self-blend 0.3 --val-share 0.3 --precision mixed_bfloat16 --teacher t.keras --teacher-weight 0.3"
     )
-    found = options_of(FitOptions, parsed(arguments.add_fit_arguments, *text.split()))
+    found = asked_of_fit(*text.split())
     assert (found.backbone, found.head, found.phase) == ("lite2", "linear", "full")
     assert (found.images, found.resume) == (900, True)
     assert found.sampling.method_weights == {"deepfakes": 1.0, "stylegan256": 0.7}
@@ -62,10 +62,7 @@ def test_fit_flags_reach_the_options():
     assert found.sampling.self_blend == 0.3
     assert (found.split.val, found.split.seed) == (0.3, 4)
     assert (found.teacher, found.teacher_weight) == (Path("t.keras"), 0.3)
-    found = options_of(
-        FitOptions, parsed(arguments.add_fit_arguments, *["crops", "--out", "run", "--cache-features", "4"])
-    )
-    assert found.cache_features == 4
+    assert asked_of_fit("crops", "--out", "run", "--cache-features", "4").cache_features == 4
 
 
 def test_imagenet_weights_without_a_network_are_one_line_that_names_the_way_out(
@@ -121,29 +118,18 @@ def test_calibrate_then_evaluate_from_the_command_line(tmp_path, capsys):
     from vidscan_training.crops.split import assign_splits
 
     write_manifest(crops / "manifest.csv", assign_splits(read_manifest(crops / "manifest.csv")))
-    asked = parsed(arguments.add_calibrate_arguments, str(checkpoint), str(crops), "--misses", "0.1")
-    assert arguments.run_calibrate(asked) == 0
+    assert main(["calibrate", str(checkpoint), str(crops), "--misses", "0.1"]) == 0
     assert "FAKE at or above" in capsys.readouterr().out
-    asked = parsed(arguments.add_evaluate_arguments, str(checkpoint), str(crops), "--report", "-")
-    assert arguments.run_evaluate(asked) == 0
+    assert main(["evaluate", str(checkpoint), str(crops), "--report", "-"]) == 0
     assert json.loads(capsys.readouterr().out)["split"] == "test"
-    asked = parsed(
-        arguments.add_evaluate_arguments,
-        str(checkpoint),
-        str(crops),
-        "--against",
-        "stylegan256=ffhq256+ffhq512",
-    )
-    assert arguments.run_evaluate(asked) == 0
+    flags = ["--against", "stylegan256=ffhq256+ffhq512"]
+    assert main(["evaluate", str(checkpoint), str(crops), *flags]) == 0
     assert "ffhq256+ffhq512" in capsys.readouterr().out
 
 
-def test_degradations_are_chosen_among_those_of_robustness(tmp_path):
-    def asked(*flags):
-        parsed_flags = parsed(arguments.add_evaluate_arguments, str(tmp_path), str(tmp_path), *flags)
-        return arguments.run_evaluate(parsed_flags)
-
-    with pytest.raises(UsageError, match="give that too"):
-        asked("--degradations", "blur")
-    with pytest.raises(UsageError, match="--degradations fog: not among jpeg, h264"):
-        asked("--robustness", "--degradations", "fog")
+def test_degradations_are_chosen_among_those_of_robustness(tmp_path, capsys):
+    flags = ["evaluate", str(tmp_path), str(tmp_path)]
+    assert main([*flags, "--degradations", "blur"]) == 2
+    assert "give that too" in capsys.readouterr().err
+    assert main([*flags, "--robustness", "--degradations", "fog"]) == 2
+    assert "--degradations fog: not among jpeg, h264" in capsys.readouterr().err

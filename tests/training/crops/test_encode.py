@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from vidscan_training.crops import encode
-from vidscan_training.crops.encode import recompress, through_h264
 
 from vidscan.errors import VidscanError
 from vidscan.media.ffmpeg.decode import find_program, probe, stream_frames
+from vidscan_training.crops import encode
+from vidscan_training.crops.encode import recompress, through_h264
 
 
 @pytest.fixture(autouse=True)

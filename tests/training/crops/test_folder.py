@@ -6,6 +6,8 @@ import json
 import numpy as np
 import pytest
 from made_crops import make_crop_folder
+
+from vidscan.errors import SourceError
 from vidscan_training.crops.folder import (
     COLUMNS,
     CropRow,
@@ -14,8 +16,6 @@ from vidscan_training.crops.folder import (
     read_manifest,
     write_manifest,
 )
-
-from vidscan.errors import SourceError
 
 ROW = CropRow("a.png", "fake", "deepfakes", "p1", "c.mp4", 1.5, 1.0, 2.0, 30.0, 40.0, 0.9, "val")
 
@@ -44,7 +44,7 @@ def test_the_split_column_may_be_absent(tmp_path):
     [
         ({"file": "b.png", "label": "forged"}, ":3: label is 'forged'"),
         ({"file": "b.png", "w": float("nan")}, ":3: w is 'nan', not a finite number"),
-        ({"file": "b.png", "time_s": "soon"}, ":3: time_s is 'soon', not a number"),
+        ({"file": "b.png", "time_s": "soon"}, ":3: time_s is 'soon', not a finite number"),
         ({"file": "b.png", "group": ""}, ":3: group is empty"),
         ({"file": "b.png", "split": "dev"}, ":3: split is 'dev'"),
         ({"file": "a.png"}, ":3: file a.png was on line 2"),

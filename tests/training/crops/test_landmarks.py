@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+
 from vidscan_training.crops.landmarks import FaceLandmarker
 
 RIGHT_EYE, LEFT_EYE, NOSE_TIP, UPPER_LIP, LOWER_LIP, FOREHEAD, CHIN = 159, 386, 1, 0, 17, 10, 152

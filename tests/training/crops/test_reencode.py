@@ -3,11 +3,11 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
-from vidscan_training.crops.reencode import reencoded
 
 from vidscan.errors import SourceError
 from vidscan.media.ffmpeg.decode import probe
 from vidscan.media.frames import read_still
+from vidscan_training.crops.encode import reencoded
 
 
 def test_nothing_asked_leaves_the_file_itself(bright_clip):

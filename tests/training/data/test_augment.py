@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from textures import high_frequency_energy, textured
+
 from vidscan_training.crops.landmarks import MIN_SIDE
 from vidscan_training.data import augment as module
 from vidscan_training.data.augment import augment, augment_mask
-from vidscan_training.data.augment_presets import PRESETS, AugmentOptions, preset
+from vidscan_training.data.augment_presets import PRESETS, AugmentOptions
 
 CHANGES = ("flip", "geometry", "light", "colour", "grayscale", "cutout", "blur", "rescale", "noise")
 COMPRESSIONS = ("codec", "jpeg")
@@ -174,12 +175,6 @@ def test_jpeg_keeps_the_colour_order():
 def test_wrong_pictures_are_refused_in_words(image, words):
     with pytest.raises(ValueError, match=words):
         augment(image, np.random.default_rng(0))
-
-
-def test_preset_by_name():
-    assert preset("robust") is PRESETS["robust"]
-    with pytest.raises(ValueError, match=r"gentle.*none, reference, moderate, broad, wild, mixed, robust"):
-        preset("gentle")
 
 
 def test_defaults_are_the_none_preset_and_every_probability_is_tested():

@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from textures import high_frequency_energy, textured
-from vidscan_training.data.augment_presets import AugmentOptions, preset
+
+from vidscan_training.data.augment_presets import PRESETS, AugmentOptions
 from vidscan_training.data.h264 import compress_some
 
 ALL = AugmentOptions(h264=1.0)
@@ -29,7 +30,7 @@ def test_about_the_share_asked_for_is_compressed_and_the_rest_left_alone(picture
 
 def test_nothing_is_compressed_unless_asked_for(pictures, monkeypatch):
     monkeypatch.setenv("VIDSCAN_FFMPEG", "/nowhere")
-    returned = compress_some(pictures, LOOKS, preset("broad"))
+    returned = compress_some(pictures, LOOKS, PRESETS["broad"])
     assert all(new is old for new, old in zip(returned, pictures, strict=True))
 
 

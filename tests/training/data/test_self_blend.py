@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_meshes import drawn_landmarks, portrait
+
 from vidscan_training.data import self_blend as module
 from vidscan_training.data.contact_sheet import ROW_COLUMNS, contact_sheet, review_tiles
 from vidscan_training.data.self_blend import (
@@ -169,16 +170,3 @@ def test_a_sheet_holds_a_row_for_each_crop(tmp_path):
     assert sheet.shape == (2 * 52 + 4, ROW_COLUMNS * 52 + 4, 3)
     np.testing.assert_array_equal(sheet[4:52, 4:52], portrait(48, 0))
     np.testing.assert_array_equal(sheet[56:104, 4:52], portrait(48, 1))
-
-
-@pytest.mark.parametrize(
-    ("tiles", "columns", "words"),
-    [
-        ([], 3, "at least one tile"),
-        ([portrait(32)], 0, "one column"),
-        ([portrait(32), portrait(48)], 2, "one size"),
-    ],
-)
-def test_an_impossible_sheet_is_refused(tiles, columns, words, tmp_path):
-    with pytest.raises(ValueError, match=words):
-        contact_sheet(tiles, columns, tmp_path / "sheet.png")

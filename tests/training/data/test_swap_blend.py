@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_meshes import drawn_landmarks, portrait
+
 from vidscan_training.data import swap_blend as swapblend
 from vidscan_training.data.swap_blend import match_colours, most_alike, shape, square_mask, swap_blend
 

@@ -8,16 +8,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from made_crops import SIZE, make_crop_folder
+
+from vidscan.errors import DecodeError, UsageError
 from vidscan_training.crops.folder import open_crop_folder
 from vidscan_training.crops.reader import in_order
 from vidscan_training.data import batches as dataset
 from vidscan_training.data import forge
 from vidscan_training.data.augment import reduce_resolution
-from vidscan_training.data.augment_presets import AugmentOptions, preset
+from vidscan_training.data.augment_presets import PRESETS, AugmentOptions
 from vidscan_training.data.batches import TrainingBatches
 from vidscan_training.data.draw import FAKE, REAL, SamplingOptions
-
-from vidscan.errors import DecodeError, UsageError
 
 
 @pytest.fixture(scope="module")
@@ -46,11 +46,11 @@ def drawn_rows(loader, monkeypatch, steps):
 
 
 def test_a_batch_has_the_shapes_and_ranges_it_promises(folder):
-    batch = batches(folder, preset("robust")).batch(0)
-    assert batch.image.shape == (8, SIZE, SIZE, 3)
-    assert batch.image.dtype == np.float32
-    assert 100 < batch.image.max() <= 255
-    assert batch.image.min() >= 0
+    batch = batches(folder, PRESETS["robust"]).batch(0)
+    assert batch.inputs.shape == (8, SIZE, SIZE, 3)
+    assert batch.inputs.dtype == np.float32
+    assert 100 < batch.inputs.max() <= 255
+    assert batch.inputs.min() >= 0
     assert batch.target.ravel().tolist() == [REAL] * 4 + [FAKE] * 4
     assert batch.weight.tolist() == [1.0] * 8
 
@@ -59,15 +59,15 @@ def test_targets_belong_to_their_pictures(folder):
     """Fakes of the made-up crops are greener; whatever is read from disc shows it."""
     for step in range(5):
         batch = batches(folder).batch(step)
-        green = batch.image[..., 1].mean(axis=(1, 2)) - batch.image[..., [0, 2]].mean(axis=(1, 2, 3))
+        green = batch.inputs[..., 1].mean(axis=(1, 2)) - batch.inputs[..., [0, 2]].mean(axis=(1, 2, 3))
         reals, fakes = green[batch.target.ravel() == REAL], green[batch.target.ravel() == FAKE]
         assert fakes.mean() > reals.mean()
     rows = [place for place, row in enumerate(folder.rows) if row.method == "deepfakes"][:1]
     rows += [place for place, row in enumerate(folder.rows) if row.method == "original"][:1]
     batch = TrainingBatches(folder, rows, SamplingOptions(batch_size=2)).batch(0)
     read = dataset.CropReader(folder)
-    assert np.array_equal(batch.image[0], read(rows[1]))
-    assert np.array_equal(batch.image[1], read(rows[0]))
+    assert np.array_equal(batch.inputs[0], read(rows[1]))
+    assert np.array_equal(batch.inputs[1], read(rows[0]))
 
 
 def test_an_odd_batch_gives_the_extra_place_to_each_class_in_turn(folder):
@@ -76,19 +76,19 @@ def test_an_odd_batch_gives_the_extra_place_to_each_class_in_turn(folder):
 
 
 def test_batches_are_functions_of_their_number(folder):
-    first, second = batches(folder, preset("robust")), batches(folder, preset("robust"))
+    first, second = batches(folder, PRESETS["robust"]), batches(folder, PRESETS["robust"])
     order = [5, 0, 3]
     ours = {step: first.batch(step) for step in order}
     for step in sorted(order):
-        assert np.array_equal(ours[step].image, second.batch(step).image)
-    assert not np.array_equal(ours[0].image, ours[3].image)
-    assert not np.array_equal(ours[0].image, batches(folder, preset("robust"), seed=1).batch(0).image)
+        assert np.array_equal(ours[step].inputs, second.batch(step).inputs)
+    assert not np.array_equal(ours[0].inputs, ours[3].inputs)
+    assert not np.array_equal(ours[0].inputs, batches(folder, PRESETS["robust"], seed=1).batch(0).inputs)
 
 
 def test_the_stream_gives_the_same_batches_as_one_thread(folder):
-    loader = batches(folder, preset("robust"))
+    loader = batches(folder, PRESETS["robust"])
     for step, batch in enumerate(loader.stream(2, 9, workers=4, ahead=3), start=2):
-        assert np.array_equal(batch.image, loader.batch(step).image)
+        assert np.array_equal(batch.inputs, loader.batch(step).inputs)
     assert step == 8
 
 
@@ -122,7 +122,7 @@ def test_the_self_blended_share_is_made_from_reals_with_landmarks(folder, monkey
     loader = batches(folder, batch_size=20, self_blend=0.4)
     for step in range(40):
         batch = loader.batch(step)
-        made = (batch.image == 7).all(axis=(1, 2, 3))
+        made = (batch.inputs == 7).all(axis=(1, 2, 3))
         assert not made[batch.target.ravel() == REAL].any()
         assert int(batch.target.sum()) == 10
         shown.append(made.sum())
@@ -135,11 +135,11 @@ def test_the_self_blended_share_is_made_from_reals_with_landmarks(folder, monkey
 
 def test_a_forged_fake_is_preferably_the_twin_of_a_real_in_its_batch(folder, monkeypatch):
     monkeypatch.setattr(forge, "self_blend", lambda image, landmarks, rng: (image, None))
-    for augmentation in (None, preset("robust")):
+    for augmentation in (None, PRESETS["robust"]):
         batch = batches(folder, augmentation, batch_size=8, self_blend=1.0).batch(1)
-        reals = {picture.tobytes() for picture in batch.image[:4]}
+        reals = {picture.tobytes() for picture in batch.inputs[:4]}
         # Twins share the augmentation, so that only the forgery sets them apart.
-        assert sum(picture.tobytes() in reals for picture in batch.image[4:]) >= 3
+        assert sum(picture.tobytes() in reals for picture in batch.inputs[4:]) >= 3
 
 
 def test_the_swap_blended_share_pastes_other_people(folder, monkeypatch):
@@ -153,7 +153,7 @@ def test_the_swap_blended_share_pastes_other_people(folder, monkeypatch):
 
     monkeypatch.setattr(forge, "swap_blend", swap)
     loader = batches(folder, batch_size=20, self_blend=0.2, swap_blend=0.5)
-    made = sum((loader.batch(step).image == 7).all(axis=(1, 2, 3)).sum() for step in range(30))
+    made = sum((loader.batch(step).inputs == 7).all(axis=(1, 2, 3)).sum() for step in range(30))
     assert made / 300 == pytest.approx(0.5, abs=0.08)
     assert all(target != source for target, source in seen)
 
@@ -172,7 +172,7 @@ def test_maps_say_what_was_forged_and_where_nobody_knows(folder, monkeypatch):
         batch = loader.batch(step)
         assert batch.map.shape == (20, 16)
         assert batch.map.dtype == np.float32
-        forged = (batch.image == 7).all(axis=(1, 2, 3))
+        forged = (batch.inputs == 7).all(axis=(1, 2, 3))
         known = forged | (batch.target.ravel() == REAL)
         assert batch.map_weight.tolist() == known.astype(float).tolist()
         assert not batch.map[~forged].any()
@@ -193,7 +193,7 @@ def test_the_map_of_a_whole_synthetic_face_is_all_forged(folder):
     seen = set()
     for step in range(5):
         batch = loader.batch(step)
-        for image, cells, known in zip(batch.image, batch.map, batch.map_weight, strict=True):
+        for image, cells, known in zip(batch.inputs, batch.map, batch.map_weight, strict=True):
             method = methods[image.astype(np.uint8).tobytes()]
             seen.add(method)
             if method == "stylegan256":
@@ -208,7 +208,7 @@ def test_the_map_of_a_whole_synthetic_face_is_all_forged(folder):
 
 
 def test_batches_are_compressed_where_the_augmentation_says_so(folder):
-    plain, coded = (batches(folder, AugmentOptions(h264=share)).batch(0).image for share in (0.0, 1.0))
+    plain, coded = (batches(folder, AugmentOptions(h264=share)).batch(0).inputs for share in (0.0, 1.0))
     assert (np.abs(plain - coded).reshape(len(plain), -1).max(axis=1) > 0).all()
 
 
@@ -219,11 +219,11 @@ def test_self_blending_without_landmarks_is_refused(folder):
 
 def test_classes_as_they_come_are_seen_once_a_pass_and_weighed(folder, monkeypatch):
     loader = batches(folder, balanced=False)
-    rows = drawn_rows(loader, monkeypatch, loader.steps_per_pass)
+    rows = drawn_rows(loader, monkeypatch, loader.sampler.steps_per_pass)
     assert set(rows) == set(range(len(folder.rows)))
     assert len(rows) == -(-len(folder.rows) // 8) * 8
     weight = {}
-    for step in range(loader.steps_per_pass):
+    for step in range(loader.sampler.steps_per_pass):
         batch = loader.batch(step)
         for target, value in zip(batch.target.ravel(), batch.weight, strict=True):
             weight[float(target)] = float(value)

@@ -8,6 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_crops import SIZE, make_crop_folder
 from tiny_network import save_tiny
+
+from vidscan.errors import UsageError
+from vidscan.models.calibration import calibrate
+from vidscan.models.card_file import read_card
+from vidscan.records import TYPICAL_SPREAD, ModelCard
 from vidscan_training.crops.folder import CropRow, read_manifest, write_manifest
 from vidscan_training.crops.split import assign_splits
 from vidscan_training.evaluation.calibrate import (
@@ -21,11 +26,6 @@ from vidscan_training.evaluation.calibrate import (
     lowest_allowed,
 )
 from vidscan_training.evaluation.scores import ScoredRow, by_clip
-
-from vidscan.errors import UsageError
-from vidscan.models.calibration import calibrate
-from vidscan.models.card_file import read_card
-from vidscan.records import TYPICAL_SPREAD, ModelCard
 
 CARD = ModelCard("toy", "toy", SIZE)
 

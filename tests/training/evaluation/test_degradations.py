@@ -3,9 +3,9 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
-from vidscan_training.evaluation.degradations import DEGRADATIONS, Degradation, Origin, degrade
 
 from vidscan.faces.crops import resize
+from vidscan_training.evaluation.degradations import DEGRADATIONS, Degradation, Origin, degrade
 
 SIDE = 64
 BIG, SMALL = Origin("a.png", 400.0), Origin("a.png", 28.0)

@@ -10,6 +10,12 @@ import pytest
 from made_crops import make_crop_folder
 from tiny_network import save_tiny
 from toy_scorer import CARD, ToyScorer
+
+from vidscan.errors import ReportError, UsageError
+from vidscan.models.checkpoint import load_model
+from vidscan.options import VerdictOptions
+from vidscan.records import Box, FaceScore, FaceSeen, SourceKind
+from vidscan.verdict.judge import judge
 from vidscan_training.crops.folder import CropFolder, CropRow, open_crop_folder, read_manifest, write_manifest
 from vidscan_training.crops.split import SplitOptions, assign_splits, split_record
 from vidscan_training.evaluation import metrics
@@ -24,12 +30,6 @@ from vidscan_training.evaluation.scores import (
     truth_and_scores,
     write_scores,
 )
-
-from vidscan.errors import ReportError, UsageError
-from vidscan.models.checkpoint import load_model
-from vidscan.options import VerdictOptions
-from vidscan.records import Box, FaceScore, FaceSeen, SourceKind
-from vidscan.verdict.judge import judge
 
 
 @pytest.fixture(scope="module")

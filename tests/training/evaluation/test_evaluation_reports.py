@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 from made_crops import make_crop_folder
 from toy_scorer import ToyScorer
+
+from vidscan.errors import ReportError
 from vidscan_training.crops.folder import open_crop_folder
 from vidscan_training.evaluation.evaluate import EvaluateOptions, measure
 from vidscan_training.evaluation.report import WRITERS, as_text, check_report, write_report
 from vidscan_training.evaluation.report.markdown import escaped
 from vidscan_training.evaluation.report.plots import reliability_plot, robustness_plots, roc_plot
-
-from vidscan.errors import ReportError
 
 HOSTILE = "<script>alert(1)</script>|`x`&\"'\x1b[31m"
 VOID = {"meta", "br", "hr", "img", "input", "link"}

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from vidscan_training.crops.folder import CropRow
 from vidscan_training.evaluation.interval_coverage import interval_coverage
 from vidscan_training.evaluation.scores import ScoredRow

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from vidscan_training.evaluation import metrics
 
 FAKE = np.array([False, False, False, False, True, True, True, True])
@@ -48,7 +49,7 @@ def test_areas_and_curves_agree_with_scikit_learn_also_with_ties(levels):
 
 def test_one_class_alone_has_no_ranking_but_has_the_rest():
     fake, score = np.array([True, True]), np.array([0.9, 0.2])
-    result = metrics.summary(fake, score, 0.5, intervals=True)
+    result = metrics.summary(fake, score, 0.5)
     assert [result[name] for name in ("auc", "eer", "average_precision", "auc_interval")] == [None] * 4
     assert result["accuracy"] == 0.5
 
@@ -135,8 +136,8 @@ def test_the_calibration_error_has_an_interval_too():
     rng = np.random.default_rng(3)
     probability = rng.random(400)
     fake = rng.random(400) < probability
-    few = metrics.summary(fake[:20], probability[:20], 0.5, intervals=True)["calibration_error_interval"]
-    many = metrics.summary(fake, probability, 0.5, intervals=True)["calibration_error_interval"]
+    few = metrics.summary(fake[:20], probability[:20], 0.5)["calibration_error_interval"]
+    many = metrics.summary(fake, probability, 0.5)["calibration_error_interval"]
     assert few[1] - few[0] > 2 * (many[1] - many[0]) > 0
 
 

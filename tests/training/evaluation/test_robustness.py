@@ -2,19 +2,21 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from made_crops import make_crop_folder
 from toy_scorer import CARD, ToyScorer
-from vidscan_training.crops.folder import open_crop_folder
-from vidscan_training.evaluation import metrics
-from vidscan_training.evaluation.degradations import DEGRADATIONS
-from vidscan_training.evaluation.robustness import measure_robustness, ranking
-from vidscan_training.evaluation.scores import ScoredRow, score_rows
 
 from vidscan.errors import UsageError
 from vidscan.records import ModelCard
+from vidscan_training.crops.folder import open_crop_folder
+from vidscan_training.evaluation import metrics
+from vidscan_training.evaluation.degradations import DEGRADATIONS
+from vidscan_training.evaluation.evaluate import EvaluateOptions
+from vidscan_training.evaluation.robustness import measure_robustness, ranking
+from vidscan_training.evaluation.scores import ScoredRow, score_rows
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +94,6 @@ def test_one_class_alone_has_rates_but_no_ranking(folder):
     assert found["false_alarm_rate"] >= 0
 
 
-def test_an_unknown_degradation_is_refused(folder):
+def test_an_unknown_degradation_is_refused():
     with pytest.raises(UsageError, match="fog: not among jpeg"):
-        measure_robustness(ToyScorer(), folder, [], ["fog"])
+        EvaluateOptions(Path("model.keras"), Path("crops"), robustness=["fog"])

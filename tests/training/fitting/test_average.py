@@ -5,13 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from tiny_network import save_tiny
-from vidscan_training.cli.main import main
-from vidscan_training.fitting.average import average_checkpoints
 
 from vidscan.errors import UsageError
 from vidscan.models.card_file import card_path, read_card, write_card
 from vidscan.models.checkpoint import load_model
 from vidscan.records import Calibration
+from vidscan_training.cli.main import main
+from vidscan_training.fitting.average import average_checkpoints
 
 pytestmark = pytest.mark.slow
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from vidscan_training.fitting.backbones import BACKBONES, backbone_features
-from vidscan_training.recipes import port_lite2
 
 from vidscan.errors import ModelError
 from vidscan.models.runtimes.keras import no_layer_left_random
 from vidscan.system.frameworks import import_keras
+from vidscan_training.fitting.backbones import BACKBONES, backbone_features
+from vidscan_training.recipes import port_lite2
 
 pytestmark = pytest.mark.slow
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from vidscan_training.fitting.build import CELL_LAYER, build_network, put_head
-from vidscan_training.fitting.network import choose_trainable
 
 from vidscan.errors import ModelError
 from vidscan.models.checkpoint import load_model, save_checkpoint
 from vidscan.records import ModelCard
 from vidscan.system.frameworks import import_keras
+from vidscan_training.fitting.build import CELL_LAYER, build_network, put_head
+from vidscan_training.fitting.network import choose_trainable
 
 pytestmark = pytest.mark.slow
 

@@ -6,6 +6,11 @@ import numpy as np
 import pytest
 from made_crops import SIZE, make_crop_folder
 from tiny_network import build_tiny, save_tiny
+
+from vidscan.errors import ModelError, UsageError
+from vidscan.models.card_file import card_path, read_card, write_card
+from vidscan.models.checkpoint import load_model, save_checkpoint
+from vidscan.records import Calibration, ModelCard
 from vidscan_training.crops.folder import open_crop_folder
 from vidscan_training.crops.split import assign_splits
 from vidscan_training.data.batches import Batch
@@ -13,11 +18,6 @@ from vidscan_training.data.draw import SamplingOptions
 from vidscan_training.fitting.distillation import Teacher
 from vidscan_training.fitting.loop import fit
 from vidscan_training.fitting.options import FitOptions
-
-from vidscan.errors import ModelError, UsageError
-from vidscan.models.card_file import card_path, read_card, write_card
-from vidscan.models.checkpoint import load_model, save_checkpoint
-from vidscan.records import Calibration, ModelCard
 
 pytestmark = pytest.mark.slow
 
@@ -44,7 +44,7 @@ def test_a_target_is_partly_the_label_and_partly_the_teachers_score(made, weight
     real = np.asarray(build_tiny().predict_on_batch(PICTURES))
     np.testing.assert_allclose(softened.target, (1 - weight) * LABELS + weight * real, atol=1e-6)
     assert softened.target.dtype == np.float32
-    assert softened.image is BATCH.image
+    assert softened.inputs is BATCH.inputs
     assert softened.weight is BATCH.weight
 
 
@@ -54,7 +54,7 @@ def test_a_teacher_of_another_size_class_and_calibration_says_what_its_network_s
     card = replace(card, calibration=Calibration(5.0, 1.0, "validation clips"))
     save_checkpoint(build_tiny(), tmp_path / "small.keras", card)
     large = np.random.default_rng(1).integers(0, 256, (4, 2 * SIZE, 2 * SIZE, 3)).astype(np.float32)
-    softened = Teacher(tmp_path / "small.keras", 1.0, rows_of(made)).soften(BATCH._replace(image=large))
+    softened = Teacher(tmp_path / "small.keras", 1.0, rows_of(made)).soften(BATCH._replace(inputs=large))
     halved = large.reshape(4, SIZE, 2, SIZE, 2, 3).mean(axis=(2, 4))
     fake = np.asarray(build_tiny().predict_on_batch(halved))
     np.testing.assert_allclose(softened.target, 1 - fake, atol=5e-3)

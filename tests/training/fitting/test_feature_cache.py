@@ -9,6 +9,9 @@ import numpy as np
 import pytest
 from made_crops import SIZE, make_crop_folder
 from tiny_network import build_tiny, save_tiny
+
+from vidscan.errors import ModelError, UsageError
+from vidscan.system.frameworks import import_keras
 from vidscan_training.crops.folder import open_crop_folder
 from vidscan_training.crops.split import assign_splits
 from vidscan_training.data.batches import TrainingBatches
@@ -27,9 +30,6 @@ from vidscan_training.fitting.loop import fit
 from vidscan_training.fitting.network import feature_part, head_part, with_precision
 from vidscan_training.fitting.options import FitOptions
 from vidscan_training.fitting.validation import Validation
-
-from vidscan.errors import ModelError, UsageError
-from vidscan.system.frameworks import import_keras
 
 pytestmark = pytest.mark.slow
 
@@ -142,7 +142,7 @@ def test_batches_are_drawn_as_pictures_are(made):
     folder, sampler, _ = parts(made, asked)
     pictures = TrainingBatches(folder, sampler.rows, sampler.sampling)
     cached = FeatureBatches(sampler, np.zeros((len(views_to_cache(sampler)), 2, 8), np.float32))
-    assert cached.steps_per_pass == pictures.steps_per_pass
+    assert cached.sampler.steps_per_pass == pictures.sampler.steps_per_pass
     for step, batch in enumerate(cached.stream(3, 9, workers=1), start=3):
         shown = pictures.batch(step)
         assert np.array_equal(batch.targets, shown.target)

@@ -13,17 +13,19 @@ import numpy as np
 import pytest
 from made_crops import SIZE, make_crop_folder
 from tiny_network import save_tiny
-from vidscan_training.crops.folder import open_crop_folder, read_manifest
-from vidscan_training.crops.split import spread_over_clips
-from vidscan_training.evaluation.metrics import comparable_reals
-from vidscan_training.fitting import loop as fit_module
-from vidscan_training.fitting.loop import FitOptions, SamplingOptions, fit
-from vidscan_training.fitting.validation import Validation
 from without_tensorflow import run_without_tensorflow
 
 from vidscan.errors import ModelError, UsageError
 from vidscan.models.checkpoint import load_model
 from vidscan.system.frameworks import import_keras
+from vidscan_training.crops.folder import open_crop_folder, read_manifest
+from vidscan_training.crops.split import spread_over_clips
+from vidscan_training.data.draw import SamplingOptions
+from vidscan_training.evaluation.metrics import comparable_reals
+from vidscan_training.fitting import loop as fit_module
+from vidscan_training.fitting.loop import fit
+from vidscan_training.fitting.options import FitOptions
+from vidscan_training.fitting.validation import Validation
 
 pytestmark = pytest.mark.slow
 
@@ -290,7 +292,7 @@ def test_manipulations_are_compared_with_the_same_people_or_medium(made):
 def test_the_training_modules_load_no_backend():
     code = (
         "import sys, vidscan_training.fitting.loop, vidscan_training.evaluation.evaluate\n"
-        "import vidscan_training.evaluation.calibrate, vidscan_training.cli.arguments\n"
+        "import vidscan_training.evaluation.calibrate, vidscan_training.cli.main\n"
         "print([name for name in ('tensorflow', 'jax', 'torch', 'keras', 'sklearn') if name in sys.modules])"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -303,7 +305,9 @@ def test_training_and_measuring_under_jax_without_tensorflow(made, tmp_path):
 from pathlib import Path
 from vidscan_training.evaluation.calibrate import CalibrateOptions, calibrate_checkpoint
 from vidscan_training.evaluation.evaluate import EvaluateOptions, evaluate
-from vidscan_training.fitting.loop import FitOptions, SamplingOptions, fit
+from vidscan_training.data.draw import SamplingOptions
+from vidscan_training.fitting.loop import fit
+from vidscan_training.fitting.options import FitOptions
 
 crops = Path({str(made / "crops")!r})
 path = fit(FitOptions(crops, Path({str(tmp_path / "run")!r}), initial=Path({str(made / "tiny.keras")!r}),

@@ -4,6 +4,9 @@ import numpy as np
 import pytest
 from made_crops import SIZE
 from tiny_network import build_tiny
+
+from vidscan.errors import UsageError
+from vidscan.system.frameworks import import_keras
 from vidscan_training.fitting.build import build_network, put_head
 from vidscan_training.fitting.network import (
     choose_trainable,
@@ -19,9 +22,6 @@ from vidscan_training.fitting.network import (
     with_map_head,
     with_precision,
 )
-
-from vidscan.errors import UsageError
-from vidscan.system.frameworks import import_keras
 
 pytestmark = pytest.mark.slow
 

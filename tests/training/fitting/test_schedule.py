@@ -4,6 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+
 from vidscan_training.fitting.schedule import Plateau, WeightAverage, warmed_cosine
 
 

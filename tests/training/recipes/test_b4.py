@@ -7,16 +7,16 @@ from pathlib import Path
 import pytest
 from made_crops import SIZE, make_crop_folder
 from tiny_network import build_tiny
-from vidscan_training.crops.folder import open_crop_folder, read_manifest, write_manifest
-from vidscan_training.crops.split import assign_splits
-from vidscan_training.fitting.backbones import BACKBONES
-from vidscan_training.recipes import b4
-from vidscan_training.recipes.b4 import FULL, TINY, Recipe, choose_backend, split_of
 from without_tensorflow import run_without_tensorflow
 
 from vidscan.errors import UsageError
 from vidscan.models.card_file import card_path, read_card
 from vidscan.models.checkpoint import load_model
+from vidscan_training.crops.folder import open_crop_folder, read_manifest, write_manifest
+from vidscan_training.crops.split import assign_splits
+from vidscan_training.fitting.backbones import BACKBONES
+from vidscan_training.recipes import b4
+from vidscan_training.recipes.b4 import FULL, TINY, Recipe, choose_backend, split_of
 
 pytestmark = pytest.mark.slow
 

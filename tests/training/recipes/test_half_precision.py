@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from made_crops import SIZE
 from tiny_network import build_tiny, save_tiny
-from vidscan_training.recipes.half_precision import store_in_half
 
 from vidscan.errors import CardError
 from vidscan.models.card_file import card_path
 from vidscan.models.checkpoint import load_model, save_checkpoint
 from vidscan.records import ModelCard
 from vidscan.system.files import sha256_of
+from vidscan_training.recipes.half_precision import store_in_half
 
 PICTURES = np.random.default_rng(0).integers(0, 256, (6, SIZE, SIZE, 3), dtype=np.uint8)
 

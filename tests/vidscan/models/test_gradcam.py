@@ -8,9 +8,6 @@ from types import SimpleNamespace
 import cv2
 import numpy as np
 import pytest
-from vidscan_training.crops.landmarks import FaceLandmarker
-from vidscan_training.data.self_blend import self_blend
-from vidscan_training.fitting.build import build_network, put_head
 
 from vidscan.errors import ModelError
 from vidscan.faces.crops import square_crop
@@ -21,6 +18,9 @@ from vidscan.models.gradcam import GradCam, with_heat
 from vidscan.options import DetectionOptions
 from vidscan.records import EvidenceCrop, Geometry, HeatKind, HeatSource, ModelCard
 from vidscan.system.frameworks import import_keras
+from vidscan_training.crops.landmarks import FaceLandmarker
+from vidscan_training.data.self_blend import self_blend
+from vidscan_training.fitting.build import build_network, put_head
 
 pytestmark = pytest.mark.slow
 

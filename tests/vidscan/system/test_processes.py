@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 from fake_program import fake_ffmpeg
-from vidscan_training.crops import encode
 
 from vidscan.errors import VidscanError
 from vidscan.media.ffmpeg import decode, program
 from vidscan.system import processes
 from vidscan.system.processes import Child, Stalled
+from vidscan_training.crops import encode
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="process groups are POSIX's")
 

@@ -1,19 +1,30 @@
-"""The ``vidscan-train`` command: crops, sheet, fit, average, calibrate, evaluate."""
+"""The ``vidscan-train`` command: crops, sheet, fit, average, calibrate, evaluate.
+
+Each command has a ``_run_NAME``, which returns the exit code; errors travel as
+:class:`vidscan.errors.VidscanError`.
+"""
 
 from __future__ import annotations
 
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from vidscan import __version__
 from vidscan.cli.main import EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, complain
 from vidscan.errors import UsageError, VidscanError
-from vidscan_training.cli import arguments
+from vidscan.flags import add_flags, values_of
 from vidscan_training.crops.extract import CropOptions, extract, sources_from_folder, sources_from_manifest
+from vidscan_training.evaluation.calibrate import CalibrateOptions, calibrate_checkpoint
+from vidscan_training.evaluation.calibrate import as_text as calibration_text
+from vidscan_training.evaluation.degradations import DEGRADATIONS
+from vidscan_training.evaluation.evaluate import EvaluateOptions, evaluate
+from vidscan_training.evaluation.report import as_json, as_text
 from vidscan_training.fitting.backbones import BACKBONES
-from vidscan_training.flags import add_flags, options_of
+from vidscan_training.fitting.options import FitOptions
+from vidscan_training.named_values import names
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -37,38 +48,97 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"vidscan {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     for name, help_text, add, run in (
-        ("crops", "cut face crops out of labelled clips and stills", add_crops_arguments, run_crops),
-        ("sheet", "draw what augmentation and blending make", add_sheet_arguments, run_sheet),
-        ("fit", "train a network on crops", arguments.add_fit_arguments, arguments.run_fit),
-        ("average", "average the weights of related checkpoints", add_average_arguments, run_average),
+        ("crops", "cut face crops out of labelled clips and stills", _add_crops_flags, _run_crops),
+        ("sheet", "draw what augmentation and blending make", _add_sheet_flags, _run_sheet),
+        ("fit", "train a network on crops", FitOptions, _run_fit),
+        ("average", "average the weights of related checkpoints", _add_average_flags, _run_average),
         (
             "calibrate",
             "fit probabilities and thresholds on the validation clips",
-            arguments.add_calibrate_arguments,
-            arguments.run_calibrate,
+            CalibrateOptions,
+            _run_calibrate,
         ),
-        (
-            "evaluate",
-            "measure a checkpoint on crops",
-            arguments.add_evaluate_arguments,
-            arguments.run_evaluate,
-        ),
+        ("evaluate", "measure a checkpoint on crops", _add_evaluate_flags, _run_evaluate),
     ):
-        command = commands.add_parser(name, help=help_text, description=help_text[0].upper() + help_text[1:])
-        add(command)
-        command.add_argument("--verbose", action="store_true", help="show tracebacks of errors")
+        command = commands.add_parser(
+            name,
+            help=help_text,
+            description=help_text[0].upper() + help_text[1:],
+            argument_default=argparse.SUPPRESS,
+        )
+        if isinstance(add, type):
+            add_flags(command, add, noted=False)
+        else:
+            add(command)
+        command.add_argument(
+            "--verbose", action="store_true", default=False, help="show tracebacks of errors"
+        )
         command.set_defaults(command=run)
     return parser
 
 
-def add_average_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the flags of ``vidscan-train average``."""
+def fit_options(flags: argparse.Namespace) -> FitOptions:
+    """The options that the flags of ``vidscan-train fit`` ask for; one seed is that of the split too."""
+    options = FitOptions(**values_of(FitOptions, vars(flags)))
+    return replace(options, split=replace(options.split, seed=options.seed))
+
+
+def _run_fit(flags: argparse.Namespace) -> int:
+    """Trains, and names the checkpoint that came of it on stdout."""
+    from vidscan_training.fitting.loop import fit
+
+    print(fit(fit_options(flags)))
+    return EXIT_OK
+
+
+def _add_evaluate_flags(parser: argparse.ArgumentParser) -> None:
+    add_flags(parser, EvaluateOptions, noted=False)
+    parser.add_argument(
+        "--report",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="write the figures as .json, .md or .html (repeatable); - for JSON on stdout alone",
+    )
+    parser.add_argument(
+        "--robustness",
+        dest="degrade",
+        action="store_true",
+        default=False,
+        help="score degraded crops too: 30 times as long",
+    )
+    parser.add_argument("--degradations", default="", metavar="NAME,…", help="with --robustness, only these")
+
+
+def _run_evaluate(flags: argparse.Namespace) -> int:
+    """Measures and prints a table, or with ``--report -`` the figures as JSON."""
+    named = names(flags.degradations)
+    if named and not flags.degrade:
+        raise UsageError("--degradations chooses among those of --robustness: give that too")
+    options = EvaluateOptions(
+        **values_of(EvaluateOptions, vars(flags)),
+        robustness=(named or tuple(DEGRADATIONS)) if flags.degrade else (),
+        reports=[path for path in flags.report if path != Path("-")],
+    )
+    result = evaluate(options)
+    sys.stdout.write(as_json(result) if Path("-") in flags.report else as_text(result))
+    return EXIT_OK
+
+
+def _run_calibrate(flags: argparse.Namespace) -> int:
+    """Fits calibration and thresholds, writes them into the card, and says what they are."""
+    options = CalibrateOptions(**values_of(CalibrateOptions, vars(flags)))
+    print(calibration_text(calibrate_checkpoint(options)))
+    return EXIT_OK
+
+
+def _add_average_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("out", type=Path, metavar="OUT", help="the checkpoint to write")
     parser.add_argument("checkpoints", type=Path, nargs="+", metavar="CHECKPOINT", help="two or more")
 
 
-def run_average(flags: argparse.Namespace) -> int:
-    """``vidscan-train average``."""
+def _run_average(flags: argparse.Namespace) -> int:
     from vidscan_training.fitting.average import average_checkpoints
 
     average_checkpoints(flags.checkpoints, flags.out)
@@ -76,8 +146,7 @@ def run_average(flags: argparse.Namespace) -> int:
     return EXIT_OK
 
 
-def add_crops_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the flags of ``vidscan-train crops``."""
+def _add_crops_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("out", type=Path, metavar="CROPS", help="new folder for the crops")
     parser.add_argument(
         "--from",
@@ -99,15 +168,17 @@ def add_crops_arguments(parser: argparse.ArgumentParser) -> None:
             help=f"a folder of {label} media, each a group of its own; its name is the method",
         )
     parser.add_argument("--backbone", default="efficientnetb4", help="its input size is the crops' side")
-    parser.add_argument("--size", type=int, help="side of a crop in pixels, instead of the backbone's")
-    add_flags(parser, CropOptions)
+    parser.add_argument(
+        "--size", type=int, default=None, help="side of a crop in pixels, instead of the backbone's"
+    )
+    add_flags(parser, CropOptions, noted=False)
 
 
-def run_crops(flags: argparse.Namespace) -> int:
-    """``vidscan-train crops``."""
+def _run_crops(flags: argparse.Namespace) -> int:
     if flags.backbone not in BACKBONES:
         raise UsageError(f"--backbone {flags.backbone}: not one of {', '.join(BACKBONES)}")
-    options = options_of(CropOptions, flags, size=flags.size or BACKBONES[flags.backbone].input_size)
+    size = flags.size or BACKBONES[flags.backbone].input_size
+    options = CropOptions(size=size, **values_of(CropOptions, vars(flags)))
     listed = [
         source
         for csv in flags.manifests
@@ -123,8 +194,7 @@ def run_crops(flags: argparse.Namespace) -> int:
     return EXIT_OK
 
 
-def add_sheet_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the flags of ``vidscan-train sheet``."""
+def _add_sheet_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("crops", type=Path, metavar="CROPS", help="folder made by 'vidscan-train crops'")
     parser.add_argument("--out", type=Path, default=Path("sheet.png"), help="the picture (sheet.png)")
     parser.add_argument("--faces", type=int, default=8, help="rows of the sheet (8)")
@@ -132,8 +202,7 @@ def add_sheet_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0)
 
 
-def run_sheet(flags: argparse.Namespace) -> int:
-    """``vidscan-train sheet``."""
+def _run_sheet(flags: argparse.Namespace) -> int:
     from vidscan_training.data.contact_sheet import write_review
 
     write_review(flags.crops, flags.out, faces=flags.faces, preset_name=flags.augment, seed=flags.seed)

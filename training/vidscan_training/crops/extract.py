@@ -14,7 +14,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 from tqdm import tqdm
 
@@ -22,12 +21,13 @@ import vidscan
 from vidscan.errors import SourceError, UsageError
 from vidscan.faces.crops import crop_faces
 from vidscan.faces.detector import MediaPipeFaceDetector
+from vidscan.flags import flag
 from vidscan.media import sources
 from vidscan.media.ffmpeg import decode
 from vidscan.media.frames import require_content, sample_frames
 from vidscan.options import DetectionOptions, SamplingOptions
-from vidscan.records import Detection, FaceCrop, FaceSeen, Geometry, Source, SourceKind
-from vidscan_training.crops.encode import MAX_CRF
+from vidscan.records import FaceCrop, FaceSeen, Geometry, Source, SourceKind
+from vidscan_training.crops.encode import MAX_CRF, reencoded, write_picture
 from vidscan_training.crops.folder import (
     GEOMETRY_NAME,
     LABELS,
@@ -39,8 +39,6 @@ from vidscan_training.crops.folder import (
     write_manifest,
 )
 from vidscan_training.crops.landmarks import LANDMARK_COUNT, FaceLandmarker, Landmarks
-from vidscan_training.crops.reencode import reencoded
-from vidscan_training.flags import option
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +64,13 @@ class CropOptions:
     """
 
     size: int = 380
-    margin: float = option(1.4, "side as a multiple of the box (1.4)")
-    real_per_clip: int = option(24, "frames a clip (24)", metavar="N")
-    fake_per_clip: int = option(12, "frames a clip (12)", metavar="N")
-    all_faces: bool = option(False, "every face of a frame, not the largest")
-    level: bool = option(False, "turn crops so that the eyes lie level")
-    crf: int | None = option(None, "compress every file with H.264 first (0 fine - 51 coarse)")
-    scale: float = option(1.0, "reduce every file first, 0.5 to half")
+    margin: float = flag(1.4, "side as a multiple of the box (1.4)")
+    real_per_clip: int = flag(24, "frames a clip (24)", metavar="N")
+    fake_per_clip: int = flag(12, "frames a clip (12)", metavar="N")
+    all_faces: bool = flag(False, "every face of a frame, not the largest")
+    level: bool = flag(False, "turn crops so that the eyes lie level")
+    crf: int | None = flag(None, "compress every file with H.264 first (0 fine - 51 coarse)")
+    scale: float = flag(1.0, "reduce every file first, 0.5 to half")
 
     def __post_init__(self) -> None:
         """Refuses values that no crop can have."""
@@ -117,16 +115,10 @@ def sources_from_folder(folder: Path, label: str) -> list[LabelledSource]:
 
 
 def extract(listed: Sequence[LabelledSource], output: Path, options: CropOptions) -> list[CropRow]:
-    """Writes the crop folder ``output``.
+    """Writes the crop folder ``output`` and returns the manifest's rows.
 
-    A source that cannot be read, or shows no face, is named and left out; the others go on.
-
-    Returns:
-        The manifest's rows.
-
-    Raises:
-        UsageError: ``output`` already holds a manifest.
-        SourceError: not one crop was found.
+    A source that cannot be read, or shows no face, is named and left out; the others go on. Raises UsageError
+    where ``output`` already holds a manifest, SourceError where not one crop was found.
     """
     if (output / MANIFEST_NAME).exists():
         raise UsageError(f"{output}: already holds crops: name another folder, or remove it first")
@@ -161,32 +153,22 @@ def _crops_of(
 ) -> Iterator[FaceCrop]:
     """Evenly spread crops of one source."""
     require_content(item.path)
-    with reencoded(item.path, options.crf, options.scale) as path:
-        yield from _crops_of_file(path, item, detector, options)
-
-
-def _crops_of_file(
-    path: Path, item: LabelledSource, detector: MediaPipeFaceDetector, options: CropOptions
-) -> Iterator[FaceCrop]:
     kind = sources.kind_of(item.path) or SourceKind.VIDEO
-    source = Source(_clip_name(item), path, kind)
     wanted = options.real_per_clip if item.label == "real" else options.fake_per_clip
-    fps = 1.0
-    if kind is SourceKind.VIDEO and (duration := decode.probe(path).duration_s):
-        fps = wanted / duration
-    for frame in sample_frames(source, SamplingOptions(fps)):
-        detections = detector.detect(frame.image)
-        if not options.all_faces:
-            detections = _largest(detections)
-        seen = [
-            FaceSeen(source.id, frame.index, frame.time_s, each.box, each.confidence, each.roll)
-            for each in detections
-        ]
-        yield from crop_faces(frame, seen, [Geometry(options.size, options.margin, options.level)])
-
-
-def _largest(detections: Sequence[Detection]) -> list[Detection]:
-    return sorted(detections, key=lambda detection: -detection.box.w * detection.box.h)[:1]
+    with reencoded(item.path, options.crf, options.scale) as path:
+        source = Source(_clip_name(item), path, kind)
+        fps = 1.0
+        if kind is SourceKind.VIDEO and (duration := decode.probe(path).duration_s):
+            fps = wanted / duration
+        for frame in sample_frames(source, SamplingOptions(fps)):
+            found = list(detector.detect(frame.image))
+            if not options.all_faces:
+                found = sorted(found, key=lambda each: -each.box.w * each.box.h)[:1]
+            seen = [
+                FaceSeen(source.id, frame.index, frame.time_s, each.box, each.confidence, each.roll)
+                for each in found
+            ]
+            yield from crop_faces(frame, seen, [Geometry(options.size, options.margin, options.level)])
 
 
 def _clip_name(item: LabelledSource) -> str:
@@ -198,10 +180,7 @@ def _save(crop: FaceCrop, item: LabelledSource, output: Path) -> CropRow:
     # The hash keeps apart clips that share a name in different folders.
     stem = f"{item.path.stem}-{hashlib.sha1(str(item.path).encode('utf-8', 'replace')).hexdigest()[:6]}"
     file = f"crops/{item.label}-{item.method}-{stem}-{face.frame_index:05d}-{round(face.box.x)}.png"
-    encoded, data = cv2.imencode(".png", cv2.cvtColor(crop.images[0], cv2.COLOR_RGB2BGR))
-    if not encoded:
-        raise SourceError(f"{output / file}: the crop could not be encoded as PNG")
-    (output / file).write_bytes(data.tobytes())
+    write_picture(output / file, crop.images[0])
     return CropRow(
         file=file,
         label=item.label,

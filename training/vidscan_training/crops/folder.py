@@ -6,6 +6,7 @@ never sorted on reading.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import math
@@ -89,10 +90,8 @@ class CropFolder:
 def open_crop_folder(path: Path, *, check_files: bool = True) -> CropFolder:
     """Reads and validates a crop folder.
 
-    Raises:
-        SourceError: something is missing or malformed; the message names the file and the line.
+    Raises SourceError where something is missing or malformed; the message names the file and the line.
     """
-    path = Path(path)
     rows = read_manifest(path / MANIFEST_NAME)
     if check_files:
         for line, row in enumerate(rows, start=2):
@@ -105,11 +104,7 @@ def open_crop_folder(path: Path, *, check_files: bool = True) -> CropFolder:
 
 
 def read_manifest(path: Path) -> tuple[CropRow, ...]:
-    """Reads ``manifest.csv``; an absent ``split`` column counts as empty.
-
-    Raises:
-        SourceError: naming the file and, where there is one, the line.
-    """
+    """Reads ``manifest.csv``; an absent ``split`` column counts as empty. Raises SourceError."""
     try:
         with path.open(newline="", encoding="utf-8") as stream:
             reader = csv.DictReader(stream, strict=True)
@@ -139,8 +134,7 @@ def write_manifest(path: Path, rows: Iterable[CropRow]) -> None:
 def read_geometry(path: Path) -> CropGeometry:
     """Reads ``crops.json``.
 
-    Raises:
-        SourceError: the file is missing, is not JSON, or has values that no crop can have.
+    Raises SourceError where the file is missing, is not JSON, or has values that no crop can have.
     """
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
@@ -182,13 +176,10 @@ def _parse_row(record: dict[str | None, str | None], where: str) -> CropRow:
 
 
 def _parse_number(text: str, what: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        raise SourceError(f"{what} is '{text}', not a number") from None
-    if not math.isfinite(number):
-        raise SourceError(f"{what} is '{text}', not a finite number")
-    return number
+    with contextlib.suppress(ValueError):
+        if math.isfinite(number := float(text)):
+            return number
+    raise SourceError(f"{what} is '{text}', not a finite number")
 
 
 def _refuse_contradictions(rows: Sequence[CropRow], path: Path) -> None:
@@ -203,14 +194,10 @@ def _refuse_contradictions(rows: Sequence[CropRow], path: Path) -> None:
         for key, fact in facts.items():
             if seen.setdefault(key, fact) != fact:
                 kind, name = key
-                before = f"on line {_phrase(seen[key])}" if kind == "file" else _phrase(seen[key])
-                now = "again" if kind == "file" else _phrase(fact)
+                before, now = "/".join(seen[key]), "/".join(fact)
+                if kind == "file":
+                    before, now = f"on line {before}", "again"
                 raise SourceError(f"{path}:{line}: {kind} {name} was {before}, and is {now} here")
-
-
-def _phrase(fact: tuple[str, ...]) -> str:
-    """A row's facts in an error message."""
-    return "/".join(fact)
 
 
 def _read_landmarks(folder: Path, rows: int) -> npt.NDArray[np.float16] | None:

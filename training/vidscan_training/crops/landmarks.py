@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import cv2
@@ -28,6 +27,8 @@ LANDMARK_COUNT = 468
 MESH_SIDE = 192
 MESH_FILE = Path(vidscan.__file__).parent / "assets" / "face_landmark.tflite"
 
+_MIN_PRESENCE = 0.5
+"""Probability that a crop holds a face, below which there is no answer."""
 
 MIN_SIDE = 16
 """Side in pixels below which a crop is refused: no face can be seen in it."""
@@ -45,14 +46,10 @@ def check_crop(image: Image) -> int:
 
 
 class FaceLandmarker:
-    """Finds the 468 points of the face mesh in square face crops; use it as a context manager.
+    """Finds the 468 points of the face mesh in square face crops; use it as a context manager."""
 
-    ``min_presence``: probability (0-1) that the crop holds a face, below which there is no answer.
-    """
-
-    def __init__(self, model: Path = MESH_FILE, min_presence: float = 0.5) -> None:
+    def __init__(self, model: Path = MESH_FILE) -> None:
         self._model = model
-        self._min_presence = min_presence
         self._interpreter: Any = None
         self._input = self._mesh = self._presence = -1
 
@@ -78,27 +75,16 @@ class FaceLandmarker:
                 self._presence = output["index"]
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         """Lets the network go."""
         self._interpreter = None
 
     def locate(self, image: Image) -> Landmarks | None:
-        """Finds the mesh of the face in the middle of a crop.
+        """The mesh of the face in the middle of a crop, ``float32[468, 2]``; None where no face is seen.
 
-        ``image``: RGB ``uint8[n, n, 3]``, 0-255; about 1.4 times the detector's box, not aligned.
-
-        Returns:
-            ``float32[468, 2]`` pixels of ``image`` (pixel centres at whole numbers), or None where no
-            face is seen. Points may lie a little outside of a crop that cuts the face.
-
-        Raises:
-            ValueError: if ``image`` is not a square ``uint8`` RGB picture.
-            RuntimeError: if the landmarker is not open.
+        ``image``: RGB ``uint8[n, n, 3]``, 0-255; about 1.4 times the detector's box, not aligned. Pixel
+        centres are at whole numbers; points may lie a little outside of a crop that cuts the face. Raises
+        ValueError where ``image`` is no such picture, RuntimeError where the landmarker is not open.
         """
         side = check_crop(image)
         if self._interpreter is None:
@@ -108,7 +94,7 @@ class FaceLandmarker:
         self._interpreter.set_tensor(self._input, small[None].astype(np.float32) / np.float32(255))
         self._interpreter.invoke()
         logit = float(self._interpreter.get_tensor(self._presence).reshape(-1)[0])
-        if 1.0 / (1.0 + np.exp(-logit)) < self._min_presence:
+        if 1.0 / (1.0 + np.exp(-logit)) < _MIN_PRESENCE:
             return None
         mesh = self._interpreter.get_tensor(self._mesh).reshape(LANDMARK_COUNT, 3)[:, :2]
         # Resizing maps the edges of the picture onto each other, so centres shift by half a pixel.

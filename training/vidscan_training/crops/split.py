@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from vidscan.errors import UsageError
+from vidscan.flags import flag
 from vidscan_training.crops.folder import LABELS, SPLITS, CropRow
-from vidscan_training.flags import option
 
 _CANDIDATES = 64
 """How many seeded shuffles compete for the best coverage of methods. More changes little."""
@@ -25,8 +25,8 @@ _CANDIDATES = 64
 class SplitOptions:
     """Shares of the groups that validation and test get; training has the rest."""
 
-    val: float = option(0.2, flag="--val-share", group="data")
-    test: float = option(0.2, flag="--test-share", group="data")
+    val: float = flag(0.2, name="val-share", group="data")
+    test: float = flag(0.2, name="test-share", group="data")
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -42,12 +42,10 @@ class SplitOptions:
 def assign_splits(rows: Sequence[CropRow], options: SplitOptions | None = None) -> tuple[CropRow, ...]:
     """Gives every row a split, in the order of ``rows``; a group is never in two.
 
-    Rows that name a split keep it, and carry their whole group with them. The other groups are dealt
-    out by a seeded shuffle: of several, the one by which most methods are seen in every split, and by
-    which the numbers of clips come nearest to the shares.
-
-    Raises:
-        UsageError: one group names two splits, or a split would lack real or fake faces.
+    Rows that name a split keep it, and carry their whole group with them. The other groups are dealt out by a
+    seeded shuffle: of several, the one by which most methods are seen in every split, and by which the
+    numbers of clips come nearest to the shares. Raises UsageError where one group names two splits, or a
+    split would lack real or fake faces.
     """
     options = options or SplitOptions()
     assigned = _stated_splits(rows)
@@ -57,14 +55,6 @@ def assign_splits(rows: Sequence[CropRow], options: SplitOptions | None = None) 
     result = tuple(replace(row, split=assigned[row.group]) for row in rows)
     _require_both_labels(result, [name for name, share in options.shares().items() if share > 0])
     return result
-
-
-def groups_by_split(rows: Sequence[CropRow]) -> dict[str, list[str]]:
-    """Sorted names of the groups of each split, for the card."""
-    found: dict[str, set[str]] = {name: set() for name in SPLITS}
-    for row in rows:
-        found[row.split].add(row.group)
-    return {name: sorted(groups) for name, groups in found.items()}
 
 
 def split_record(rows: Sequence[CropRow], options: SplitOptions) -> dict[str, Any]:
@@ -77,8 +67,9 @@ def split_record(rows: Sequence[CropRow], options: SplitOptions) -> dict[str, An
         clips[row.group].add(row.clip)
     shares = {"val": options.val, "test": options.test}
     record: dict[str, Any] = {"by": "group", "seed": options.seed, "shares": shares}
-    for split, groups in groups_by_split(rows).items():
-        named = [group for group in groups if len(clips[group]) > 1]
+    for split in SPLITS:
+        groups = {row.group for row in rows if row.split == split}
+        named = sorted(group for group in groups if len(clips[group]) > 1)
         record[split] = {"groups": named, "single_clips": len(groups) - len(named)}
     return record
 

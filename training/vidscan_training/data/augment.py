@@ -245,16 +245,10 @@ def _degrading_steps(options: AugmentOptions) -> _Steps:
 
 
 def augment(image: Image, rng: Rng, options: AugmentOptions = PRESETS["robust"]) -> Image:
-    """Applies each change of ``options`` with its probability, in a fixed order.
+    """A new picture, C-contiguous, after each change of ``options`` with its probability, in a fixed order.
 
-    ``image``: RGB ``uint8[n, n, 3]``, 0-255, at least 16 px wide. ``PRESETS["none"]`` returns an equal
-    picture.
-
-    Returns:
-        A new RGB ``uint8[n, n, 3]``, 0-255, C-contiguous, of the same side.
-
-    Raises:
-        ValueError: if ``image`` is not a square ``uint8`` RGB picture.
+    ``image``: RGB ``uint8[n, n, 3]``, 0-255, at least 16 px wide, as the new one is; ValueError otherwise.
+    ``PRESETS["none"]`` gives an equal picture.
     """
     check_crop(image)
     changed = _applied(_scene_steps(options), image, rng)
@@ -273,12 +267,8 @@ def _applied(steps: _Steps, image: Image, rng: Rng) -> Image:
 def augment_mask(mask: npt.NDArray[np.float32], rng: Rng, options: AugmentOptions) -> npt.NDArray[np.float32]:
     """Moves a mask as :func:`augment` moves the picture that was given a generator of the same state.
 
-    Only what moves pixels is done: flips and warps, which :func:`augment` draws before all else.
-
-    ``mask``: ``float32[n, n]``, 0-1.
-
-    Returns:
-        ``float32[n, n]``, 0-1, rounded to 256 levels.
+    Only what moves pixels is done: flips and warps, which :func:`augment` draws before all else. Masks are
+    ``float32[n, n]``, 0-1; the moved one is rounded to 256 levels.
     """
     moving = replace(
         AugmentOptions(),

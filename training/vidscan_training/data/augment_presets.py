@@ -134,11 +134,3 @@ PRESETS: Mapping[str, AugmentOptions] = {
     ),
 }
 """The named sets of options; ``robust`` is what training uses unless told otherwise."""
-
-
-def preset(name: str) -> AugmentOptions:
-    """Returns the options called ``name``; raises ValueError with the known names otherwise."""
-    try:
-        return PRESETS[name]
-    except KeyError:
-        raise ValueError(f"unknown augmentation {name!r}: choose from {', '.join(PRESETS)}") from None

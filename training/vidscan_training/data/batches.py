@@ -27,22 +27,17 @@ from vidscan_training.data.self_blend import Mask
 class Batch(NamedTuple):
     """One training step's data.
 
-    ``image``: ``float32[n, s, s, 3]`` RGB 0-255; ``target``: ``float32[n, 1]``, P(real); ``weight``:
-    ``float32[n]``, the class weights. ``map``: ``float32[n, cells * cells]``, row by row, which share of each
-    cell was replaced (0-1), and ``map_weight``: ``float32[n]``, 0 where it is not known; both None unless
-    asked for.
+    ``inputs``: pictures, ``float32[n, s, s, 3]`` RGB 0-255, or cached features of them,
+    ``float32[n, channels]``; ``target``: ``float32[n, 1]``, P(real); ``weight``: ``float32[n]``, the class
+    weights. ``map``: ``float32[n, cells * cells]``, row by row, which share of each cell was replaced (0-1),
+    and ``map_weight``: ``float32[n]``, 0 where it is not known; both None unless asked for.
     """
 
-    image: npt.NDArray[np.float32]
+    inputs: npt.NDArray[np.float32]
     target: npt.NDArray[np.float32]
     weight: npt.NDArray[np.float32]
     map: npt.NDArray[np.float32] | None = None
     map_weight: npt.NDArray[np.float32] | None = None
-
-    @property
-    def inputs(self) -> npt.NDArray[np.float32]:
-        """What the network is given."""
-        return self.image
 
     @property
     def targets(self) -> Any:
@@ -61,10 +56,7 @@ class Views:
     May be called from any thread.
     """
 
-    def __init__(
-        self, folder: CropFolder, sampler: Sampler, augmentation: AugmentOptions | None = None
-    ) -> None:
-        """Looks up what is needed of all rows."""
+    def __init__(self, folder: CropFolder, sampler: Sampler, augmentation: AugmentOptions | None) -> None:
         self._folder, self._sampler, self._augmentation = folder, sampler, augmentation
         self._read = CropReader(folder)
         self._sides = self._sides_to_match()
@@ -72,15 +64,11 @@ class Views:
     def __call__(
         self, row: int, forgery: Forgery, look: int, rng: Rng, *, masked: bool = False
     ) -> tuple[Image, Mask | None]:
-        """One view.
+        """One view, RGB ``uint8[s, s, 3]``, and which part of it was replaced, ``float32[s, s]``, 0-1.
 
         ``look`` seeds all that happens beside the forgery: the same one shows a forgery and the crop that it
         was made of under the same augmentation. ``rng`` is the forgery's chance. ``masked`` asks for the
-        mask, which takes time.
-
-        Returns:
-            The picture, RGB ``uint8[s, s, 3]``, and, where ``masked``, which part of it was replaced,
-            ``float32[s, s]``, 0-1; None where it is not known.
+        mask, which takes time; it is None too where it is not known.
         """
 
         def read(wanted: int) -> Image:
@@ -144,23 +132,16 @@ class TrainingBatches:
     ) -> None:
         """Prepares the odds of each row.
 
-        With ``map_cells`` above 0, batches carry forgery maps of so many cells a side.
-
-        Raises:
-            UsageError: an unknown method is named, a class has no rows, or blending lacks landmarks.
+        With ``map_cells`` above 0, batches carry forgery maps of so many cells a side. Raises UsageError
+        where an unknown method is named, a class has no rows, or blending lacks landmarks.
         """
-        self._sampler = Sampler(folder, rows, sampling)
-        self._views = Views(folder, self._sampler, augmentation)
+        self.sampler = Sampler(folder, rows, sampling)
+        self._views = Views(folder, self.sampler, augmentation)
         self._map_cells = map_cells
-
-    @property
-    def steps_per_pass(self) -> int:
-        """Batches in which as many crops are seen as there are training rows."""
-        return self._sampler.steps_per_pass
 
     def batch(self, step: int) -> Batch:
         """Draws, decodes and augments batch number ``step``."""
-        drawn = self._sampler.draw(step)
+        drawn = self.sampler.draw(step)
         seeds = drawn.rng.spawn(len(drawn.row))
         views = [
             self._views(int(row), Forgery(forgery), int(look), seed, masked=self._map_cells > 0)

@@ -14,11 +14,12 @@ import numpy as np
 from vidscan.errors import SourceError, UsageError
 from vidscan.media.frames import read_still
 from vidscan.records import Image
+from vidscan_training.crops.encode import write_picture
 from vidscan_training.crops.folder import open_crop_folder
 from vidscan_training.crops.landmarks import Landmarks
 from vidscan_training.data.augment import Rng, augment
 from vidscan_training.data.augment_presets import PRESETS, AugmentOptions
-from vidscan_training.data.self_blend import Mask, self_blend
+from vidscan_training.data.self_blend import self_blend
 from vidscan_training.data.swap_blend import most_alike, shape, swap_blend
 
 AUGMENTED, SELF_BLENDED, SWAP_BLENDED = 2, 2, 2
@@ -32,32 +33,17 @@ _BACKGROUND = 32
 def contact_sheet(tiles: Sequence[Image], columns: int, path: Path) -> None:
     """Writes tiles as one picture, row by row, with a thin dark gap between them.
 
-    ``tiles`` are RGB ``uint8[height, width, 3]``, all of one size. The suffix of ``path`` names the format.
-
-    Raises:
-        ValueError: if there is no tile, the tiles differ in shape or type, or ``columns`` is below 1.
-        OSError: if the file cannot be written.
+    ``tiles``, one or more, are RGB ``uint8[height, width, 3]``, all of one size. The suffix of ``path`` names
+    the format. Raises OSError or cv2.error where the file cannot be written.
     """
-    if not tiles or columns < 1:
-        raise ValueError(f"a sheet needs at least one tile and one column, not {len(tiles)} and {columns}")
     shape = tiles[0].shape
-    if len(shape) != 3 or shape[2] != 3 or any(t.shape != shape or t.dtype != np.uint8 for t in tiles):
-        raise ValueError("the tiles of a sheet must all be uint8 RGB pictures of one size")
     height, width = shape[0] + _GAP, shape[1] + _GAP
     rows = -(-len(tiles) // columns)
     sheet = np.full((rows * height + _GAP, columns * width + _GAP, 3), _BACKGROUND, np.uint8)
     for place, tile in enumerate(tiles):
         top, left = _GAP + place // columns * height, _GAP + place % columns * width
         sheet[top : top + shape[0], left : left + shape[1]] = tile
-    done, data = cv2.imencode(path.suffix, cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
-    if not done:
-        raise OSError(f"OpenCV could not encode {path.name}")
-    path.write_bytes(data.tobytes())
-
-
-def mask_tile(mask: Mask) -> Image:
-    """Shows a mask, ``float32[n, n]`` 0-1, as a grey RGB picture ``uint8[n, n, 3]``."""
-    return np.asarray(cv2.cvtColor(np.rint(mask * 255).astype(np.uint8), cv2.COLOR_GRAY2RGB), np.uint8)
+    write_picture(path, sheet)
 
 
 def review_tiles(
@@ -85,15 +71,14 @@ def review_tiles(
             forgeries.append(swapped or (image, np.zeros(image.shape[:2], np.float32)))
         for forged, mask in forgeries:
             yield forged
-            yield mask_tile(mask)
+            yield np.asarray(cv2.cvtColor(np.rint(mask * 255).astype(np.uint8), cv2.COLOR_GRAY2RGB), np.uint8)
 
 
 def write_review(crops: Path, out: Path, *, faces: int, preset_name: str, seed: int) -> None:
     """Draws the sheet of a crop folder: evenly spread real crops with landmarks, one row each.
 
-    Raises:
-        SourceError: the folder is no crop folder, or holds no real crop with landmarks.
-        UsageError: there is no such preset, or the picture's format is unknown.
+    Raises SourceError where the folder is no crop folder, or holds no real crop with landmarks; UsageError
+    where there is no such preset, or the picture's format is unknown.
     """
     if preset_name not in PRESETS:
         raise UsageError(f"--augment {preset_name}: not one of {', '.join(PRESETS)}")
@@ -114,7 +99,7 @@ def write_review(crops: Path, out: Path, *, faces: int, preset_name: str, seed: 
     tiles = list(review_tiles(pairs, np.random.default_rng(seed), PRESETS[preset_name]))
     try:
         contact_sheet(tiles, ROW_COLUMNS, out)
-    except (OSError, cv2.error) as error:
+    except (OSError, SourceError, cv2.error) as error:
         raise UsageError(
             f"--out {out}: cannot be written as a picture ({error}): name a .png file"
         ) from error

@@ -15,9 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from vidscan.errors import UsageError
+from vidscan.flags import flag
 from vidscan_training.crops.folder import CropFolder
 from vidscan_training.data.forge import Forger, Forgery
-from vidscan_training.flags import method_weights, names, option, pairs
+from vidscan_training.named_values import method_weights, names, pairs
 
 FAKE, REAL = 0.0, 1.0
 """Targets: the network learns P(real)."""
@@ -53,21 +54,21 @@ class SamplingOptions:
     ``whole_face`` names the methods that synthesise whole pictures: all of their forgery map is forged.
     """
 
-    batch_size: int = option(32, group="data")
-    balanced: bool = option(True, "draw classes as they come, and weigh them", flag="--natural", group="data")
-    method_weights: Mapping[str, float] = option(
-        help="how often methods are drawn", parse=method_weights, metavar="NAME=W,…", group="data"
+    batch_size: int = flag(32, group="data")
+    balanced: bool = flag(True, "draw classes as they come, and weigh them", name="natural", group="data")
+    method_weights: Mapping[str, float] = flag(
+        help_text="how often methods are drawn", read=method_weights, metavar="NAME=W,…", group="data"
     )
-    self_blend: float = option(0.0, "of fakes, made of one real each", metavar="SHARE", group="data")
-    swap_blend: float = option(0.0, "of fakes, made of two reals each", metavar="SHARE", group="data")
-    match_resolution: Mapping[str, tuple[float, float] | str] = option(
-        help="reduce a method's crops to another's size, or to a range of pixels",
-        parse=resolutions,
+    self_blend: float = flag(0.0, "of fakes, made of one real each", metavar="SHARE", group="data")
+    swap_blend: float = flag(0.0, "of fakes, made of two reals each", metavar="SHARE", group="data")
+    match_resolution: Mapping[str, tuple[float, float] | str] = flag(
+        help_text="reduce a method's crops to another's size, or to a range of pixels",
+        read=resolutions,
         metavar="NAME=OTHER,NAME=LOW-HIGH,…",
         group="data",
     )
-    whole_face: tuple[str, ...] = option(
-        help="methods whose forgery map is the whole picture", parse=names, metavar="NAME,…", group="data"
+    whole_face: tuple[str, ...] = flag(
+        help_text="methods whose forgery map is the whole picture", read=names, metavar="NAME,…", group="data"
     )
     seed: int = 0
 
@@ -114,8 +115,7 @@ class Sampler:
     def __init__(self, folder: CropFolder, rows: Sequence[int], sampling: SamplingOptions) -> None:
         """Prepares the odds of each row.
 
-        Raises:
-            UsageError: an unknown method is named, a class has no rows, or blending lacks landmarks.
+        Raises UsageError where an unknown method is named, a class has no rows, or blending lacks landmarks.
         """
         self.rows = np.array(rows, np.int64)
         self._folder, self.sampling = folder, sampling

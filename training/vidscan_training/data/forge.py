@@ -31,11 +31,7 @@ class Forger:
     """Forges the real training rows that have a face mesh."""
 
     def __init__(self, folder: CropFolder, real_rows: npt.NDArray[np.int64]) -> None:
-        """Looks through the meshes.
-
-        Raises:
-            UsageError: not one of them has landmarks.
-        """
+        """Looks through the meshes; raises UsageError where there is none."""
         self._groups = [row.group for row in folder.rows]
         meshes = folder.landmarks
         with_mesh = [] if meshes is None else [i for i in real_rows if np.isfinite(meshes[i]).all()]
@@ -55,13 +51,10 @@ class Forger:
     def forge(
         self, forgery: Forgery, row: int, image: Image, read: Callable[[int], Image], rng: Rng
     ) -> tuple[Image, Mask]:
-        """Turns the real crop ``row`` into a fake.
+        """A fake made of the real crop ``row``, and its mask ``float32[n, n]``: 0 as it was, 1 replaced.
 
-        ``image`` is the picture of ``row``, of which :meth:`can` must be true, RGB ``uint8[n, n, 3]``;
-        ``read`` gives that of another row.
-
-        Returns:
-            The forgery, RGB ``uint8[n, n, 3]``, and its mask ``float32[n, n]``: 0 as it was, 1 replaced.
+        ``image`` is the picture of ``row``, of which :meth:`can` must be true, RGB ``uint8[n, n, 3]``, as the
+        fake is; ``read`` gives that of another row.
         """
         mesh = self._meshes[row]
         if forgery is Forgery.SWAP_BLEND:

@@ -22,15 +22,10 @@ _MACROBLOCK = 16
 def compress_some(pictures: Sequence[Image], looks: Sequence[int], options: AugmentOptions) -> list[Image]:
     """Encodes the share ``options.h264`` of a batch and decodes it again, all at one size and CRF.
 
-    ``pictures``: RGB ``uint8[n, n, 3]``, 0-255, of one size. ``looks``: a seed each; pictures of one seed (a
-    forgery and the crop that it was made of) are compressed both or neither, and lie alike on the encoder's
-    grid.
-
-    Returns:
-        As many pictures of the same size; those that were not chosen are the very ones given.
-
-    Raises:
-        VidscanError: there is no ffmpeg with libx264.
+    ``pictures``: RGB ``uint8[n, n, 3]``, 0-255, of one size, as those returned; those that were not chosen
+    are the very ones given. ``looks``: a seed each; pictures of one seed (a forgery and the crop that it was
+    made of) are compressed both or neither, and lie alike on the encoder's grid. Raises VidscanError where
+    there is no ffmpeg with libx264.
     """
     changed = list(pictures)
     if options.h264 == 0:

@@ -202,16 +202,11 @@ def make_pair(image: Image, landmarks: Landmarks, rng: Rng) -> tuple[Image, Imag
 
 
 def self_blend(image: Image, landmarks: Landmarks, rng: Rng) -> tuple[Image, Mask]:
-    """Makes a fake from one real crop.
+    """A fake made from one real crop, and the mask that says how much of each pixel was pasted.
 
-    ``image``: a real face, RGB ``uint8[n, n, 3]``, 0-255; ``landmarks``: ``float32[468, 2]``, pixels of it.
-
-    Returns:
-        The blended picture, RGB ``uint8[n, n, 3]``, and the mask ``float32[n, n]``, 0-1, that says how
-        much of each pixel comes from the pasted face.
-
-    Raises:
-        ValueError: if ``image`` is no square ``uint8`` RGB picture or ``landmarks`` no finite [468, 2].
+    ``image``: a real face, RGB ``uint8[n, n, 3]``, 0-255, as the fake is; ``landmarks``: ``float32[468, 2]``,
+    pixels of it. The mask is ``float32[n, n]``, 0-1. Raises ValueError where ``image`` is no square ``uint8``
+    RGB picture or ``landmarks`` no finite [468, 2].
     """
     source, target, mask = make_pair(image, landmarks, rng)
     return blend(source, target, mask), mask

@@ -33,7 +33,7 @@ from vidscan_training.data.self_blend import (
 )
 
 REGIONS = ("square", "face", "no_forehead", "features", "lower_face", "mouth")
-"""What is pasted: see ``selfblend.region_points``, and ``square`` for :func:`square_mask`."""
+"""What is pasted: see :func:`.self_blend.region_points`, and ``square`` for :func:`square_mask`."""
 REGION_ODDS = (0.30, 0.245, 0.175, 0.14, 0.07, 0.07)
 
 
@@ -83,14 +83,11 @@ def match_colours(source: Image, target: Image, mask: npt.NDArray[np.bool_], str
 def swap_blend(
     target: Image, target_mesh: Landmarks, source: Image, source_mesh: Landmarks, rng: Rng
 ) -> tuple[Image, Mask] | None:
-    """Pastes the face of ``source`` over that of ``target``.
+    """A fake with the face of ``source`` over that of ``target``, and the mask of what was pasted.
 
-    ``target`` and ``source``: real faces, RGB ``uint8[n, n, 3]``, 0-255, of one size, each with its mesh,
-    ``float32[468, 2]`` pixels.
-
-    Returns:
-        The forgery, RGB ``uint8[n, n, 3]``, and the mask ``float32[n, n]``, 0-1, that says how much of
-        each pixel comes from ``source``; None where the faces cannot be laid over each other.
+    ``target`` and ``source``: real faces, RGB ``uint8[n, n, 3]``, 0-255, of one size, as the fake is, each
+    with its mesh, ``float32[468, 2]`` pixels. The mask, ``float32[n, n]``, 0-1, says how much of each pixel
+    comes from ``source``. None where the faces cannot be laid over each other.
     """
     side = target.shape[0]
     matrix = _placement(target_mesh, source_mesh, rng)

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vidscan.errors import UsageError
+from vidscan.flags import flag
 from vidscan.models.calibration import LOGIT_LIMIT
 from vidscan.models.card_file import card_path, write_card
 from vidscan.records import TYPICAL_SPREAD, Calibration, ModelCard
@@ -30,7 +31,7 @@ from vidscan_training.evaluation.scores import (
     score_rows,
     uncalibrated,
 )
-from vidscan_training.flags import method_weights, option
+from vidscan_training.named_values import method_weights
 
 _CLIPPED = float(np.log((1 - CLIP_AT) / CLIP_AT))
 _PENALTY = 1e-3
@@ -50,15 +51,15 @@ class CalibrateOptions:
     that between them there is room for UNCERTAIN. ``method_weights`` multiply a method's weight.
     """
 
-    checkpoint: Path = option()
-    crops: Path = option()
-    false_alarms: float = option(0.05, "share of real clips that may be FAKE (default: 0.05)")
-    misses: float = option(0.05, "share of fake clips that may be REAL (default: 0.05)")
-    band: float = option(0.05, "least distance of thresholds from 0.5")
-    method_weights: Mapping[str, float] = option(
-        help="within the method's class", parse=method_weights, metavar="NAME=W,…"
+    checkpoint: Path = flag()
+    crops: Path = flag()
+    false_alarms: float = flag(0.05, "share of real clips that may be FAKE (default: 0.05)")
+    misses: float = flag(0.05, "share of fake clips that may be REAL (default: 0.05)")
+    band: float = flag(0.05, "least distance of thresholds from 0.5")
+    method_weights: Mapping[str, float] = flag(
+        help_text="within the method's class", read=method_weights, metavar="NAME=W,…"
     )
-    batch_size: int = option(32)
+    batch_size: int = flag(32)
 
     def __post_init__(self) -> None:
         """Refuses rates that are none."""
@@ -94,9 +95,8 @@ class ClipLogits:
 def calibrate_checkpoint(options: CalibrateOptions) -> ModelCard:
     """Fits calibration and thresholds on the validation split and writes them into the card.
 
-    Raises:
-        UsageError: there is no validation split, or it lacks a class.
-        ModelError, SourceError: the checkpoint or the crops are refused.
+    Raises UsageError where there is no validation split, or it lacks a class; ModelError or SourceError where
+    the checkpoint or the crops are refused.
     """
     from vidscan.models.checkpoint import load_model
 
@@ -135,8 +135,7 @@ def calibrated_card(card: ModelCard, scored: Sequence[ScoredRow], options: Calib
 def clip_logits(scored: Sequence[ScoredRow], method_weights: Mapping[str, float]) -> ClipLogits:
     """Gathers crops into weighted clips.
 
-    Raises:
-        UsageError: one of the classes is missing.
+    Raises UsageError where one of the classes is missing.
     """
     members = rows_by_clip(sorted(scored, key=lambda item: item.row.file))
     rows = [items[0].row for items in members.values()]

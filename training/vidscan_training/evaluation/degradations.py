@@ -57,16 +57,10 @@ class Degradation:
 def degrade(
     kind: Degradation, strength: float, crops: Sequence[Image], origins: Sequence[Origin]
 ) -> list[Image]:
-    """Degrades crops.
+    """Degrades crops, RGB ``uint8[n, n, 3]``, 0-255, all of one side; that and their order are kept.
 
-    ``crops``: RGB ``uint8[n, n, 3]``, 0-255, all of one side; ``strength`` is in the unit that ``kind.title``
-    names.
-
-    Returns:
-        As many RGB ``uint8[n, n, 3]`` of the same side, in the same order.
-
-    Raises:
-        VidscanError: ffmpeg, which H.264 goes through, is missing or failed.
+    ``strength`` is in the unit that ``kind.title`` names. Raises VidscanError where ffmpeg, which H.264 goes
+    through, is missing or failed.
     """
     size = crops[0].shape[0]
     together: dict[int, list[int]] = defaultdict(list)
@@ -93,10 +87,9 @@ def _to_side(crop: Image, side: int) -> Image:
 
 
 def _one_by_one(change: Callable[[Image, float, Origin], Image]) -> Change:
-    def all_of_them(pictures: Sequence[Image], strength: float, origins: Sequence[Origin]) -> list[Image]:
-        return [change(picture, strength, origin) for picture, origin in zip(pictures, origins, strict=True)]
-
-    return all_of_them
+    return lambda pictures, strength, origins: [
+        change(picture, strength, origin) for picture, origin in zip(pictures, origins, strict=True)
+    ]
 
 
 def _jpeg(picture: Image, quality: float, origin: Origin) -> Image:

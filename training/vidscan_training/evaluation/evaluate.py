@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +13,7 @@ import numpy as np
 
 from vidscan import __version__
 from vidscan.errors import ReportError, UsageError
+from vidscan.flags import flag
 from vidscan.protocols import Scorer
 from vidscan.records import TYPICAL_SPREAD, ModelCard
 from vidscan_training.crops.folder import CropFolder, open_crop_folder
@@ -21,7 +22,7 @@ from vidscan_training.evaluation import metrics
 from vidscan_training.evaluation.degradations import DEGRADATIONS
 from vidscan_training.evaluation.interval_coverage import interval_coverage
 from vidscan_training.evaluation.metrics import comparable_reals
-from vidscan_training.evaluation.robustness import check_names, measure_robustness
+from vidscan_training.evaluation.robustness import measure_robustness
 from vidscan_training.evaluation.scores import (
     ScoredClip,
     ScoredRow,
@@ -31,7 +32,7 @@ from vidscan_training.evaluation.scores import (
     truth_and_scores,
     write_scores,
 )
-from vidscan_training.flags import names, option, pairs
+from vidscan_training.named_values import names, pairs
 
 SCHEMA = "vidscan.evaluation/1"
 
@@ -48,25 +49,26 @@ class EvaluateOptions:
     report's suffix naming its format; ``record`` puts the main figures into the checkpoint's card.
     """
 
-    checkpoint: Path = option()
-    crops: Path = option()
-    split: str = option("test", choices=("train", "val", "test", "all"))
-    methods: Sequence[str] = option(help="only these, real ones included", parse=names, metavar="NAME,…")
-    against: Mapping[str, Sequence[str]] = option(
-        help="real methods to compare a manipulation with (default: those of the same people)",
-        parse=lambda text: {name: reals.split("+") for name, reals in pairs(text)},
+    checkpoint: Path = flag()
+    crops: Path = flag()
+    split: str = flag("test", choices=("train", "val", "test", "all"))
+    methods: Sequence[str] = flag(help_text="only these, real ones included", read=names, metavar="NAME,…")
+    against: Mapping[str, Sequence[str]] = flag(
+        help_text="real methods to compare a manipulation with (default: those of the same people)",
+        read=lambda text: {name: reals.split("+") for name, reals in pairs(text)},
         metavar="METHOD=REAL+REAL,…",
     )
-    per_clip: int = option(0, "crops of each clip (default: all)")
-    batch_size: int = option(32)
-    scores: Path | None = option(None, "write one line a crop", flag="--out", metavar="SCORES.csv")
+    per_clip: int = flag(0, "crops of each clip (default: all)")
+    batch_size: int = flag(32)
+    scores: Path | None = flag(None, "write one line a crop", name="out", metavar="SCORES.csv")
     robustness: Sequence[str] = ()
     reports: Sequence[Path] = ()
-    record: bool = option(False, "put the main figures into the card")
+    record: bool = flag(False, "put the main figures into the card")
 
     def __post_init__(self) -> None:
         """Refuses unknown degradations, before anything is scored."""
-        check_names(self.robustness)
+        if unknown := sorted(set(self.robustness) - set(DEGRADATIONS)):
+            raise UsageError(f"--degradations {','.join(unknown)}: not among {', '.join(DEGRADATIONS)}")
 
 
 def evaluate(options: EvaluateOptions) -> dict[str, Any]:
@@ -139,7 +141,7 @@ def figures(scored: Sequence[ScoredRow], card: ModelCard, options: EvaluateOptio
         "real_threshold": card.real_threshold,
         "calibrated": card.calibration is not None,
         **{
-            name: metrics.summary(*truth[name], card.fake_threshold, intervals=True, clusters=clusters[name])
+            name: metrics.summary(*truth[name], card.fake_threshold, clusters=clusters[name])
             for name in truth
         },
         "verdicts": _verdicts(clips, card),
@@ -195,19 +197,17 @@ def _roc(fake: metrics.Flags, score: metrics.Scores) -> list[tuple[float, float]
 
 def _verdicts(clips: Sequence[ScoredClip], card: ModelCard) -> dict[str, dict[str, int]]:
     """How many real and fake clips get which label."""
-    counted = {"real": Counter[str](), "fake": Counter[str]()}
-    for clip in clips:
-        counted["fake" if clip.fake else "real"][_label(clip.fake_probability, card)] += 1
+    fake, score = truth_and_scores(clips)
+    called_fake = score >= card.fake_threshold
+    called_real = (score <= card.real_threshold) & ~called_fake
     return {
-        truth: {label: counts[label] for label in ("FAKE", "UNCERTAIN", "REAL")}
-        for truth, counts in counted.items()
+        truth: {
+            "FAKE": int((called_fake & members).sum()),
+            "UNCERTAIN": int((~called_fake & ~called_real & members).sum()),
+            "REAL": int((called_real & members).sum()),
+        }
+        for truth, members in (("real", ~fake), ("fake", fake))
     }
-
-
-def _label(probability: float, card: ModelCard) -> str:
-    if probability >= card.fake_threshold:
-        return "FAKE"
-    return "REAL" if probability <= card.real_threshold else "UNCERTAIN"
 
 
 def _manipulations(

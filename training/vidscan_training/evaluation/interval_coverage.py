@@ -21,12 +21,8 @@ def interval_coverage(scored: Sequence[ScoredRow], spread: float) -> list[dict[s
     """How often the interval from a few crops holds the score of the clip's others.
 
     ``spread`` is the card's standard deviation within a clip, of logits. Only clips with at least twice as
-    many crops as are looked at count.
-
-    Returns:
-        For each of :data:`SIGHTINGS` that some clip has crops for: ``sightings``, ``intervals`` (how many
-        were tried), ``coverage`` (which share held the other crops' score; 0.95 is promised), and
-        ``width`` (their mean width).
+    many crops as are looked at count. ``intervals`` are those tried, ``coverage`` is which share of them held
+    the other crops' score (0.95 is promised), and ``width`` their mean width.
     """
     clips = [
         [clipped(item.fake_probability) for item in sorted(items, key=lambda item: item.row.time_s)]

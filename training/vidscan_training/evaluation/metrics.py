@@ -89,47 +89,47 @@ def log_loss(fake: Flags, probability: Scores) -> float:
     return float(-np.mean(np.where(as_flags(fake), np.log(clipped), np.log1p(-clipped))))
 
 
-def calibration_error(fake: Flags, probability: Scores, bins: int = 10) -> float:
+_BINS = 10
+"""Bins of a reliability diagram: equally wide (0-0.1, 0.1-0.2, …), not equally full."""
+
+
+def calibration_error(fake: Flags, probability: Scores) -> float:
     """Expected calibration error: mean over all rows of their bin's |share of fakes - mean probability|.
 
-    The bins are equally wide (0-0.1, 0.1-0.2, …), not equally full. With few rows the figure is too high:
-    a bin of three can hardly hold the share that its probability promises, and every miss counts as an
-    error (R. Roelofs et al., "Mitigating Bias in Calibration Error Estimation", 2022).
+    With few rows the figure is too high: a bin of three can hardly hold the share that its probability
+    promises, and every miss counts as an error (R. Roelofs et al., "Mitigating Bias in Calibration Error
+    Estimation", 2022).
 
     Source: C. Guo et al., "On Calibration of Modern Neural Networks", 2017, for the class fake.
     """
-    surplus = np.bincount(_bin_of(probability, bins), as_flags(fake) - probability, bins)
+    surplus = np.bincount(_bin_of(probability), as_flags(fake) - probability, _BINS)
     return float(np.abs(surplus).sum() / len(probability))
 
 
-def calibration_error_by_chance(probability: Scores, bins: int = 10, rounds: int = 2000) -> dict[str, float]:
+def calibration_error_by_chance(probability: Scores, rounds: int = 2000) -> dict[str, float]:
     """What the calibration error of these very probabilities would be, were they perfect.
 
     Truths are drawn from the probabilities ``rounds`` times, each row by itself (after J. Bröcker and
-    L. A. Smith, "Increasing the Reliability of Reliability Diagrams", 2007). An error no larger than
-    ``high`` is no sign of wrong probabilities: so few rows cannot tell.
-
-    Returns:
-        ``mean``, and ``high``, which 95 draws in 100 stay below. The seed is fixed.
+    L. A. Smith, "Increasing the Reliability of Reliability Diagrams", 2007). 95 draws in 100 stay below
+    ``high``: an error no larger is no sign of wrong probabilities, so few rows cannot tell.
     """
     rng, probability = np.random.default_rng(0), np.sort(probability)
     errors = [
-        calibration_error(rng.random(len(probability)) < probability, probability, bins)
-        for _ in range(rounds)
+        calibration_error(rng.random(len(probability)) < probability, probability) for _ in range(rounds)
     ]
     return {"mean": float(np.mean(errors)), "high": float(np.quantile(errors, 0.95))}
 
 
-def reliability(fake: Flags, probability: Scores, bins: int = 10) -> list[dict[str, float]]:
+def reliability(fake: Flags, probability: Scores) -> list[dict[str, float]]:
     """The bins of a reliability diagram that hold anything.
 
     Each has ``low``, ``high``, ``count``, ``share`` (of all), ``mean`` probability and share of ``fakes``.
     """
-    fake, place = as_flags(fake), _bin_of(probability, bins)
+    fake, place = as_flags(fake), _bin_of(probability)
     return [
         {
-            "low": number / bins,
-            "high": (number + 1) / bins,
+            "low": number / _BINS,
+            "high": (number + 1) / _BINS,
             "count": int((inside := place == number).sum()),
             "share": float(inside.mean()),
             "mean": float(probability[inside].mean()),
@@ -139,17 +139,15 @@ def reliability(fake: Flags, probability: Scores, bins: int = 10) -> list[dict[s
     ]
 
 
-def _bin_of(probability: Scores, bins: int) -> npt.NDArray[np.int64]:
-    return np.minimum((probability * bins).astype(np.int64), bins - 1)
+def _bin_of(probability: Scores) -> npt.NDArray[np.int64]:
+    return np.minimum((probability * _BINS).astype(np.int64), _BINS - 1)
 
 
 def at_threshold(fake: Flags, score: Scores, threshold: float) -> dict[str, Any]:
     """Accuracy, confusion matrix and per-class precision, recall, F1 and support; fake at or above.
 
-    Returns:
-        ``accuracy``, ``balanced_accuracy``, ``confusion`` (``[[real as real, real as fake],
-        [fake as real, fake as fake]]``), and ``classes``: by name ``precision``, ``recall``, ``f1``,
-        ``support``. Figures whose denominator is 0 are 0.
+    ``confusion`` is ``[[real as real, real as fake], [fake as real, fake as fake]]``. Figures whose
+    denominator is 0 are 0.
     """
     from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
@@ -176,30 +174,25 @@ def bootstrap_interval(
     score: Scores,
     *,
     clusters: npt.ArrayLike | None = None,
-    level: float = 0.95,
     rounds: int = 1000,
-    seed: int = 0,
 ) -> tuple[float, float] | None:
-    """Percentile bootstrap interval of ``figure``, the rows drawn anew within each class.
+    """95% percentile bootstrap interval of ``figure``, the rows drawn anew within each class.
 
     All rows of one of the ``clusters``, names ``[n]``, are drawn together: the crops of one clip are no
-    independent observations, so give their clips. None draws each row by itself. The same seed and number of
-    clusters give the same draws, so two figures on the same rows can be compared.
-
-    Returns:
-        Lower and upper end, between which the share ``level`` of the draws lies; None with one class only.
+    independent observations, so give their clips. None draws each row by itself, and one class only gives
+    None. The same number of clusters gives the same draws, so two figures on the same rows can be compared.
     """
     fake = as_flags(fake)
     if not has_both(fake):
         return None
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     names = np.arange(len(fake)) if clusters is None else np.asarray(clusters)
     classes = [_Clusters(np.flatnonzero(members), names) for members in (fake, ~fake)]
     values = []
     for _ in range(rounds):
         drawn = np.concatenate([members.draw(rng) for members in classes])
         values.append(figure(fake[drawn], score[drawn]))
-    low, high = np.quantile(np.array(values, np.float64), [(1 - level) / 2, (1 + level) / 2])
+    low, high = np.quantile(np.array(values, np.float64), [0.025, 0.975])
     return float(low), float(high)
 
 
@@ -232,19 +225,11 @@ and may even leave out the figure."""
 
 
 def summary(
-    fake: Flags,
-    probability: Scores,
-    threshold: float,
-    *,
-    intervals: bool = False,
-    clusters: npt.ArrayLike | None = None,
+    fake: Flags, probability: Scores, threshold: float, *, clusters: npt.ArrayLike | None = None
 ) -> dict[str, Any]:
-    """All figures of one set of rows; with ``intervals`` also the 95% bootstrap ones of ``INTERVALS``.
-
-    ``clusters`` is that of :func:`bootstrap_interval`.
-    """
+    """All figures of one set of rows, with ``INTERVALS``; ``clusters`` as for :func:`bootstrap_interval`."""
     fake = as_flags(fake)
-    result: dict[str, Any] = {
+    return {
         "count": len(fake),
         "fake": int(fake.sum()),
         "real": int((~fake).sum()),
@@ -254,11 +239,11 @@ def summary(
         "log_loss": log_loss(fake, probability),
         "calibration_error": calibration_error(fake, probability),
         **at_threshold(fake, probability, threshold),
+        **{
+            name: bootstrap_interval(figure, fake, probability, clusters=clusters)
+            for name, figure in INTERVALS.items()
+        },
     }
-    if intervals:
-        for name, figure in INTERVALS.items():
-            result[name] = bootstrap_interval(figure, fake, probability, clusters=clusters)
-    return result
 
 
 def comparable_reals(

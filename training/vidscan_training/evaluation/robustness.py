@@ -9,19 +9,12 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from vidscan.errors import UsageError
 from vidscan.protocols import Scorer
 from vidscan.records import Image, ModelCard
 from vidscan_training.crops.folder import CropFolder, native_sizes
 from vidscan_training.evaluation import metrics
 from vidscan_training.evaluation.degradations import DEGRADATIONS, Degradation, Origin, degrade
 from vidscan_training.evaluation.scores import ScoredRow, by_clip, score_rows, truth_and_scores
-
-
-def check_names(names: Sequence[str]) -> None:
-    """Raises UsageError unless all are names of degradations."""
-    if unknown := sorted(set(names) - set(DEGRADATIONS)):
-        raise UsageError(f"--degradations {','.join(unknown)}: not among {', '.join(DEGRADATIONS)}")
 
 
 def measure_robustness(
@@ -34,17 +27,11 @@ def measure_robustness(
 ) -> dict[str, Any]:
     """Scores the same crops again under each strength of the degradations named.
 
-    Returns:
-        ``undegraded``: figures (see :func:`ranking`); ``degradations``: one entry a name with ``name``,
-        ``title`` and ``strengths``, each of these with ``strength`` and the same figures.
-
-    Raises:
-        UsageError: an unknown name.
-        VidscanError: a crop cannot be read or scored, or ffmpeg failed.
+    The figures are those of :func:`ranking`, undegraded and for each strength. Raises VidscanError where a
+    crop cannot be read or scored, or ffmpeg failed.
     """
     from tqdm import tqdm
 
-    check_names(names)
     chosen = {item.row.file for item in undegraded}
     places = [place for place, row in enumerate(folder.rows) if row.file in chosen]
     steps = [(name, strength) for name in names for strength in DEGRADATIONS[name].strengths]
@@ -84,12 +71,9 @@ def _scored(
 def ranking(scored: Sequence[ScoredRow], card: ModelCard) -> dict[str, Any]:
     """AUC by clip and by crop with 95% intervals, and what the card's threshold makes of the clips.
 
-    The order of ``scored`` does not matter.
-
-    Returns:
-        ``clip_auc``, ``clip_auc_interval``, ``crop_auc``, ``crop_auc_interval`` (clips drawn anew with all
-        of their crops), ``detection_rate`` (of fake clips) and ``false_alarm_rate`` (of real clips): how
-        many are called FAKE, None without such clips. The AUC alone would not show that all scores rise.
+    ``detection_rate`` (of fake clips) and ``false_alarm_rate`` (of real clips) say how many are called FAKE,
+    None without such clips: the AUC alone would not show that all scores rise. The order of ``scored`` does
+    not matter.
     """
     crop_fake, crop_score = truth_and_scores(scored)
     fake, score = truth_and_scores(by_clip(scored, card))

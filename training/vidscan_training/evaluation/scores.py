@@ -50,17 +50,17 @@ class ScoredClip:
 def rows_of_split(folder: CropFolder, card: ModelCard, split: str) -> list[int]:
     """Numbers of the rows of one split, by the manifest's ``split`` column or by the card.
 
-    Raises:
-        UsageError: neither the manifest nor the card says how to split, there are no such rows, or validation
-        or test would hold
-            people that the network was trained on.
+    Raises UsageError where neither says how to split, there are no such rows, or validation or test would
+    hold people that the network was trained on.
     """
     if split == "all":
         return list(range(len(folder.rows)))
     if all(row.split for row in folder.rows):
         rows: Sequence[CropRow] = folder.rows
     elif {"seed", "shares"} <= set(card.split):
-        rows = assign_splits(folder.rows, _options_of(card))
+        shares = card.split["shares"]
+        options = SplitOptions(float(shares["val"]), float(shares["test"]), int(card.split["seed"]))
+        rows = assign_splits(folder.rows, options)
     else:
         raise UsageError(
             f"neither {folder.path / 'manifest.csv'} nor the card of {card.name} says what belongs to "
@@ -86,24 +86,17 @@ def refuse_leaks(card: ModelCard, groups: set[str], split: str) -> None:
             )
 
 
-def _options_of(card: ModelCard) -> SplitOptions:
-    shares = card.split["shares"]
-    return SplitOptions(float(shares["val"]), float(shares["test"]), int(card.split["seed"]))
-
-
 def score_rows(
     model: Scorer,
     folder: CropFolder,
     places: Sequence[int],
     *,
     batch_size: int = 32,
-    workers: int = 2,
     change: ChangeCrops | None = None,
 ) -> list[ScoredRow]:
     """Scores the rows at ``places`` through ``model.score``, the function that serves a scan too.
 
-    ``change``, where given, is applied to the crops of each batch before they are scored, in one of
-    ``workers`` threads.
+    ``change``, where given, is applied to the crops of each batch before they are scored, in threads.
     """
     size = folder.geometry.input_size
     if model.card.input_size != size:
@@ -122,7 +115,7 @@ def score_rows(
 
     scored: list[ScoredRow] = []
     starts = range(0, len(places), batch_size)
-    for start, pictures in zip(starts, in_order(batch, starts, workers=workers), strict=True):
+    for start, pictures in zip(starts, in_order(batch, starts), strict=True):
         probability = model.score(pictures)
         for place, value in zip(places[start : start + batch_size], probability, strict=False):
             scored.append(ScoredRow(folder.rows[place], float(value)))
@@ -147,11 +140,11 @@ def _clip(name: str, members: Sequence[ScoredRow], card: ModelCard) -> ScoredCli
     faces = [
         FaceScore(
             FaceSeen(
-                source_id=name,
-                frame_index=number,
-                time_s=item.row.time_s,
-                box=Box(item.row.x, item.row.y, item.row.w, item.row.h),
-                confidence=item.row.confidence,
+                name,
+                number,
+                item.row.time_s,
+                Box(item.row.x, item.row.y, item.row.w, item.row.h),
+                item.row.confidence,
             ),
             item.fake_probability,
         )

@@ -21,9 +21,8 @@ from vidscan.records import ModelCard
 def average_checkpoints(checkpoints: Sequence[Path], out: Path) -> ModelCard:
     """Writes the mean of the checkpoints' weights, batch normalisation's statistics included.
 
-    Returns:
-        The card: the first checkpoint's, without its calibration, thresholds and figures, which are not true
-        of the mean.
+    The card returned is the first checkpoint's, without its calibration, thresholds and figures, which are
+    not true of the mean.
 
     Raises:
         UsageError: there are fewer than two, or they differ in architecture, geometry or split.

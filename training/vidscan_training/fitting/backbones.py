@@ -12,10 +12,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
@@ -31,19 +30,14 @@ _IMAGENET_STDDEV = (0.229, 0.224, 0.225)
 BuildFeatures = Callable[..., Any]
 """``build(inputs, weights)``: Keras tensor ``[n, size, size, 3]`` (0-255) to the feature map's tensor.
 
-``weights`` is ``None`` (random) or ``"imagenet"`` (fetched by Keras; only where ``fetched_by_keras``).
-"""
+``weights`` is None (random) or ``"imagenet"``, which Keras fetches."""
 
 
 @dataclass(frozen=True, slots=True)
 class Backbone:
-    """One feature extractor.
+    """One feature extractor, designed for square pictures of ``input_size`` pixels a side.
 
-    Attributes:
-        name: the key under which it is chosen.
-        input_size: side in pixels of the square picture that it was designed for.
-        build: makes its layers; see :data:`BuildFeatures`.
-        fetched_by_keras: whether Keras can download its ImageNet weights.
+    ``fetched_by_keras``: whether Keras can download its ImageNet weights.
     """
 
     name: str
@@ -83,22 +77,20 @@ _BN_EPSILON = 1e-3
 _BN_MOMENTUM = 0.99
 
 
-def _scaled_filters(filters: int, width: float, divisor: int = 8) -> int:
-    """Channels after width scaling: the nearest multiple of ``divisor`` that loses under 10 %."""
+def _scaled_filters(filters: int, width: float) -> int:
+    """Channels after width scaling: the nearest multiple of 8 that loses under 10 %."""
     wanted = filters * width
-    rounded = max(divisor, int(wanted + divisor / 2) // divisor * divisor)
-    return rounded + divisor if rounded < 0.9 * wanted else rounded
+    rounded = max(8, int(wanted + 4) // 8 * 8)
+    return rounded + 8 if rounded < 0.9 * wanted else rounded
 
 
 def _lite_stages(width: float, depth: float) -> tuple[_Stage, ...]:
     """The B0 table scaled as the Lite family does it: first and last stage keep their repeats."""
     last = len(_B0_STAGES) - 1
     return tuple(
-        _Stage(
+        replace(
+            stage,
             repeats=stage.repeats if index in (0, last) else math.ceil(stage.repeats * depth),
-            kernel=stage.kernel,
-            stride=stage.stride,
-            expand=stage.expand,
             filters=_scaled_filters(stage.filters, width),
         )
         for index, stage in enumerate(_B0_STAGES)
@@ -181,11 +173,6 @@ def _build_from_applications(inputs: Any, weights: str | None = None, *, archite
     return make(include_top=False, weights=weights, input_tensor=inputs).output
 
 
-def _from_applications(architecture: str, input_size: int) -> Backbone:
-    build = partial(_build_from_applications, architecture=architecture)
-    return Backbone(architecture.lower(), input_size, build)
-
-
 # The native sizes are the default sizes of the keras.applications constructors.
 _APPLICATIONS = {
     "EfficientNetB0": 224,
@@ -205,28 +192,19 @@ _APPLICATIONS = {
     "EfficientNetV2L": 480,
 }
 
-_LITE2 = Backbone("lite2", 260, partial(_build_lite, width=1.1, depth=1.2), fetched_by_keras=False)
-
-_ALL = (*(_from_applications(*entry) for entry in _APPLICATIONS.items()), _LITE2)
-
-BACKBONES: Mapping[str, Backbone] = MappingProxyType({backbone.name: backbone for backbone in _ALL})
+BACKBONES: Mapping[str, Backbone] = {
+    name.lower(): Backbone(name.lower(), side, partial(_build_from_applications, architecture=name))
+    for name, side in _APPLICATIONS.items()
+} | {"lite2": Backbone("lite2", 260, partial(_build_lite, width=1.1, depth=1.2), fetched_by_keras=False)}
 """All backbones by name: ``efficientnetb0`` to ``b7``, ``efficientnetv2b0`` to ``v2l``, and ``lite2``."""
 
 
 def backbone_features(name: str, inputs: Any, weights: Literal["imagenet"] | Path | None = None) -> Any:
-    """The layers of a backbone on top of ``inputs``, with the weights asked for.
+    """The features ``[n, h, w, channels]`` that a backbone makes of RGB crops ``[n, size, size, 3]``, 0-255.
 
-    Args:
-        name: a key of :data:`BACKBONES`.
-        inputs: Keras tensor of RGB crops, ``[n, size, size, 3]``, 0-255.
-        weights: ``"imagenet"`` (downloaded by Keras), a ``.weights.h5``, ``.h5`` or ``.keras`` file of
-            that backbone, or None (random).
-
-    Returns:
-        The output of ``top_activation``, a Keras tensor ``[n, h, w, channels]``.
-
-    Raises:
-        ModelError: there is no such backbone, or its weights cannot be had.
+    ``weights`` are ``"imagenet"`` (downloaded by Keras), a ``.weights.h5``, ``.h5`` or ``.keras`` file of
+    that backbone, or None (random). Raises ModelError where there is no such backbone, or its weights cannot
+    be had.
     """
     if name not in BACKBONES:
         raise ModelError(f"there is no backbone {name!r}; choose one of {', '.join(BACKBONES)}")

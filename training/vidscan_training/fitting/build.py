@@ -35,21 +35,11 @@ def build_network(
     dropout: float = 0.5,
     weights: Literal["imagenet"] | Path | None = None,
 ) -> Any:
-    """A new network as one flat functional model: no layer of the backbone is nested in another.
+    """A Keras model from RGB crops ``[n, size, size, 3]``, 0-255, uint8 or float, to ``float32[n, 1]``.
 
-    Args:
-        backbone: a key of ``BACKBONES``.
-        input_size: side of the crops in pixels; None takes the backbone's own.
-        head: what follows the features.
-        dropout: share of features dropped in training, 0 or more and below 1.
-        weights: the backbone's: ``"imagenet"`` (Keras downloads them), a ``.weights.h5`` or ``.keras``
-            file, or None (random, for training from nothing). The head always starts at random.
-
-    Returns:
-        A Keras model: RGB crops ``[n, size, size, 3]``, 0-255, uint8 or float, to ``float32[n, 1]``.
-
-    Raises:
-        ModelError: there is no such backbone, or its weights cannot be had.
+    It is flat: no layer of the backbone is nested in another. ``input_size`` None takes the backbone's own;
+    ``weights`` are the backbone's, as for :func:`backbone_features`, which also says what is raised. The head
+    always starts at random.
     """
     keras = import_keras()
     if input_size is None and backbone in BACKBONES:
@@ -60,17 +50,12 @@ def build_network(
 
 
 def put_head(features: Any, head: Head, dropout: float) -> Any:
-    """Adds a head, all of whose weights are new.
+    """P(real), a Keras tensor ``float32[n, 1]``, by a head all of whose weights are new.
 
     ``features``: a Keras tensor ``[n, cells, cells, channels]``; the region head needs 3 cells a side.
-
-    Returns:
-        A Keras tensor ``float32[n, 1]``, P(real).
     """
-    return _region(features, dropout) if head == "region" else _pooled(features, head, dropout)
-
-
-def _pooled(features: Any, head: Head, dropout: float) -> Any:
+    if head == "region":
+        return _region(features, dropout)
     layers = import_keras().layers
     x = layers.GlobalAveragePooling2D(name="avg_pool")(features)
     if head == "reference":

@@ -64,10 +64,8 @@ def load_progress(
 ) -> tuple[Any, WeightAverage, Progress]:
     """Reads ``last.keras`` back: the compiled network with its optimiser's state, the average, the progress.
 
-    ``compilation`` are keyword arguments of :func:`vidscan_training.fitting.network.compile_network`.
-
-    Raises:
-        ModelError: the file is missing, damaged, or no training's.
+    ``compilation`` are keyword arguments of :func:`vidscan_training.fitting.network.compile_network`. Raises
+    ModelError where the file is missing, damaged, or no training's.
     """
     path = folder / LAST_NAME
     try:

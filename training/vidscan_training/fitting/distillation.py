@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from vidscan.errors import UsageError
 from vidscan.faces.crops import resize
@@ -26,34 +25,26 @@ class Teacher:
     def __init__(self, checkpoint: Path, weight: float, rows: Sequence[CropRow]) -> None:
         """Loads the checkpoint.
 
-        Raises:
-            ModelError: the checkpoint is refused.
-            UsageError: it was trained on people of the validation or test split.
+        Raises ModelError where the checkpoint is refused; UsageError where it was trained on people of the
+        validation or test split.
         """
         from vidscan.models.checkpoint import load_model
 
         # The calibration was fitted on validation clips, and must not reach the training.
         self._model = uncalibrated(load_model(checkpoint))
-        self._weight = weight
+        self.name, self._weight = str(self._model.card.name), weight
         _refuse_leaks(self._model.card, rows)
-
-    @property
-    def name(self) -> str:
-        """The teacher's name, by its card."""
-        return str(self._model.card.name)
 
     def soften(self, batch: Batch) -> Batch:
         """``batch`` with targets ``(1 - weight) * label + weight * P(real)`` by the teacher."""
         side = self._model.card.input_size
-        pictures = np.stack([resize(image, width=side, height=side) for image in _as_uint8(batch.image)])
+        # Whole numbers from 0 to 255 are what augmentation put out, so nothing is lost.
+        pictures = np.stack(
+            [resize(image, width=side, height=side) for image in batch.inputs.astype(np.uint8)]
+        )
         real = 1 - self._model.score(pictures)[:, None]
         target = (1 - self._weight) * batch.target + self._weight * real
         return batch._replace(target=target.astype(np.float32))
-
-
-def _as_uint8(images: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
-    """Whole numbers from 0 to 255 are what augmentation put out, so nothing is lost."""
-    return images.astype(np.uint8)
 
 
 def _refuse_leaks(card: ModelCard, rows: Sequence[CropRow]) -> None:

@@ -19,7 +19,7 @@ import zlib
 from collections.abc import Generator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -29,8 +29,8 @@ from vidscan.errors import ModelError, SourceError, UsageError
 from vidscan.system.files import replacing, sha256_of
 from vidscan_training.crops.folder import CropFolder, CropRow
 from vidscan_training.crops.reader import in_order
-from vidscan_training.data.augment_presets import preset
-from vidscan_training.data.batches import Views
+from vidscan_training.data.augment_presets import PRESETS
+from vidscan_training.data.batches import Batch, Views
 from vidscan_training.data.draw import Sampler
 from vidscan_training.data.forge import Forgery
 from vidscan_training.fitting.network import feature_part
@@ -67,38 +67,24 @@ class Features:
     val: npt.NDArray[np.float32]
 
 
-class FeatureBatch(NamedTuple):
-    """One step's ``float32`` data: features ``[n, channels]``, P(real) ``[n, 1]``, class weights ``[n]``."""
-
-    inputs: npt.NDArray[np.float32]
-    targets: npt.NDArray[np.float32]
-    sample_weights: npt.NDArray[np.float32]
-
-
 class FeatureBatches:
     """Training batches out of cached features, drawn as :class:`.data.batches.TrainingBatches` draws."""
 
     def __init__(self, sampler: Sampler, train: npt.NDArray[np.float32]) -> None:
         """Looks up where each view lies in ``train`` (see :class:`Features`)."""
-        self._sampler, self._train = sampler, train
+        self.sampler, self._train = sampler, train
         self._place = np.full((len(Forgery), len(sampler.target)), -1, np.int64)
         for place, (forgery, row) in enumerate(views_to_cache(sampler)):
             self._place[forgery, row] = place
 
-    @property
-    def steps_per_pass(self) -> int:
-        """Batches in which as many crops are seen as there are training rows."""
-        return self._sampler.steps_per_pass
-
-    def batch(self, step: int) -> FeatureBatch:
+    def batch(self, step: int) -> Batch:
         """Draws batch number ``step``; a forgery has the same copy number, and so look, as its real twin."""
-        drawn = self._sampler.draw(step)
+        drawn = self.sampler.draw(step)
         copy = drawn.look % self._train.shape[1]
-        return FeatureBatch(
-            self._train[self._place[drawn.forgery, drawn.row], copy], drawn.target, drawn.weight
-        )
+        features = self._train[self._place[drawn.forgery, drawn.row], copy]
+        return Batch(features, drawn.target, drawn.weight)
 
-    def stream(self, start: int, stop: int, *, workers: int = 0) -> Generator[FeatureBatch, None, None]:
+    def stream(self, start: int, stop: int, *, workers: int = 0) -> Generator[Batch, None, None]:
         """Yields batches ``start`` to ``stop - 1``; ``workers`` is ignored, as nothing has to be read."""
         return (self.batch(step) for step in range(start, stop))
 
@@ -141,7 +127,7 @@ def load_or_make_features(
     if features is not None:
         print(f"features of {len(views)} views read from {path}", file=sys.stderr)
         return features
-    pictures = Views(folder, sampler, preset(options.augmentation))
+    pictures = Views(folder, sampler, PRESETS[options.augmentation])
     features = Features(
         _compute_features(feature_part(network), pictures, views, options),
         validation.outputs(feature_part(exact)),
@@ -172,7 +158,7 @@ def feature_key(
         "val": list(validation.places),
         "landmarks": None if folder.landmarks is None else _digest(folder.landmarks),
         "split": asdict(options.split),
-        "augmentation": asdict(preset(options.augmentation)),
+        "augmentation": asdict(PRESETS[options.augmentation]),
         "match_resolution": dict(sampler.sampling.match_resolution),
         "blended": [sampler.sampling.self_blend, sampler.sampling.swap_blend],
         "seed": options.seed,

@@ -60,11 +60,8 @@ def history_plot(history: Sequence[Mapping[str, Any]], path: Path) -> None:
 
     ``history`` has one record an epoch: ``images`` (training pictures seen so far), and where present
     ``loss``, ``log_loss`` and ``crop_log_loss`` (validation clips and crops), ``clip_auc``, ``crop_auc``,
-    ``auc_METHOD`` and ``learning_rate``; None leaves a gap.
-
-    Raises:
-        ValueError: ``history`` is empty.
-        OSError: the file cannot be written.
+    ``auc_METHOD`` and ``learning_rate``; None leaves a gap. Raises ValueError where ``history`` is empty;
+    OSError where the file cannot be written.
     """
     if not history:
         raise ValueError("a history without an epoch cannot be drawn")

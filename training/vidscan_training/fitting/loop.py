@@ -21,16 +21,13 @@ import numpy as np
 from vidscan.errors import ModelError
 from vidscan.records import ModelCard
 from vidscan.system.files import replacing
-from vidscan_training.crops.split import SplitOptions, split_record
-from vidscan_training.data.draw import SamplingOptions
+from vidscan_training.crops.split import split_record
 from vidscan_training.fitting.checkpointing import save_progress
 from vidscan_training.fitting.history import write_history
 from vidscan_training.fitting.network import seed_dropout
 from vidscan_training.fitting.options import FitOptions
-from vidscan_training.fitting.progress import StepDisplay
+from vidscan_training.fitting.progress import print_epoch, shown
 from vidscan_training.fitting.run import Run, prepare
-
-__all__ = ["FitOptions", "SamplingOptions", "SplitOptions", "fit"]
 
 SAVE_EVERY_S = 10.0
 """Seconds that pass at least between two savings. Most epochs take longer; those from cached features take
@@ -46,20 +43,19 @@ def fit(options: FitOptions) -> Path:
         ModelError: the checkpoint to start from is refused.
     """
     run = prepare(options)
-    display = StepDisplay()
     if find_spec("matplotlib") is None:
         print("no history.png will be drawn: that needs matplotlib", file=sys.stderr)
     while not run.finished:
-        loss = _train_epoch(run, display)
+        loss = _train_epoch(run)
         run.networks.averaged.set_weights(run.average.weights)
         _record_epoch(run, loss, run.validation.measure(run.networks.scored))
-        display.epoch(run.progress.history[-1])
+        print_epoch(run.progress.history[-1])
         if run.finished or time.monotonic() - run.saved_at >= SAVE_EVERY_S:
             _save(run)
     return _finish(run)
 
 
-def _train_epoch(run: Run, display: StepDisplay) -> float:
+def _train_epoch(run: Run) -> float:
     """Trains to the next validation; returns the mean loss of its batches."""
     progress = run.progress
     seed_dropout(run.networks.whole, run.options.seed, progress.epoch)
@@ -67,7 +63,7 @@ def _train_epoch(run: Run, display: StepDisplay) -> float:
     stop = int(min(progress.step + run.steps_per_epoch, total))
     losses = []
     steps, batch_size = stop - progress.step, run.options.sampling.batch_size
-    for loss in display.watch(_steps(run, stop), progress.epoch + 1, steps, batch_size, run.rate):
+    for loss in shown(_steps(run, stop), progress.epoch + 1, steps, batch_size, run.rate):
         losses.append(loss)
         if not math.isfinite(loss) and run.options.precision != "mixed_float16":
             raise ModelError(

@@ -16,12 +16,8 @@ PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 CLIP_NORM = 1.0
 """Upper limit on the norm of all gradients together."""
 
-_PEAK_RATES = {"head": 1e-3, "last": 1e-4, "full": 4e-4}
-
-
-def peak_rate(phase: str) -> float:
-    """Learning rate that a phase starts from (head, last) or rises to (full) unless told otherwise."""
-    return _PEAK_RATES[phase]
+PEAK_RATES = {"head": 1e-3, "last": 1e-4, "full": 4e-4}
+"""Learning rates that a phase starts from (head, last) or rises to (full) unless told otherwise."""
 
 
 def choose_trainable(network: Any, phase: str, unfreeze: int = 20) -> None:
@@ -112,10 +108,8 @@ def feature_part(network: Any) -> Any:
 def head_part(network: Any) -> Any:
     """What learns in the ``head`` phase, as a network of its own: features to P(real), ``float32[n, 1]``.
 
-    Layers and weights are shared, so training it trains the head of ``network``.
-
-    Raises:
-        UsageError: where the head begins is unknown, or something leads past that.
+    Layers and weights are shared, so training it trains the head of ``network``. Raises UsageError
+    where the head begins is unknown, or something leads past that.
     """
     try:
         return import_keras().Model(_features(network), network.output, name=network.name)
@@ -124,9 +118,8 @@ def head_part(network: Any) -> Any:
 
 
 def _features(network: Any) -> Any:
-    _, head = _base_and_head(network)
-    pooled = type(head[0]).__name__ == "GlobalAveragePooling2D"
-    return head[0].output if pooled else head[0].input
+    first = _base_and_head(network)[1][0]
+    return first.output if type(first).__name__ == "GlobalAveragePooling2D" else first.input
 
 
 def compile_like(part: Any, network: Any) -> None:
@@ -181,7 +174,7 @@ def compile_network(
     would only shrink. Float16 gets loss scaling.
     """
     keras = import_keras()
-    rate = peak_rate(phase)
+    rate = PEAK_RATES[phase]
     if phase == "full":
         optimizer = keras.optimizers.AdamW(rate, weight_decay=weight_decay, global_clipnorm=CLIP_NORM)
         optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
@@ -194,15 +187,10 @@ def compile_network(
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     # XLA on a CPU under TensorFlow takes many times as long; JAX has nothing else.
     jit = False if keras.backend.backend() == "tensorflow" else "auto"
-    if not has_map_head(network):
-        network.compile(optimizer=optimizer, loss=loss, jit_compile=jit)
-        return
-    network.compile(
-        optimizer=optimizer,
-        loss=[loss, keras.losses.BinaryCrossentropy()],
-        loss_weights=[1.0, map_loss],
-        jit_compile=jit,
-    )
+    losses: dict[str, Any] = {"loss": loss}
+    if has_map_head(network):
+        losses = {"loss": [loss, keras.losses.BinaryCrossentropy()], "loss_weights": [1.0, map_loss]}
+    network.compile(optimizer=optimizer, jit_compile=jit, **losses)
 
 
 def restore_optimizer(network: Any, values: list[npt.NDArray[Any]]) -> None:

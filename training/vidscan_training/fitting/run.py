@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Generator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import cv2
 import numpy as np
@@ -17,20 +16,20 @@ from vidscan.errors import UsageError
 from vidscan.system.files import sha256_of
 from vidscan_training.crops.folder import CropFolder, CropRow, open_crop_folder, write_manifest
 from vidscan_training.crops.split import assign_splits
-from vidscan_training.data.augment_presets import preset
+from vidscan_training.data.augment_presets import PRESETS
 from vidscan_training.data.batches import TrainingBatches
 from vidscan_training.data.draw import Sampler
 from vidscan_training.fitting.checkpointing import LAST_NAME, Progress, load_progress
 from vidscan_training.fitting.distillation import Teacher
 from vidscan_training.fitting.feature_cache import FeatureBatches, load_or_make_features
 from vidscan_training.fitting.network import (
+    PEAK_RATES,
     choose_trainable,
     compile_like,
     compile_network,
     feature_part,
     head_part,
     map_cells,
-    peak_rate,
     scoring_part,
     set_normalisation_momentum,
     with_map_head,
@@ -39,19 +38,6 @@ from vidscan_training.fitting.network import (
 from vidscan_training.fitting.options import DEFAULT_EPOCHS, FitOptions
 from vidscan_training.fitting.schedule import Plateau, WeightAverage, warmed_cosine
 from vidscan_training.fitting.validation import Validation
-
-
-class Batches(Protocol):
-    """Training batches by number: of pictures (:mod:`.data.batches`) or of cached features."""
-
-    @property
-    def steps_per_pass(self) -> int:
-        """Batches in which as many crops are seen as there are training rows."""
-        ...
-
-    def stream(self, start: int, stop: int, *, workers: int) -> Generator[Any, None, None]:
-        """Yields batches ``start`` to ``stop - 1``, each with inputs, targets and sample weights."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +69,7 @@ class Run:
     options: FitOptions
     folder: CropFolder
     rows: tuple[CropRow, ...]
-    batches: Batches
+    batches: TrainingBatches | FeatureBatches
     validation: Validation
     teacher: Teacher | None
     networks: Networks
@@ -95,7 +81,7 @@ class Run:
     @property
     def steps_per_epoch(self) -> int:
         """Batches between two validations."""
-        return self.options.steps_per_epoch or self.batches.steps_per_pass
+        return self.options.steps_per_epoch or self.batches.sampler.steps_per_pass
 
     @property
     def total_steps(self) -> int:
@@ -121,7 +107,7 @@ class Run:
         """Learning rate of the next step."""
         if self.options.phase != "full":
             return self.progress.plateau.rate
-        peak = self.options.learning_rate or peak_rate("full")
+        peak = self.options.learning_rate or PEAK_RATES["full"]
         return warmed_cosine(self.fraction, peak, self.options.warmup)
 
 
@@ -185,11 +171,11 @@ def _batches(
     validation: Validation,
     network: Any,
     exact: Any,
-) -> Batches:
+) -> TrainingBatches | FeatureBatches:
     train = [place for place, row in enumerate(rows) if row.split == "train"]
     sampling = replace(options.sampling, seed=options.seed)
     if not options.cache_features:
-        augmentation = preset(options.augmentation)
+        augmentation = PRESETS[options.augmentation]
         return TrainingBatches(folder, train, sampling, augmentation, map_cells(network))
     sampler = Sampler(folder, train, sampling)
     features = load_or_make_features(options, folder, sampler, validation, network, exact)
@@ -210,7 +196,7 @@ def _start(options: FitOptions, folder: CropFolder) -> tuple[Any, Progress]:
     choose_trainable(network, options.phase, options.unfreeze)
     set_normalisation_momentum(network, options.norm_momentum)
     compile_network(network, options.phase, **options.compilation())
-    plateau = Plateau(options.learning_rate or peak_rate(options.phase))
+    plateau = Plateau(options.learning_rate or PEAK_RATES[options.phase])
     return network, Progress(plateau, fingerprint=_fingerprint(options))
 
 

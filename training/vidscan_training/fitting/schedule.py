@@ -16,18 +16,22 @@ import numpy.typing as npt
 Arrays = list[npt.NDArray[np.float32]]
 
 
-def warmed_cosine(fraction: float, peak: float, warmup: float = 0.1, floor: float = 1e-3) -> float:
+_FLOOR = 1e-3
+"""Share of its peak to which a learning rate falls."""
+
+
+def warmed_cosine(fraction: float, peak: float, warmup: float = 0.1) -> float:
     """Learning rate after ``fraction`` (0-1) of the training.
 
     Rises linearly from a 25th of ``peak`` during the share ``warmup``, then falls along half a cosine
-    to ``floor * peak``. After I. Loshchilov and F. Hutter, "SGDR", 2017, and L. Smith's one-cycle rule,
+    to its floor. After I. Loshchilov and F. Hutter, "SGDR", 2017, and L. Smith's one-cycle rule,
     2018, with the warm-up of the latter.
     """
     fraction = min(max(fraction, 0.0), 1.0)
     if fraction < warmup:
         return peak * (1 / 25 + (1 - 1 / 25) * fraction / warmup)
     along = (fraction - warmup) / max(1 - warmup, 1e-9)
-    return peak * (floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * along)))
+    return peak * (_FLOOR + (1 - _FLOOR) * 0.5 * (1 + math.cos(math.pi * along)))
 
 
 @dataclass

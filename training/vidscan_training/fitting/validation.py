@@ -44,9 +44,7 @@ class Validation:
         logit = self._fake_logits(network)
         fake = np.array([row.label == "fake" for row in self.rows])
         clips = clip_means(self.rows, logit)
-        clip_fake = np.array([value[1] for value in clips.values()])
-        clip_logit = np.array([value[0] for value in clips.values()])
-        methods = np.array([value[2] for value in clips.values()])
+        clip_logit, clip_fake, methods = map(np.array, zip(*clips.values(), strict=True))
         figures = {
             "clip_auc": metrics.auc(clip_fake, clip_logit),
             "crop_auc": metrics.auc(fake, logit),
@@ -72,9 +70,8 @@ class Validation:
         )
 
     def _pictures(self, start: int) -> npt.NDArray[np.float32]:
-        """Crops from ``start`` on."""
-        chosen = self.places[start : start + self._batch_size]
-        return self._padded(np.stack([self._reader(place) for place in chosen]))
+        places = self.places[start : start + self._batch_size]
+        return self._padded(np.stack([self._reader(place) for place in places]))
 
     def _padded(self, rows: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         """A whole batch that begins with ``rows``: a new shape would mean a new compilation."""

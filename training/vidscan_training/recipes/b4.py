@@ -28,15 +28,17 @@ from typing import get_args
 import numpy as np
 
 from vidscan.errors import UsageError, VidscanError
-from vidscan_training.crops.folder import CropFolder, open_crop_folder
+from vidscan_training.crops.folder import open_crop_folder
 from vidscan_training.crops.reader import CropReader
-from vidscan_training.crops.split import assign_splits, spread_over_clips
+from vidscan_training.crops.split import SplitOptions, assign_splits, spread_over_clips
+from vidscan_training.data.draw import SamplingOptions
 from vidscan_training.evaluation.calibrate import CalibrateOptions, calibrate_checkpoint
 from vidscan_training.evaluation.calibrate import as_text as calibration_text
 from vidscan_training.evaluation.evaluate import EvaluateOptions, evaluate
 from vidscan_training.fitting.build import Head
 from vidscan_training.fitting.checkpointing import STATE_NAME
-from vidscan_training.fitting.loop import FitOptions, SamplingOptions, SplitOptions, fit
+from vidscan_training.fitting.loop import fit
+from vidscan_training.fitting.options import FitOptions
 from vidscan_training.recipes.half_precision import MAX_CHANGE, store_in_half
 
 NAME = "vidscan-b4"
@@ -135,7 +137,10 @@ class Recipe:
 
     def halve(self, checkpoint: Path) -> None:
         """Stores the weights in float16 where that keeps the scores."""
-        folder, places = self._validation()
+        folder = open_crop_folder(self.crops)
+        rows = assign_splits(folder.rows, split_of(self.crops))
+        places = [place for place, row in enumerate(rows) if row.split == "val"]
+        places = spread_over_clips(places, rows, self.scale.val_per_clip)
         reader = CropReader(folder)
         change = store_in_half(checkpoint, np.stack([reader(place) for place in places[:128]]))
         kept = "so they are" if change <= MAX_CHANGE else "so they stay in float32"
@@ -183,13 +188,6 @@ class Recipe:
             val_per_clip=self.scale.val_per_clip,
             workers=os.cpu_count() or 2,
         )
-
-    def _validation(self) -> tuple[CropFolder, list[int]]:
-        """The crops, and which of them validation sees."""
-        folder = open_crop_folder(self.crops)
-        rows = assign_splits(folder.rows, split_of(self.crops))
-        places = [place for place, row in enumerate(rows) if row.split == "val"]
-        return folder, spread_over_clips(places, rows, self.scale.val_per_clip)
 
     def _images(self, step_s: float) -> int:
         """How many pictures fit into the time left where a step takes ``step_s`` seconds."""

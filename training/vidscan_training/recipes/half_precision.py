@@ -29,14 +29,9 @@ MAX_CHANGE = 1e-3
 def store_in_half(checkpoint: Path, crops: Image, largest: float = MAX_CHANGE) -> float:
     """Rewrites a checkpoint and its card's hash if no uncalibrated P(fake) changes by more than ``largest``.
 
-    ``crops`` are RGB ``uint8[n, s, s, 3]``, 0-255, one or more.
-
-    Returns:
-        The largest change found; where it is above ``largest``, the files were left alone.
-
-    Raises:
-        ModelError: the checkpoint is refused.
-        CardError: it has no card.
+    ``crops`` are RGB ``uint8[n, s, s, 3]``, 0-255, one or more. Returns the largest change found; where it is
+    above ``largest``, the files were left alone. Raises ModelError where the checkpoint is refused, CardError
+    where it has no card.
     """
     from vidscan.models.checkpoint import load_model
 

@@ -49,9 +49,8 @@ def main(arguments: list[str] | None = None) -> int:
 def port(out: Path) -> float:
     """Writes ``out``; returns the largest absolute difference between the Keras and the PyTorch features.
 
-    Raises:
-        UsageError: the name or the folder of ``out`` cannot work.
-        ModelError: a package is missing, or the two networks disagree.
+    Raises UsageError where the name or the folder of ``out`` cannot work; ModelError where a package is
+    missing, or the two networks disagree.
     """
     if not out.name.endswith(".weights.h5"):
         raise UsageError(f"{out}: Keras wants a name that ends in .weights.h5; give such a name")
@@ -77,10 +76,8 @@ def port(out: Path) -> float:
 def copy_weights(network: Any, arrays: Arrays) -> None:
     """Copies a PyTorch state dict, as arrays by name, into the Keras backbone ``lite2``.
 
-    Every array but the classifier's (``_fc``) and the step counters is used exactly once.
-
-    Raises:
-        ModelError: an array is missing, left over or of another shape.
+    Every array but the classifier's (``_fc``) and the step counters is used exactly once. Raises ModelError
+    where an array is missing, left over or of another shape.
     """
     unused = {name for name in arrays if not name.startswith("_fc.") and "num_batches" not in name}
     block_prefixes = _block_prefixes(network)

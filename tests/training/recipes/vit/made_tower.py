@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from vidscan_training.recipes.vit.tower.port import HIDDEN, PATCH, SIDE, TOKENS, WIDTH, Weights
 
 from vidscan.models.runtimes.onnx import import_onnxruntime
 from vidscan.models.runtimes.overflow import WIDER_SUMS, products_overflow
+from vidscan_training.recipes.vit.tower.port import HIDDEN, PATCH, SIDE, TOKENS, WIDTH, Weights
 
 LOUD_CHANNELS = 5
 """Channels whose norms are much larger than the rest, as trained towers have them."""

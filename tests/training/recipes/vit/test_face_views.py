@@ -3,10 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from made_rows import made_row
-from vidscan_training.recipes.vit.views import CODECS, MARGIN, _drawn, degraded, plain, shifted
 
 from vidscan.faces.crops import upright_crop
 from vidscan.records import Geometry
+from vidscan_training.recipes.vit.views import CODECS, MARGIN, _drawn, degraded, plain, shifted
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from made_rows import made_clips
+
 from vidscan_training.recipes.vit.folds import Clip, Folds
 from vidscan_training.recipes.vit.fusion import (
     KINDS,

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_rows import made_clips, made_row
+
 from vidscan_training.recipes.vit.collections import listed
 from vidscan_training.recipes.vit.faces import FaceStore
 from vidscan_training.recipes.vit.features import of_set

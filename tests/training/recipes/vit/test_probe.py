@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+
 from vidscan_training.recipes.vit.folds import auc
 from vidscan_training.recipes.vit.probe import BLENDED, ProbeOptions, Sample, fit, head_of, sample_weights
 

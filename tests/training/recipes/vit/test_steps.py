@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+
 from vidscan_training.recipes.vit.__main__ import main
 
 

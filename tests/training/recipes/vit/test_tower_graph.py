@@ -6,6 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from made_tower import computed, made_crops, made_weights
+
+from vidscan.models.runtimes.onnx import OnnxRuntime
 from vidscan_training.recipes.vit.probe import head_of
 from vidscan_training.recipes.vit.tower.graph import (
     IR_VERSION,
@@ -18,8 +20,6 @@ from vidscan_training.recipes.vit.tower.graph import (
 )
 from vidscan_training.recipes.vit.tower.port import WIDTH
 from vidscan_training.recipes.vit.tower.smoothing import activation_maxima, smoothed
-
-from vidscan.models.runtimes.onnx import OnnxRuntime
 
 
 def logit(probability: np.ndarray) -> np.ndarray:

@@ -6,14 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from made_tower import computed, made_crops, made_weights
-from vidscan_training.recipes.vit.tower import port
-from vidscan_training.recipes.vit.tower.graph import features_model
-from vidscan_training.recipes.vit.tower.network import build_tower, restore
-from vidscan_training.recipes.vit.tower.port import MEAN, SIDE, STD, TOKENS, WIDTH
 
 from vidscan.errors import SourceError, UsageError
 from vidscan.faces.crops import resize
 from vidscan.media.frames import read_still
+from vidscan_training.recipes.vit.tower import port
+from vidscan_training.recipes.vit.tower.graph import features_model
+from vidscan_training.recipes.vit.tower.network import build_tower, restore
+from vidscan_training.recipes.vit.tower.port import MEAN, SIDE, STD, TOKENS, WIDTH
 
 
 @pytest.fixture(scope="module")

@@ -36,8 +36,7 @@ WRITERS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
 def check_report(path: Path) -> None:
     """Finds out, before any work, whether a report can be written to ``path``.
 
-    Raises:
-        ReportError: the suffix (in either case) names no format, or there is no such folder to write in.
+    Raises ReportError where the suffix (in either case) names no format, or no such folder takes a file.
     """
     if path.suffix.lower() not in WRITERS:
         known = ", ".join(WRITERS)
@@ -49,8 +48,7 @@ def check_report(path: Path) -> None:
 def write_report(path: Path, result: Mapping[str, Any]) -> None:
     """Writes the figures in the format that the suffix names; the file is then the old or the whole new one.
 
-    Raises:
-        ReportError: the system refused.
+    Raises ReportError where the system refused.
     """
     text = WRITERS[path.suffix.lower()](result)
     try:

@@ -133,6 +133,7 @@ def test_face_is_manipulated_only_in_the_middle():
     assert change[middle].min() > 10
 
 
+@pytest.mark.slow
 def test_manipulation_stays_on_the_face(script):
     photo = script.data.astronaut()
     whole = script.View(x=256, y=256, width=512)

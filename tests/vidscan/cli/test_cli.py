@@ -361,6 +361,7 @@ def test_several_models_are_an_ensemble(
     assert len(result["timeline"][0]["faces"][0]["members"]) == len(result["tracks"][0]["members"]) == 2
 
 
+@pytest.mark.slow
 def test_folder_by_an_ensemble(only_detector, folder, tiny_checkpoint, contrary_checkpoint, tmp_path, capsys):
     report = tmp_path / "out.csv"
     models = ["--model", str(tiny_checkpoint), "--model", str(contrary_checkpoint)]

@@ -241,6 +241,7 @@ def test_other_reports_go_to_a_bucket_too(s3, capsys, ending: str) -> None:
     assert f"report written to s3://clips/out.{ending}" in capsys.readouterr().out.replace("\n", "")
 
 
+@pytest.mark.slow
 def test_a_report_for_a_missing_bucket_is_found_out_before_the_work(s3, capsys, monkeypatch) -> None:
     s3.put("clips", "in/no-face.jpg", SAMPLES / "no-face.jpg")
     monkeypatch.setattr(LocalEngine, "scan", lambda *_, **__: pytest.fail("work was begun"))

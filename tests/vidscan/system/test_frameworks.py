@@ -25,6 +25,7 @@ def test_start_up_noise_is_dropped_and_all_else_kept(capfd):
     assert "after" in capfd.readouterr().err
 
 
+@pytest.mark.slow
 def test_keras_is_imported_in_silence():
     environment = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
     result = subprocess.run(

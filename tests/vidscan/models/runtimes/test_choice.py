@@ -82,7 +82,7 @@ def test_what_cannot_be_had_is_refused(wanted, machine, reason):
 
 
 def test_unknown_name_is_refused_before_anything_is_loaded():
-    with pytest.raises(UsageError, match="--runtime abacus is unknown: choose one of auto, keras"):
+    with pytest.raises(UsageError, match="--runtime abacus cannot work: give one of auto, keras"):
         ModelOptions(runtime="abacus")
 
 

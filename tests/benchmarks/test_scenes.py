@@ -23,6 +23,8 @@ from vidscan.faces.boxes import intersection_over_union
 from vidscan.media.ffmpeg.decode import probe, stream_frames
 from vidscan.records import Box, Detection, Image
 
+pytestmark = pytest.mark.slow
+
 GREY = np.full((360, 640, 3), 90, np.uint8)
 
 

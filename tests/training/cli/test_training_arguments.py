@@ -65,6 +65,7 @@ def test_fit_flags_reach_the_options():
     assert asked_of_fit("crops", "--out", "run", "--cache-features", "4").cache_features == 4
 
 
+@pytest.mark.slow
 def test_imagenet_weights_without_a_network_are_one_line_that_names_the_way_out(
     tmp_path, monkeypatch, capsys
 ):

@@ -118,6 +118,7 @@ def test_frames_that_get_lost_are_noticed(tmp_path, monkeypatch):
         through_h264(gradients(1), 23)
 
 
+@pytest.mark.slow
 def test_a_hung_ffmpeg_is_ended(tmp_path, monkeypatch):
     code = "import os, time, pathlib; pathlib.Path({!r}).write_text(str(os.getpid())); time.sleep(60)"
     noted = tmp_path / "pid"

@@ -240,6 +240,7 @@ def test_header_that_hangs_is_given_up(children, monkeypatch, tmp_path: Path, cl
     assert all(process.poll() is not None for process in children)
 
 
+@pytest.mark.slow
 def test_slow_consumer_is_not_taken_for_a_hanging_decoder(monkeypatch, clip: Path):
     monkeypatch.setattr(decode, "STALL_TIMEOUT_S", 1.0)
     pause = threading.Event()

@@ -48,6 +48,7 @@ def wrapper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     decode.passthrough_option.cache_clear()
 
 
+@pytest.mark.slow
 def test_wrapper_script_leaves_nothing_behind(wrapper: str, monkeypatch: pytest.MonkeyPatch, clip: Path):
     monkeypatch.setattr(decode, "STALL_TIMEOUT_S", 1.0)
     monkeypatch.setattr(encode, "RECOMPRESS_TIMEOUT_S", 1.0)

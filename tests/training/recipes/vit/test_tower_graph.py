@@ -21,6 +21,8 @@ from vidscan_training.recipes.vit.tower.graph import (
 from vidscan_training.recipes.vit.tower.port import WIDTH
 from vidscan_training.recipes.vit.tower.smoothing import activation_maxima, smoothed
 
+pytestmark = pytest.mark.slow
+
 
 def logit(probability: np.ndarray) -> np.ndarray:
     probability = probability.astype(np.float64)

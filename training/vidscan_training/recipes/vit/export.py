@@ -32,6 +32,9 @@ from vidscan_training.recipes.vit.tower.port import SIDE, Weights
 from vidscan_training.recipes.vit.views import MARGIN
 
 NAME, TOGETHER = "vidscan-vit", "vidscan"
+PROTOCOL = "training/vidscan_training/recipes/vit/folds.json"
+"""The file of the folds, as cards name it."""
+
 BACKBONE = "clip-vit-b16"
 
 TERMS = (
@@ -99,7 +102,7 @@ def second_card(judged: Judged, folds: Folds, options: ProbeOptions, sha256: str
         data=DATA,
         limits=LIMITS,
         metrics=metrics,
-        split={"protocol": "training/vit/folds.json", "shipped head": "fitted on all folds"},
+        split={"protocol": PROTOCOL, "shipped head": "fitted on all folds"},
         **_limits(limits),
     )
 
@@ -135,7 +138,7 @@ def together_card(judged: Judged, folds: Folds, second: ModelCard) -> ModelCard:
         "other pairs count.",
         limits=LIMITS,
         metrics=metrics,
-        split={"protocol": "training/vit/folds.json"},
+        split={"protocol": PROTOCOL},
         **_limits(limits),
     )
 

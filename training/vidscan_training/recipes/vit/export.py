@@ -52,8 +52,9 @@ DATA = (
 )
 LIMITS = (
     "Whole sources are right or wrong together: an unknown generator or camera may be missed or suspected as "
-    "a whole. Old, damaged or restored photographs look synthesised to it; faces that were edited or "
-    "inverted by StyleGAN, lip-sync of good footage and strong compression hide from it."
+    "a whole. Genuine faces that are blurred, enlarged or degraded in other ways look synthesised to it, so "
+    "FAKE is not said of faces in little detail; faces that were edited or inverted by StyleGAN, lip-sync of "
+    "good footage and strong compression hide from it."
 )
 
 

@@ -19,7 +19,6 @@ from vidscan.errors import ReportError
 from vidscan_training.crops.folder import open_crop_folder
 from vidscan_training.evaluation.evaluate import EvaluateOptions, measure
 from vidscan_training.evaluation.report import WRITERS, as_text, check_report, write_report
-from vidscan_training.evaluation.report.markdown import escaped
 from vidscan_training.evaluation.report.plots import reliability_plot, robustness_plots, roc_plot
 
 HOSTILE = "<script>alert(1)</script>|`x`&\"'\x1b[31m"
@@ -119,9 +118,7 @@ def test_the_page_shows_all_that_was_measured(result, page):
 
 def test_parts_that_were_not_asked_for_are_left_out(folder):
     plain = measured(folder)
-    for suffix in (".html", ".md"):
-        text = WRITERS[suffix](plain)
-        assert "Robustness" not in text
+    assert "Robustness" not in WRITERS[".html"](plain)
 
 
 def test_the_same_figures_give_the_same_bytes(result):
@@ -150,32 +147,12 @@ def test_a_hostile_name_stays_a_name(hostile):
     assert "\x1b" not in as_text(hostile)
 
 
-def test_a_hostile_name_breaks_no_table(hostile):
-    text = WRITERS[".md"](hostile)
-    assert "<script>" not in text.split("```")[0]
-    table = text[text.index("## By manipulation") :].split("\n\n")[1].splitlines()
-    cells = {len(re.findall(r"(?<!\\)\|", line)) for line in table}
-    assert cells == {9}
-
-
-def test_markdown_escapes_what_would_format():
-    assert escaped("a_b*c|d`e`[f](g)<h>$i$") == r"a\_b\*c\|d\`e\`\[f\](g)&lt;h&gt;\$i\$"
-
-
-def test_a_command_cannot_end_its_code_block(folder):
-    fences = measured(folder, against={"a```b": ["original"]})
-    text = WRITERS[".md"](fences)
-    assert "\n````\nvidscan-train" in text
-    assert text.endswith("\n````\n")
-
-
 def test_one_class_alone_can_be_reported(folder):
     reals = replace(folder, rows=tuple(row for row in folder.rows if row.label == "real"))
     found = measured(reals, robustness=["blur"])
     page = Page(WRITERS[".html"](found))
     assert page.tags.count("svg") == 2, "no ROC and no AUC to draw, but two reliability diagrams"
     assert "Nothing to show." in page.text
-    assert "Nothing to show." in WRITERS[".md"](found)
     assert json.loads(WRITERS[".json"](found))["clips"]["auc"] is None
 
 
@@ -204,8 +181,8 @@ def test_reports_are_written_whole_or_not_at_all(result, tmp_path, monkeypatch):
 def test_a_place_that_takes_no_report_is_refused(tmp_path):
     (tmp_path / "folder.html").mkdir()
     for name, reason in (
-        ("r.txt", r"use one of \.json, \.md, \.html"),
-        ("none/r.md", "cannot be written"),
+        ("r.txt", r"use one of \.json, \.html"),
+        ("none/r.html", "cannot be written"),
         ("folder.html", "cannot be written"),
     ):
         with pytest.raises(ReportError, match=reason):

@@ -98,7 +98,7 @@ def _add_evaluate_flags(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="FILE",
-        help="write the figures as .json, .md or .html (repeatable); - for JSON on stdout alone",
+        help="write the figures as .json or .html (repeatable); - for JSON on stdout alone",
     )
     parser.add_argument(
         "--robustness",

@@ -6,6 +6,7 @@ into place in one step, it can never hold the weights of one epoch and the progr
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 import zipfile
@@ -57,6 +58,17 @@ def save_progress(folder: Path, network: Any, average: WeightAverage, progress: 
             archive.writestr(_AVERAGE_MEMBER, arrays.getvalue())
     with replacing(folder / STATE_NAME) as partial:
         partial.write_text(state + "\n", encoding="utf-8")
+
+
+def write_history(path: Path, history: list[dict[str, Any]]) -> None:
+    """Writes one line an epoch, the whole file each time.
+
+    A training that is resumed must not leave lines behind of epochs that it does again.
+    """
+    with replacing(path) as partial, partial.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.DictWriter(stream, list(history[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(history)
 
 
 def load_progress(

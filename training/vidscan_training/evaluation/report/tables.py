@@ -1,4 +1,4 @@
-"""The tables of an evaluation, with every number formatted: what all readable formats show."""
+"""The tables of an evaluation, with every number formatted: what terminal and page show."""
 
 from __future__ import annotations
 

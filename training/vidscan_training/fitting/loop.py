@@ -27,8 +27,7 @@ from vidscan_training.fitting.progress import print_epoch, shown
 from vidscan_training.fitting.run import Run, prepare
 
 SAVE_EVERY_S = 10.0
-"""Seconds that pass at least between two savings. Most epochs take longer; those from cached features take
-a blink, and writing a whole network after each would take many times as long as training its head."""
+"""Seconds that pass at least between two savings: a whole network is written each time."""
 
 
 def fit(options: FitOptions) -> Path:
@@ -43,7 +42,7 @@ def fit(options: FitOptions) -> Path:
     while not run.finished:
         loss = _train_epoch(run)
         run.networks.averaged.set_weights(run.average.weights)
-        _record_epoch(run, loss, run.validation.measure(run.networks.scored))
+        _record_epoch(run, loss, run.validation.measure(run.networks.serving))
         print_epoch(run.progress.history[-1])
         if run.finished or time.monotonic() - run.saved_at >= SAVE_EVERY_S:
             _save(run)

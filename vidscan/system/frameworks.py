@@ -12,6 +12,7 @@ import os
 import re
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,23 +34,50 @@ _MESSAGES_WANTED = "TF_CPP_MIN_LOG_LEVEL" in os.environ
 """A user who sets this variable gets TensorFlow's messages."""
 
 
-def import_quietly(name: str) -> Any:
-    """Imports the module ``name``, which is TensorFlow or may import it."""
-    if name not in sys.modules and not _MESSAGES_WANTED:
-        os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-        with drop_noise():
-            return importlib.import_module(name)
-    return importlib.import_module(name)
+_importing = threading.RLock()
+"""Held while a framework is imported, so that no thread finds TensorFlow hidden that did not hide it."""
 
 
 def import_keras() -> Any:
     """Imports Keras under the backend that the user chose with ``KERAS_BACKEND``."""
-    return import_quietly("keras")
+    return _import_quietly("keras")
 
 
 def import_tensorflow() -> Any:
     """Imports TensorFlow."""
-    return import_quietly("tensorflow")
+    return _import_quietly("tensorflow")
+
+
+def import_mediapipe() -> Any:
+    """Imports MediaPipe's tasks, and TensorFlow not along with it.
+
+    MediaPipe imports TensorFlow where it is installed, for a mark in its own documentation, and does without
+    where it is not. That costs 5 s and 700 MB, so TensorFlow is hidden while MediaPipe is imported: None in
+    ``sys.modules`` makes an import fail as if the module were missing. Later imports find it again.
+    """
+    with _importing, _hidden("tensorflow"):
+        return _import_quietly("mediapipe.tasks.python")
+
+
+@contextmanager
+def _hidden(name: str) -> Iterator[None]:
+    if name in sys.modules:
+        yield
+        return
+    sys.modules[name] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules[name]
+
+
+def _import_quietly(name: str) -> Any:
+    with _importing:
+        if name not in sys.modules and not _MESSAGES_WANTED:
+            os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+            with drop_noise():
+                return importlib.import_module(name)
+        return importlib.import_module(name)
 
 
 @contextmanager

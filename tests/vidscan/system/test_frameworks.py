@@ -38,3 +38,18 @@ def test_keras_is_imported_in_silence():
         check=True,
     )
     assert result.stderr == ""
+
+
+@pytest.mark.slow
+def test_mediapipe_brings_no_tensorflow_in_and_hides_none_that_is_wanted_later():
+    looks = (
+        "import sys;"
+        "from vidscan.system.frameworks import import_mediapipe, import_tensorflow;"
+        "import_mediapipe();"
+        "assert not [name for name in sys.modules if name.split('.')[0] in ('tensorflow', 'keras')];"
+        "assert import_tensorflow().version.VERSION;"
+        "import_mediapipe();"
+        "assert import_tensorflow().version.VERSION"
+    )
+    root = Path(frameworks.__file__).parents[2]
+    subprocess.run([sys.executable, "-c", looks], timeout=120, cwd=root, check=True)

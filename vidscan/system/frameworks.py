@@ -16,6 +16,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from vidscan.errors import ReportError
@@ -49,26 +50,44 @@ def import_tensorflow() -> Any:
 
 
 def import_mediapipe() -> Any:
-    """Imports MediaPipe's tasks, and TensorFlow not along with it.
+    """Imports MediaPipe's tasks, and neither TensorFlow nor matplotlib along with them.
 
     MediaPipe imports TensorFlow where it is installed, for a mark in its own documentation, and does without
-    where it is not. That costs 5 s and 700 MB, so TensorFlow is hidden while MediaPipe is imported: None in
-    ``sys.modules`` makes an import fail as if the module were missing. Later imports find it again.
+    where it is not: 5 s and 700 MB. So TensorFlow is hidden meanwhile: None in ``sys.modules`` makes an
+    import fail as if the module were missing. Its drawing functions, which nothing here calls, want
+    matplotlib, another 0.3 s: they get a stand-in that imports it when they are used. Other modules that
+    import either one later find it as ever.
     """
-    with _importing, _hidden("tensorflow"):
+    hidden: dict[str, ModuleType | None] = {"tensorflow": None}
+    if "matplotlib" not in sys.modules:
+        package, plotting = _Deferred("matplotlib"), _Deferred("matplotlib.pyplot")
+        package.pyplot = plotting
+        hidden |= {"matplotlib": package, "matplotlib.pyplot": plotting}
+    with _importing, _replaced(hidden):
         return _import_quietly("mediapipe.tasks.python")
 
 
+class _Deferred(ModuleType):
+    """Stands in for a module that is imported when something in it is first used."""
+
+    pyplot: ModuleType
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):  # asked by the machinery of imports
+            raise AttributeError(name)
+        return getattr(importlib.import_module(self.__name__), name)
+
+
 @contextmanager
-def _hidden(name: str) -> Iterator[None]:
-    if name in sys.modules:
-        yield
-        return
-    sys.modules[name] = None  # type: ignore[assignment]
+def _replaced(modules: dict[str, ModuleType | None]) -> Iterator[None]:
+    """Puts ``modules`` where imports find them, unless they were imported already; takes them out again."""
+    put = {name: module for name, module in modules.items() if name not in sys.modules}
+    sys.modules.update(put)  # type: ignore[arg-type]
     try:
         yield
     finally:
-        del sys.modules[name]
+        for name in put:
+            del sys.modules[name]
 
 
 def _import_quietly(name: str) -> Any:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import subprocess
 import sys
 from dataclasses import replace
@@ -96,7 +95,6 @@ def test_a_run_learns_and_says_so(trained):
     assert best > 0.9
     assert load_model(path).card.metrics["validation"]["clip_auc"] == pytest.approx(best)
     assert {"auc_deepfakes", "auc_faceswap", "auc_stylegan256", "log_loss"} <= set(records[0])
-    assert json.loads((run / "state.json").read_text())["epoch"] == 5
 
 
 def test_the_checkpoint_holds_the_average_of_the_best_epoch_without_optimiser(trained):

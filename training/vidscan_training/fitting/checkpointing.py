@@ -23,7 +23,6 @@ from vidscan_training.fitting.network import compile_network, restore_optimizer
 from vidscan_training.fitting.schedule import Plateau, WeightAverage
 
 LAST_NAME = "last.keras"
-STATE_NAME = "state.json"
 _STATE_MEMBER = "vidscan/state.json"
 _AVERAGE_MEMBER = "vidscan/average.npz"
 
@@ -47,17 +46,14 @@ class Progress:
 
 
 def save_progress(folder: Path, network: Any, average: WeightAverage, progress: Progress) -> None:
-    """Writes ``last.keras`` in one step, and a readable copy of the progress as ``state.json``."""
-    state = json.dumps(asdict(progress), indent=2)
+    """Writes ``last.keras`` in one step."""
     arrays = io.BytesIO()
     np.savez(arrays, *average.weights)
     with replacing(folder / LAST_NAME) as partial:
         network.save(partial)
         with zipfile.ZipFile(partial, "a") as archive:
-            archive.writestr(_STATE_MEMBER, state)
+            archive.writestr(_STATE_MEMBER, json.dumps(asdict(progress), indent=2))
             archive.writestr(_AVERAGE_MEMBER, arrays.getvalue())
-    with replacing(folder / STATE_NAME) as partial:
-        partial.write_text(state + "\n", encoding="utf-8")
 
 
 def write_history(path: Path, history: list[dict[str, Any]]) -> None:

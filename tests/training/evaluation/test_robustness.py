@@ -96,4 +96,4 @@ def test_one_class_alone_has_rates_but_no_ranking(folder):
 
 def test_an_unknown_degradation_is_refused():
     with pytest.raises(UsageError, match="fog: not among jpeg"):
-        EvaluateOptions(Path("model.keras"), Path("crops"), robustness=["fog"])
+        EvaluateOptions(Path("model.keras"), Path("crops"), robustness=True, degradations=["fog"])

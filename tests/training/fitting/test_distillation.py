@@ -69,7 +69,7 @@ def test_a_teacher_that_knows_the_people_held_back_is_refused(made, tmp_path):
     write_card(replace(card, split={"train": {"groups": trained}}), card_path(path))
     Teacher(path, 0.5, rows)
     write_card(replace(card, split={"train": {"groups": [held_back]}}), card_path(path))
-    with pytest.raises(UsageError, match=f"was trained on {held_back}"):
+    with pytest.raises(UsageError, match=f"{held_back} should be in the split 'test'"):
         Teacher(path, 0.5, rows)
 
 

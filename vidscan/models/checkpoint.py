@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vidscan.errors import CardError, ModelError, ScoringError
-from vidscan.models.bundled import FAST, checkpoint_path, is_bundled
+from vidscan.models.bundled import FAST, checkpoint_path, ships
 from vidscan.models.calibration import fake_probability
 from vidscan.models.card_file import card_path, read_card, write_card
 from vidscan.models.guards.archive import check_file
@@ -93,11 +93,10 @@ def load_model(path: Path | str | None = None, runtime: str = "keras") -> Loaded
     from vidscan.models.runtimes.choice import open_runtime
     from vidscan.models.runtimes.exported import SUFFIX, open_exported
 
-    named = FAST if path is None else path
-    path = checkpoint_path(named)
+    path = checkpoint_path(FAST if path is None else path)
     if path.suffix == SUFFIX:
         card = _card_of(path)
-        opened, quantisation = open_exported(path, card, runtime, ours=is_bundled(named))
+        opened, quantisation = open_exported(path, card, runtime, ours=ships(path))
         return LoadedModel(*_with_card(path, opened, quantisation, card))
     check_file(path)
     checkpoint = KerasRuntime(path)

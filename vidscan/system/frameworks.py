@@ -50,18 +50,18 @@ def import_tensorflow() -> Any:
 
 
 def import_mediapipe() -> Any:
-    """Imports MediaPipe's tasks, and neither TensorFlow nor matplotlib along with them.
+    """Imports MediaPipe's tasks, and not along with them what no scan uses.
 
     MediaPipe imports TensorFlow where it is installed, for a mark in its own documentation, and does without
     where it is not: 5 s and 700 MB. So TensorFlow is hidden meanwhile: None in ``sys.modules`` makes an
-    import fail as if the module were missing. Its drawing functions, which nothing here calls, want
-    matplotlib, another 0.3 s: they get a stand-in that imports it when they are used. Other modules that
-    import either one later find it as ever.
+    import fail as if the module were missing. Its drawing and recording functions want matplotlib and
+    sounddevice, another 0.3 s: they get stand-ins that import them when they are used. Other modules that
+    import any of these later find them as ever.
     """
-    hidden: dict[str, ModuleType | None] = {"tensorflow": None}
+    package, plotting = _Deferred("matplotlib"), _Deferred("matplotlib.pyplot")
+    package.__dict__["pyplot"] = plotting
+    hidden: dict[str, ModuleType | None] = {"tensorflow": None, "sounddevice": _Deferred("sounddevice")}
     if "matplotlib" not in sys.modules:
-        package, plotting = _Deferred("matplotlib"), _Deferred("matplotlib.pyplot")
-        package.pyplot = plotting
         hidden |= {"matplotlib": package, "matplotlib.pyplot": plotting}
     with _importing, _replaced(hidden):
         return _import_quietly("mediapipe.tasks.python")
@@ -69,8 +69,6 @@ def import_mediapipe() -> Any:
 
 class _Deferred(ModuleType):
     """Stands in for a module that is imported when something in it is first used."""
-
-    pyplot: ModuleType
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):  # asked by the machinery of imports

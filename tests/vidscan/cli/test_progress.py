@@ -54,7 +54,7 @@ def test_failures_and_the_rate_are_shown():
 
 
 def test_time_left_goes_by_the_pace_since_the_start():
-    """Files are finished in bursts, a batch at a time: the latest steps alone say that all is done at once."""
+    """Files are finished in bursts, a batch at a time; by the latest steps alone, all is done at once."""
     now = [0.0]
     task = Task(TaskID(0), "files", total=100, completed=0, _get_time=lambda: now[0])
     task.start_time = 0.0

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from vidscan.errors import CardError, ModelError, ScoringError
 from vidscan.flags import require_choice
-from vidscan.models.bundled import FAST, checkpoint_path, is_bundled
+from vidscan.models.bundled import FAST, checkpoint_path, ships
 from vidscan.models.calibration import fake_probability
 from vidscan.models.card_file import card_path, read_card, write_card
 from vidscan.models.guards.archive import check_file
@@ -96,11 +96,10 @@ def load_model(path: Path | str | None = None, runtime: str = "keras") -> Loaded
     from vidscan.models.runtimes.exported import SUFFIX, open_exported
 
     require_choice("--runtime", runtime, RUNTIMES)
-    named = FAST if path is None else path
-    path = checkpoint_path(named)
+    path = checkpoint_path(FAST if path is None else path)
     if path.suffix == SUFFIX:
         card = _card_of(path)
-        opened, quantisation = open_exported(path, card, ours=is_bundled(named))
+        opened, quantisation = open_exported(path, card, ours=ships(path))
         return LoadedModel(*_with_card(path, opened, quantisation, card))
     check_file(path)
     checkpoint = KerasRuntime(path)

@@ -65,14 +65,17 @@ class Presentation:
         """The stream as ffmpeg names it within its file; V:0 is the first that is no cover."""
         return "V:0" if self.stream is None else str(self.stream)
 
-    def of_all_frames(self) -> tuple[Filter, ...]:
-        """What has to see every frame of the clip: bwdif looks at the one before and the one after."""
+    def of_all_frames(self, *, far_apart: bool = False) -> tuple[Filter, ...]:
+        """What has to see every frame of the clip: bwdif looks at the one before and the one after.
+
+        Of keyframes, which are ``far_apart``, each is deinterlaced by itself.
+        """
         if self.fields is Fields.NONE:
             return ()
-        one_a_frame: dict[str, str | int | float] = {"mode": "send_frame"}
+        name, mode = ("estdif", "frame") if far_apart else ("bwdif", "send_frame")
         if self.fields is Fields.MARKED:
-            return (Filter("bwdif", {**one_a_frame, "deint": "interlaced"}),)
-        return (Filter("bwdif", {**one_a_frame, "deint": "all", "parity": self.fields.value}),)
+            return (Filter(name, {"mode": mode, "deint": "interlaced"}),)
+        return (Filter(name, {"mode": mode, "deint": "all", "parity": self.fields.value}),)
 
     def of_chosen_frames(self) -> tuple[Filter, ...]:
         """What is done to the frames that are looked at alone."""

@@ -10,7 +10,7 @@ import pytest
 
 from vidscan.errors import DecodeError, SourceError, UsageError
 from vidscan.media import clip as clip_module
-from vidscan.media.clip import MAX_SUSPICIONS, Clip
+from vidscan.media.clip import MAX_STREAMS, MAX_SUSPICIONS, Clip
 from vidscan.media.combs import combed
 from vidscan.media.ffmpeg import decode, presentation
 from vidscan.media.ffmpeg.presentation import Fields
@@ -288,6 +288,16 @@ def test_a_picture_alone_is_looked_at(make_clip):
     path = make_clip("alone.mkv", *lavfi("color=red:size=64x48:rate=10:duration=0.1"), "-c:v", "mjpeg")
     clip, frames = read(path)
     assert codes(clip) == [] and len(frames) == 1
+
+
+def test_a_file_of_very_many_streams_is_looked_at_in_part_and_says_so(make_clip):
+    graph = lavfi("testsrc=size=32x32:rate=5:duration=0.4")
+    path = make_clip("many.mkv", *graph, *("-map", "0") * (MAX_STREAMS + 3), "-c:v", "mpeg4")
+    clip, frames = read(path)
+    assert (
+        codes(clip) == ["streams-left-out", "streams"] and "Of its 11 video streams" in clip.remarks[0].text
+    )
+    assert {frame.stream for frame in frames} == set(range(MAX_STREAMS))
 
 
 def ts_without_keyframe(make_clip, tmp_path: Path) -> Path:

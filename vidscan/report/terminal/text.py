@@ -19,6 +19,7 @@ from vidscan.report.summary import (
     common_folder,
     joined,
     most_suspicious_first,
+    of_streams,
     people_among,
     people_of,
     summarise,
@@ -115,7 +116,7 @@ def _about(report: Report, verdict: Verdict, width: int) -> Iterator[RenderableT
     if report.timeline and report.source.kind is SourceKind.VIDEO:
         yield from _timeline(report, width - _INDENT)
         yield from _segments(report)
-        if len(report.tracks) > 1:
+        if len(report.tracks) > 1 or of_streams(report):
             yield from (Text(), _indented(track_table(report)))
             yield from _left_out(len(report.tracks) - MAX_TRACKS)
     elif sum(len(point.faces) for point in report.timeline) > 1:

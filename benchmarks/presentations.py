@@ -1,7 +1,7 @@
 """How clips score as they are, and stored in the other ways that people keep them.
 
-Each clip is re-encoded plainly, then stored interlaced, anamorphic, in HDR, turned, mirrored and with a border
-that its ``clap`` rectangle cuts off. All are scanned; what differs from the plain one is what the way of
+Each clip is re-encoded plainly, then stored interlaced, anamorphic, in HDR, turned, mirrored and with a
+border that its ``clap`` rectangle cuts off. All are scanned; what differs from the plain one is what the way of
 storing it changed. Prints the table of benchmarks/README.md.
 """
 

@@ -1,8 +1,8 @@
 """How clips score as they are, and stored in the other ways that people keep them.
 
 Each clip is re-encoded plainly, then stored interlaced, anamorphic, in HDR, turned, mirrored and with a
-border that its ``clap`` rectangle cuts off. All are scanned; what differs from the plain one is what the way of
-storing it changed. Prints the table of benchmarks/README.md.
+border that its ``clap`` rectangle cuts off. What differs from the plain one is what the way of storing it
+changed. Prints the table of benchmarks/README.md.
 """
 
 from __future__ import annotations

@@ -21,6 +21,10 @@ MAX_STRETCH = 4
 WHITE_NITS = 203
 """The luminance of diffuse white in HDR pictures, cd/m²: Recommendation ITU-R BT.2408, table 1."""
 
+KEPT = 0.8
+"""Share of that white up to which colours stay as they are; what is brighter is compressed. At tonemap's own
+0.3 bright faces lose contrast."""
+
 _HDR_NAMES = {"smpte2084": "PQ", "arib-std-b67": "HLG"}
 _TONE_MAPPERS = ("zscale", "tonemap")
 
@@ -90,7 +94,7 @@ _SQUARE = (
 
 
 def _tone_mapping(colour: Colour) -> tuple[Filter, ...]:
-    """PQ or HLG to BT.709: colours up to 30% of white stay, brighter ones are compressed (tonemap's mobius).
+    """PQ or HLG to BT.709, by tonemap's mobius.
 
     In full chroma first, since zscale takes no odd sizes with less.
     """
@@ -100,7 +104,7 @@ def _tone_mapping(colour: Colour) -> tuple[Filter, ...]:
         Filter("zscale", {**known, "t": "linear", "npl": WHITE_NITS}),
         Filter("format", {"pix_fmts": "gbrpf32le"}),
         Filter("zscale", {"p": "bt709"}),
-        Filter("tonemap", {"tonemap": "mobius", "desat": 0}),
+        Filter("tonemap", {"tonemap": "mobius", "param": KEPT, "desat": 0}),
         Filter("zscale", {"t": "bt709", "r": "pc"}),
         Filter("format", {"pix_fmts": "gbrp"}),
     )

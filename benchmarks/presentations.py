@@ -21,9 +21,10 @@ import vidscan
 from vidscan.media.ffmpeg.decode import probe
 
 # Without loss, so that nothing differs but the way of storing.
-H264 = ("-c:v", "libx264", "-qp", "0", "-preset", "ultrafast", "-pix_fmt", "yuv420p")
+BT709 = ("-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709")
+H264 = ("-c:v", "libx264", "-qp", "0", "-preset", "ultrafast", "-pix_fmt", "yuv420p", *BT709)
 HEVC = ("-c:v", "libx265", "-preset", "ultrafast", "-pix_fmt", "yuv420p10le")
-SQUARE = "scale=trunc(iw/4)*4:trunc(ih/4)*4,setsar=1"
+SQUARE = "scale=trunc(iw/4)*4:trunc(ih/4)*4,setsar=1,setparams=colorspace=bt709"
 FIELDS = "fps=50,crop=iw-64:ih:32+32*sin(2*PI*t):0,tinterlace=4:flags=vlpf"
 MOVING = "fps=25,crop=iw-64:ih:32+32*sin(2*PI*t):0"
 INTERLACED = ("-field_order", "tt", "-flags", "+ildct+ilme", "-x264-params", "tff=1")

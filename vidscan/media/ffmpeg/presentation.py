@@ -96,17 +96,16 @@ _SQUARE = (
 def _tone_mapping(colour: Colour) -> tuple[Filter, ...]:
     """PQ or HLG to BT.709, by tonemap's mobius.
 
-    In full chroma first, since zscale takes no odd sizes with less.
+    It ends in 4:2:0, as SDR clips are stored: in full chroma, faces look otherwise to a network.
     """
     known = {"tin": colour.transfer, "min": colour.matrix, "pin": colour.primaries}
     return (
-        Filter("format", {"pix_fmts": "yuv444p12le"}),
         Filter("zscale", {**known, "t": "linear", "npl": WHITE_NITS}),
         Filter("format", {"pix_fmts": "gbrpf32le"}),
         Filter("zscale", {"p": "bt709"}),
         Filter("tonemap", {"tonemap": "mobius", "param": KEPT, "desat": 0}),
-        Filter("zscale", {"t": "bt709", "r": "pc"}),
-        Filter("format", {"pix_fmts": "gbrp"}),
+        Filter("zscale", {"t": "bt709", "m": "bt709", "r": "tv"}),
+        Filter("format", {"pix_fmts": "yuv420p"}),
     )
 
 
@@ -124,7 +123,7 @@ def presentation_of(stream: VideoStream, program: str) -> tuple[Presentation, li
             )
         )
     elif stream.hdr is not None:
-        shown, remark = _with_colours(shown, stream.hdr, program)
+        shown, remark = _with_colours(shown, stream, stream.hdr, program)
         remarks.append(remark)
     if stream.shape != 1:
         shown, remark = _with_square_pixels(shown, stream)
@@ -132,12 +131,16 @@ def presentation_of(stream: VideoStream, program: str) -> tuple[Presentation, li
     return shown, remarks
 
 
-def _with_colours(shown: Presentation, told: Colour, program: str) -> tuple[Presentation, Remark]:
+def _with_colours(
+    shown: Presentation, stream: VideoStream, told: Colour, program: str
+) -> tuple[Presentation, Remark]:
     name = f"HDR ({_HDR_NAMES[told.transfer]})"
     matrix = "bt2020nc" if told.matrix in ("unknown", "bt2020nc") else told.matrix
     primaries = "bt2020" if told.primaries in ("unknown", "bt2020") else told.primaries
     if matrix not in ("bt2020nc", "bt709") or primaries not in ("bt2020", "bt709", "smpte432"):
         said = f"It is {name} of a kind that is not mapped ({matrix}, {primaries}), so colours are wrong."
+    elif stream.width % 2 or stream.height % 2:
+        said = f"It is {name} of an odd size, which zscale does not take, so colours are wrong."
     elif missing := [each for each in _TONE_MAPPERS if each not in filters(program)]:
         said = (
             f"It is {name}, and this ffmpeg cannot map it to SDR, as it has no {' and no '.join(missing)}: "

@@ -28,11 +28,19 @@ class SamplingOptions:
         "N",
         rivals="how often",
     )
+    stream: int | None = flag(
+        None, "look at this video stream alone, by its number in the file (default: every one)", "N"
+    )
     keyframes: bool = flag(False, "decode only keyframes, and look at --fps of them at most")
 
     def __post_init__(self) -> None:
         require_amount("--fps", self.fps, "give a number of frames per second above 0, such as --fps 2")
         require_count("--frames", self.frames, "give 1 or more, such as --frames 32")
+        require(
+            self.stream is None or self.stream >= 0,
+            f"--stream {self.stream}",
+            "give 0 or more, such as --stream 1",
+        )
         if self.frames is not None and self.keyframes:
             raise UsageError("--frames and --keyframes exclude each other: give one of them")
 
@@ -237,6 +245,7 @@ class ScanKeywords(TypedDict, total=False):
 
     fps: float
     frames: int | None
+    stream: int | None
     keyframes: bool
     min_confidence: float
     min_face: int

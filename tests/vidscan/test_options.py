@@ -78,7 +78,7 @@ def test_the_report_of_options_is_plain_json_and_holds_every_stage():
     options = ScanOptions(SamplingOptions(3.0), model=ModelOptions((Path("some") / "net.keras",)))
     told = json.loads(json.dumps(options.to_report(), allow_nan=False))
     assert set(told) == {"sampling", "detection", "batching", "model", "verdict", "evidence"}
-    assert told["sampling"] == {"fps": 3.0, "frames": None, "keyframes": False}
+    assert told["sampling"] == {"fps": 3.0, "frames": None, "stream": None, "keyframes": False}
     name = str(Path("some") / "net.keras")
     assert told["model"] == {"path": name, "runtime": "auto", "runtimes_used": []}
     assert told["verdict"]["fake_threshold"] is None
@@ -167,7 +167,7 @@ def test_every_flag_of_a_scan_is_declared_by_a_field(command: str):
         | {name for name in declared if name.startswith("--ray")},
     )
     if command == "image":
-        missing |= {"--annotate", "--fps", "--frames", "--keyframes"}
+        missing |= {"--annotate", "--fps", "--frames", "--keyframes", "--stream"}
     assert declared - known == missing
 
 

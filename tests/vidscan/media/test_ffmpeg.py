@@ -17,6 +17,7 @@ from fake_program import fake_ffmpeg
 from vidscan.errors import DecodeError, SourceError, VidscanError
 from vidscan.media.ffmpeg import decode
 from vidscan.media.ffmpeg.command import Look, sampling_command
+from vidscan.media.ffmpeg.header import VideoStream
 from vidscan.system.processes import GUARDIAN, Child
 
 posix = pytest.mark.skipif(os.name != "posix", reason="needs shell scripts and free file names")
@@ -98,7 +99,9 @@ def test_option_that_keeps_times_suits_the_version(monkeypatch, version: str, op
 
 
 def test_probe(clip: Path):
-    assert decode.probe(clip) == decode.MediaInfo(2.0, "mpeg4", 64, 48)
+    video = VideoStream(0, "mpeg4", 64, 48)
+    found = decode.probe(clip)
+    assert found == decode.MediaInfo(2.0, "mpeg4", 64, 48, (), (video,), "mov,mp4,m4a,3gp,3g2,mj2")
 
 
 def test_header_is_not_read_out_of_the_name(clip: Path, tmp_path: Path):

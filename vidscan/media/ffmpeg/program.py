@@ -53,6 +53,14 @@ def passthrough_option(program: str) -> dict[str, str]:
     return {"fps_mode": "passthrough"}
 
 
+@functools.cache
+def filters(program: str) -> frozenset[str]:
+    """Returns the names of the filters that an ffmpeg has."""
+    return frozenset(
+        re.findall(r"^ [^ ]{2,3} (\w+) ", answer(program, "-hide_banner", "-filters"), re.MULTILINE)
+    )
+
+
 def start(command: list[str], *, fed: bool = False) -> Child:
     """Starts ffmpeg within its limits; use as a context manager, which ends it on every way out.
 

@@ -189,6 +189,15 @@ class EvidenceOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class ProvenanceOptions:
+    """What is known beforehand of those who sign Content Credentials; no score depends on it."""
+
+    trust: Path | None = flag(
+        None, "PEM files of signers of Content Credentials whom you trust (default: nobody)", "FOLDER"
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class StorageOptions:
     """Where copies of remote sources lie while they are read, and how much room they may take together.
 
@@ -252,6 +261,7 @@ class ScanKeywords(TypedDict, total=False):
     real_threshold: float | None
     evidence: bool
     explain: bool
+    trust: Path | None
     scratch: Path | None
     scratch_gb: float
 
@@ -266,6 +276,7 @@ class ScanOptions:
     model: ModelOptions = field(default_factory=ModelOptions)
     verdict: VerdictOptions = field(default_factory=VerdictOptions)
     evidence: EvidenceOptions = field(default_factory=EvidenceOptions)
+    provenance: ProvenanceOptions = field(default_factory=ProvenanceOptions)
     storage: StorageOptions = field(default_factory=StorageOptions)
 
     @classmethod

@@ -21,6 +21,7 @@ EXPORTED = {
     "Label",
     "ModelCard",
     "ModelError",
+    "Provenance",
     "Report",
     "ReportError",
     "ScanOptions",
@@ -35,6 +36,7 @@ EXPORTED = {
     "VidscanError",
     "__version__",
     "load_model",
+    "provenance",
     "scan",
     "scan_many",
 }

@@ -6,15 +6,22 @@ import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from vidscan.provenance.contents import MAX_STEPS, Contents, FileBytes
+from vidscan.provenance.contents import Contents, FileBytes
 from vidscan.provenance.exif import add_exif
 from vidscan.provenance.heif_items import read_items
 
 _C2PA = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")
 _XMP = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
-_MIMES = {b"heic": "image/heic", b"heix": "image/heic", b"mif1": "image/heif", b"avif": "image/avif"}
+_MIMES = {
+    b"heic": "image/heic",
+    b"heix": "image/heic",
+    b"mif1": "image/heif",
+    b"avif": "image/avif",
+    b"qt  ": "video/quicktime",
+    b"\r\n\x87\n": "image/jxl",
+}
+"""Types of files by the brand that follows the type of the first box (of JPEG XL: its signature's end)."""
 MAX_TRACKS = 32
-MAX_KEYS = 1000
 
 
 class Box(NamedTuple):
@@ -28,10 +35,7 @@ class Box(NamedTuple):
 def boxes(file: FileBytes, start: int, end: int) -> Iterator[Box]:
     """The boxes between two places of a file (ISO/IEC 14496-12, 4.2)."""
     place = start
-    for _ in range(MAX_STEPS):
-        head = file.at(place, 16)
-        if len(head) < 8 or place + 8 > end:
-            return
+    while place + 8 <= end and len(head := file.at(place, 16)) >= 8:
         length, kind = struct.unpack_from(">I4s", head)
         content = place + 8
         if length == 1 and len(head) == 16:
@@ -47,18 +51,13 @@ def boxes(file: FileBytes, start: int, end: int) -> Iterator[Box]:
 def read_boxes(file: FileBytes, found: Contents) -> None:
     """Adds what the boxes of a whole file hold."""
     brand = file.at(8, 4)
-    found.mime = _MIMES.get(brand, "video/quicktime" if brand == b"qt  " else "video/mp4")
-    if file.at(4, 8) == b"JXL \r\n\x87\n":
-        found.mime = "image/jxl"
+    found.mime = _MIMES.get(brand, "video/mp4")
     for box in boxes(file, 0, file.size):
-        if box.kind == b"uuid":
-            user_type = file.at(box.start, 16)
-            if user_type == _C2PA:
-                found.manifest_bytes += box.end - box.start
-            elif user_type == _XMP:
-                found.add_xmp(file.at(box.start + 16, box.end - box.start - 16))
-        elif box.kind == b"jumb":
+        user_type = file.at(box.start, 16) if box.kind == b"uuid" else b""
+        if box.kind == b"jumb" or user_type == _C2PA:
             found.manifest_bytes += box.end - box.start
+        elif user_type == _XMP:
+            found.add_xmp(file.at(box.start + 16, box.end - box.start - 16))
         elif box.kind == b"xml ":
             found.add_xmp(file.at(box.start, box.end - box.start))
         elif box.kind == b"Exif":
@@ -140,9 +139,6 @@ def _read_meta(file: FileBytes, meta: Box, found: Contents) -> None:
 def _keys(file: FileBytes, box: Box) -> Iterator[str]:
     """The names in a table of keys (QuickTime file format, metadata item keys atom)."""
     place = box.start + 8
-    for _ in range(MAX_KEYS):
-        length = int.from_bytes(file.at(place, 4), "big")
-        if length < 8 or place + length > box.end:
-            return
+    while (length := int.from_bytes(file.at(place, 4), "big")) >= 8 and place + length <= box.end:
         yield file.at(place + 8, length - 8).decode("utf-8", "replace")
         place += length

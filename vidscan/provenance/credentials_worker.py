@@ -3,10 +3,10 @@
 It is run by its path, so that Python starts with the standard library and c2pa alone. On standard input come
 lines of JSON: first c2pa's settings, then a file each (``path``, ``mime``, ``seconds``). For each, standard
 output gets the length of an answer in four bytes, and the answer, JSON: ``{"store": TEXT}`` with what c2pa
-says as text, null where it found nothing; ``{"error": TEXT}`` where it could not read; or ``{"died": SIGNAL}``.
+says, null where it found nothing; ``{"error": TEXT}`` where it could not read; or ``{"died": SIGNAL}``.
 
-c2pa is imported once, before any file is opened, and each file is read in a fork of its own, which can open no
-further file or connection and write to nothing but the pipe that takes its answer.
+c2pa is imported once, before any file is opened, and each file is read in a fork of its own, which can open
+no further file or connection and write to nothing but the pipe that takes its answer.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from vidscan.provenance.contents import Contents
-from vidscan.provenance.marks import meaning_of, tag_of
+from vidscan.provenance.marks import tag_of
 from vidscan.records import Action, ContentCredentials, CredentialsState, Meaning, Provenance, Tag
 from vidscan.records.provenance import shortened
 
@@ -47,7 +47,7 @@ def _declares_ai(tags: Iterable[Tag], credentials: ContentCredentials | None) ->
         return True
     if credentials is not None and credentials.state is CredentialsState.VALID:
         made = [each for each in credentials.actions if each.action == "c2pa.created"]
-        if any(meaning_of(each.source_type) is Meaning.CAPTURED for each in made):
+        if any(each.meaning is Meaning.CAPTURED for each in made):
             return False
     return None
 
@@ -55,7 +55,7 @@ def _declares_ai(tags: Iterable[Tag], credentials: ContentCredentials | None) ->
 def _ai_action(credentials: ContentCredentials | None) -> Action | None:
     if credentials is None:
         return None
-    own = (each for each in credentials.actions if meaning_of(each.source_type).is_ai)
+    own = (each for each in credentials.actions if each.meaning.is_ai)
     return next(own, credentials.inherited)
 
 

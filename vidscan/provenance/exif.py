@@ -47,7 +47,7 @@ def _read(found: Contents, at: Callable[[int, int], bytes]) -> None:
 
 def _read_directory(found: Contents, at: Callable[[int, int], bytes], order: str, place: int) -> int:
     """Adds what a directory holds; returns the place of the EXIF directory that it names, 0 if none."""
-    below = 0
+    below, read = 0, set[int]()
     (count,) = struct.unpack(f"{order}H", at(place, 2).ljust(2, b"\0"))
     for number in range(min(count, MAX_FIELDS)):
         field = at(place + 2 + 12 * number, 12)
@@ -60,7 +60,8 @@ def _read_directory(found: Contents, at: Callable[[int, int], bytes], order: str
             below = value
         elif tag == _C2PA:
             found.manifest_bytes += size
-        elif tag == _XMP or tag in _NAMES:
+        elif (tag == _XMP or tag in _NAMES) and tag not in read:
+            read.add(tag)
             content = field[8 : 8 + size] if size <= 4 else at(value, size)
             if tag == _XMP:
                 found.add_xmp(content)

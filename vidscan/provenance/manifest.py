@@ -59,11 +59,13 @@ def _actions(manifest: Mapping[str, Any]) -> Iterator[Action]:
         label = assertion.get("label")
         if isinstance(label, str) and label.startswith("c2pa.actions"):
             for action in _records(_record(assertion.get("data")).get("actions")):
+                kind = source_type(_text(action.get("digitalSourceType")))
                 yield Action(
                     _text(action.get("action")),
-                    source_type=shortened(source_type(_text(action.get("digitalSourceType")))),
+                    source_type=kind,
                     software=_software(action.get("softwareAgent")),
                     when=_text(action.get("when")),
+                    meaning=meaning_of(kind),
                 )
 
 
@@ -120,7 +122,7 @@ def _inherited(store: Any, active: Mapping[str, Any]) -> Action | None:
             seen.add(label)
             below = _manifest(store, label)
             for action in _actions(below):
-                if meaning_of(action.source_type).is_ai:
+                if action.meaning.is_ai:
                     return replace(action, software=action.software or _generator(below))
             waiting.append(below)
     return None

@@ -14,8 +14,6 @@ from vidscan.records import Meaning, Tag
 from vidscan.records.provenance import shortened
 
 SOURCE_TYPE_NAMES = frozenset(("digitalsourcetype", "digitalsourcefiletype"))
-MAX_SEARCHED = 65_536
-"""Upper limit on the characters of an entry in which a mark is looked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +75,7 @@ def tag_of(entry: Entry) -> Tag | None:
     for mark in table().marks:
         if mark.name != name or entry.where not in mark.where:
             continue
-        if mark.value.search(entry.value[:MAX_SEARCHED]):
+        if mark.value.search(entry.value):
             told = shortened(entry.name), shortened(entry.value)
             return Tag(entry.where, *told, mark.maker, mark.meaning)
     return None

@@ -6,7 +6,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 
-from vidscan.provenance.contents import MAX_PART, MAX_STEPS, Contents, FileBytes
+from vidscan.provenance.contents import MAX_ENTRIES, MAX_PART, Contents, FileBytes
 from vidscan.provenance.exif import add_exif
 
 _XMP, _MORE_XMP = b"http://ns.adobe.com/xap/1.0/\0", b"http://ns.adobe.com/xmp/extension/\0"
@@ -35,10 +35,7 @@ def read_jpeg(file: FileBytes, found: Contents) -> None:
 def _jpeg_segments(file: FileBytes) -> Iterator[tuple[int, int, int]]:
     """Marker, place and length of the content of each segment up to the scan (ITU-T T.81, annex B)."""
     place = 2
-    for _ in range(MAX_STEPS):
-        head = file.at(place, 4)
-        if len(head) < 4 or head[0] != 0xFF or head[1] in (0xD9, 0xDA):
-            return
+    while len(head := file.at(place, 4)) == 4 and head[0] == 0xFF and head[1] not in (0xD9, 0xDA):
         if head[1] == 0xFF:  # a fill byte
             place += 1
             continue
@@ -49,13 +46,11 @@ def _jpeg_segments(file: FileBytes) -> Iterator[tuple[int, int, int]]:
 
 def read_png(file: FileBytes, found: Contents) -> None:
     """Reads text, EXIF and C2PA chunks (PNG, third edition; C2PA: ``caBX``)."""
-    place = 8
-    for _ in range(MAX_STEPS):
-        head = file.at(place, 8)
-        if len(head) < 8 or head[4:] == b"IEND":
-            return
+    place, texts = 8, 0
+    while len(head := file.at(place, 8)) == 8 and head[4:] != b"IEND":
         length, kind = struct.unpack(">I4s", head)
-        if kind in (b"tEXt", b"zTXt", b"iTXt"):
+        if kind in (b"tEXt", b"zTXt", b"iTXt") and texts < MAX_ENTRIES:
+            texts += 1
             name, text = _png_text(kind, file.at(place + 8, length))
             if name == _PNG_XMP:
                 found.add_xmp(text)
@@ -102,10 +97,7 @@ def read_riff(file: FileBytes, found: Contents) -> None:
 
 
 def _riff_chunks(file: FileBytes, place: int, end: int) -> Iterator[tuple[bytes, int, int]]:
-    for _ in range(MAX_STEPS):
-        head = file.at(place, 8)
-        if len(head) < 8 or place >= end:
-            return
+    while place < end and len(head := file.at(place, 8)) == 8:
         kind, length = struct.unpack("<4sI", head)
         yield kind, place + 8, length
         place += 8 + length + length % 2

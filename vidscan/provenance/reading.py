@@ -16,6 +16,7 @@ from vidscan.provenance.exif import read_tiff
 from vidscan.provenance.pictures import read_gif, read_jpeg, read_png, read_riff
 from vidscan.provenance.xmp import add_xmp_entries
 from vidscan.records import Provenance
+from vidscan.records.provenance import shortened
 
 _READERS: tuple[tuple[re.Pattern[bytes], str, Callable[[FileBytes, Contents], None]], ...] = (
     (re.compile(rb"\xff\xd8\xff"), "image/jpeg", read_jpeg),
@@ -44,20 +45,20 @@ class ProvenanceReader:
 
     def read(self, path: Path) -> Provenance:
         """What a local file says; where that cannot be read, the ``note`` says so. Raises nothing."""
-        found, note, credentials = Contents(), "", None
+        found, credentials = Contents(), None
         try:
-            look_into(path, found)
+            note = look_into(path, found)
             if found.manifest_bytes:
                 credentials = self._credentials.read(path, found.mime, found.manifest_bytes)
-            return provenance_of(found, credentials)
+            return provenance_of(found, credentials, note)
         # Whatever a hostile file brings about here costs this panel, and never the verdict.
         except Exception as error:  # noqa: BLE001
-            note = f"could not be read ({type(error).__name__}: {quoted(str(error))})"
-            return Provenance(note=note)
+            why = f"could not be read ({type(error).__name__}: {quoted(str(error))})"
+            return Provenance(note=shortened(why))
 
 
-def look_into(path: Path, found: Contents) -> None:
-    """Adds what the container of a file holds, as far as its format is known."""
+def look_into(path: Path, found: Contents) -> str:
+    """Adds what the container of a file holds, if its format is known; returns what to say of the rest."""
     with path.open("rb") as opened:
         file = FileBytes(opened)
         head = file.at(0, 16)
@@ -66,4 +67,5 @@ def look_into(path: Path, found: Contents) -> None:
                 found.mime = mime
                 read(file, found)
                 add_xmp_entries(found)
-                return
+                return "was looked at in part: the file has too many parts" if file.exhausted else ""
+    return ""

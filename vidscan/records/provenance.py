@@ -75,13 +75,15 @@ class FailedCheck:
 class Action:
     """Something that was done to the pictures, by the credentials: ``c2pa.created``, ``c2pa.edited``, ….
 
-    ``source_type`` is the last part of the IPTC digital source type's URI; ``when`` is as it is written there.
+    ``source_type`` is the last part of the IPTC digital source type's URI, ``meaning`` what that says;
+    ``when`` is as it is written there.
     """
 
     action: Said
     source_type: Said = ""
     software: Said = ""
     when: Said = ""
+    meaning: Meaning = Meaning.NOTHING
 
 
 @dataclass(frozen=True, slots=True)

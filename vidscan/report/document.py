@@ -18,6 +18,7 @@ from vidscan.records import (
     ErrorInfo,
     EvidenceCrop,
     ModelCard,
+    Provenance,
     Report,
     Segment,
     Source,
@@ -60,6 +61,7 @@ class Result:
     status: Status
     error: ErrorInfo | None
     verdict: Verdict | None
+    provenance: Provenance | None
     timeline: tuple[TimelinePoint, ...]
     segments: tuple[Segment, ...]
     tracks: tuple[Track, ...]
@@ -88,6 +90,7 @@ def result_document(report: Report) -> Document:
         status=report.status,
         error=report.error,
         verdict=None if failed else report.verdict,
+        provenance=report.provenance,
         timeline=report.timeline,
         segments=report.segments,
         tracks=report.tracks,
@@ -133,6 +136,7 @@ def report_from(
         error=result.error,
         members=tuple(members),
         facts=result.facts,
+        provenance=result.provenance,
     )
 
 
@@ -156,9 +160,16 @@ def assemble(
         "vidscan": version(),
         "model": model_document(card, members),
         "options": plain(options),
-        "summary": tally((result["verdict"] or {}).get("label") for result in results),
+        "summary": tally(
+            ((result["verdict"] or {}).get("label") for result in results), sum(map(declares_ai, results))
+        ),
         "results": list(results),
     }
+
+
+def declares_ai(result: Document) -> bool:
+    """Whether a result's file says of itself that AI made or edited it."""
+    return bool((result["provenance"] or {}).get("declares_ai"))
 
 
 def evidence_of(reports: Iterable[Report]) -> Evidence:

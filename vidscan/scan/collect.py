@@ -103,6 +103,7 @@ def _report(
         "members": members,
         "stats": pending.stats(reading, len(faces)),
         "facts": reading.facts,
+        "provenance": reading.provenance,
     }
     if reading.error is not None:
         return Report(source=source, status=Status.FAILED, error=reading.error, **context)

@@ -24,12 +24,14 @@ from vidscan.media.scratch import Scratch
 from vidscan.media.sources import stamp_of
 from vidscan.options import ScanOptions
 from vidscan.protocols import FaceDetector, Observer
+from vidscan.provenance.reading import ProvenanceReader
 from vidscan.records import (
     ErrorInfo,
     FaceCrop,
     FaceSeen,
     Frame,
     Geometry,
+    Provenance,
     Source,
     SourceFacts,
     SourceKind,
@@ -49,7 +51,8 @@ class Reading:
     ``started`` is a time of ``time.perf_counter``. ``stats`` lacks what scoring adds; its ``crops_scored``
     are the crops that were sent to be scored, each view of a still's face by itself. ``unjudged`` are the
     faces too small for that, ``persons`` the person of each track. ``remark`` is to be said beside the
-    verdict. ``error`` is None for a source that was read to its end.
+    verdict. ``provenance`` is what the file says of itself. ``error`` is None for a source that was read to
+    its end.
     """
 
     source: Source
@@ -59,6 +62,7 @@ class Reading:
     unjudged: list[FaceSeen] = field(default_factory=list)
     persons: Mapping[int, int] = field(default_factory=dict)
     remark: str = ""
+    provenance: Provenance | None = None
     error: ErrorInfo | None = None
 
     def add(self, *, frames: int = 0, crops: int = 0, decode: float = 0.0, detect: float = 0.0) -> None:
@@ -86,7 +90,7 @@ class SourceReader:
 
     ``geometries``: how to cut out every face. ``least_face``: longer side in pixels of the smallest face that
     is sent to be scored. ``observer`` is told of every frame. ``scratch`` has the copies of remote sources;
-    None where there are none.
+    None where there are none. ``provenance`` reads what files say of themselves; None leaves that out.
     """
 
     detector: FaceDetector
@@ -95,6 +99,7 @@ class SourceReader:
     least_face: int = 0
     observer: Observer | None = None
     scratch: Scratch | None = None
+    provenance: ProvenanceReader | None = None
 
     def read(self, sources: Iterable[Source], ledger: Ledger, stop: threading.Event) -> Iterator[FaceCrop]:
         """The crops of sources, in the order of sources and of time; a source that fails costs itself alone.
@@ -119,7 +124,7 @@ class SourceReader:
     def _crops_by_frame(self, local: Source, reading: Reading) -> Iterator[list[FaceCrop]]:
         """The crops of one source, or of its copy on this machine, frame by frame."""
         before, still = stamp_of(local.path), local.kind is SourceKind.IMAGE
-        _examine(local, reading)
+        _examine(local, reading, self.provenance)
         watcher = Watcher(self.detector, self.options.detection, still=still)
         for frame in self._timed_frames(local, reading):
             if self.observer is not None:  # by the source's own name: that of a copy means nothing
@@ -154,9 +159,11 @@ class SourceReader:
             yield frame
 
 
-def _examine(local: Source, reading: Reading) -> None:
+def _examine(local: Source, reading: Reading, provenance: ProvenanceReader | None) -> None:
     require_content(local.path)
     reading.facts = file_facts(local.path)
+    if provenance is not None:
+        reading.provenance = provenance.read(local.path)
     if local.kind is SourceKind.VIDEO:
         media = decode.probe(local.path)
         reading.stats = replace(reading.stats, duration_s=media.duration_s)

@@ -153,7 +153,15 @@ def test_changed_files_are_scanned_again_and_failures_where_asked(folder: Path, 
     second = Run(folder, out)
     assert second.results.outdated == 1
     assert second.scan() == ["1.mp4"]
-    assert second.end() == {"total": 5, "fake": 0, "real": 0, "uncertain": 0, "no_face": 4, "failed": 1}
+    assert second.end() == {
+        "total": 5,
+        "fake": 0,
+        "real": 0,
+        "uncertain": 0,
+        "no_face": 4,
+        "failed": 1,
+        "declared_ai": 0,
+    }
     third = Run(folder, out, retry_failed=True)
     assert third.scan() == ["3.mp4"]
     third.end()

@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from vidscan.records import Label, Report, SourceKind, Status, Verdict
+from vidscan.report.declaration import contradiction, declaration
 from vidscan.report.escape import visible
 from vidscan.report.summary import (
     common_folder,
@@ -56,6 +57,8 @@ def print_report(console: Console, report: Report) -> None:
     verdict = _verdict_of(report)
     if verdict is None:
         _print_failure(console, report.source.name, report)
+        if line := declaration(report.provenance):
+            console.print(_indented(Text(visible(line))))
     else:
         console.print(Group(*_about(report, verdict, console.width)))
 
@@ -104,6 +107,12 @@ def _about(report: Report, verdict: Verdict, width: int) -> Iterator[RenderableT
     yield Text(shorten(report.source.name, width), "bold")
     yield _indented(_verdict_line(verdict, report.model_card.calibration is not None))
     yield _indented(Text(visible(verdict.reason)))
+    for line, style in (
+        (declaration(report.provenance), ""),
+        (contradiction(report.provenance, verdict.label), "yellow"),
+    ):
+        if line:
+            yield _indented(Text(visible(line), style))
     if report.timeline and report.source.kind is SourceKind.VIDEO:
         yield from _timeline(report, width - _INDENT)
         yield from _segments(report)
@@ -232,8 +241,10 @@ def _said_by_members(reports: Sequence[Report], width: int) -> list[Text]:
 
 def _totals(found: Mapping[str, int]) -> Text:
     named = {"no_face": "without a face"}
-    said = [f"{found[key]} {named.get(key, key)}" for key in found if key != "total" and found[key]]
-    return Text(f"{counted(found['total'], 'file')}: {', '.join(said) or 'nothing to show'}", "bold")
+    outcomes = (key for key in found if key not in ("total", "declared_ai") and found[key])
+    said = ", ".join(f"{found[key]} {named.get(key, key)}" for key in outcomes) or "nothing to show"
+    declared = f"; {found['declared_ai']} by their own words AI" if found["declared_ai"] else ""
+    return Text(f"{counted(found['total'], 'file')}: {said}{declared}", "bold")
 
 
 def _folder_and_names(reports: Sequence[Report]) -> tuple[str, list[str]]:

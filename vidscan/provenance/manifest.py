@@ -18,7 +18,7 @@ MAX_LISTED = 32
 """Upper limit on the actions, and on the ingredients, that are listed."""
 
 MAX_FAILED = 8
-MAX_MANIFESTS = 64
+MAX_MANIFESTS = 1000
 """Upper limit on the manifests of ingredients, and of theirs, in which a statement on AI is looked for."""
 
 _UNTRUSTED = "signingCredential.untrusted"

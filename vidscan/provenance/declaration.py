@@ -29,7 +29,7 @@ def provenance_of(found: Contents, credentials: ContentCredentials | None, note:
     declares_ai = _declares_ai(tags, credentials)
     return Provenance(
         declares_ai,
-        generator=_generator(tags, credentials, ai=declares_ai is True),
+        generator=_generator(tags, credentials, declares_ai),
         camera=_camera(tags),
         content_credentials=credentials,
         tags=tags[:MAX_TAGS],
@@ -45,11 +45,7 @@ def _names_remote(name: str, value: str) -> bool:
 def _declares_ai(tags: Iterable[Tag], credentials: ContentCredentials | None) -> bool | None:
     if _ai_action(credentials) is not None or any(tag.meaning.is_ai for tag in tags):
         return True
-    if credentials is not None and credentials.state is CredentialsState.VALID:
-        made = [each for each in credentials.actions if each.action == "c2pa.created"]
-        if any(each.meaning is Meaning.CAPTURED for each in made):
-            return False
-    return None
+    return None if _capture(credentials) is None else False
 
 
 def _ai_action(credentials: ContentCredentials | None) -> Action | None:
@@ -59,18 +55,25 @@ def _ai_action(credentials: ContentCredentials | None) -> Action | None:
     return next(own, credentials.inherited)
 
 
-def _generator(tags: Sequence[Tag], credentials: ContentCredentials | None, *, ai: bool) -> str:
-    """The program named as the maker: where something speaks of AI, the one that it names."""
-    action = _ai_action(credentials)
-    if action is not None and action.software:
-        return action.software
-    speaking = [tag for tag in tags if tag.meaning.is_ai] if ai else []
-    if action is None and (maker := next((tag.maker for tag in speaking if tag.maker), "")):
-        return maker
-    if credentials is not None and credentials.generator and (action is not None or not ai):
-        return credentials.generator
+def _capture(credentials: ContentCredentials | None) -> Action | None:
+    """The action by which valid credentials say that the file itself was captured."""
+    if credentials is None or credentials.state is not CredentialsState.VALID:
+        return None
+    made = (each for each in credentials.actions if each.action == "c2pa.created")
+    return next((each for each in made if each.meaning is Meaning.CAPTURED), None)
+
+
+def _generator(tags: Sequence[Tag], credentials: ContentCredentials | None, declares_ai: bool | None) -> str:
+    """The program named as the maker: where something speaks of AI or of a capture, the one that it names."""
+    action = _ai_action(credentials) if declares_ai else _capture(credentials)
+    claimed = "" if credentials is None else credentials.generator
+    if action is not None and (action.software or claimed):
+        return action.software or claimed
+    if not declares_ai:
+        return claimed
+    maker = next((tag.maker for tag in tags if tag.meaning.is_ai and tag.maker), "")
     named = {tag.name.lower(): tag.value for tag in reversed(tags)}
-    return next((named[name] for name in _PROGRAMS if name in named), "") if ai else ""
+    return maker or next((named[name] for name in _PROGRAMS if name in named), "")
 
 
 def _camera(tags: Iterable[Tag]) -> str:

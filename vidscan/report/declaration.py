@@ -82,14 +82,14 @@ def ingredient_words(ingredient: Ingredient) -> str:
 
 
 def _said(provenance: Provenance) -> str:
-    made = f"made with {provenance.generator}" if provenance.generator else ""
-    taken = f"taken with {provenance.camera}" if provenance.camera else ""
-    what = ""
+    what = "made"
     if provenance.declares_ai:
         what = _kind_of_ai(provenance)
     elif provenance.declares_ai is False:
         what = "captured by a camera"
-    return ", ".join(each for each in (what, made, taken) if each)
+    made = f"{what} with {provenance.generator}" if provenance.generator else what if what != "made" else ""
+    taken = f"taken with {provenance.camera}" if provenance.camera else ""
+    return ", ".join(each for each in (made, taken) if each)
 
 
 def _kind_of_ai(provenance: Provenance) -> str:

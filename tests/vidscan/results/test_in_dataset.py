@@ -17,7 +17,7 @@ from vidscan.engines.dispatch import failed_report
 from vidscan.engines.local import LocalEngine
 from vidscan.media.sources import from_folder
 from vidscan.options import ScanOptions
-from vidscan.records import ErrorInfo, Label, Report, Source, Status, Verdict
+from vidscan.records import ErrorInfo, Label, Provenance, Report, Source, Status, Verdict
 from vidscan.results import in_dataset
 from vidscan.results.in_dataset import ResultsInDataset, open_dataset
 from vidscan.results.in_memory import open_journal
@@ -103,6 +103,22 @@ def test_a_scan_in_one_go(folder: Path, tmp_path: Path) -> None:
     assert summary["total"] == 6 and summary["failed"] == 1 and summary["no_face"] == 5
     assert rows(tmp_path / "out.parquet") == ALL
     assert not (tmp_path / "out.parquet.journal").exists()
+
+
+def test_files_that_declare_ai_are_counted_also_when_they_are_recalled(folder, tmp_path, monkeypatch) -> None:
+    plain = report
+
+    def declaring(source: Source, *, failed: bool = False) -> Report:
+        return replace(plain(source, failed=failed), provenance=Provenance(source.path.name < "2.mp4"))
+
+    monkeypatch.setitem(globals(), "report", declaring)
+    monkeypatch.setattr(in_dataset, "PART_RESULTS", 1)
+    first = Run(folder, tmp_path / "out.parquet")
+    first.scan(4)
+    first.die()
+    second = Run(folder, tmp_path / "out.parquet")
+    assert second.scan() == ALL[4:]
+    assert second.end()["declared_ai"] == 2
 
 
 @pytest.mark.parametrize("part", [1, 2, 1000])

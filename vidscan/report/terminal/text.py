@@ -243,7 +243,8 @@ def _totals(found: Mapping[str, int]) -> Text:
     named = {"no_face": "without a face"}
     outcomes = (key for key in found if key not in ("total", "declared_ai") and found[key])
     said = ", ".join(f"{found[key]} {named.get(key, key)}" for key in outcomes) or "nothing to show"
-    declared = f"; {found['declared_ai']} by their own words AI" if found["declared_ai"] else ""
+    declaring = found["declared_ai"]
+    declared = f"; {declaring} {'declares' if declaring == 1 else 'declare'} AI" if declaring else ""
     return Text(f"{counted(found['total'], 'file')}: {said}{declared}", "bold")
 
 

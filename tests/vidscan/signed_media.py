@@ -29,6 +29,7 @@ MIMES = {
     ".mp4": "video/mp4",
     ".mov": "video/quicktime",
     ".avi": "video/avi",
+    ".jxl": "image/jxl",
 }
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from signed_media import Authority, authority, created, heic, sign
+from signed_media import Authority, authority, box, created, heic, sign
 
 from vidscan.media.ffmpeg.program import find_program
 from vidscan.provenance import credentials
@@ -21,16 +21,8 @@ from vidscan.provenance.reading import ProvenanceReader
 from vidscan.provenance.trust import certificates_in
 from vidscan.records import Action, ContentCredentials, CredentialsState, Meaning, Provenance
 
-KINDS = (
-    "photo.jpg",
-    "photo.png",
-    "photo.webp",
-    "clip.mp4",
-    "clip.mov",
-    "clip.avi",
-    "photo.heic",
-    "photo.tiff",
-)
+STILLS = tuple(f"photo.{kind}" for kind in ["jpg", "png", "webp", "avif", "heic", "tiff", "gif", "jxl"])
+KINDS = (*STILLS, "clip.mp4", "clip.mov", "clip.avi")
 
 
 @dataclass(frozen=True)
@@ -55,9 +47,12 @@ def media(tmp_path_factory: pytest.TempPathFactory) -> Media:
     for name in KINDS:
         if name.startswith("clip"):
             encode(folder / name, "-c:v", "mpeg4")
-        elif not name.endswith(".heic"):
+        elif not name.endswith((".heic", ".jxl")):
             Image.effect_noise((96, 96), 60).convert("RGB").save(folder / name)
     (folder / "photo.heic").write_bytes(heic(folder / "one.mp4"))
+    # A JPEG XL file as far as its boxes go: nothing looks into the pictures.
+    head = box(b"JXL ", b"\r\n\x87\n") + box(b"ftyp", b"jxl \0\0\0\0jxl ")
+    (folder / "photo.jxl").write_bytes(head + box(b"jxlc", bytes(range(256)) * 4))
     plain = {name: folder / name for name in KINDS}
     signed = {name: sign(path, folder / f"signed-{name}", by) for name, path in plain.items()}
     return Media(by, plain, signed)
@@ -100,8 +95,9 @@ def damaged(path: Path, place: int, folder: Path) -> Path:
 def test_one_byte_of_the_content_makes_them_invalid(media: Media, read, name: str, tmp_path: Path):
     plain, signed = media.plain[name].read_bytes(), media.signed[name].read_bytes()
     # Sixteen bytes of the picture's data, which stand in both.
-    marks = {"jpg": b"\xff\xda", "png": b"IDAT", "ebp": b"VP8 ", "avi": b"movi", "iff": b"II*\0"}
-    begin = plain.index(marks.get(name[-3:], b"mdat")) + 40
+    marks = {"jpg": b"\xff\xda", "png": b"IDAT", "webp": b"VP8 ", "avi": b"movi", "tiff": b"II*\0"}
+    marks |= {"gif": b"GIF8", "jxl": b"jxlc"}
+    begin = plain.index(marks.get(name.split(".")[1], b"mdat")) + 40
     place = signed.index(plain[begin : begin + 16]) + 8
     said = read(damaged(media.signed[name], place, tmp_path))
     assert of(said).state is CredentialsState.INVALID

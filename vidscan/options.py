@@ -13,8 +13,7 @@ from typing import Any, TypedDict, Unpack
 from vidscan.errors import UsageError, quoted
 from vidscan.flags import flag, keywords_of, require, require_amount, require_choice, require_count
 
-HWACCELS = ("none", "auto")
-RUNTIMES = ("auto", "keras", "onnx", "coreml")
+RUNTIMES = ("auto", "keras", "onnx")
 """What may compute a network's outputs; ``auto`` takes the fastest that can be trusted on this machine."""
 
 
@@ -30,14 +29,12 @@ class SamplingOptions:
         rivals="how often",
     )
     keyframes: bool = flag(False, "decode only keyframes, and look at --fps of them at most")
-    hwaccel: str = flag("none", "decode in hardware where there is any", choices=HWACCELS)
 
     def __post_init__(self) -> None:
         require_amount("--fps", self.fps, "give a number of frames per second above 0, such as --fps 2")
         require_count("--frames", self.frames, "give 1 or more, such as --frames 32")
         if self.frames is not None and self.keyframes:
             raise UsageError("--frames and --keyframes exclude each other: give one of them")
-        require_choice("--hwaccel", self.hwaccel, HWACCELS)
 
 
 _FACES_REMEDY = "give all, largest, or a number of 1 or more"
@@ -250,7 +247,6 @@ class ScanKeywords(TypedDict, total=False):
     fps: float
     frames: int | None
     keyframes: bool
-    hwaccel: str
     min_confidence: float
     min_face: int
     faces: int | None

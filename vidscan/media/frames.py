@@ -43,12 +43,11 @@ def sample_frames(
     if source.kind is SourceKind.IMAGE:
         yield Frame(source.id, 0, 0.0, read_still(source.path))
         return
-    hwaccel = options.hwaccel == "auto"
     if options.frames is not None:
-        pictures = spread_frames(source.path, options.frames, duration_s, hwaccel=hwaccel)
+        pictures = spread_frames(source.path, options.frames, duration_s)
     else:
         look = Look(fps=options.fps, keyframes=options.keyframes)
-        pictures = decode.stream_frames(source.path, look, hwaccel=hwaccel)
+        pictures = decode.stream_frames(source.path, look)
     with closing(pictures):
         for index, (time_s, image) in enumerate(pictures):
             yield Frame(source.id, index, time_s, image)

@@ -47,13 +47,11 @@ def sampling_command(
     source: Sequence[str],
     passthrough: Mapping[str, str],
     mark: str,
-    hardware: str | None = None,
 ) -> list[str]:
     """Returns the command that writes a PPM per frame to standard output and its time to standard error.
 
     ``source`` are the arguments that name the clip, up to and including ``-i NAME``; ``passthrough`` is the
     option that keeps the frames' own times, and ``mark`` an unguessable name for the filter that prints them.
-    ffmpeg decodes in software what the ``hardware`` decoder cannot.
     """
     import ffmpeg
 
@@ -66,8 +64,6 @@ def sampling_command(
         before["skip_frame"] = "nokey"
     if look.threads is not None:
         before["threads"] = look.threads
-    if hardware is not None:
-        before["hwaccel"] = hardware
     # ffmpeg-python cannot take a name that is no UTF-8: it is put in afterwards. V: no cover pictures.
     stream = ffmpeg.input("INPUT", **before)["V"]
     # First in the chain: frames that are not wanted are never converted to RGB.

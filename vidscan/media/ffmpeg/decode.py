@@ -20,7 +20,7 @@ from pathlib import Path
 from vidscan.errors import DecodeError, SourceError
 from vidscan.media.ffmpeg.command import Look, sampling_command
 from vidscan.media.ffmpeg.output import MAX_PIXELS, MAX_WORDS, Complaints, failure, read_ppm
-from vidscan.media.ffmpeg.program import find_program, passthrough_option, start, working_hardware
+from vidscan.media.ffmpeg.program import find_program, passthrough_option, start
 from vidscan.records import Image
 from vidscan.system.cores import cores
 from vidscan.system.processes import Child, Stalled
@@ -140,7 +140,7 @@ def decoder_threads() -> int:
     return max(1, cores() - 1)
 
 
-def _command(path: Path, look: Look, hwaccel: bool, mark: str) -> list[str]:
+def _command(path: Path, look: Look, mark: str) -> list[str]:
     program = find_program()
     return sampling_command(
         program,
@@ -148,17 +148,14 @@ def _command(path: Path, look: Look, hwaccel: bool, mark: str) -> list[str]:
         source=(*INPUT_LIMITS, "-i", local_name(path)),
         passthrough=passthrough_option(program),
         mark=mark,
-        hardware=working_hardware(program) if hwaccel else None,
     )
 
 
-def stream_frames(
-    path: Path, wanted: Look | float, *, hwaccel: bool = False
-) -> Generator[tuple[float, Image], None, None]:
+def stream_frames(path: Path, wanted: Look | float) -> Generator[tuple[float, Image], None, None]:
     """Decodes a local clip and yields the sampled frames: seconds from its start, and upright RGB pictures.
 
     The child process is ended on every way out, also if the iterator is dropped half way. ``wanted`` may be
-    the number of frames per second of the clip; ``hwaccel`` decodes in hardware if this machine can.
+    the number of frames per second of the clip.
 
     Raises:
         DecodeError: nothing could be decoded, or the decoder hung. A clip that breaks off after some good
@@ -168,7 +165,7 @@ def stream_frames(
     mark, most = secrets.token_hex(8), FRAMES_PER_BYTE * path.stat().st_size
     yielded = 0
     try:
-        with start(_command(path, look, hwaccel, mark)) as child, listening(child, mark) as complaints:
+        with start(_command(path, look, mark)) as child, listening(child, mark) as complaints:
             while (image := read_ppm(child, path, STALL_TIMEOUT_S)) is not None:
                 if yielded == most:
                     raise DecodeError(

@@ -61,7 +61,7 @@ CODECS = (
 @functools.cache
 def best_codec(program: str) -> Codec:
     """Returns the first of ``CODECS`` that an ffmpeg can write."""
-    known = set(re.findall(r"^ V\S+ (\S+)", answer(program, "-hide_banner", "-encoders")[0], re.MULTILINE))
+    known = set(re.findall(r"^ V\S+ (\S+)", answer(program, "-hide_banner", "-encoders"), re.MULTILINE))
     return next((codec for codec in CODECS if codec.encoder in known), CODECS[-1])
 
 

@@ -31,9 +31,7 @@ _SAME_FRAME_S = 1e-3
 _Picture: TypeAlias = tuple[float, Image]
 
 
-def spread_frames(
-    path: Path, count: int, duration_s: float | None, *, hwaccel: bool = False
-) -> Generator[_Picture, None, None]:
+def spread_frames(path: Path, count: int, duration_s: float | None) -> Generator[_Picture, None, None]:
     """Yields the first frame in each of ``count`` equal parts of a clip, as ``decode.stream_frames``.
 
     Parts without a frame of their own give none: a clip of fewer frames gives each of them once.
@@ -44,21 +42,21 @@ def spread_frames(
         DecodeError: nothing could be decoded, or the length of the clip is unknown.
     """
     duration = duration_s or _measured(path)
-    if duration > count * DENSE_S and not _leads_somewhere(path, evenly(duration, count)[-1], hwaccel):
+    if duration > count * DENSE_S and not _leads_somewhere(path, evenly(duration, count)[-1]):
         duration = _measured(path)
     whole = Look(fps=count / duration, max_frames=count)
     if duration <= count * DENSE_S:
-        yield from decode.stream_frames(path, whole, hwaccel=hwaccel)
+        yield from decode.stream_frames(path, whole)
         return
     latest = -1.0
     try:
-        for pictures in _sought_in_order(path, evenly(duration, count), hwaccel):
+        for pictures in _sought_in_order(path, evenly(duration, count)):
             for time_s, image in pictures:
                 if time_s > latest + _SAME_FRAME_S:
                     latest = time_s
                     yield time_s, image
     except DecodeError:  # its index leads astray: what is missing is found by reading it through
-        for time_s, image in decode.stream_frames(path, whole, hwaccel=hwaccel):
+        for time_s, image in decode.stream_frames(path, whole):
             if time_s > latest + _SAME_FRAME_S:
                 yield time_s, image
 
@@ -73,25 +71,25 @@ def _measured(path: Path) -> float:
     return duration
 
 
-def _leads_somewhere(path: Path, look: Look, hwaccel: bool) -> bool:
+def _leads_somewhere(path: Path, look: Look) -> bool:
     try:
-        return bool(_sought(path, look, hwaccel))
+        return bool(_sought(path, look))
     except DecodeError:
         return True  # there is something, though it cannot be decoded from there
 
 
-def _sought(path: Path, look: Look, hwaccel: bool) -> list[_Picture]:
+def _sought(path: Path, look: Look) -> list[_Picture]:
     """Returns the picture that a look finds, if any."""
-    return list(decode.stream_frames(path, look, hwaccel=hwaccel))
+    return list(decode.stream_frames(path, look))
 
 
-def _sought_in_order(path: Path, looks: Sequence[Look], hwaccel: bool) -> Iterator[list[_Picture]]:
+def _sought_in_order(path: Path, looks: Sequence[Look]) -> Iterator[list[_Picture]]:
     """Yields what the looks find, in order; at most ``AT_ONCE`` pictures wait for the consumer."""
     waiting: deque[Future[list[_Picture]]] = deque()
     pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="seek")
     try:
         for look in looks:
-            waiting.append(pool.submit(_sought, path, look, hwaccel))
+            waiting.append(pool.submit(_sought, path, look))
             if len(waiting) == AT_ONCE:
                 yield waiting.popleft().result()
         while waiting:

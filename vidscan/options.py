@@ -187,11 +187,9 @@ class EvidenceOptions:
 
 @dataclass(frozen=True, slots=True)
 class ProvenanceOptions:
-    """What is known beforehand of those who sign Content Credentials; no score depends on it."""
+    """Whom the user trusts to sign Content Credentials; no score depends on it."""
 
-    trust: Path | None = flag(
-        None, "PEM files of signers of Content Credentials whom you trust (default: nobody)", "FOLDER"
-    )
+    trust: Path | None = flag(None, "PEM files of those whose Content Credentials you trust", "FOLDER")
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ nothing is taken for granted: what is not of the expected type counts as left ou
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -38,7 +38,7 @@ def credentials_of(store: Any) -> ContentCredentials:
         signer_trusted=state == "Trusted",
         generator=_generator(active),
         signed_at=_text(signature.get("time")),
-        actions=tuple(actions[:MAX_LISTED]),
+        actions=tuple(_listed(actions)),
         ingredients=tuple(_ingredient(each, store) for each in ingredients[:MAX_LISTED]),
         left_out=max(0, len(actions) - MAX_LISTED) + max(0, len(ingredients) - MAX_LISTED),
         inherited=_inherited(store, active),
@@ -67,6 +67,15 @@ def _actions(manifest: Mapping[str, Any]) -> Iterator[Action]:
                     when=_text(action.get("when")),
                     meaning=meaning_of(kind),
                 )
+
+
+def _listed(actions: Sequence[Action]) -> Sequence[Action]:
+    """The first actions, and in the place of the last of them one that speaks of AI, if none of them does."""
+    first, rest = actions[:MAX_LISTED], actions[MAX_LISTED:]
+    speaking = next((each for each in rest if each.meaning.is_ai), None)
+    if speaking is None or any(each.meaning.is_ai for each in first):
+        return first
+    return [*first[:-1], speaking]
 
 
 def _failed(store: Any) -> Iterator[FailedCheck]:

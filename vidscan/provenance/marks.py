@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -39,7 +38,9 @@ class Table:
 
 @cache
 def table() -> Table:
-    """The table of marks, read once."""
+    """The table of marks, read once: when the first file has an entry that may be one."""
+    import tomllib
+
     content = tomllib.loads(Path(__file__).with_name("marks.toml").read_text("utf-8"))
     marks = tuple(
         Mark(

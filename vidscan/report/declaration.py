@@ -32,6 +32,12 @@ def declaration(provenance: Provenance | None) -> str:
     return f"What the file says of itself {provenance.note}." if provenance.note else ""
 
 
+def declared_in_a_word(provenance: Provenance | None) -> str:
+    """What stands in a table: ``AI`` or ``camera``, else ""."""
+    declared = None if provenance is None else provenance.declares_ai
+    return {True: "AI", False: "camera", None: ""}[declared]
+
+
 def contradiction(provenance: Provenance | None, label: str) -> str:
     """A sentence where declaration and verdict are at odds, else ""."""
     declared = None if provenance is None else provenance.declares_ai

@@ -134,7 +134,13 @@ def test_a_contradiction_is_said_and_settles_nothing(label: Label, meaning: Mean
 
 def test_a_summary_counts_what_declares_ai() -> None:
     reports = [replace(clip(), provenance=signed()), no_face()]
-    assert "2 files: 1 fake, 1 without a face; 1 declares AI" in shown(print_summary, reports)
+    drawn = shown(print_summary, reports)
+    assert "2 files: 1 fake, 1 without a face; 1 declares AI" in drawn
+    heads, _, first = drawn.splitlines()[1:4]
+    assert heads.split()[-2:] == ["declares", "timeline"] and first.split()[-2] == "AI"
+    for width in (40, 60, 80, 120):
+        lines = shown(print_summary, reports, width).splitlines()
+        assert all(cell_len(line) <= width for line in lines)
     assert "declare" not in shown(print_summary, [clip(), no_face()])
 
 

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from vidscan.records import Label, Report, SourceKind, Status, Verdict
-from vidscan.report.declaration import contradiction, declaration
+from vidscan.report.declaration import contradiction, declaration, declared_in_a_word
 from vidscan.report.escape import visible
 from vidscan.report.summary import (
     common_folder,
@@ -194,13 +194,17 @@ def _effort(report: Report, width: int) -> Text:
 def _summary_table(
     reports: Sequence[Report], names: Sequence[str], said: Sequence[Text], width: int
 ) -> Table:
-    spare = width - max((len(text) + GAP for text in said if text), default=0)
+    declared = [declared_in_a_word(report.provenance) for report in reports]
+    spare = width - max((len(text) + GAP for text in said if text), default=0) - (12 if any(declared) else 0)
     columns = 20 if spare >= 90 else _MIN_STRIP if spare >= _ROOM_FOR_STRIP else 0
     heads = [" verdict", "P(fake)", "people", "faces", "length", "timeline"]
     rows = [_summary_row(report, columns) for report in reports]
     if said:
         heads.insert(2, "members")
         rows = [[*row[:2], text, *row[2:]] for row, text in zip(rows, said, strict=True)]
+    if any(declared):
+        heads.insert(-1, "declares")
+        rows = [[*row[:-1], word, row[-1]] for row, word in zip(rows, declared, strict=True)]
     if not columns:
         heads, rows = heads[:-1], [row[:-1] for row in rows]
     return named_table(names, heads, rows, width)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from typing import NamedTuple
 
-from vidscan.provenance.contents import Contents, FileBytes
+from vidscan.provenance.contents import Box, Contents, FileBytes
 from vidscan.provenance.exif import add_exif
 from vidscan.provenance.heif_items import read_items
 
@@ -22,14 +21,6 @@ _MIMES = {
 }
 """Types of files by the brand that follows the type of the first box (of JPEG XL: its signature's end)."""
 MAX_TRACKS = 32
-
-
-class Box(NamedTuple):
-    """A box: its type, and where its content begins and ends in the file."""
-
-    kind: bytes
-    start: int
-    end: int
 
 
 def boxes(file: FileBytes, start: int, end: int) -> Iterator[Box]:

@@ -3,28 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Protocol
 
-from vidscan.provenance.contents import Contents, FileBytes
+from vidscan.provenance.contents import Box, Contents, FileBytes
 from vidscan.provenance.exif import add_exif
 
 MAX_ITEMS = 2000
 MAX_EXTENTS = 64
 
 
-class Placed(Protocol):
-    """A box's content in the file."""
-
-    @property
-    def start(self) -> int:
-        """Where it begins."""
-
-    @property
-    def end(self) -> int:
-        """Where it ends."""
-
-
-def read_items(file: FileBytes, meta: Mapping[bytes, Placed], found: Contents) -> None:
+def read_items(file: FileBytes, meta: Mapping[bytes, Box], found: Contents) -> None:
     """Adds what the EXIF and XMP items hold; ``meta`` are the boxes of the file's metadata by their types."""
     if not {b"iinf", b"iloc"} <= meta.keys():
         return

@@ -226,9 +226,9 @@ def test_every_mark_has_a_source_and_a_pattern_that_stays_quick():
     for mark in table().marks:
         assert len(mark.source) > 10
         for text in worst:
-            begun = time.perf_counter()
+            begun = time.process_time()
             mark.value.search(text)
-            assert time.perf_counter() - begun < 0.5, mark
+            assert time.process_time() - begun < 0.5, mark
     assert {"generated", "edited", "captured"} == {each.value for each in table().source_types.values()}
 
 
@@ -255,9 +255,9 @@ def test_what_cannot_be_read_is_said_and_raises_nothing(tmp_path: Path, monkeypa
 def test_a_file_of_countless_parts_is_left_in_time(tmp_path: Path):
     endless = tmp_path / "endless.mp4"
     endless.write_bytes(box(b"ftyp", b"isom", bytes(4)) + box(b"free") * 1_000_000)
-    begun = time.monotonic()
+    begun = time.process_time()
     assert read(endless).note == "was looked at in part: the file has too many parts"
-    assert time.monotonic() - begun < 10
+    assert time.process_time() - begun < 10
     nested = box(b"ftyp", b"isom", bytes(4))
     inside = box(b"meta", bytes(4), box(b"ilst", *[box(b"\0\0\0\1", box(b"data", b"\0\0\0\1"))] * 40_000))
     endless.write_bytes(nested + box(b"moov", inside, inside, inside))
@@ -268,11 +268,11 @@ def test_a_text_that_inflates_for_ever_is_cut(tmp_path: Path):
     def chunk(kind: bytes, content: bytes) -> bytes:
         return struct.pack(">I", len(content)) + kind + content + bytes(4)
 
-    bomb = zlib.compress(bytes(200 << 20), 9)
+    bomb = zlib.compress(bytes(20 << 20), 9)
     content = b"\x89PNG\r\n\x1a\n" + chunk(b"zTXt", b"parameters\0\0" + bomb) * 500
-    found, begun = Contents(), time.monotonic()
+    found, begun = Contents(), time.process_time()
     read_png(FileBytes(io.BytesIO(content)), found)
-    assert time.monotonic() - begun < 10
+    assert time.process_time() - begun < 10
     assert sum(len(entry.value) for entry in found.entries) <= contents.MAX_ENTRIES * contents.MAX_VALUE
 
 
@@ -315,6 +315,16 @@ def test_any_xmp_is_searched_without_an_error(parts: list[str]):
     found = Contents(xmp="".join(parts).encode())
     add_xmp_entries(found)
     assert all(re.fullmatch("DigitalSourceType|Credit", entry.name) for entry in found.entries)
+
+
+@pytest.mark.parametrize(
+    "part", ["</a:Credit>", "<a:Credit>", "<a:Credit/>", 'a:Credit="', "<a:Credit>&amp;", "<"]
+)
+def test_xmp_of_one_part_repeated_is_searched_in_time(part: str):
+    found, begun = Contents(), time.process_time()
+    found.add_xmp(part.encode() * (contents.MAX_PART // len(part)))
+    add_xmp_entries(found)
+    assert time.process_time() - begun < 5
 
 
 def test_xmp_expands_no_entity(tmp_path: Path):

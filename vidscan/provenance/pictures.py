@@ -6,7 +6,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 
-from vidscan.provenance.contents import MAX_ENTRIES, MAX_PART, Contents, FileBytes
+from vidscan.provenance.contents import MAX_ENTRIES, MAX_PART, MAX_VALUE, Contents, FileBytes
 from vidscan.provenance.exif import add_exif
 
 _XMP, _MORE_XMP = b"http://ns.adobe.com/xap/1.0/\0", b"http://ns.adobe.com/xmp/extension/\0"
@@ -65,7 +65,7 @@ def read_png(file: FileBytes, found: Contents) -> None:
 
 
 def _png_text(kind: bytes, content: bytes) -> tuple[str, bytes]:
-    """The keyword and the text of a chunk; a compressed text is inflated up to ``MAX_PART`` bytes."""
+    """The keyword and the text of a chunk; a compressed text is inflated as far as it is kept."""
     keyword, _, rest = content.partition(b"\0")
     packed = kind == b"zTXt"
     if kind == b"zTXt":
@@ -75,7 +75,8 @@ def _png_text(kind: bytes, content: bytes) -> tuple[str, bytes]:
         rest = rest[2:].partition(b"\0")[2].partition(b"\0")[2]  # language, translated keyword
     if packed:
         try:
-            rest = zlib.decompressobj().decompress(rest, MAX_PART)
+            limit = MAX_PART if keyword == _PNG_XMP.encode() else 4 * MAX_VALUE
+            rest = zlib.decompressobj().decompress(rest, limit)
         except zlib.error:
             rest = b""
     return keyword[:79].decode("latin-1"), rest

@@ -238,5 +238,5 @@ class OnRuntime:
 
 def test_tf_data_feeds_keras_alone():
     assert queue_for([OnRuntime("onnx"), OnRuntime("keras")]) is TF_DATA
-    assert queue_for([OnRuntime("onnx"), OnRuntime("coreml")]) is PLAIN
+    assert queue_for([OnRuntime("onnx"), OnRuntime("onnx")]) is PLAIN
     assert queue_for([object()]) is PLAIN

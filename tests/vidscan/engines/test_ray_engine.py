@@ -51,6 +51,7 @@ def assert_equal_to_local(reports: Sequence[Report], here: dict[str, Report]) ->
         wanted = [face.fake_probability for point in expected.timeline for face in point.faces]
         assert scores == pytest.approx(wanted, abs=1e-6)
         assert report.facts == expected.facts
+        assert report.provenance == expected.provenance
         times = {"seconds": Stats().seconds, "batch_slots": 0.0}
         assert replace(report.stats, **times) == replace(expected.stats, **times)
 

@@ -13,8 +13,7 @@ from typing import Any, TypedDict, Unpack
 from vidscan.errors import UsageError, quoted
 from vidscan.flags import flag, keywords_of, require, require_amount, require_choice, require_count
 
-HWACCELS = ("none", "auto")
-RUNTIMES = ("auto", "keras", "onnx", "coreml")
+RUNTIMES = ("auto", "keras", "onnx")
 """What may compute a network's outputs; ``auto`` takes the fastest that can be trusted on this machine."""
 
 
@@ -29,15 +28,21 @@ class SamplingOptions:
         "N",
         rivals="how often",
     )
+    stream: int | None = flag(
+        None, "look at this video stream alone, by its number in the file (default: every one)", "N"
+    )
     keyframes: bool = flag(False, "decode only keyframes, and look at --fps of them at most")
-    hwaccel: str = flag("none", "decode in hardware where there is any", choices=HWACCELS)
 
     def __post_init__(self) -> None:
         require_amount("--fps", self.fps, "give a number of frames per second above 0, such as --fps 2")
         require_count("--frames", self.frames, "give 1 or more, such as --frames 32")
+        require(
+            self.stream is None or self.stream >= 0,
+            f"--stream {self.stream}",
+            "give 0 or more, such as --stream 1",
+        )
         if self.frames is not None and self.keyframes:
             raise UsageError("--frames and --keyframes exclude each other: give one of them")
-        require_choice("--hwaccel", self.hwaccel, HWACCELS)
 
 
 _FACES_REMEDY = "give all, largest, or a number of 1 or more"
@@ -189,6 +194,13 @@ class EvidenceOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class ProvenanceOptions:
+    """Whom the user trusts to sign Content Credentials; no score depends on it."""
+
+    trust: Path | None = flag(None, "PEM files of those whose Content Credentials you trust", "FOLDER")
+
+
+@dataclass(frozen=True, slots=True)
 class StorageOptions:
     """Where copies of remote sources lie while they are read, and how much room they may take together.
 
@@ -240,8 +252,8 @@ class ScanKeywords(TypedDict, total=False):
 
     fps: float
     frames: int | None
+    stream: int | None
     keyframes: bool
-    hwaccel: str
     min_confidence: float
     min_face: int
     faces: int | None
@@ -252,6 +264,7 @@ class ScanKeywords(TypedDict, total=False):
     real_threshold: float | None
     evidence: bool
     explain: bool
+    trust: Path | None
     scratch: Path | None
     scratch_gb: float
 
@@ -266,6 +279,7 @@ class ScanOptions:
     model: ModelOptions = field(default_factory=ModelOptions)
     verdict: VerdictOptions = field(default_factory=VerdictOptions)
     evidence: EvidenceOptions = field(default_factory=EvidenceOptions)
+    provenance: ProvenanceOptions = field(default_factory=ProvenanceOptions)
     storage: StorageOptions = field(default_factory=StorageOptions)
 
     @classmethod

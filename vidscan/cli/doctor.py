@@ -27,7 +27,16 @@ from vidscan.system.frameworks import import_keras, import_tensorflow
 Check = tuple[str, Callable[[], str]]
 """A check's name, and a function that returns what it found or raises an error that says what to do."""
 
-_PACKAGES = ("tensorflow", "keras", "mediapipe", "opencv-contrib-python", "numpy", "ffmpeg-python", "rich")
+_PACKAGES = (
+    "tensorflow",
+    "keras",
+    "mediapipe",
+    "opencv-contrib-python",
+    "numpy",
+    "ffmpeg-python",
+    "rich",
+    "c2pa-python",
+)
 _NAME_COLUMNS = 16
 _INDENT = "\n" + " " * (_NAME_COLUMNS + 2)
 
@@ -89,7 +98,7 @@ def _packages() -> str:
 
 def _ffmpeg() -> str:
     program = find_program()
-    lines = answer(program, "-version")[0].splitlines()
+    lines = answer(program, "-version").splitlines()
     words = lines[0].split() if lines else []
     if words[:2] != ["ffmpeg", "version"] or len(words) < 3:
         raise VidscanError(f"{program} is no ffmpeg: set VIDSCAN_FFMPEG to one, or unset it")
@@ -172,13 +181,13 @@ def _runtime(named: Path | None) -> str:
 def _runtime_of(named: Path) -> str:
     """Which runtime ``auto`` takes and why; on Metal, what the comparison with the CPU says."""
     from vidscan.models.checkpoint import load_model
-    from vidscan.models.runtimes.choice import choose, devices, difference_on_gpu
+    from vidscan.models.runtimes.choice import choose, difference_on_gpu, gpu
     from vidscan.models.runtimes.comparison import TOLERANCE
 
     model = load_model(named)
     if model.checkpoint is None:
         return f"{model.runtime.name}, which the file was made for"
-    choice = choose("auto", devices())
+    choice = choose(gpu())
     said = f"auto takes {choice.name}: {choice.reason}"
     if choice.compare:
         apart = difference_on_gpu(model.checkpoint)

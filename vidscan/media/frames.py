@@ -5,19 +5,16 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from vidscan.errors import DecodeError, SourceError, quoted
-from vidscan.media.ffmpeg import decode
-from vidscan.media.ffmpeg.command import Look
-from vidscan.media.ffmpeg.seek import spread_frames
+from vidscan.media.clip import Clip
 from vidscan.media.still_header import HeaderError, StillHeader, read_header
 from vidscan.options import SamplingOptions
-from vidscan.records import Frame, Image, Source, SourceKind
+from vidscan.records import Frame, Image, Remark, Source, SourceKind
 from vidscan.system.files import raising
 
 MAX_STILL_PIXELS = 1 << 27
@@ -27,13 +24,8 @@ MAX_STILL_BYTES = 1 << 29
 """Upper limit on the size of a still's file."""
 
 
-def sample_frames(
-    source: Source, options: SamplingOptions, duration_s: float | None = None
-) -> Iterator[Frame]:
-    """Yields the frames of a clip that are sampled, in order of time, or the one picture of a still.
-
-    ``duration_s`` is the clip's length by its header, None if unknown; frames spread over the clip depend on
-    it.
+def sample_frames(source: Source, options: SamplingOptions) -> Iterator[Frame]:
+    """Yields the frames of a clip that are sampled, or the one picture of a still.
 
     Raises:
         SourceError: the file cannot be read or is empty.
@@ -42,16 +34,8 @@ def sample_frames(
     require_content(source.path)
     if source.kind is SourceKind.IMAGE:
         yield Frame(source.id, 0, 0.0, read_still(source.path))
-        return
-    hwaccel = options.hwaccel == "auto"
-    if options.frames is not None:
-        pictures = spread_frames(source.path, options.frames, duration_s, hwaccel=hwaccel)
     else:
-        look = Look(fps=options.fps, keyframes=options.keyframes)
-        pictures = decode.stream_frames(source.path, look, hwaccel=hwaccel)
-    with closing(pictures):
-        for index, (time_s, image) in enumerate(pictures):
-            yield Frame(source.id, index, time_s, image)
+        yield from Clip(source.path, options).frames(source.id)
 
 
 def require_content(path: Path) -> None:
@@ -105,10 +89,11 @@ def read_still(path: Path) -> Image:
     return np.asarray(cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB), dtype=np.uint8)
 
 
-def still_remark(path: Path) -> str:
-    """Returns a remark for the report if the file holds further pictures, which are not analysed."""
+def still_remarks(path: Path) -> list[Remark]:
+    """Returns what a report has to say of a still: whether it holds further pictures, which are left out."""
     header = _header(path, _content(path))
-    return f"Only the first of the pictures in this {header.format} was looked at." if header.several else ""
+    said = f"Only the first of the pictures in this {header.format} was looked at."
+    return [Remark("further-pictures", said)] if header.several else []
 
 
 def _content(path: Path) -> bytes:

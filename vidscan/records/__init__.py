@@ -25,6 +25,7 @@ from vidscan.records.findings import (
     Interval,
     Label,
     MemberVerdict,
+    Remark,
     Report,
     Segment,
     SourceFacts,
@@ -35,6 +36,16 @@ from vidscan.records.findings import (
     TimelinePoint,
     Track,
     Verdict,
+)
+from vidscan.records.provenance import (
+    Action,
+    ContentCredentials,
+    CredentialsState,
+    FailedCheck,
+    Ingredient,
+    Meaning,
+    Provenance,
+    Tag,
 )
 from vidscan.records.stages import (
     APPEARANCE,

@@ -18,6 +18,8 @@ from vidscan.records import (
     ErrorInfo,
     EvidenceCrop,
     ModelCard,
+    Provenance,
+    Remark,
     Report,
     Segment,
     Source,
@@ -60,10 +62,12 @@ class Result:
     status: Status
     error: ErrorInfo | None
     verdict: Verdict | None
+    provenance: Provenance | None
     timeline: tuple[TimelinePoint, ...]
     segments: tuple[Segment, ...]
     tracks: tuple[Track, ...]
     stats: Stats
+    remarks: Annotated[tuple[Remark, ...], Limits(1, absent=True)] = ()
 
 
 def result_document(report: Report) -> Document:
@@ -88,10 +92,12 @@ def result_document(report: Report) -> Document:
         status=report.status,
         error=report.error,
         verdict=None if failed else report.verdict,
+        provenance=report.provenance,
         timeline=report.timeline,
         segments=report.segments,
         tracks=report.tracks,
         stats=report.stats,
+        remarks=report.remarks,
     )
     try:
         entry: Document = writer(Result)(result)
@@ -133,6 +139,8 @@ def report_from(
         error=result.error,
         members=tuple(members),
         facts=result.facts,
+        remarks=result.remarks,
+        provenance=result.provenance,
     )
 
 
@@ -153,22 +161,24 @@ def assemble(
     return {
         "schema": SCHEMA,
         "created": created.astimezone(UTC).isoformat(timespec="seconds"),
-        "vidscan": version(),
+        "vidscan": __version__,
         "model": model_document(card, members),
         "options": plain(options),
-        "summary": tally((result["verdict"] or {}).get("label") for result in results),
+        "summary": tally(
+            ((result["verdict"] or {}).get("label") for result in results), sum(map(declares_ai, results))
+        ),
         "results": list(results),
     }
+
+
+def declares_ai(result: Document) -> bool:
+    """Whether a result's file says of itself that AI made or edited it."""
+    return bool((result["provenance"] or {}).get("declares_ai"))
 
 
 def evidence_of(reports: Iterable[Report]) -> Evidence:
     """The faces that the scans kept, for writers that show pictures; sources without any are left out."""
     return {valid_text(report.source.name): report.evidence for report in reports if report.evidence}
-
-
-def version() -> str:
-    """The version of vidscan that runs."""
-    return __version__
 
 
 def model_document(card: ModelCard, members: Sequence[ModelCard]) -> Document:

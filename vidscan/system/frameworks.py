@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 from vidscan.errors import ReportError
@@ -33,23 +34,61 @@ _MESSAGES_WANTED = "TF_CPP_MIN_LOG_LEVEL" in os.environ
 """A user who sets this variable gets TensorFlow's messages."""
 
 
-def import_quietly(name: str) -> Any:
-    """Imports the module ``name``, which is TensorFlow or may import it."""
+def import_keras() -> Any:
+    """Imports Keras under the backend that the user chose with ``KERAS_BACKEND``."""
+    return _import_quietly("keras")
+
+
+def import_tensorflow() -> Any:
+    """Imports TensorFlow."""
+    return _import_quietly("tensorflow")
+
+
+def import_mediapipe() -> Any:
+    """Imports MediaPipe's tasks, and not along with them what no scan uses.
+
+    MediaPipe imports TensorFlow where it is installed (5 s, 700 MB), for a mark in its own documentation, and
+    matplotlib and sounddevice (0.3 s) for its drawing and recording. The module with the mark is stood in for
+    meanwhile; the other two get stand-ins that import them when they are used. Whatever else imports any of
+    these later finds them as ever.
+    """
+    marks, package, plotting = ModuleType("marks"), _Deferred("matplotlib"), _Deferred("matplotlib.pyplot")
+    marks.__dict__["doc_controls"] = SimpleNamespace(do_not_generate_docs=lambda documented: documented)
+    package.__dict__["pyplot"] = plotting
+    stand_ins = {"tensorflow.tools.docs": marks, "sounddevice": _Deferred("sounddevice")}
+    if "matplotlib" not in sys.modules:
+        stand_ins |= {"matplotlib": package, "matplotlib.pyplot": plotting}
+    with _replaced(stand_ins):
+        return _import_quietly("mediapipe.tasks.python")
+
+
+class _Deferred(ModuleType):
+    """Stands in for a module that is imported when something in it is first used."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):  # asked by the machinery of imports
+            raise AttributeError(name)
+        return getattr(importlib.import_module(self.__name__), name)
+
+
+@contextmanager
+def _replaced(modules: dict[str, ModuleType]) -> Iterator[None]:
+    """Puts ``modules`` where imports find them, unless they were imported already; takes them out again."""
+    put = {name: module for name, module in modules.items() if name not in sys.modules}
+    sys.modules.update(put)
+    try:
+        yield
+    finally:
+        for name in put:
+            del sys.modules[name]
+
+
+def _import_quietly(name: str) -> Any:
     if name not in sys.modules and not _MESSAGES_WANTED:
         os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
         with drop_noise():
             return importlib.import_module(name)
     return importlib.import_module(name)
-
-
-def import_keras() -> Any:
-    """Imports Keras under the backend that the user chose with ``KERAS_BACKEND``."""
-    return import_quietly("keras")
-
-
-def import_tensorflow() -> Any:
-    """Imports TensorFlow."""
-    return import_quietly("tensorflow")
 
 
 @contextmanager

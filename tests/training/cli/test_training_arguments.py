@@ -48,7 +48,7 @@ def test_flags_have_the_defaults_of_the_fields(options):
 def test_fit_flags_reach_the_options():
     text = (
         "crops --out run --name n --backbone lite2 --head linear --phase full --images 900 --seed 4 "
-        "--natural --method-weights deepfakes=1,stylegan256=0.7 --match-resolution a=b,c=180-256 --resume "
+        "--method-weights deepfakes=1,stylegan256=0.7 --match-resolution a=b,c=180-256 --resume "
         "--whole-face stylegan256,diffusion "
         "--self-blend 0.3 --val-share 0.3 --precision mixed_bfloat16 --teacher t.keras --teacher-weight 0.3"
     )
@@ -58,11 +58,9 @@ def test_fit_flags_reach_the_options():
     assert found.sampling.method_weights == {"deepfakes": 1.0, "stylegan256": 0.7}
     assert found.sampling.match_resolution == {"a": "b", "c": (180.0, 256.0)}
     assert found.sampling.whole_face == ("stylegan256", "diffusion")
-    assert not found.sampling.balanced
     assert found.sampling.self_blend == 0.3
     assert (found.split.val, found.split.seed) == (0.3, 4)
     assert (found.teacher, found.teacher_weight) == (Path("t.keras"), 0.3)
-    assert asked_of_fit("crops", "--out", "run", "--cache-features", "4").cache_features == 4
 
 
 @pytest.mark.slow
@@ -92,7 +90,7 @@ def test_imagenet_weights_without_a_network_are_one_line_that_names_the_way_out(
 def test_any_efficientnet_of_keras_can_be_trained(tmp_path):
     """A V2 has other layers than the first generation; both end where the head begins."""
     crops = make_crop_folder(tmp_path / "crops")
-    flags = "--backbone efficientnetv2b0 --weights none --cache-features 1 --augment none --epochs 1"
+    flags = "--backbone efficientnetv2b0 --weights none --augment none --images 2 --batch-size 2"
     assert main(["fit", str(crops), "--out", str(tmp_path / "run"), *flags.split()]) == 0
     assert read_card(tmp_path / "run" / "detector.json").backbone == "efficientnetv2b0"
 

@@ -21,7 +21,7 @@ from vidscan.media.frames import read_still, require_content
 from vidscan.media.sources import from_paths
 from vidscan.media.still_header import MAX_STEPS, HeaderError, read_header
 from vidscan.options import BatchingOptions, DetectionOptions, ScanOptions
-from vidscan.records import Label
+from vidscan.records import Label, Remark
 from vidscan.scan.pipeline import scan
 
 FORMATS = {
@@ -86,10 +86,9 @@ def test_several_pictures_are_said_beside_the_verdict(tmp_path: Path):
     sources = from_paths([tmp_path / "one.png", tmp_path / "two.png"])
     one, two = scan(sources, options, scorers=[ToyScorer()], detector=ToyDetector())
     assert one.verdict.label == two.verdict.label == Label.FAKE
-    assert (
-        two.verdict.reason
-        == f"{one.verdict.reason} Only the first of the pictures in this PNG was looked at."
-    )
+    assert (one.remarks, two.verdict.reason) == ((), one.verdict.reason)
+    said = "Only the first of the pictures in this PNG was looked at."
+    assert two.remarks == (Remark("further-pictures", said),)
 
 
 def png(width: int, height: int) -> bytes:

@@ -1,4 +1,4 @@
-"""The ``vidscan-train`` command: crops, sheet, fit, average, calibrate, evaluate.
+"""The ``vidscan-train`` command: crops, fit, average, calibrate, evaluate.
 
 Each command has a ``_run_NAME``, which returns the exit code; errors travel as
 :class:`vidscan.errors.VidscanError`.
@@ -19,12 +19,10 @@ from vidscan.flags import add_flags, values_of
 from vidscan_training.crops.extract import CropOptions, extract, sources_from_folder, sources_from_manifest
 from vidscan_training.evaluation.calibrate import CalibrateOptions, calibrate_checkpoint
 from vidscan_training.evaluation.calibrate import as_text as calibration_text
-from vidscan_training.evaluation.degradations import DEGRADATIONS
-from vidscan_training.evaluation.evaluate import EvaluateOptions, evaluate
+from vidscan_training.evaluation.evaluate import STDOUT, EvaluateOptions, evaluate
 from vidscan_training.evaluation.report import as_json, as_text
 from vidscan_training.fitting.backbones import BACKBONES
 from vidscan_training.fitting.options import FitOptions
-from vidscan_training.named_values import names
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -49,7 +47,6 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     for name, help_text, add, run in (
         ("crops", "cut face crops out of labelled clips and stills", _add_crops_flags, _run_crops),
-        ("sheet", "draw what augmentation and blending make", _add_sheet_flags, _run_sheet),
         ("fit", "train a network on crops", FitOptions, _run_fit),
         ("average", "average the weights of related checkpoints", _add_average_flags, _run_average),
         (
@@ -58,7 +55,7 @@ def build_parser() -> argparse.ArgumentParser:
             CalibrateOptions,
             _run_calibrate,
         ),
-        ("evaluate", "measure a checkpoint on crops", _add_evaluate_flags, _run_evaluate),
+        ("evaluate", "measure a checkpoint on crops", EvaluateOptions, _run_evaluate),
     ):
         command = commands.add_parser(
             name,
@@ -91,38 +88,11 @@ def _run_fit(flags: argparse.Namespace) -> int:
     return EXIT_OK
 
 
-def _add_evaluate_flags(parser: argparse.ArgumentParser) -> None:
-    add_flags(parser, EvaluateOptions, noted=False)
-    parser.add_argument(
-        "--report",
-        type=Path,
-        action="append",
-        default=[],
-        metavar="FILE",
-        help="write the figures as .json, .md or .html (repeatable); - for JSON on stdout alone",
-    )
-    parser.add_argument(
-        "--robustness",
-        dest="degrade",
-        action="store_true",
-        default=False,
-        help="score degraded crops too: 30 times as long",
-    )
-    parser.add_argument("--degradations", default="", metavar="NAME,…", help="with --robustness, only these")
-
-
 def _run_evaluate(flags: argparse.Namespace) -> int:
     """Measures and prints a table, or with ``--report -`` the figures as JSON."""
-    named = names(flags.degradations)
-    if named and not flags.degrade:
-        raise UsageError("--degradations chooses among those of --robustness: give that too")
-    options = EvaluateOptions(
-        **values_of(EvaluateOptions, vars(flags)),
-        robustness=(named or tuple(DEGRADATIONS)) if flags.degrade else (),
-        reports=[path for path in flags.report if path != Path("-")],
-    )
+    options = EvaluateOptions(**values_of(EvaluateOptions, vars(flags)))
     result = evaluate(options)
-    sys.stdout.write(as_json(result) if Path("-") in flags.report else as_text(result))
+    sys.stdout.write(as_json(result) if STDOUT in options.reports else as_text(result))
     return EXIT_OK
 
 
@@ -191,19 +161,4 @@ def _run_crops(flags: argparse.Namespace) -> int:
         raise UsageError("nothing to cut crops from: give --from CSV, or --real FOLDER and --fake FOLDER")
     rows = extract(listed, flags.out, options)
     print(f"{len(rows)} crops of {len({row.clip for row in rows})} files in {flags.out}", file=sys.stderr)
-    return EXIT_OK
-
-
-def _add_sheet_flags(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("crops", type=Path, metavar="CROPS", help="folder made by 'vidscan-train crops'")
-    parser.add_argument("--out", type=Path, default=Path("sheet.png"), help="the picture (sheet.png)")
-    parser.add_argument("--faces", type=int, default=8, help="rows of the sheet (8)")
-    parser.add_argument("--augment", default="robust", help="preset to show (robust)")
-    parser.add_argument("--seed", type=int, default=0)
-
-
-def _run_sheet(flags: argparse.Namespace) -> int:
-    from vidscan_training.data.contact_sheet import write_review
-
-    write_review(flags.crops, flags.out, faces=flags.faces, preset_name=flags.augment, seed=flags.seed)
     return EXIT_OK

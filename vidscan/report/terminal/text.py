@@ -14,11 +14,13 @@ from rich.table import Table
 from rich.text import Text
 
 from vidscan.records import Label, Report, SourceKind, Status, Verdict
+from vidscan.report.declaration import contradiction, declaration, declared_in_a_word
 from vidscan.report.escape import visible
 from vidscan.report.summary import (
     common_folder,
     joined,
     most_suspicious_first,
+    of_streams,
     people_among,
     people_of,
     summarise,
@@ -48,6 +50,7 @@ _MAX_STRIP, _MIN_STRIP = 120, 12
 _ROOM_FOR_STRIP = 78
 """A folder's table shows timelines from this many columns on."""
 _MAX_SEGMENTS = 12
+_MAX_REMARKS = 12
 _INDENT = 2
 
 
@@ -56,6 +59,8 @@ def print_report(console: Console, report: Report) -> None:
     verdict = _verdict_of(report)
     if verdict is None:
         _print_failure(console, report.source.name, report)
+        if line := declaration(report.provenance):
+            console.print(_indented(Text(visible(line))))
     else:
         console.print(Group(*_about(report, verdict, console.width)))
 
@@ -77,7 +82,12 @@ def print_summary(console: Console, reports: Sequence[Report]) -> None:
     for name, report in zip(names, reports, strict=True):
         if _verdict_of(report) is None:
             _print_failure(console, name, report)
-    console.print(Group(Text(), _totals(summarise(reports))))
+    said_of = [
+        (name, each.text) for name, report in zip(names, reports, strict=True) for each in report.remarks
+    ]
+    for name, remark in said_of[:_MAX_REMARKS]:
+        console.print(Text(f"{visible(name)}: {visible(remark)}", "dim"), soft_wrap=True)
+    console.print(Group(*_left_out(len(said_of) - _MAX_REMARKS), Text(), _totals(summarise(reports))))
 
 
 def print_totals(console: Console, found: Mapping[str, int]) -> None:
@@ -104,10 +114,18 @@ def _about(report: Report, verdict: Verdict, width: int) -> Iterator[RenderableT
     yield Text(shorten(report.source.name, width), "bold")
     yield _indented(_verdict_line(verdict, report.model_card.calibration is not None))
     yield _indented(Text(visible(verdict.reason)))
+    for each in report.remarks:
+        yield _indented(Text(f"Note: {visible(each.text)}", "dim"))
+    for line, style in (
+        (declaration(report.provenance), ""),
+        (contradiction(report.provenance, verdict.label), "yellow"),
+    ):
+        if line:
+            yield _indented(Text(visible(line), style))
     if report.timeline and report.source.kind is SourceKind.VIDEO:
         yield from _timeline(report, width - _INDENT)
         yield from _segments(report)
-        if len(report.tracks) > 1:
+        if len(report.tracks) > 1 or of_streams(report):
             yield from (Text(), _indented(track_table(report)))
             yield from _left_out(len(report.tracks) - MAX_TRACKS)
     elif sum(len(point.faces) for point in report.timeline) > 1:
@@ -185,13 +203,17 @@ def _effort(report: Report, width: int) -> Text:
 def _summary_table(
     reports: Sequence[Report], names: Sequence[str], said: Sequence[Text], width: int
 ) -> Table:
-    spare = width - max((len(text) + GAP for text in said if text), default=0)
+    declared = [declared_in_a_word(report.provenance) for report in reports]
+    spare = width - max((len(text) + GAP for text in said if text), default=0) - (12 if any(declared) else 0)
     columns = 20 if spare >= 90 else _MIN_STRIP if spare >= _ROOM_FOR_STRIP else 0
     heads = [" verdict", "P(fake)", "people", "faces", "length", "timeline"]
     rows = [_summary_row(report, columns) for report in reports]
     if said:
         heads.insert(2, "members")
         rows = [[*row[:2], text, *row[2:]] for row, text in zip(rows, said, strict=True)]
+    if any(declared):
+        heads.insert(-1, "declares")
+        rows = [[*row[:-1], word, row[-1]] for row, word in zip(rows, declared, strict=True)]
     if not columns:
         heads, rows = heads[:-1], [row[:-1] for row in rows]
     return named_table(names, heads, rows, width)
@@ -232,8 +254,11 @@ def _said_by_members(reports: Sequence[Report], width: int) -> list[Text]:
 
 def _totals(found: Mapping[str, int]) -> Text:
     named = {"no_face": "without a face"}
-    said = [f"{found[key]} {named.get(key, key)}" for key in found if key != "total" and found[key]]
-    return Text(f"{counted(found['total'], 'file')}: {', '.join(said) or 'nothing to show'}", "bold")
+    outcomes = (key for key in found if key not in ("total", "declared_ai") and found[key])
+    said = ", ".join(f"{found[key]} {named.get(key, key)}" for key in outcomes) or "nothing to show"
+    declaring = found["declared_ai"]
+    declared = f"; {declaring} {'declares' if declaring == 1 else 'declare'} AI" if declaring else ""
+    return Text(f"{counted(found['total'], 'file')}: {said}{declared}", "bold")
 
 
 def _folder_and_names(reports: Sequence[Report]) -> tuple[str, list[str]]:

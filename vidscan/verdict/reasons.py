@@ -13,7 +13,7 @@ _STRIKING = 0.9  # an uncounted person who scores this high is mentioned
 _LACKING = {
     "size": "too small",
     "sharpness": "too blurred",
-    "detail": "blurred, enlarged or too small",
+    "detail": "blurred, enlarged or too small, and genuine ones then look so too",
     "pose": "turned away too far",
     "visible": "covered, cut off or unclear",
 }

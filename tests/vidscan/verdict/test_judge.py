@@ -172,7 +172,7 @@ class TestVerdictOnClips:
             assert verdict.label is Label.UNCERTAIN
             assert verdict.fake_probability == pytest.approx(0.99)
             assert verdict.reason.endswith(
-                "too poor for a verdict: the face is blurred, enlarged or too small."
+                "blurred, enlarged or too small, and genuine ones then look so too."
             )
             assert judge(genuine[:seen], card, OPTIONS, kind).verdict.label is Label.REAL
             enough = [but(face, detail=0.1) for face in faces[:seen]]

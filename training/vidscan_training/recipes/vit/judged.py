@@ -186,6 +186,9 @@ def _kinds(judged: Judged, said: dict[str, tuple[Array, Array]]) -> str:
     shares = shares_by_source(judged.clips, said["both"][1] == 1, fake=False)
     mean = np.mean([share for share, _ in shares.values()])
     lines.append(f"\nGenuine people called FAKE by both, as a mean over sources: {mean:.3f}.")
+    groups = {"fakes": judged.fake, "genuine": ~judged.fake} | {kind: kind_of == kind for kind in KINDS}
+    shares_of = [f"{name} {np.mean(~judged.fine[own]):.3f}" for name, own in groups.items()]
+    lines.append(f"In too little detail for FAKE: {', '.join(shares_of)}.")
     return "\n".join(lines)
 
 

@@ -131,6 +131,13 @@ def test_stripes_are_no_combs_and_are_asked_about_a_few_times(make_clip, monkeyp
     assert codes(clip) == [] and len(asked) == MAX_SUSPICIONS
 
 
+def test_an_ffmpeg_that_cannot_deinterlace_is_a_remark(interlaced: Path, monkeypatch):
+    monkeypatch.setattr(clip_module, "filters", lambda program: frozenset(("scale", "idet")))
+    clip, frames = read(interlaced)
+    assert codes(clip) == ["interlaced"] and "has no bwdif" in clip.remarks[0].text
+    assert len(frames) == 4 and any(combed(frame.image) for frame in frames)
+
+
 def test_what_idet_does_not_answer_is_left_as_it_is(unsaid: Path, monkeypatch):
     def hang(*given: object) -> Fields:
         raise DecodeError("ffmpeg did not finish")

@@ -134,6 +134,12 @@ class Clip:
     def _named(self, info: MediaInfo, number: int) -> VideoStream:
         for each in info.videos:
             if each.number == number and each.decodable:
+                others = [str(other.number) for other in info.videos if other != each and not other.cover]
+                if others:
+                    said = (
+                        f"Stream {number} alone was looked at, and none of its others: {', '.join(others)}."
+                    )
+                    self.remarks.append(Remark("streams-left-out", said))
                 return each
         known = ", ".join(str(each.number) for each in info.videos if each.decodable)
         raise SourceError(f"{self._path}: has no video stream {number}: give one of {known} with --stream")

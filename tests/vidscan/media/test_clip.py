@@ -272,7 +272,8 @@ def test_every_moving_stream_is_looked_at(two_streams: Path):
 
 def test_one_stream_alone_is_looked_at_if_it_is_asked_for(two_streams: Path):
     clip, frames = read(two_streams, stream=1)
-    assert codes(clip) == [] and {frame.stream for frame in frames} == {1} and len(frames) == 4
+    assert codes(clip) == ["streams-left-out"] and "Stream 1 alone" in clip.remarks[0].text
+    assert {frame.stream for frame in frames} == {1} and len(frames) == 4
     assert frames[0].image[0, 0].argmax() == 2
     with pytest.raises(SourceError, match="has no video stream 5: give one of 0, 1 with --stream"):
         read(two_streams, stream=5)

@@ -391,6 +391,17 @@ def test_joined_transport_streams_have_their_whole_length(joined_ts: Path):
     assert len(frames) >= 10
 
 
+def test_a_counter_that_wraps_loses_nothing(make_clip):
+    """The clock of a transport stream has 33 bits, 26.5 hours at 90 kHz; this one wraps after 3.7 s."""
+    graph = lavfi("testsrc2=size=64x48:rate=10:duration=10")
+    path = make_clip("wraps.ts", *graph, *H264, "-muxdelay", "0", "-output_ts_offset", "95440")
+    for options, expected in (({}, 20), ({"frames": 4}, 4)):
+        clip, frames = read(path, **options)
+        assert clip.duration_s == pytest.approx(10.0, abs=0.2) and codes(clip) == []
+        step = 10 / expected
+        assert times(frames) == pytest.approx([number * step for number in range(expected)], abs=0.11)
+
+
 @pytest.mark.parametrize("offset", ["5", "-1", "0"])
 def test_a_start_that_is_not_zero_is_no_part_of_the_length(make_clip, offset: str):
     graph = lavfi("testsrc=size=64x48:rate=10:duration=6")

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from vidscan.errors import DetectionError
+from vidscan.faces.bordered import find_bordered
 from vidscan.faces.boxes import holds_centre, merge_detections
 from vidscan.faces.detector import DOUBTFUL_CONFIDENCE, SHORT_RANGE_ONLY_CONFIDENCE
 from vidscan.faces.frame_search import TILE, TURNED, WHOLE, FrameSearch
@@ -108,6 +109,7 @@ class FaceSearch:
             self._search_tiles(frame, scene, thumbnail, self._turn)
             if self._still and not frame.found:
                 self._search_turned_tiles(frame, scene, thumbnail)
+            self._search_bordered(frame, scene)
         self._known.update(frame.found)
         self._turn = _common_turn(frame.found, self._turn)
         scene.fresh = False
@@ -179,6 +181,12 @@ class FaceSearch:
             if not frame.found:
                 scene.tiles.forget()
                 self._search_tiles(frame, scene, thumbnail, turn)
+
+    def _search_bordered(self, frame: FrameSearch, scene: _Scene) -> None:
+        """Looks for a face that fills a frame without one: in a clip where one was lost, or on trial."""
+        due = self._still or scene.fresh or frame.known or scene.idle % FRAMES_PER_TRIAL == 0
+        if due and not frame.found:
+            frame.found += find_bordered(self._detector, frame.image, self._turn)
 
     def _has_enough(self, frame: FrameSearch) -> bool:
         """Tells whether the wanted number of faces is found that are larger than any that tiles may show."""

@@ -1,4 +1,4 @@
-"""Finds a face that the picture cuts off at forehead and chin, by looking at the picture with a border around it.
+"""Finds a face that the picture cuts off at forehead and chin, by adding a border to the picture.
 
 Collections ship faces so, and both networks miss them: they were trained on faces with something around.
 """
@@ -22,7 +22,7 @@ face without a border, and none with one of these.
 """
 
 GREY = 127
-"""The border's level: with it, second looks confirm 54 of those 54; with black 47, with the mean of the picture or
+"""The border's level: with it, second looks confirm 54 of those 54; with black 47, with the picture's mean or
 its outermost pixels repeated 33 to 41, since both look like more of the face."""
 
 MIN_SHARE = 0.6
@@ -34,8 +34,8 @@ BORDERED = Policy(trusted=False, min_second_look=CHECKED_CONFIDENCE)
 def find_bordered(detector: FaceDetector, image: Image, turn: int) -> list[Detection]:
     """Returns the faces that fill a picture, with boxes in its pixels, which may reach over its edges.
 
-    ``image`` is RGB ``uint8[height, width, 3]``, turned anticlockwise by ``turn`` quarters for the search. Costs
-    two calls of the full-range network, and two of the other for each candidate.
+    ``image`` is RGB ``uint8[height, width, 3]``, turned anticlockwise by ``turn`` quarters for the search.
+    Costs two calls of the full-range network, and two of the other for each candidate.
     """
     height, width = image.shape[:2]
     for share in BORDERS:

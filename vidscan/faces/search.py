@@ -2,9 +2,9 @@
 
 The detector samples a whole frame down to 192 pixels and misses faces below a ninth of its longer side.
 :class:`FaceSearch` therefore adds, frame by frame: close-ups of faces known from earlier frames, tiles that
-show smaller faces (changed tiles first, within a budget of calls), and quarter turns of the whole frame if it
-shows no face. BlazeFace sees faces up to 60 degrees from upright as well as upright ones, so quarter turns
-reach every angle.
+show smaller faces (changed tiles first, within a budget of calls), and, if the whole frame shows no face,
+quarter turns of it, and a border around it for a face that fills it. BlazeFace sees faces up to 60 degrees
+from upright as well as upright ones, so quarter turns reach every angle.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ tiles."""
 MAX_STILL_TILES = 150
 """Upper limit on the tiles of a still."""
 MAX_STILL_CALLS = 200
-"""Upper limit on the calls of the full-range network for a still."""
+"""Upper limit on the calls of the full-range network for the tiles and turns of a still."""
 
 BOX_JITTER = 0.85
 """A face is kept from this part of the smallest wanted size on, as its box differs a little between
@@ -79,7 +79,7 @@ class _Scene:
 class FaceSearch:
     """Searches the pictures of one source in order; the result depends on the pictures alone, never on time.
 
-    A ``still`` is one picture, searched with up to ``MAX_STILL_CALLS``. The detector applies
+    A ``still`` is one picture, whose tiles and turns take up to ``MAX_STILL_CALLS``. The detector applies
     ``options.min_confidence`` itself.
     """
 

@@ -103,7 +103,8 @@ def _inside(box: Box, image: Image) -> float:
 def _room(box: Box, image: Image) -> float:
     """Returns the share of a face's close surroundings for which the picture is large enough, 0-1."""
     height, width = image.shape[:2]
-    return min(1.0, min(height, width) / (SURROUNDED * box.longer_side)) ** 2.0
+    fits: float = min(1.0, min(height, width) / (SURROUNDED * box.longer_side))
+    return fits * fits
 
 
 def _covered(box: Box, others: Sequence[Box]) -> float:

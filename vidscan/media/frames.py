@@ -1,4 +1,4 @@
-"""Reads the frames of a source: of clips through ffmpeg, of stills through OpenCV."""
+"""Reads the frames of a source: of clips through ffmpeg, of stills by their decoders."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-import cv2
-import numpy as np
-
-from vidscan.errors import DecodeError, SourceError, quoted
+from vidscan.errors import DecodeError, SourceError
 from vidscan.media.ffmpeg import decode
 from vidscan.media.ffmpeg.command import Look
 from vidscan.media.ffmpeg.seek import spread_frames
+from vidscan.media.further_pictures import further_pictures
+from vidscan.media.still_decoders import decode as decode_picture
 from vidscan.media.still_header import HeaderError, StillHeader, read_header
 from vidscan.options import SamplingOptions
 from vidscan.records import Frame, Image, Source, SourceKind
@@ -88,27 +87,13 @@ def read_still(path: Path) -> Image:
             f"{path}: the picture has {header.width}x{header.height} pixels, and vidscan decodes "
             f"{MAX_STILL_PIXELS} at most: reduce it first"
         )
-    # OpenCV logs its complaints to stderr by itself; the error below is what a person should read.
-    log_level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-    try:
-        decoded = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
-    except cv2.error as error:
-        raise DecodeError(
-            f"{path}: the picture cannot be decoded ({quoted(error.err)}): check the file"
-        ) from error
-    finally:
-        cv2.utils.logging.setLogLevel(log_level)
-    if decoded is None:
-        raise DecodeError(
-            f"{path}: its {header.format} data is damaged or cut off: fetch it again, or convert it to PNG"
-        )
-    return np.asarray(cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB), dtype=np.uint8)
+    return decode_picture(path, content, header)
 
 
 def still_remark(path: Path) -> str:
-    """Returns a remark for the report if the file holds further pictures, which are not analysed."""
-    header = _header(path, _content(path))
-    return f"Only the first of the pictures in this {header.format} was looked at." if header.several else ""
+    """Returns what a report has to say of further pictures in the file, which are not analysed, or ""."""
+    content = _content(path)
+    return " ".join(further_pictures(path.name, content, _header(path, content)))
 
 
 def _content(path: Path) -> bytes:

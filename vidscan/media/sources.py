@@ -17,7 +17,8 @@ VIDEO_SUFFIXES = frozenset(
     .mts .mxf .ogv .ts .vob .webm .wmv""".split()  # noqa: SIM905 - a list of quotes is harder to read
 )
 IMAGE_SUFFIXES = frozenset(
-    (".bmp", ".jpeg", ".jpg", ".jp2", ".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
+    """.apng .avif .bmp .dib .heic .heif .hif .j2k .jfif .jp2 .jpe .jpeg .jpg .jxl .mpo
+    .pbm .pgm .png .pnm .ppm .tif .tiff .webp""".split()  # noqa: SIM905 - as above
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,10 @@ MAX_DEEP_PIXELS = 1 << 25
 _FULL_SCALES = (1.0, 255.0, 65535.0, float(2**32 - 1))
 """What white may be in a TIFF of such numbers: the lowest that no pixel exceeds."""
 
-_FAILURES = (OSError, ValueError, SyntaxError, RuntimeError, EOFError, MemoryError)
+_FAILURES = (
+    *(OSError, ValueError, SyntaxError, RuntimeError, EOFError, MemoryError),
+    *(ArithmeticError, LookupError, TypeError, struct.error),
+)
 """What Pillow and its plugins raise over a damaged file."""
 
 

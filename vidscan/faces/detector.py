@@ -15,7 +15,7 @@ from vidscan.faces.crops import resize, square_crop
 from vidscan.faces.rotation import roll_of, turned
 from vidscan.options import DetectionOptions
 from vidscan.records import Box, Detection, Image
-from vidscan.system.frameworks import drop_noise, import_quietly
+from vidscan.system.frameworks import drop_noise, import_mediapipe
 
 SHORT_RANGE_ONLY_CONFIDENCE = 0.7
 """Minimum confidence of the short-range network for a face that the full-range one does not see.
@@ -64,7 +64,7 @@ class MediaPipeFaceDetector:
 
     def _open(self, asset: str) -> Any:
         try:
-            tasks = import_quietly("mediapipe.tasks.python")  # brings in TensorFlow where it is installed
+            tasks = import_mediapipe()
             # Bytes rather than a path: the package may be read from a zip, and MediaPipe's own path
             # handling stumbles over names that are no ASCII.
             model = (resources.files("vidscan") / "assets" / asset).read_bytes()

@@ -15,10 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from vidscan.errors import CardError, ModelError, ScoringError
-from vidscan.models.bundled import FAST, checkpoint_path
+from vidscan.models.bundled import FAST, checkpoint_path, is_bundled
 from vidscan.models.calibration import fake_probability
 from vidscan.models.card_file import card_path, read_card, write_card
-from vidscan.models.guards.archive import inspect_archive
+from vidscan.models.guards.archive import check_file
 from vidscan.models.guards.network import check_network
 from vidscan.models.runtimes.keras import KerasRuntime
 from vidscan.models.runtimes.protocol import Runtime, first_line
@@ -93,19 +93,21 @@ def load_model(path: Path | str | None = None, runtime: str = "keras") -> Loaded
     from vidscan.models.runtimes.choice import open_runtime
     from vidscan.models.runtimes.exported import SUFFIX, open_exported
 
-    path = checkpoint_path(FAST if path is None else path)
+    named = FAST if path is None else path
+    path = checkpoint_path(named)
     if path.suffix == SUFFIX:
         card = _card_of(path)
-        return LoadedModel(*_with_card(path, *open_exported(path, card, runtime), card))
-    checkpoint = KerasRuntime(path, *inspect_archive(path))
+        opened, quantisation = open_exported(path, card, runtime, ours=is_bundled(named))
+        return LoadedModel(*_with_card(path, opened, quantisation, card))
+    check_file(path)
+    checkpoint = KerasRuntime(path)
     card = _card_of(path)
     if card is not None and card.quantisation != "none":
         raise CardError(
             f'{card_path(path)}: "quantisation" is "{card.quantisation}", but a .keras file computes in '
             'floating point; correct it to "none"'
         )
-    opened = open_runtime(runtime, checkpoint, path)
-    return LoadedModel(*_with_card(path, opened, "none", card), checkpoint)
+    return LoadedModel(*_with_card(path, open_runtime(runtime, checkpoint, path), "none", card), checkpoint)
 
 
 def _card_of(path: Path) -> ModelCard | None:

@@ -1,18 +1,25 @@
-"""FaceCrop -> CropBatch. The only module that knows ``tf.data``, which is imported on first use.
+"""FaceCrop -> CropBatch, made ready ahead of the network.
 
-The crops are made in ``tf.data``'s own thread, so decoding and detection go on while the network
-scores, at most ``prefetch`` batches ahead. Only pictures pass through it; their faces wait beside it.
+Decoding and detection go on in a thread of their own while the network scores, at most ``prefetch`` batches
+ahead. Only pictures pass through the queue; their faces wait beside it. ``tf.data``, which only this module
+knows, makes the batches where Keras computes; for all else it would cost a scan seconds and hundreds of
+megabytes, and plain Python does (benchmarks/README.md).
 """
 
 from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
 from vidscan.options import BatchingOptions
+from vidscan.protocols import Scorer
 from vidscan.records import CropBatch, FaceCrop, FaceSeen, Image
 from vidscan.system.frameworks import import_tensorflow
 
@@ -20,12 +27,64 @@ IDLE_S = 1.0
 """Seconds without a batch after which one of padding alone is given, so that the consumer can look around:
 a long clip without a face should keep neither the reports before it nor Ctrl-C waiting."""
 
+Pictures = tuple[Image, ...]
+"""One crop's pictures, ``uint8[size, size, 3]`` each, or a batch's, ``uint8[n, size, size, 3]`` each."""
+
+Rows = Callable[[], Generator[Pictures, None, None]]
+"""Starts to give the pictures of one crop after the other; called once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """Makes batches of rows, which is all that is different between queues.
+
+    ``batches`` takes the rows and the sides of their pictures in pixels, and is read in a thread of its own.
+    ``works_ahead`` tells whether it makes ``prefetch`` batches ahead by itself.
+    """
+
+    batches: Callable[[Rows, Sequence[int], BatchingOptions], Generator[Pictures, None, None]]
+    works_ahead: bool
+
+
+def _stacked(rows: Rows, sizes: Sequence[int], options: BatchingOptions) -> Generator[Pictures, None, None]:
+    with closing(rows()) as pictures:
+        while crops := list(islice(pictures, options.batch_size)):
+            yield tuple(np.stack(images) for images in zip(*crops, strict=True))
+
+
+def _by_tf_data(
+    rows: Rows, sizes: Sequence[int], options: BatchingOptions
+) -> Generator[Pictures, None, None]:
+    tf = import_tensorflow()
+    signature = tuple(tf.TensorSpec((size, size, 3), tf.uint8) for size in sizes)
+    dataset = (
+        tf.data.Dataset.from_generator(rows, output_signature=signature)
+        .batch(options.batch_size)
+        .prefetch(options.prefetch)
+    )
+    # There is nothing to tune, and the tuner's thread sleeps ever longer (10 ms, 20 ms, 40 ms, …): the end of
+    # the stream would often wait for it to wake, for up to as long as the stream had lasted.
+    how = tf.data.Options()
+    how.autotune.enabled = False
+    yield from dataset.with_options(how).as_numpy_iterator()  # closing this ends tf.data's threads
+
+
+PLAIN = Queue(_stacked, works_ahead=False)
+TF_DATA = Queue(_by_tf_data, works_ahead=True)
+
+
+def queue_for(scorers: Iterable[Scorer]) -> Queue:
+    """Returns the queue that feeds what computes the networks: ``tf.data`` if one of them is Keras."""
+    runtimes = (getattr(scorer, "runtime", None) for scorer in scorers)
+    return TF_DATA if any(runtime is not None and runtime.name == "keras" for runtime in runtimes) else PLAIN
+
 
 def batch_crops(
     crops: Iterable[FaceCrop],
     *,
     sizes: Sequence[int],
     options: BatchingOptions,
+    queue: Queue = PLAIN,
     stop: threading.Event | None = None,
 ) -> Generator[CropBatch, None, None]:
     """Groups crops into batches of one shape, in order, made ready ahead of the consumer.
@@ -38,96 +97,95 @@ def batch_crops(
     or ends; ``crops`` is closed then. ``stop`` is set when no further crop is wanted, for a ``crops`` that
     may go without one for long.
     """
-    import_tensorflow()  # at once, so that the wait for the first batch is one for crops
-    return _batches(_Feed(crops, sizes, options.batch_size, stop or threading.Event()), sizes, options)
-
-
-def _batches(feed: _Feed, sizes: Sequence[int], options: BatchingOptions) -> Generator[CropBatch, None, None]:
-    batches = _prefetched(feed, sizes, options)
-    try:
+    feed = _Feed(crops, sizes, stop or threading.Event())
+    ahead = 1 if queue.works_ahead else options.prefetch
+    with _Ahead(queue.batches(feed.rows, sizes, options), ahead, feed.stop) as ready:
         while True:
-            if not feed.ready.acquire(timeout=IDLE_S):
+            try:
+                batch = ready.next(IDLE_S)
+            except TimeoutError:
                 images = tuple(np.zeros((0, size, size, 3), np.uint8) for size in sizes)
                 yield CropBatch((), _padded(images, options.batch_size))
                 continue
-            batch = next(batches, None)
             if batch is None:
                 break
             faces = tuple(feed.faces.popleft() for _ in range(len(batch[0])))
             yield CropBatch(faces, _padded(batch, options.batch_size))
-    finally:
-        feed.stop.set()
-        del batches  # ends tf.data's threads
     if feed.failure is not None:
         raise feed.failure
 
 
 class _Feed:
-    """Hands the pictures of crops to ``tf.data``, in its thread, and the rest to the consumer's thread.
+    """Hands the pictures of crops to the queue, in its thread, and their faces to the consumer's thread.
 
     ``faces`` are those whose pictures were handed over and came back in no batch yet, in order. One thread
     appends and another pops; both are single operations of a deque, which are atomic.
 
-    ``failure`` is what reading ``crops`` raised: tf.data drops what an exception catches in flight and
-    renames the exception, so the stream ends quietly and the consumer raises it after the last batch.
-
-    ``ready`` has a permit for each batch that is about to be whole, and at the end one for a short
-    batch and one for finding out that there is no other: Python heeds no Ctrl-C while TensorFlow waits
-    for a batch, but does while a semaphore is waited for.
+    ``failure`` is what reading ``crops`` raised: a queue would drop the crops that an exception catches in
+    flight, and tf.data renames the exception, so the stream ends quietly and the consumer raises it after the
+    last batch.
     """
 
-    def __init__(
-        self, crops: Iterable[FaceCrop], sizes: Sequence[int], batch_size: int, stop: threading.Event
-    ) -> None:
+    def __init__(self, crops: Iterable[FaceCrop], sizes: Sequence[int], stop: threading.Event) -> None:
         self._crops = crops
         self._expected = [f"uint8{[size, size, 3]}" for size in sizes]
-        self._batch_size = batch_size
         self.stop = stop
         self.faces: deque[FaceSeen] = deque()
-        self.ready = threading.Semaphore(0)
         self.failure: BaseException | None = None
 
-    def rows(self) -> Iterator[tuple[Image, ...]]:
+    def rows(self) -> Generator[Pictures, None, None]:
         """The pictures of one crop after the other."""
         try:
-            for count, crop in enumerate(self._crops, start=1):
+            for crop in self._crops:
                 if self.stop.is_set():
                     return
                 found = [f"{image.dtype}{list(image.shape)}" for image in crop.images]
                 if found != self._expected:
                     raise ValueError(f"a crop is {' + '.join(found)}, not {' + '.join(self._expected)}")
                 self.faces.append(crop.face)
-                if count % self._batch_size == 0:
-                    self.ready.release()
                 yield crop.images
+        except GeneratorExit:
+            raise
         except BaseException as error:  # noqa: BLE001 - handed on whole
             self.failure = error
         finally:
             if isinstance(self._crops, Generator):
                 self._crops.close()
-            self.ready.release(2)
 
 
-def _prefetched(feed: _Feed, sizes: Sequence[int], options: BatchingOptions) -> Iterator[tuple[Image, ...]]:
-    """Batched pictures from ``tf.data``, whose thread starts reading at once."""
-    tf = import_tensorflow()
-    signature = tuple(tf.TensorSpec((size, size, 3), tf.uint8) for size in sizes)
-    dataset = (
-        tf.data.Dataset.from_generator(feed.rows, output_signature=signature)
-        .batch(options.batch_size)
-        .prefetch(options.prefetch)
-    )
-    # Otherwise nothing is read before the first batch is asked for, and no permit ever given.
-    how = tf.data.Options()
-    how.experimental_warm_start = True
-    # There is nothing to tune, and the tuner's thread sleeps ever longer (10 ms, 20 ms, 40 ms, …): the end of
-    # the stream would often wait for it to wake, for up to as long as the stream had lasted.
-    how.autotune.enabled = False
-    batches: Iterator[tuple[Image, ...]] = dataset.with_options(how).as_numpy_iterator()
-    return batches
+class _Ahead:
+    """Reads batches in a thread of its own, ``depth`` of them before they are asked for.
+
+    Python heeds Ctrl-C while a future is waited for, which it does not while TensorFlow gives a batch.
+    """
+
+    def __init__(self, batches: Generator[Pictures, None, None], depth: int, stop: threading.Event) -> None:
+        self._batches, self._stop = batches, stop
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="reading")
+        self._waiting: deque[Future[Pictures | None]] = deque(self._asked() for _ in range(depth))
+
+    def _asked(self) -> Future[Pictures | None]:
+        return self._thread.submit(next, self._batches, None)
+
+    def next(self, timeout_s: float) -> Pictures | None:
+        """The next batch, or None at the end; raises TimeoutError where there is none yet."""
+        batch = self._waiting[0].result(timeout_s)
+        self._waiting.popleft()
+        self._waiting.append(self._asked())
+        return batch
+
+    def __enter__(self) -> _Ahead:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        for asked in self._waiting:
+            asked.cancel()
+        self._thread.submit(self._batches.close)
+        self._thread.shutdown()
 
 
-def _padded(images: Sequence[Image], batch_size: int) -> tuple[Image, ...]:
+def _padded(images: Sequence[Image], batch_size: int) -> Pictures:
     """Fills the images of a short batch with rows of zeros."""
     missing = batch_size - len(images[0])
     if not missing:

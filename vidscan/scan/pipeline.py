@@ -13,7 +13,7 @@ from vidscan.models.shares import first_with_shares
 from vidscan.options import ScanOptions
 from vidscan.protocols import Explainer, FaceDetector, Observer, Scorer
 from vidscan.records import Report, Source
-from vidscan.scan.batches import batch_crops
+from vidscan.scan.batches import batch_crops, queue_for
 from vidscan.scan.collect import collect
 from vidscan.scan.reading import Ledger, SourceReader
 from vidscan.scan.scoring import score_batches
@@ -42,7 +42,10 @@ def scan(
         crops = reader.read(scratch.ahead(sources), ledger, stop)
         sizes = [geometry.input_size for geometry in geometries]
         # Closed before the caller closes the detector, which the reading thread may be using.
-        with closing(batch_crops(crops, sizes=sizes, options=options.batching, stop=stop)) as batches:
+        waiting = batch_crops(
+            crops, sizes=sizes, options=options.batching, queue=queue_for(ensemble.members), stop=stop
+        )
+        with closing(waiting) as batches:
             scored = score_batches(batches, ensemble)
             yield from collect(scored, ledger, options=options, ensemble=ensemble, explainer=explainer)
 

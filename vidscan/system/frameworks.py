@@ -12,9 +12,11 @@ import os
 import re
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from vidscan.errors import ReportError
@@ -33,23 +35,68 @@ _MESSAGES_WANTED = "TF_CPP_MIN_LOG_LEVEL" in os.environ
 """A user who sets this variable gets TensorFlow's messages."""
 
 
-def import_quietly(name: str) -> Any:
-    """Imports the module ``name``, which is TensorFlow or may import it."""
-    if name not in sys.modules and not _MESSAGES_WANTED:
-        os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-        with drop_noise():
-            return importlib.import_module(name)
-    return importlib.import_module(name)
+_importing = threading.RLock()
+"""Held while a framework is imported, so that no thread finds TensorFlow hidden that did not hide it."""
 
 
 def import_keras() -> Any:
     """Imports Keras under the backend that the user chose with ``KERAS_BACKEND``."""
-    return import_quietly("keras")
+    return _import_quietly("keras")
 
 
 def import_tensorflow() -> Any:
     """Imports TensorFlow."""
-    return import_quietly("tensorflow")
+    return _import_quietly("tensorflow")
+
+
+def import_mediapipe() -> Any:
+    """Imports MediaPipe's tasks, and neither TensorFlow nor matplotlib along with them.
+
+    MediaPipe imports TensorFlow where it is installed, for a mark in its own documentation, and does without
+    where it is not: 5 s and 700 MB. So TensorFlow is hidden meanwhile: None in ``sys.modules`` makes an
+    import fail as if the module were missing. Its drawing functions, which nothing here calls, want
+    matplotlib, another 0.3 s: they get a stand-in that imports it when they are used. Other modules that
+    import either one later find it as ever.
+    """
+    hidden: dict[str, ModuleType | None] = {"tensorflow": None}
+    if "matplotlib" not in sys.modules:
+        package, plotting = _Deferred("matplotlib"), _Deferred("matplotlib.pyplot")
+        package.pyplot = plotting
+        hidden |= {"matplotlib": package, "matplotlib.pyplot": plotting}
+    with _importing, _replaced(hidden):
+        return _import_quietly("mediapipe.tasks.python")
+
+
+class _Deferred(ModuleType):
+    """Stands in for a module that is imported when something in it is first used."""
+
+    pyplot: ModuleType
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):  # asked by the machinery of imports
+            raise AttributeError(name)
+        return getattr(importlib.import_module(self.__name__), name)
+
+
+@contextmanager
+def _replaced(modules: dict[str, ModuleType | None]) -> Iterator[None]:
+    """Puts ``modules`` where imports find them, unless they were imported already; takes them out again."""
+    put = {name: module for name, module in modules.items() if name not in sys.modules}
+    sys.modules.update(put)  # type: ignore[arg-type]
+    try:
+        yield
+    finally:
+        for name in put:
+            del sys.modules[name]
+
+
+def _import_quietly(name: str) -> Any:
+    with _importing:
+        if name not in sys.modules and not _MESSAGES_WANTED:
+            os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+            with drop_noise():
+                return importlib.import_module(name)
+        return importlib.import_module(name)
 
 
 @contextmanager

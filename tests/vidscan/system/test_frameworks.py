@@ -38,3 +38,23 @@ def test_keras_is_imported_in_silence():
         check=True,
     )
     assert result.stderr == ""
+
+
+@pytest.mark.slow
+def test_mediapipe_brings_no_tensorflow_in_and_hides_none_that_is_wanted_later():
+    looks = (
+        "import sys;"
+        "from vidscan.system.frameworks import import_mediapipe, import_tensorflow;"
+        "import_mediapipe();"
+        "brought = {name.split('.')[0] for name in sys.modules} & {'tensorflow', 'keras', 'matplotlib'};"
+        "assert not brought, brought;"
+        "from mediapipe.tasks.python.vision import drawing_utils;"
+        "assert drawing_utils.plt.__name__ == 'matplotlib.pyplot' and drawing_utils.plt.figure;"
+        "import matplotlib.pyplot as real;"
+        "assert real.figure is drawing_utils.plt.figure and real is not drawing_utils.plt;"
+        "assert import_tensorflow().version.VERSION;"
+        "import_mediapipe();"
+        "assert import_tensorflow().version.VERSION"
+    )
+    root = Path(frameworks.__file__).parents[2]
+    subprocess.run([sys.executable, "-c", looks], timeout=120, cwd=root, check=True)

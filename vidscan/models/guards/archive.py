@@ -76,7 +76,7 @@ def inspect_archive(path: Path) -> tuple[dict[str, Any], int]:
     Raises:
         ModelError: the file is missing, incomplete, not a ``.keras`` file, or would unpack to too much.
     """
-    _check_file(path)
+    check_file(path)
     try:
         with zipfile.ZipFile(path) as archive:
             _check_members(path, archive)
@@ -112,7 +112,8 @@ def reading(path: Path) -> Iterator[None]:
         raise ModelError(f"{path}: cannot be read: {error.strerror}; check its permissions") from error
 
 
-def _check_file(path: Path) -> None:
+def check_file(path: Path) -> None:
+    """Refuses what is no ``.keras`` file by its name, first bytes and end; raises ModelError."""
     with reading(path):
         if path.is_dir():
             raise ModelError(f"{path}: is a folder; name the .keras file in it")

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from vidscan.errors import ModelError
+from vidscan.models.guards.archive import inspect_archive
 from vidscan.models.runtimes import cache
 from vidscan.models.runtimes.protocol import RuntimeUnavailableError
 from vidscan.system import user_folder
@@ -31,7 +32,9 @@ _log = logging.getLogger("vidscan")
 
 
 def convert_once(checkpoint: Path) -> bytes:
-    """Returns the ONNX form of an inspected ``.keras`` file from the user's cache, or converts and caches it.
+    """Returns the ONNX form of a ``.keras`` file from the user's cache, or inspects, converts and caches it.
+
+    What is in the cache was inspected when it was put there, by this hash.
 
     Raises:
         RuntimeUnavailableError: it cannot be converted, or the result disagrees with Keras.
@@ -70,6 +73,7 @@ def convert(checkpoint: Path, sha256: str) -> tuple[bytes, cache.Manifest]:
         RuntimeUnavailableError: the conversion fails, or its result disagrees with Keras.
         ModelError: the checkpoint itself is refused.
     """
+    inspect_archive(checkpoint)  # here too, so that what is refused costs no process
     _log.info("vidscan: converting %s for onnxruntime; this happens once", checkpoint)
     with tempfile.TemporaryDirectory(prefix="vidscan-") as folder:
         target = Path(folder) / cache.NETWORK

@@ -33,11 +33,9 @@ def main(checkpoint: Path, target: Path) -> dict[str, Any]:
 
     What TensorFlow, tf2onnx and onnxruntime raise, which has no common base, passes through.
     """
-    from vidscan.models.guards.archive import inspect_archive
-
     sha256 = sha256_of(checkpoint)
     try:
-        keras = KerasRuntime(checkpoint, *inspect_archive(checkpoint))
+        keras = KerasRuntime(checkpoint)
         network = keras.network
     except ModelError as error:
         return {"refused": str(error)}

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vidscan.errors import ModelError
-from vidscan.models.guards.archive import CONFIG
+from vidscan.models.guards.archive import CONFIG, inspect_archive
 from vidscan.models.guards.network import check_network
 from vidscan.models.guards.weights import weights_of_at_most
 from vidscan.models.runtimes.protocol import Outputs, first_line
@@ -34,18 +34,18 @@ class KerasRuntime:
 
     name = "keras"
 
-    def __init__(self, path: Path, config: dict[str, Any], weights: int) -> None:
-        """Takes a checkpoint with what ``inspect_archive`` returned, without building the network."""
-        self._path, self._config, self._weights = path, config, weights
+    def __init__(self, path: Path) -> None:
+        """Takes a ``.keras`` file, which is looked into when the network is first needed."""
+        self._path = path
 
     @cached_property
     def network(self) -> Any:
-        """The Keras model in float32, not compiled; built and checked at the first use.
+        """The Keras model in float32, not compiled; inspected, built and checked at the first use.
 
         Raises:
-            ModelError: Keras cannot build it, or it has another shape.
+            ModelError: the file is refused, Keras cannot build it, or it has another shape.
         """
-        network = _network_in_float32(self._path, self._config, self._weights)
+        network = _network_in_float32(self._path, *inspect_archive(self._path))
         check_network(self._path, network)
         return network
 

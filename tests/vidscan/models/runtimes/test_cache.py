@@ -186,6 +186,7 @@ for _ in range(60):
 
 
 def test_converter_that_breaks_down_is_told(folder, checkpoint, monkeypatch):
+    monkeypatch.setattr(conversion, "inspect_archive", lambda path: None)
     monkeypatch.setattr(sys, "executable", "/no/such/python")
     with pytest.raises(RuntimeUnavailableError, match=r"some\.keras: cannot be converted.*cannot be started"):
         conversion.convert_once(checkpoint)
@@ -204,6 +205,7 @@ def test_checkpoint_that_changes_meanwhile_is_told(folder, checkpoint, monkeypat
             }
         }
 
+    monkeypatch.setattr(conversion, "inspect_archive", lambda path: None)
     monkeypatch.setattr(conversion, "_run_converter", converter)
     with pytest.raises(RuntimeUnavailableError, match="was changed while it was converted"):
         conversion.convert_once(checkpoint)

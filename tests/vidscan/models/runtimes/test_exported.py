@@ -15,7 +15,8 @@ from toy_networks import red_network, save_red_network
 from vidscan.errors import CardError, ModelError, UsageError
 from vidscan.models.card_file import card_path, read_card, write_card
 from vidscan.models.checkpoint import load_model
-from vidscan.records import ModelCard
+from vidscan.models.runtimes import exported
+from vidscan.records import ModelCard, Quantisation
 from vidscan.system.files import sha256_of
 
 pytestmark = pytest.mark.slow
@@ -69,6 +70,19 @@ def test_file_without_a_card_scores_uncalibrated(wanted, file):
     assert model.score(grey(0, 128, 255)) == pytest.approx(1 - real, abs=1e-6)
     with pytest.raises(ModelError, match="is an exported file and no Keras network"):
         _ = model.network
+
+
+def test_what_ships_is_known_by_its_hash_and_not_inspected(file, monkeypatch):
+    def inspected(path: Path, content: bytes) -> Quantisation:
+        raise AssertionError
+
+    monkeypatch.setattr(exported, "inspect_onnx", inspected)
+    hashed = replace(CARD, sha256=sha256_of(file))
+    runtime, quantisation = exported.open_exported(file, hashed, "auto", ours=True)
+    assert (runtime.input_size, quantisation) == (SIZE, "none")
+    for card, ours in ((hashed, False), (CARD, True), (None, True)):
+        with pytest.raises(AssertionError):
+            exported.open_exported(file, card, "auto", ours=ours)
 
 
 def test_card_is_applied_and_its_hash_held_against_the_file(file):

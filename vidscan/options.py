@@ -13,7 +13,6 @@ from typing import Any, TypedDict, Unpack
 from vidscan.errors import UsageError, quoted
 from vidscan.flags import flag, keywords_of, require, require_amount, require_choice, require_count
 
-HWACCELS = ("none", "auto")
 RUNTIMES = ("auto", "keras", "onnx", "coreml")
 """What may compute a network's outputs; ``auto`` takes the fastest that can be trusted on this machine."""
 
@@ -29,15 +28,21 @@ class SamplingOptions:
         "N",
         rivals="how often",
     )
+    stream: int | None = flag(
+        None, "look at this video stream alone, by its number in the file (default: every one)", "N"
+    )
     keyframes: bool = flag(False, "decode only keyframes, and look at --fps of them at most")
-    hwaccel: str = flag("none", "decode in hardware where there is any", choices=HWACCELS)
 
     def __post_init__(self) -> None:
         require_amount("--fps", self.fps, "give a number of frames per second above 0, such as --fps 2")
         require_count("--frames", self.frames, "give 1 or more, such as --frames 32")
+        require(
+            self.stream is None or self.stream >= 0,
+            f"--stream {self.stream}",
+            "give 0 or more, such as --stream 1",
+        )
         if self.frames is not None and self.keyframes:
             raise UsageError("--frames and --keyframes exclude each other: give one of them")
-        require_choice("--hwaccel", self.hwaccel, HWACCELS)
 
 
 _FACES_REMEDY = "give all, largest, or a number of 1 or more"
@@ -240,8 +245,8 @@ class ScanKeywords(TypedDict, total=False):
 
     fps: float
     frames: int | None
+    stream: int | None
     keyframes: bool
-    hwaccel: str
     min_confidence: float
     min_face: int
     faces: int | None

@@ -39,7 +39,6 @@ def test_fps_that_cannot_work(fps: float):
     [
         (lambda: SamplingOptions(frames=0), "--frames 0 cannot work"),
         (lambda: SamplingOptions(frames=8, keyframes=True), "--frames and --keyframes exclude"),
-        (lambda: SamplingOptions(hwaccel="cuda"), "--hwaccel cuda cannot work: give one of none, auto"),
         (lambda: DetectionOptions(min_confidence=0.0), "--min-confidence"),
         (lambda: DetectionOptions(min_confidence=1.01), "--min-confidence"),
         (lambda: DetectionOptions(min_confidence=math.nan), "--min-confidence"),
@@ -79,7 +78,7 @@ def test_the_report_of_options_is_plain_json_and_holds_every_stage():
     options = ScanOptions(SamplingOptions(3.0), model=ModelOptions((Path("some") / "net.keras",)))
     told = json.loads(json.dumps(options.to_report(), allow_nan=False))
     assert set(told) == {"sampling", "detection", "batching", "model", "verdict", "evidence"}
-    assert told["sampling"] == {"fps": 3.0, "frames": None, "keyframes": False, "hwaccel": "none"}
+    assert told["sampling"] == {"fps": 3.0, "frames": None, "stream": None, "keyframes": False}
     name = str(Path("some") / "net.keras")
     assert told["model"] == {"path": name, "runtime": "auto", "runtimes_used": []}
     assert told["verdict"]["fake_threshold"] is None
@@ -168,7 +167,7 @@ def test_every_flag_of_a_scan_is_declared_by_a_field(command: str):
         | {name for name in declared if name.startswith("--ray")},
     )
     if command == "image":
-        missing |= {"--annotate", "--fps", "--frames", "--keyframes", "--hwaccel"}
+        missing |= {"--annotate", "--fps", "--frames", "--keyframes", "--stream"}
     assert declared - known == missing
 
 

@@ -89,7 +89,7 @@ def _packages() -> str:
 
 def _ffmpeg() -> str:
     program = find_program()
-    lines = answer(program, "-version")[0].splitlines()
+    lines = answer(program, "-version").splitlines()
     words = lines[0].split() if lines else []
     if words[:2] != ["ffmpeg", "version"] or len(words) < 3:
         raise VidscanError(f"{program} is no ffmpeg: set VIDSCAN_FFMPEG to one, or unset it")

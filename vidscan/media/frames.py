@@ -5,18 +5,15 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 from vidscan.errors import DecodeError, SourceError
-from vidscan.media.ffmpeg import decode
-from vidscan.media.ffmpeg.command import Look
-from vidscan.media.ffmpeg.seek import spread_frames
+from vidscan.media.clip import Clip
 from vidscan.media.further_pictures import further_pictures
 from vidscan.media.still_decoders import decode as decode_picture
 from vidscan.media.still_header import HeaderError, StillHeader, read_header
 from vidscan.options import SamplingOptions
-from vidscan.records import Frame, Image, Source, SourceKind
+from vidscan.records import Frame, Image, Remark, Source, SourceKind
 from vidscan.system.files import raising
 
 MAX_STILL_PIXELS = 1 << 27
@@ -26,13 +23,8 @@ MAX_STILL_BYTES = 1 << 29
 """Upper limit on the size of a still's file."""
 
 
-def sample_frames(
-    source: Source, options: SamplingOptions, duration_s: float | None = None
-) -> Iterator[Frame]:
-    """Yields the frames of a clip that are sampled, in order of time, or the one picture of a still.
-
-    ``duration_s`` is the clip's length by its header, None if unknown; frames spread over the clip depend on
-    it.
+def sample_frames(source: Source, options: SamplingOptions) -> Iterator[Frame]:
+    """Yields the frames of a clip that are sampled, or the one picture of a still.
 
     Raises:
         SourceError: the file cannot be read or is empty.
@@ -41,16 +33,8 @@ def sample_frames(
     require_content(source.path)
     if source.kind is SourceKind.IMAGE:
         yield Frame(source.id, 0, 0.0, read_still(source.path))
-        return
-    hwaccel = options.hwaccel == "auto"
-    if options.frames is not None:
-        pictures = spread_frames(source.path, options.frames, duration_s, hwaccel=hwaccel)
     else:
-        look = Look(fps=options.fps, keyframes=options.keyframes)
-        pictures = decode.stream_frames(source.path, look, hwaccel=hwaccel)
-    with closing(pictures):
-        for index, (time_s, image) in enumerate(pictures):
-            yield Frame(source.id, index, time_s, image)
+        yield from Clip(source.path, options).frames(source.id)
 
 
 def require_content(path: Path) -> None:
@@ -90,10 +74,11 @@ def read_still(path: Path) -> Image:
     return decode_picture(path, content, header)
 
 
-def still_remark(path: Path) -> str:
-    """Returns what a report has to say of further pictures in the file, which are not analysed, or ""."""
+def still_remarks(path: Path) -> list[Remark]:
+    """Returns what a report has to say of a still: what further pictures in its file are left out."""
     content = _content(path)
-    return " ".join(further_pictures(path.name, content, _header(path, content)))
+    said = further_pictures(path.name, content, _header(path, content))
+    return [Remark("further-pictures", each) for each in said]
 
 
 def _content(path: Path) -> bytes:

@@ -25,6 +25,7 @@ from vidscan.records.findings import (
     Interval,
     Label,
     MemberVerdict,
+    Remark,
     Report,
     Segment,
     SourceFacts,

@@ -57,6 +57,7 @@ class TimelinePoint:
 class Track:
     """One person followed through one shot: ``faces`` sightings between ``start_s`` and ``end_s``.
 
+    ``stream`` is the file's number of the video stream that shows it, for clips of several.
     ``person`` is the lowest ``id`` of the tracks that show the same person in other shots, 0 if
     re-identification did not run. ``fake_probability`` is None where no sighting could be judged. ``counted``
     is False where the person has no part in the verdict, and ``note`` then says why. ``weight``: the person's
@@ -74,6 +75,7 @@ class Track:
     weight: Share = 1.0
     quality: Share = 1.0
     note: str = ""
+    stream: Annotated[int, Limits(0, absent=True)] = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +187,17 @@ class SourceFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class Remark:
+    """What a person should know of how a source was looked at: what was done to it, or left out.
+
+    ``code`` is a word for programs, such as ``deinterlaced``; ``text`` is a sentence or two.
+    """
+
+    code: Annotated[str, Limits(1)]
+    text: Annotated[str, Limits(1)]
+
+
+@dataclass(frozen=True, slots=True)
 class ErrorInfo:
     """Why a source failed: the error's class name and its one-line message."""
 
@@ -240,7 +253,7 @@ class Report:
 
     ``members`` are the cards of an ensemble's members, which ``model_card`` describes together; empty for
     one model. ``evidence`` holds faces to look at, where they were asked for. ``facts`` is None where the
-    source could not be read.
+    source could not be read. ``remarks``: see :class:`Remark`.
     """
 
     source: Source
@@ -256,3 +269,4 @@ class Report:
     members: tuple[ModelCard, ...] = ()
     evidence: tuple[EvidenceCrop, ...] = ()
     facts: SourceFacts | None = None
+    remarks: tuple[Remark, ...] = ()

@@ -80,15 +80,17 @@ class FileStamp(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One sampled picture, rotation already applied.
+    """One sampled picture as a person sees it: upright, square pixels, SDR, whole lines.
 
     ``index`` counts the sampled frames of its source from 0; ``time_s`` comes from the stream's clock.
+    ``stream``: the number of its video stream in the file.
     """
 
     source_id: str
     index: int
     time_s: float
     image: Image
+    stream: int = 0
 
 
 @dataclass(frozen=True, slots=True)

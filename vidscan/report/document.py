@@ -18,6 +18,7 @@ from vidscan.records import (
     ErrorInfo,
     EvidenceCrop,
     ModelCard,
+    Remark,
     Report,
     Segment,
     Source,
@@ -64,6 +65,7 @@ class Result:
     segments: tuple[Segment, ...]
     tracks: tuple[Track, ...]
     stats: Stats
+    remarks: Annotated[tuple[Remark, ...], Limits(1, absent=True)] = ()
 
 
 def result_document(report: Report) -> Document:
@@ -92,6 +94,7 @@ def result_document(report: Report) -> Document:
         segments=report.segments,
         tracks=report.tracks,
         stats=report.stats,
+        remarks=report.remarks,
     )
     try:
         entry: Document = writer(Result)(result)
@@ -133,6 +136,7 @@ def report_from(
         error=result.error,
         members=tuple(members),
         facts=result.facts,
+        remarks=result.remarks,
     )
 
 

@@ -59,6 +59,11 @@ def people_of(report: Report) -> dict[int, set[int]]:
     return people
 
 
+def of_streams(report: Report) -> bool:
+    """Tells whether several video streams of the file were looked at."""
+    return any(remark.code == "streams" for remark in report.remarks)
+
+
 def joined(report: Report) -> bool:
     """Tells whether several tracks show the same person."""
     return len(people_of(report)) < len(report.tracks)

@@ -103,6 +103,7 @@ def _report(
         "members": members,
         "stats": pending.stats(reading, len(faces)),
         "facts": reading.facts,
+        "remarks": tuple(reading.remarks),
     }
     if reading.error is not None:
         return Report(source=source, status=Status.FAILED, error=reading.error, **context)
@@ -110,9 +111,6 @@ def _report(
     findings = judge.judge(
         scores, card, options.verdict, source.kind, members=members, persons=reading.persons
     )
-    if reading.remark:
-        reason = f"{findings.verdict.reason} {reading.remark}"
-        findings = replace(findings, verdict=replace(findings.verdict, reason=reason))
     evidence = pending.best.chosen(findings.tracks)
     evidence = with_face_scores(evidence, faces) if still else evidence
     if explainer is not None:
@@ -121,7 +119,7 @@ def _report(
         source=source,
         status=Status.OK,
         verdict=findings.verdict,
-        tracks=findings.tracks,
+        tracks=tuple(replace(each, stream=reading.streams.get(each.id, 0)) for each in findings.tracks),
         timeline=findings.timeline,
         segments=findings.segments,
         evidence=evidence,

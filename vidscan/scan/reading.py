@@ -18,8 +18,8 @@ import cv2
 
 from vidscan.errors import SourceError, VidscanError, escaped, quoted
 from vidscan.faces.crops import crop_faces
-from vidscan.media.ffmpeg import decode
-from vidscan.media.frames import require_content, sample_frames, still_remark
+from vidscan.media.clip import Clip
+from vidscan.media.frames import read_still, require_content, still_remarks
 from vidscan.media.scratch import Scratch
 from vidscan.media.sources import stamp_of
 from vidscan.options import ScanOptions
@@ -30,6 +30,7 @@ from vidscan.records import (
     FaceSeen,
     Frame,
     Geometry,
+    Remark,
     Source,
     SourceFacts,
     SourceKind,
@@ -48,8 +49,8 @@ class Reading:
 
     ``started`` is a time of ``time.perf_counter``. ``stats`` lacks what scoring adds; its ``crops_scored``
     are the crops that were sent to be scored, each view of a still's face by itself. ``unjudged`` are the
-    faces too small for that, ``persons`` the person of each track. ``remark`` is to be said beside the
-    verdict. ``error`` is None for a source that was read to its end.
+    faces too small for that, ``persons`` the person of each track, ``streams`` the number of the video
+    stream that shows it. ``error`` is None for a source that was read to its end.
     """
 
     source: Source
@@ -58,7 +59,8 @@ class Reading:
     facts: SourceFacts | None = None
     unjudged: list[FaceSeen] = field(default_factory=list)
     persons: Mapping[int, int] = field(default_factory=dict)
-    remark: str = ""
+    streams: dict[int, int] = field(default_factory=dict)
+    remarks: list[Remark] = field(default_factory=list)
     error: ErrorInfo | None = None
 
     def add(self, *, frames: int = 0, crops: int = 0, decode: float = 0.0, detect: float = 0.0) -> None:
@@ -119,13 +121,13 @@ class SourceReader:
     def _crops_by_frame(self, local: Source, reading: Reading) -> Iterator[list[FaceCrop]]:
         """The crops of one source, or of its copy on this machine, frame by frame."""
         before, still = stamp_of(local.path), local.kind is SourceKind.IMAGE
-        _examine(local, reading)
         watcher = Watcher(self.detector, self.options.detection, still=still)
         for frame in self._timed_frames(local, reading):
             if self.observer is not None:  # by the source's own name: that of a copy means nothing
                 self.observer.frame_sampled(reading.source, frame.time_s, reading.stats.duration_s)
             started = time.perf_counter()
             faces = watcher.look(frame)
+            reading.streams.update((face.track, frame.stream) for face in faces)
             large = [face for face in faces if face.box.longer_side >= self.least_face]
             reading.unjudged += [face for face in faces if face.box.longer_side < self.least_face]
             crops = list(crop_faces(frame, large, self.geometries, still=still))
@@ -141,7 +143,7 @@ class SourceReader:
 
     def _timed_frames(self, local: Source, reading: Reading) -> Iterator[Frame]:
         """The sampled frames, while the time that they take is added up."""
-        frames = sample_frames(local, self.options.sampling, reading.stats.duration_s)
+        frames = self._frames(local, reading)
         while True:
             started = time.perf_counter()
             frame = next(frames, None)
@@ -153,16 +155,22 @@ class SourceReader:
                 reading.facts = replace(reading.facts, width=width, height=height)
             yield frame
 
-
-def _examine(local: Source, reading: Reading) -> None:
-    require_content(local.path)
-    reading.facts = file_facts(local.path)
-    if local.kind is SourceKind.VIDEO:
-        media = decode.probe(local.path)
-        reading.stats = replace(reading.stats, duration_s=media.duration_s)
-        reading.facts = replace(reading.facts, codec=media.codec)
-    else:
-        reading.remark = still_remark(local.path)
+    def _frames(self, local: Source, reading: Reading) -> Iterator[Frame]:
+        """The sampled frames, while the reading gets what the file and its streams say of themselves."""
+        require_content(local.path)
+        reading.facts = file_facts(local.path)
+        if local.kind is SourceKind.IMAGE:
+            reading.remarks += still_remarks(local.path)
+            yield Frame(local.id, 0, 0.0, read_still(local.path))
+            return
+        clip = Clip(local.path, self.options.sampling)
+        reading.facts = replace(reading.facts, codec=clip.codec)
+        reading.stats = replace(reading.stats, duration_s=clip.duration_s)
+        try:
+            yield from clip.frames(local.id)
+        finally:
+            reading.remarks += clip.remarks
+            reading.stats = replace(reading.stats, duration_s=clip.duration_s)
 
 
 def describe_failure(source: Source, error: BaseException) -> ErrorInfo:

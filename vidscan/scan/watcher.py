@@ -24,7 +24,10 @@ Assess: TypeAlias = Callable[[Image, Detection, Sequence[Box]], Quality]
 
 
 class Watcher:
-    """Goes through the frames of one source in order; ``cuts_s``: when new shots began, in seconds."""
+    """Goes through the frames of one source, one video stream after the other, each in order of time.
+
+    ``cuts_s``: when new shots began, in seconds; not where another stream did.
+    """
 
     def __init__(
         self,
@@ -40,14 +43,17 @@ class Watcher:
         self._cuts = CutFinder()
         self._tracker = Tracker()
         self._reidentifier = Reidentifier()
+        self._shot, self._stream = 0, 0
         self.cuts_s: list[float] = []
 
     def look(self, frame: Frame) -> list[FaceSeen]:
         """The faces in the next frame, surest first; raises DetectionError where the detector fails."""
-        cut = self._cuts.is_cut(frame.image)
-        if cut:
+        cut, other = self._cuts.is_cut(frame.image), frame.stream != self._stream
+        if cut and not other:
             self.cuts_s.append(frame.time_s)
-        found = self._search.find(frame.image, new_shot=cut)
+        self._shot += cut or other
+        self._stream = frame.stream
+        found = self._search.find(frame.image, new_shot=cut or other)
         sightings = [self._sighting(frame, each, found) for each in found]
         tracks = self._tracker.add(sightings) if sightings else []
         for sighting, track in zip(sightings, tracks, strict=True):
@@ -77,7 +83,7 @@ class Watcher:
             time_s=frame.time_s,
             box=detection.box,
             confidence=detection.confidence,
-            shot=len(self.cuts_s),
+            shot=self._shot,
             quality=self._assess(frame.image, detection, others),
             appearance=describe(frame.image, detection.box),
         )

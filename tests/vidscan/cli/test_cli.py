@@ -260,7 +260,7 @@ def test_fps_that_cannot_work(no_work, bright_clip, capsys, fps):
         ["explode"],
         ["run", "x.mp4", "--fps", "many"],
         ["run", "x.mp4", "--fps", "2", "--frames", "8"],
-        ["run", "x.mp4", "--hwaccel", "magic"],
+        ["run", "x.mp4", "--runtime", "magic"],
         ["run", "x.mp4", "--fail-on", "real"],
         ["run", "x.mp4", "-q", "-v"],
         ["image", "x.png", "--fps", "2"],

@@ -11,14 +11,13 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 from fake_program import fake_ffmpeg
 
 from vidscan.errors import DecodeError, SourceError, VidscanError
 from vidscan.media.ffmpeg import decode
 from vidscan.media.ffmpeg.command import Look, sampling_command
-from vidscan.media.ffmpeg.program import working_hardware
+from vidscan.media.ffmpeg.header import VideoStream
 from vidscan.system.processes import GUARDIAN, Child
 
 posix = pytest.mark.skipif(os.name != "posix", reason="needs shell scripts and free file names")
@@ -100,7 +99,9 @@ def test_option_that_keeps_times_suits_the_version(monkeypatch, version: str, op
 
 
 def test_probe(clip: Path):
-    assert decode.probe(clip) == decode.MediaInfo(2.0, "mpeg4", 64, 48)
+    video = VideoStream(0, "mpeg4", 64, 48)
+    found = decode.probe(clip)
+    assert found == decode.MediaInfo(2.0, "mpeg4", 64, 48, (), (video,), "mov,mp4,m4a,3gp,3g2,mj2")
 
 
 def test_header_is_not_read_out_of_the_name(clip: Path, tmp_path: Path):
@@ -303,40 +304,6 @@ def test_keyframes_alone(make_clip):
 
 def test_nothing_lies_beyond_the_end(clip: Path):
     assert list(decode.stream_frames(clip, Look(start_s=30.0, max_frames=1))) == []
-
-
-def test_hardware_that_is_not_there_changes_nothing(clip: Path):
-    """Where there is some, its pictures differ by rounding alone."""
-    plain, asked = stream_all(clip), list(decode.stream_frames(clip, 2.0, hwaccel=True))
-    assert [moment for moment, _ in asked] == [moment for moment, _ in plain]
-    for (_, image), (_, expected) in zip(asked, plain, strict=True):
-        assert np.abs(image.astype(int) - expected).max() <= 3
-
-
-@posix
-@pytest.mark.parametrize(
-    ("opens", "expected"), [("exit 1", None), ("kill -ABRT $$", None), ("exit 0", "cuda")]
-)
-def test_hardware_is_tried_before_it_is_used(tmp_path: Path, opens: str, expected: str | None):
-    """Also where trying ends the program, as in static builds that miss a driver's library."""
-    program = tmp_path / "ffmpeg"
-    program.write_text(
-        f'#!/bin/sh\ncase "$*" in\n*-hwaccels*) echo vaapi cuda drm ;;\n*cuda*) {opens} ;;\n*) exit 1\nesac\n'
-    )
-    program.chmod(0o755)
-    assert working_hardware(str(program)) == expected
-
-
-def test_hardware_is_asked_for_before_the_clip():
-    command = sampling_command(
-        "ffmpeg",
-        Look(fps=2.0),
-        source=("-i", "file:a b"),
-        mark="5",
-        passthrough={"fps_mode": "passthrough"},
-        hardware="cuda",
-    )
-    assert command.index("-hwaccel") < command.index("file:a b")
 
 
 def test_only_chosen_frames_are_converted(clip: Path):

@@ -12,6 +12,7 @@ import pytest
 from vidscan.errors import DecodeError
 from vidscan.media.ffmpeg import decode, seek
 from vidscan.media.ffmpeg.command import Look
+from vidscan.media.ffmpeg.decode import Picture
 from vidscan.media.ffmpeg.seek import spread_frames
 
 MPEG4 = ("-c:v", "mpeg4", "-q:v", "2")
@@ -21,14 +22,18 @@ def lavfi(graph: str) -> tuple[str, ...]:
     return ("-f", "lavfi", "-i", graph)
 
 
-def spread(path: Path, count: int, duration_s: float | None = -1.0) -> list[tuple[float, np.ndarray]]:
+def spread(path: Path, count: int, duration_s: float | None = -1.0) -> list[Picture]:
     """By default with the length that the header gives."""
     duration = decode.probe(path).duration_s if duration_s == -1.0 else duration_s
     return list(spread_frames(path, count, duration))
 
 
-def times(pictures: list[tuple[float, np.ndarray]]) -> list[float]:
-    return [round(time_s, 3) for time_s, _ in pictures]
+def times(pictures: list[Picture]) -> list[float]:
+    return [round(picture.time_s, 3) for picture in pictures]
+
+
+def through_at(path: Path, fps: float) -> list[Picture]:
+    return list(decode.pictures(path, Look(fps=fps)))
 
 
 @pytest.fixture(scope="module")
@@ -42,13 +47,13 @@ def minute(make_clip) -> Path:
 def looks(monkeypatch: pytest.MonkeyPatch) -> list[Look]:
     """Every run of ffmpeg for frames during the test."""
     made: list[Look] = []
-    whole = decode.stream_frames
+    whole = decode.pictures
 
-    def recording(path, wanted, **options):
-        made.append(wanted)
-        return whole(path, wanted, **options)
+    def recording(path, look, *shown):
+        made.append(look)
+        return whole(path, look, *shown)
 
-    monkeypatch.setattr(decode, "stream_frames", recording)
+    monkeypatch.setattr(decode, "pictures", recording)
     return made
 
 
@@ -56,11 +61,11 @@ def looks(monkeypatch: pytest.MonkeyPatch) -> list[Look]:
 def test_seeking_finds_the_frames_that_reading_through_gives(minute: Path, looks: list[Look], count: int):
     sought = spread(minute, count)
     assert all(look.max_frames == 1 for look in looks), "this clip was to be sought in"
-    through = list(decode.stream_frames(minute, count / 60))
+    through = through_at(minute, count / 60)
     assert times(sought) == times(through)
     assert len(sought) == count
-    for (_, image), (_, expected) in zip(sought, through, strict=True):
-        assert np.array_equal(image, expected)
+    for picture, expected in zip(sought, through, strict=True):
+        assert np.array_equal(picture.image, expected.image)
 
 
 def test_cost_goes_with_the_frames_and_not_with_the_length(minute: Path, looks: list[Look]):
@@ -81,7 +86,7 @@ def test_short_clip_gives_each_frame_once(clip: Path):
 def test_more_places_than_frames(make_clip, looks: list[Look]):
     """A frame every 15 s: most parts of the clip have none of their own."""
     path = make_clip("slides.mkv", *lavfi("testsrc=size=64x48:rate=1/15:duration=60"), "-c:v", "ffv1")
-    assert times(spread(path, 12)) == times(list(decode.stream_frames(path, 12 / 60)))
+    assert times(spread(path, 12)) == times(through_at(path, 12 / 60))
     assert len(looks) > 12
 
 
@@ -90,7 +95,7 @@ def test_variable_frame_rate(make_clip):
     path = make_clip("uneven.mkv", *lavfi(graph), "-c:v", "ffv1", "-g", "5")
     duration = decode.probe(path).duration_s
     found = spread(path, 9)
-    assert times(found) == times(list(decode.stream_frames(path, 9 / duration)))
+    assert times(found) == times(through_at(path, 9 / duration))
     assert all(a < b for a, b in pairwise(times(found)))
 
 
@@ -102,7 +107,7 @@ def test_stream_that_starts_late(make_clip):
 
 
 def test_length_that_the_header_does_not_give_is_measured(minute: Path):
-    assert decode.measure_duration(minute) == pytest.approx(60, abs=0.15)
+    assert decode.measure(minute).length_s == pytest.approx(60, abs=0.15)
     assert times(spread(minute, 4, None)) == pytest.approx(times(spread(minute, 4)), abs=0.15)
 
 
@@ -112,7 +117,7 @@ def test_header_that_promises_too_much_is_not_believed(minute: Path):
 
 
 def test_clip_without_a_clock_cannot_be_spread_over(minute: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(decode, "measure_duration", lambda path: None)
+    monkeypatch.setattr(decode, "measure", lambda path, shown: decode.Measured(None))
     with pytest.raises(DecodeError, match="nothing in it tells how long it is") as caught:
         spread(minute, 4, None)
     assert str(caught.value).startswith(f"{minute}: ")
@@ -145,5 +150,5 @@ def test_index_that_leads_astray_is_not_followed(research_clips: Path):
     found = spread(path, 8)
     through = {round(time_s, 2): image for time_s, image in decode.stream_frames(path, 25.0)}
     assert len(found) == 8
-    for time_s, image in found:
-        assert np.array_equal(image, through[round(time_s, 2)])
+    for picture in found:
+        assert np.array_equal(picture.image, through[round(picture.time_s, 2)])

@@ -20,11 +20,11 @@ from toys import ToyDetector, ToyScorer, toy_picture
 from vidscan.errors import DecodeError, SourceError
 from vidscan.media import frames, still_decoders
 from vidscan.media.ffmpeg.program import find_program
-from vidscan.media.frames import read_still, require_content, still_remark
+from vidscan.media.frames import read_still, require_content, still_remarks
 from vidscan.media.sources import from_paths
 from vidscan.media.still_header import MAX_STEPS, HeaderError, read_header
 from vidscan.options import BatchingOptions, DetectionOptions, ScanOptions
-from vidscan.records import Label
+from vidscan.records import Label, Remark
 from vidscan.scan.pipeline import scan
 
 FORMATS = {
@@ -89,11 +89,9 @@ def test_several_pictures_are_said_beside_the_verdict(tmp_path: Path):
     sources = from_paths([tmp_path / "one.png", tmp_path / "two.png"])
     one, two = scan(sources, options, scorers=[ToyScorer()], detector=ToyDetector())
     assert one.verdict.label == two.verdict.label == Label.FAKE
-    assert (
-        two.verdict.reason
-        == f"{one.verdict.reason} Only the first of the pictures in this PNG was looked at; "
-        "vidscan run looks at all."
-    )
+    assert (one.remarks, two.verdict.reason) == ((), one.verdict.reason)
+    said = "Only the first of the pictures in this PNG was looked at; vidscan run looks at all."
+    assert two.remarks == (Remark("further-pictures", said),)
 
 
 def png(width: int, height: int) -> bytes:
@@ -348,22 +346,23 @@ def test_second_jpeg_behind_the_first_is_named(progressive: bool, tmp_path: Path
     path = tmp_path / "it's two.jpg"
     first, second = (encoded("jpeg", each, progressive=progressive) for each in (smooth(), noise()))
     path.write_bytes(first)
-    assert still_remark(path) == ""
+    assert still_remarks(path) == []
     path.write_bytes(first + second)
-    told = still_remark(path)
-    command = re.search(r"tail .* > second\.jpg", told)
+    (remark,) = still_remarks(path)
+    command = re.search(r"tail .* > second\.jpg", remark.text)
     assert command is not None
     subprocess.run(command[0], shell=True, cwd=tmp_path, check=True)
     assert (tmp_path / "second.jpg").read_bytes() == second
     path.write_bytes(first + b"hdrgm:Version" + second)
-    assert still_remark(path) == ""
+    assert still_remarks(path) == []
 
 
 def test_clip_behind_a_picture_is_named(tmp_path: Path, make_clip):
     clip = make_clip("behind.mp4", "-f", "lavfi", "-i", "testsrc=size=64x48:duration=0.4", "-c:v", "mpeg4")
     path = tmp_path / "motion.jpg"
     path.write_bytes(encoded("jpeg", smooth()) + clip.read_bytes())
-    command = re.search(r"tail .* > clip\.mp4", still_remark(path))
+    (remark,) = still_remarks(path)
+    command = re.search(r"tail .* > clip\.mp4", remark.text)
     assert command is not None
     out = tmp_path / "out"
     out.mkdir()

@@ -23,7 +23,7 @@ from report_samples import (
     too_small,
 )
 
-from vidscan.records import ErrorInfo, Report, Segment, SourceFacts, Verdict
+from vidscan.records import ErrorInfo, Remark, Report, Segment, SourceFacts, Verdict
 from vidscan.report import BESIDE, WRITERS
 from vidscan.report.formats import csv as csv_report
 
@@ -54,7 +54,8 @@ def test_a_clip_is_one_row_of_the_files() -> None:
     segments = (Segment(1.5, 3.5, 0.97, 1), Segment(4.0, 4.25, 0.8, 2))
     scores = [[0.1, 0.98, 0.97], [0.2, None, None]]
     report = clip(scores=scores, segments=segments, uncounted=frozenset({2}))
-    report = replace(report, facts=SourceFacts(1234, "ab" * 32, "h264", 640, 360))
+    said = (Remark("deinterlaced", "It was deinterlaced."), Remark("breaks-off", "It breaks off."))
+    report = replace(report, facts=SourceFacts(1234, "ab" * 32, "h264", 640, 360), remarks=said)
     assert rows(report) == [
         {
             "file": "1",
@@ -82,6 +83,7 @@ def test_a_clip_is_one_row_of_the_files() -> None:
             "sha256": "ab" * 32,
             "seconds_total": "3.6",
             "error": "",
+            "remarks": "It was deinterlaced. It breaks off.",
         }
     ]
 

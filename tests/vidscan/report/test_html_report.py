@@ -35,7 +35,17 @@ from report_samples import (
 )
 
 from vidscan.options import VerdictOptions
-from vidscan.records import HeatKind, HeatSource, Label, ModelCard, Report, Segment, SourceFacts, SourceKind
+from vidscan.records import (
+    HeatKind,
+    HeatSource,
+    Label,
+    ModelCard,
+    Remark,
+    Report,
+    Segment,
+    SourceFacts,
+    SourceKind,
+)
 from vidscan.report import html
 from vidscan.report.document import evidence_of
 from vidscan.report.html import pictures
@@ -179,6 +189,16 @@ def test_tracks_name_their_person_share_quality_and_note() -> None:
     assert "bear the same number under “person”" in page_of(interview()).text
     assert "person”" not in page_of(clip()).text
     assert len(table_rows(written(clip()), "Tracks: people")[0]) == 7, "without a person"
+
+
+def test_remarks_and_streams_are_told() -> None:
+    first, *others = interview().tracks
+    said = (Remark("streams", "It holds 2 video streams."), Remark("cover", "<b>A cover"))
+    tracks = (first, *(replace(each, stream=1) for each in others))
+    text = page_of(replace(interview(), tracks=tracks, remarks=said)).text
+    assert "It holds 2 video streams." in text and "<b>A cover" in text
+    assert "stream 0" in text and "stream 1, too small to judge" in text
+    assert "stream" not in page_of(interview()).text.lower()
 
 
 def test_what_a_joined_person_rests_on() -> None:

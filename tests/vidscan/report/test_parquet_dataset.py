@@ -185,7 +185,7 @@ def without_absent(value: Any) -> Any:
         return {
             name: without_absent(each)
             for name, each in value.items()
-            if each is not None or name not in ("members", "source_bytes", "views")
+            if each is not None or name not in ("members", "source_bytes", "views", "remarks", "stream")
         }
     return [without_absent(each) for each in value] if isinstance(value, list) else value
 

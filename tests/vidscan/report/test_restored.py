@@ -19,7 +19,7 @@ from report_samples import (
 )
 
 from vidscan.errors import ReportError
-from vidscan.records import Report
+from vidscan.records import Remark, Report
 from vidscan.report.document import report_from, result_document
 
 
@@ -46,6 +46,17 @@ def test_a_report_comes_back_whole(report: Report) -> None:
     assert result_document(back) == result_document(report)
     assert (back.source, back.options, back.members) == (report.source, report.options, report.members)
     assert {each.name for each in fields(Report)} == {each.name for each in fields(back)}
+
+
+def test_remarks_and_streams_come_back() -> None:
+    tracks = (replace(clip().tracks[0], stream=2),)
+    report = replace(clip(), tracks=tracks, remarks=(Remark("cover", "A cover was left out."),))
+    back = restored(report)
+    assert (back.tracks, back.remarks) == (report.tracks, report.remarks)
+    entry = result_document(report)
+    assert entry["remarks"] == [{"code": "cover", "text": "A cover was left out."}]
+    assert entry["tracks"][0]["stream"] == 2
+    assert not {"remarks"} & result_document(clip()).keys()
 
 
 def test_people_cuts_and_unjudged_faces_come_back_as_they_were() -> None:

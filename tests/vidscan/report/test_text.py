@@ -4,6 +4,7 @@ import io
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -24,7 +25,7 @@ from report_samples import (
 from rich.cells import cell_len
 from rich.console import Console
 
-from vidscan.records import Label, ModelCard, Report, Segment, SourceKind, Verdict
+from vidscan.records import Label, ModelCard, Remark, Report, Segment, SourceKind, Verdict
 from vidscan.report.terminal.text import print_report, print_summary, print_timings
 
 
@@ -86,6 +87,25 @@ def test_a_folder_shows_each_members_score_by_file() -> None:
     assert lines[3].split()[:5] == ["b.mp4", "FAKE", "0.98", "0.96", "0.11"]
     assert "members, in this order: lite2, b4" in lines
     assert "members" not in shown(print_summary, [clip(), still()])
+
+
+def remarked(report: Report) -> Report:
+    """The report of a clip of two streams, the second track of which is in the second."""
+    first, *others = report.tracks
+    said = (Remark("streams", "It holds 2 video streams."), Remark("breaks-off", "It breaks off."))
+    return replace(report, tracks=(first, *(replace(each, stream=1) for each in others)), remarks=said)
+
+
+def test_remarks_are_said_of_a_clip_and_in_a_folder() -> None:
+    report = remarked(clip("in/a.mp4", scores=[[0.9] * 8, [0.1] * 8]))
+    text = shown(print_report, report)
+    assert re.search(r"^  Note: It breaks off\.\s*$", text, re.M)
+    assert re.search(r"0:03\.5 +stream 0\s*$", text, re.M) and re.search(r"0:03\.5 +stream 1\s*$", text, re.M)
+    assert "stream" not in shown(print_report, replace(report, remarks=()))
+    folder = shown(print_summary, [report, clip("in/b.mp4")])
+    assert re.search(r"^a\.mp4: It breaks off\.\s*$", folder, re.M)
+    many = [replace(report, source=replace(report.source, path=Path(f"in/{n}.mp4"))) for n in range(9)]
+    assert "… and 6 more" in shown(print_summary, many)
 
 
 def test_several_people_have_a_row_and_a_line_each() -> None:

@@ -5,9 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from vidscan.media.ffmpeg.presentation import Presentation
+
 _EDGE = 0.001
 """Share of a period by which a frame may come early: one at the edge, such as 0.5 s stored as 0.49999,
 belongs to the period that begins there."""
+
+_GONE_BACK = "lt(t,prev_t-0.5)"
+"""A frame so many seconds before the last one begins another recording, whose clock starts anew."""
+
+AS_STORED = Presentation()
+"""The first video stream that is no cover, as it is stored, but upright."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +55,13 @@ def sampling_command(
     source: Sequence[str],
     passthrough: Mapping[str, str],
     mark: str,
-    hardware: str | None = None,
+    shown: Presentation = AS_STORED,
 ) -> list[str]:
     """Returns the command that writes a PPM per frame to standard output and its time to standard error.
 
     ``source`` are the arguments that name the clip, up to and including ``-i NAME``; ``passthrough`` is the
     option that keeps the frames' own times, and ``mark`` an unguessable name for the filter that prints them.
-    ffmpeg decodes in software what the ``hardware`` decoder cannot.
+    Where the clock goes back, periods are counted anew.
     """
     import ffmpeg
 
@@ -66,15 +74,17 @@ def sampling_command(
         before["skip_frame"] = "nokey"
     if look.threads is not None:
         before["threads"] = look.threads
-    if hardware is not None:
-        before["hwaccel"] = hardware
-    # ffmpeg-python cannot take a name that is no UTF-8: it is put in afterwards. V: no cover pictures.
-    stream = ffmpeg.input("INPUT", **before)["V"]
+    # ffmpeg-python cannot take a name that is no UTF-8: it is put in afterwards.
+    stream = ffmpeg.input("INPUT", **before)[shown.selector]
+    for each in shown.of_all_frames():
+        stream = stream.filter(each.name, **each.options)
     # First in the chain: frames that are not wanted are never converted to RGB.
     if look.fps is not None:
         period = f"floor(t*{look.fps!r}+{_EDGE})"
         previous = f"floor(prev_selected_t*{look.fps!r}+{_EDGE})"
-        stream = stream.filter("select", f"isnan(prev_selected_t)+gt({period},{previous})")
+        stream = stream.filter("select", f"isnan(prev_selected_t)+gt({period},{previous})+{_GONE_BACK}")
+    for each in shown.of_chosen_frames():
+        stream = stream.filter(each.name, **each.options)
     strict = ("-xerror",) if look.start_s > 0 else ()
     limit = {} if look.max_frames is None else {"frames:v": look.max_frames}
     stream = (

@@ -16,11 +16,14 @@ import time
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from vidscan.errors import DecodeError, SourceError
-from vidscan.media.ffmpeg.command import Look, sampling_command
+from vidscan.media.ffmpeg.command import AS_STORED, Look, sampling_command
+from vidscan.media.ffmpeg.header import MediaInfo, VideoStream, read_header
 from vidscan.media.ffmpeg.output import MAX_PIXELS, MAX_WORDS, Complaints, failure, read_ppm
-from vidscan.media.ffmpeg.program import find_program, passthrough_option, start, working_hardware
+from vidscan.media.ffmpeg.presentation import Fields, Presentation
+from vidscan.media.ffmpeg.program import find_program, passthrough_option, start
 from vidscan.records import Image
 from vidscan.system.cores import cores
 from vidscan.system.processes import Child, Stalled
@@ -40,27 +43,23 @@ DEMUXERS = (
 ffconcat, SDP) and numbered series of pictures do. Audio formats are included so that their files are reported
 as such."""
 
-# Matched at the start of a line, since a file's name, which ffmpeg prints too, may say anything.
-_DURATION = re.compile(r"^ *Duration: (\d+):(\d\d):(\d\d(?:\.\d+)?)", re.MULTILINE)
-# What ffmpeg says at the end of a run: how far it came.
-_REACHED = re.compile(r"^(?:frame|size)=[^\n]*? time=(\d+):(\d\d):(\d\d(?:\.\d+)?)", re.MULTILINE)
-_STREAM = re.compile(r" *Stream #\d+:\d+")
-_SIZE = re.compile(r", (?P<w>\d{1,5})x(?P<h>\d{1,5})")
-_AUDIO_STREAM = re.compile(r"^ *Stream #\d+:\d+[^\n]*?: Audio: (\w+)", re.MULTILINE)
+_COUNTED = re.compile(r"^frame= *(\d+) ", re.MULTILINE)
+_IDET = re.compile(
+    r"^\[[^\n]*\] Multi frame detection: TFF: *(\d+) BFF: *(\d+) Progressive: *(\d+)", re.MULTILINE
+)
+_MIN_COMBED, _COMBED_SHARE = 3, 0.75
+"""Frames that idet must find interlaced, and their share of those that it is sure of: of pictures that went
+through a 3:2 pulldown, two in five are."""
 
+_BLOCK = 1 << 16
+# Of what framecrc prints: the unit of its times, and a packet's time and duration.
+_UNIT = re.compile(rb"^#tb 0: (\d+)/(\d+)$", re.MULTILINE)
+_PACKET = re.compile(rb"^0, *(-?\d+), *-?\d+, *(\d+), .*\n", re.MULTILINE)
+_BREAKS_OFF = re.compile(r"\[.*(?:partial file|ended prematurely|[Tt]runcat)")
+# Packets' times go on where their clock goes back, by the duration of the one before.
+_GO_ON = "setts=ts=if(eq(N\\,0)\\,DTS\\,PREV_OUTDTS+if(lt(DTS\\,PREV_INDTS)\\,DURATION\\,DTS-PREV_INDTS))"
 
-@dataclass(frozen=True, slots=True)
-class MediaInfo:
-    """What ffmpeg's header output says of a file. Sizes are as stored, before rotation; None if unknown.
-
-    ``sound``: the codec of each of its audio streams, in order.
-    """
-
-    duration_s: float | None
-    codec: str
-    width: int
-    height: int
-    sound: tuple[str, ...] = ()
+_CODECS = {"h264": "H.264", "hevc": "HEVC", "av1": "AV1", "vp8": "VP8", "vp9": "VP9", "mpeg2video": "MPEG-2"}
 
 
 # What a file may make ffmpeg open (itself alone) and how large a picture it may make it decode.
@@ -79,60 +78,103 @@ def probe(path: Path) -> MediaInfo:
         SourceError: the file holds no video (audio only, say).
         DecodeError: ffmpeg cannot read the file.
     """
-    answer = _said(path)
-    stream = _video_stream(answer)
-    if stream is None:
-        if _AUDIO_STREAM.search(answer):
-            raise SourceError(f"{path}: holds audio but no video: give a file with pictures")
-        raise failure(path, "no video that ffmpeg can read", "check the file", answer.splitlines())
-    sound = tuple(_AUDIO_STREAM.findall(answer))
-    return MediaInfo(_seconds(_DURATION.search(answer)), *stream, sound)
+    said = _said(path)
+    told = read_header(said)
+    streams = [each for each in told.videos if not each.cover]
+    if first := next((each for each in streams if each.decodable), None):
+        return MediaInfo(
+            told.duration_s,
+            first.codec,
+            first.width,
+            first.height,
+            told.sound,
+            told.videos,
+            told.container,
+        )
+    if streams:
+        raise DecodeError(
+            f"{path}: its {codec_name(streams[0])} stream has no frame that can be decoded, such as "
+            "where the beginning is missing: fetch the whole file"
+        )
+    if told.sound:
+        raise SourceError(f"{path}: holds audio but no video: give a file with pictures")
+    raise failure(path, "no video that ffmpeg can read", "check the file", said.splitlines())
 
 
-def measure_duration(path: Path) -> float | None:
-    """Measures how long the pictures of a clip go on, by reading it through without decoding.
+def codec_name(stream: VideoStream) -> str:
+    """A stream's codec as people write it."""
+    return _CODECS.get(stream.codec, stream.codec)
 
-    For clips whose header has no or a wrong duration. None if the stream has no clock.
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """How long a stream's pictures go on, in seconds, None without a clock; whether the file breaks off."""
+
+    length_s: float | None
+    breaks_off: bool = False
+
+
+def measure(path: Path, shown: Presentation = AS_STORED) -> Measured:
+    """Reads a stream through without decoding; its time goes on where its clock goes back.
 
     Raises:
         DecodeError: reading takes too long.
     """
-    answer = _said(path, "-map", "0:V:0", "-c", "copy", "-f", "null", "-")
-    reached = list(_REACHED.finditer(answer))
-    return _seconds(reached[-1]) if reached else None
-
-
-def _said(path: Path, *output: str) -> str:
-    """Returns what ffmpeg prints when it reads a clip's header, or the whole clip if an output is given."""
-    command = [find_program(), "-hide_banner", "-nostdin", "-nostats", *INPUT_LIMITS, "-i", local_name(path)]
+    asked = [find_program(), "-hide_banner", "-nostdin", "-v", "error", *INPUT_LIMITS, "-i", local_name(path)]
+    output = ("-map", f"0:{shown.selector}", "-c", "copy", "-bsf:v", _GO_ON, "-f", "framecrc", "pipe:1")
+    head, tail, deadline = b"", b"", time.monotonic() + STALL_TIMEOUT_S
     try:
-        with start([*command, *output]) as child:
+        with start([*asked, *output]) as child, listening(child) as complaints:
+            while read := child.read(_BLOCK, deadline):
+                head, tail = head or bytes(read), tail[-_BLOCK:] + read
+    except Stalled as error:
+        raise _unfinished(path, "file") from error
+    unit, last = _UNIT.search(head), _PACKET.findall(tail)
+    length_s = sum(map(int, last[-1])) * int(unit[1]) / int(unit[2]) if unit and last else None
+    return Measured(length_s, any(_BREAKS_OFF.match(line) for line in complaints.lines))
+
+
+def count_frames(path: Path, stream: str = "V:0", *, most: int | None = None) -> int:
+    """Counts a stream's frames without decoding them, up to ``most``; 0 where the file cannot be read.
+
+    Raises:
+        DecodeError: reading takes too long.
+    """
+    limit = () if most is None else ("-frames:v", str(most))
+    counted = _COUNTED.findall(_said(path, "-map", f"0:{stream}", "-c", "copy", *limit, "-f", "null", "-"))
+    return int(counted[-1]) if counted else 0
+
+
+def interlacing(path: Path, shown: Presentation, time_s: float) -> Fields:
+    """Tells by ffmpeg's idet how the two seconds around a moment are interlaced, whatever the file says.
+
+    Anything but a clear majority of frames of two moments each is taken for none, telecine included.
+    """
+    seek = ("-ss", f"{max(0.0, time_s - 1.0):.3f}", "-t", "2") if time_s > 1.0 else ("-t", "2")
+    said = _said(path, "-map", f"0:{shown.selector}", "-vf", "idet", "-f", "null", "-", before=seek)
+    found = _IDET.findall(said)
+    top, bottom, whole = map(int, found[-1]) if found else (0, 0, 0)
+    if top + bottom < _MIN_COMBED or top + bottom < _COMBED_SHARE * (top + bottom + whole):
+        return Fields.NONE
+    return Fields.TOP_FIRST if top >= bottom else Fields.BOTTOM_FIRST
+
+
+def _said(path: Path, *output: str, before: tuple[str, ...] = ()) -> str:
+    """Returns what ffmpeg prints when it reads a clip's header, or the clip if an output is given."""
+    asked = [find_program(), "-hide_banner", "-nostdin", "-nostats", *before, *INPUT_LIMITS]
+    try:
+        with start([*asked, "-i", local_name(path), *output]) as child:
             words = child.read(MAX_WORDS, time.monotonic() + STALL_TIMEOUT_S, child.stderr)
     except Stalled as error:
-        raise DecodeError(
-            f"{path}: ffmpeg did not finish reading the {'file' if output else 'header'} within "
-            f"{STALL_TIMEOUT_S:.0f} s: re-encode the file or leave it out"
-        ) from error
+        raise _unfinished(path, "file" if output else "header") from error
     return words.decode("utf-8", "replace")
 
 
-def _seconds(clock: re.Match[str] | None) -> float | None:
-    """Converts hours, minutes and seconds as ffmpeg writes them to seconds."""
-    return None if clock is None else int(clock[1]) * 3600 + int(clock[2]) * 60 + float(clock[3])
-
-
-def _video_stream(answer: str) -> tuple[str, int, int] | None:
-    """Returns codec, width and height of the first video stream that is not cover art.
-
-    Line by line: a single expression would take very long over a line crafted for that.
-    """
-    for line in answer.splitlines():
-        if _STREAM.match(line) and "(attached pic)" not in line:
-            told = line.partition(": Video: ")[2]
-            codec, size = re.match(r"\w+", told), _SIZE.search(told)
-            if codec is not None and size is not None:
-                return codec[0], int(size["w"]), int(size["h"])
-    return None
+def _unfinished(path: Path, what: str) -> DecodeError:
+    return DecodeError(
+        f"{path}: ffmpeg did not finish reading the {what} within {STALL_TIMEOUT_S:.0f} s: "
+        "re-encode the file or leave it out"
+    )
 
 
 def decoder_threads() -> int:
@@ -140,7 +182,7 @@ def decoder_threads() -> int:
     return max(1, cores() - 1)
 
 
-def _command(path: Path, look: Look, hwaccel: bool, mark: str) -> list[str]:
+def _command(path: Path, look: Look, shown: Presentation, mark: str) -> list[str]:
     program = find_program()
     return sampling_command(
         program,
@@ -148,33 +190,48 @@ def _command(path: Path, look: Look, hwaccel: bool, mark: str) -> list[str]:
         source=(*INPUT_LIMITS, "-i", local_name(path)),
         passthrough=passthrough_option(program),
         mark=mark,
-        hardware=working_hardware(program) if hwaccel else None,
+        shown=shown,
     )
 
 
-def stream_frames(
-    path: Path, wanted: Look | float, *, hwaccel: bool = False
-) -> Generator[tuple[float, Image], None, None]:
-    """Decodes a local clip and yields the sampled frames: seconds from its start, and upright RGB pictures.
+class Picture(NamedTuple):
+    """A decoded frame: seconds by the clip's clock, an upright RGB picture, whether it is of two fields."""
 
-    The child process is ended on every way out, also if the iterator is dropped half way. ``wanted`` may be
-    the number of frames per second of the clip; ``hwaccel`` decodes in hardware if this machine can.
+    time_s: float
+    image: Image
+    interlaced: bool = False
+
+
+def stream_frames(path: Path, wanted: Look | float) -> Generator[tuple[float, Image], None, None]:
+    """Decodes the first video stream; yields times and pictures as :func:`pictures`, and raises alike.
+
+    ``wanted`` may be the number of frames per second of the clip.
+    """
+    look = wanted if isinstance(wanted, Look) else Look(fps=wanted)
+    with contextlib.closing(pictures(path, look)) as found:
+        for picture in found:
+            yield picture.time_s, picture.image
+
+
+def pictures(path: Path, look: Look, shown: Presentation = AS_STORED) -> Generator[Picture, None, None]:
+    """Decodes a local clip and yields the sampled frames, with their times from the clip's start.
+
+    The child process is ended on every way out, also if the iterator is dropped half way.
 
     Raises:
         DecodeError: nothing could be decoded, or the decoder hung. A clip that breaks off after some good
             frames simply ends there, as in any player. A look that begins after the clip's end finds nothing.
     """
-    look = wanted if isinstance(wanted, Look) else Look(fps=wanted)
     mark, most = secrets.token_hex(8), FRAMES_PER_BYTE * path.stat().st_size
     yielded = 0
     try:
-        with start(_command(path, look, hwaccel, mark)) as child, listening(child, mark) as complaints:
+        with start(_command(path, look, shown, mark)) as child, listening(child, mark) as complaints:
             while (image := read_ppm(child, path, STALL_TIMEOUT_S)) is not None:
                 if yielded == most:
                     raise DecodeError(
                         f"{path}: gives more frames than it has bytes, to keep the scan busy: leave it out"
                     )
-                yield _frame_time(complaints, look, yielded, path), image
+                yield _picture(image, complaints, look, yielded, path)
                 yielded += 1
             code = child.exit_code()
     except Stalled as error:
@@ -211,12 +268,13 @@ def listening(child: Child, mark: str = "") -> Iterator[Complaints]:
         complaints.join(timeout=10.0)
 
 
-def _frame_time(complaints: Complaints, look: Look, number: int, path: Path) -> float:
-    """Returns the time of the frame just read, from the start of the clip; ffmpeg counts from the look's."""
+def _picture(image: Image, complaints: Complaints, look: Look, number: int, path: Path) -> Picture:
+    """The frame just read with its time from the start of the clip; ffmpeg counts from the look's."""
     try:
-        time = complaints.times.get(timeout=10.0)
+        told = complaints.frames.get(timeout=10.0)
     except queue.Empty as error:
         raise DecodeError(
             f"{path}: ffmpeg gave a frame without its time: set VIDSCAN_FFMPEG to another ffmpeg build"
         ) from error
-    return look.expected_time(number) if time is None else max(0.0, look.start_s + time)
+    time_s = look.expected_time(number) if told.time_s is None else max(0.0, look.start_s + told.time_s)
+    return Picture(time_s, image, told.interlaced)

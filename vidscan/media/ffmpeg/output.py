@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 
 import numpy as np
 
@@ -28,22 +28,30 @@ MAX_PIXELS = 1 << 26
 """Upper limit on the pixels of a frame: twice those of 8K video."""
 
 # Anywhere in a line: where another thread of ffmpeg is amid a line of its own, this one goes on there.
-_SHOWINFO_TIME = re.compile(r"n: *\d+ pts: *\S+ +pts_time: *(\S+)")
+_SHOWINFO = re.compile(r"n: *\d+ pts: *\S+ +pts_time: *(\S+)")
+_FIELDS = re.compile(r" i:([PTB]) ")
 _HARMLESS = re.compile(r"\[showinfo@|detected only with low score")
 
 
+class Shown(NamedTuple):
+    """What ffmpeg prints of a frame: its time in seconds, if it has one, and whether it is of two fields."""
+
+    time_s: float | None
+    interlaced: bool
+
+
 class Complaints(threading.Thread):
-    """Reads ffmpeg's stderr: frame times into ``times``, the first other lines into ``lines``.
+    """Reads ffmpeg's stderr: what it prints of frames into ``frames``, the first other lines into ``lines``.
 
     Before it decodes, ffmpeg prints what the file says of itself, which may be anything, line breaks
-    included. So times count only from the first line on that holds ``mark``, which no file can know.
+    included. So frames count only from the first line on that holds ``mark``, which no file can know.
     """
 
     def __init__(self, stream: IO[bytes], mark: str) -> None:
         super().__init__(name="ffmpeg-stderr", daemon=True)
         self._stream = stream
         self._mark = mark
-        self.times: queue.SimpleQueue[float | None] = queue.SimpleQueue()
+        self.frames: queue.SimpleQueue[Shown] = queue.SimpleQueue()
         self.lines: list[str] = []
 
     def run(self) -> None:
@@ -52,8 +60,10 @@ class Complaints(threading.Thread):
         for raw in _lines(self._stream):
             line = raw.decode("utf-8", "replace").rstrip()
             decoding = decoding or self._mark in line
-            if decoding and (time := _SHOWINFO_TIME.search(line)) is not None:
-                self.times.put(float(time[1]) if time[1] not in ("NOPTS", "nan") else None)
+            if decoding and (found := _SHOWINFO.search(line)) is not None:
+                fields = _FIELDS.search(line)
+                time_s = float(found[1]) if found[1] not in ("NOPTS", "nan") else None
+                self.frames.put(Shown(time_s, fields is not None and fields[1] != "P"))
             elif len(self.lines) < MAX_LINES_KEPT:  # a damaged clip can give thousands
                 self.lines.append(line)
 

@@ -14,9 +14,6 @@ from vidscan.system.processes import Child, Stalled, memory_limit
 ANSWER_TIMEOUT_S = 30.0
 """Time limit in seconds for a call that reads no clip."""
 
-_HARDWARE = ("videotoolbox", "cuda", "vaapi", "qsv", "d3d11va", "dxva2", "vdpau")
-"""Hardware decoders, in the order in which they are tried."""
-
 
 @functools.cache
 def find_program() -> str:
@@ -49,7 +46,7 @@ def find_program() -> str:
 @functools.cache
 def passthrough_option(program: str) -> dict[str, str]:
     """Returns the option that keeps the frames' own times: ``-vsync`` became ``-fps_mode`` in ffmpeg 5.1."""
-    said, _ = answer(program, "-version")
+    said = answer(program, "-version")
     version = re.search(r"ffmpeg version n?(\d+)\.(\d+)", said)
     if version and (int(version[1]), int(version[2])) < (5, 1):
         return {"vsync": "passthrough"}
@@ -57,21 +54,11 @@ def passthrough_option(program: str) -> dict[str, str]:
 
 
 @functools.cache
-def working_hardware(program: str) -> str | None:
-    """Returns the first hardware decoder that both ffmpeg and the machine support; None if there is none.
-
-    ffmpeg's own ``-hwaccel auto`` is not used: static builds abort in it if a driver's library is missing. So
-    each device is opened once, by a process of its own that decodes nothing.
-    """
-    known = answer(program, "-hide_banner", "-hwaccels")[0].split()
-    for method in _HARDWARE:
-        if method not in known:
-            continue
-        nothing = ("-f", "lavfi", "-i", "nullsrc=size=16x16", "-frames:v", "1", "-f", "null", "-")
-        _, code = answer(program, "-nostdin", "-v", "error", "-init_hw_device", method, *nothing)
-        if code == 0:
-            return method
-    return None
+def filters(program: str) -> frozenset[str]:
+    """Returns the names of the filters that an ffmpeg has."""
+    return frozenset(
+        re.findall(r"^ [^ ]{2,3} (\w+) ", answer(program, "-hide_banner", "-filters"), re.MULTILINE)
+    )
 
 
 def start(command: list[str], *, fed: bool = False) -> Child:
@@ -85,8 +72,8 @@ def start(command: list[str], *, fed: bool = False) -> Child:
         return Child(command, fed=fed, memory=memory_limit())
 
 
-def answer(program: str, *arguments: str) -> tuple[str, int | None]:
-    """Runs a call that reads no clip; returns its standard output and exit code.
+def answer(program: str, *arguments: str) -> str:
+    """Runs a call that reads no clip; returns its standard output.
 
     Raises:
         VidscanError: the program cannot be run, or does not end.
@@ -94,7 +81,6 @@ def answer(program: str, *arguments: str) -> tuple[str, int | None]:
     try:
         with start([program, *arguments]) as child:
             said, _ = child.communicate(b"", ANSWER_TIMEOUT_S)
-            code = child.exit_code()
     except Stalled as error:
         raise VidscanError(f"{program} does not answer: set VIDSCAN_FFMPEG to another ffmpeg") from error
-    return said.decode("utf-8", "replace"), code
+    return said.decode("utf-8", "replace")

@@ -17,8 +17,17 @@ from pathlib import Path
 import numpy as np
 
 from vidscan.errors import DecodeError, VidscanError
-from vidscan.media.ffmpeg.decode import INPUT_LIMITS, STALL_TIMEOUT_S, listening, local_name, probe
+from vidscan.media.ffmpeg.command import AS_STORED
+from vidscan.media.ffmpeg.decode import (
+    INPUT_LIMITS,
+    STALL_TIMEOUT_S,
+    count_frames,
+    listening,
+    local_name,
+    probe,
+)
 from vidscan.media.ffmpeg.output import cause_of
+from vidscan.media.ffmpeg.presentation import Presentation
 from vidscan.media.ffmpeg.program import answer, find_program, passthrough_option, start
 from vidscan.records import Image
 from vidscan.system.processes import Child, Stalled
@@ -61,25 +70,32 @@ CODECS = (
 @functools.cache
 def best_codec(program: str) -> Codec:
     """Returns the first of ``CODECS`` that an ffmpeg can write."""
-    known = set(re.findall(r"^ V\S+ (\S+)", answer(program, "-hide_banner", "-encoders")[0], re.MULTILINE))
+    known = set(re.findall(r"^ V\S+ (\S+)", answer(program, "-hide_banner", "-encoders"), re.MULTILINE))
     return next((codec for codec in CODECS if codec.encoder in known), CODECS[-1])
 
 
 def redraw(
-    source: Path, target: Path, *, size: tuple[int, int], below: int, first_s: float, draw: Draw
+    source: Path,
+    target: Path,
+    *,
+    size: tuple[int, int],
+    below: int,
+    first_s: float,
+    draw: Draw,
+    shown: Presentation = AS_STORED,
 ) -> int:
     """Writes a clip once more as the MP4 file ``target``; returns the number of frames.
 
     ``size`` is the width and height of its upright frames in pixels, ``first_s`` the time of the first. Each
     gets ``below`` rows beneath it, with which the height must be even, and a column if its width is odd, and
-    is then given to ``draw``.
+    is then given to ``draw``. ``shown`` tells which stream it is, and what is done to its frames before.
 
     Raises:
         DecodeError: no frame could be decoded.
-        VidscanError: ffmpeg could not write the file, or hung.
+        VidscanError: ffmpeg could not write the file, or not all of it, or hung.
     """
     canvas = (size[0] + size[0] % 2, size[1] + below)
-    commands = _reading(source, size, canvas), _writing(source, target, first_s)
+    commands = _reading(source, shown, size, canvas), _writing(source, target, first_s)
     with (
         start(commands[0]) as reader,
         start(commands[1], fed=True) as writer,
@@ -99,11 +115,19 @@ def redraw(
         case _Outcome(frames=0, refused=False):
             raise DecodeError(f"{source}: not one frame could be decoded ({cause_of(read_words.lines)})")
         case _Outcome(written=code) if code != 0:
-            raise VidscanError(
-                f"{source}: its annotated video could not be written ({cause_of(written_words.lines)}): "
-                "make room on the disk, or set VIDSCAN_FFMPEG to another ffmpeg"
-            )
+            raise _unwritten(source, cause_of(written_words.lines))
+    # Before version 6, ffmpeg ends with 0 also where the disk is full.
+    if (whole := count_frames(target)) != outcome.frames:
+        cause = cause_of(written_words.lines) if written_words.lines else "the disk may be full"
+        raise _unwritten(source, f"{whole} of {outcome.frames} frames arrived; {cause}")
     return outcome.frames
+
+
+def _unwritten(source: Path, cause: str) -> VidscanError:
+    return VidscanError(
+        f"{source}: its annotated video could not be written ({cause}): "
+        "make room on the disk, or set VIDSCAN_FFMPEG to another ffmpeg"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,13 +158,29 @@ def _pump(pieces: Iterator[bytes | bytearray], reader: Child, writer: Child) -> 
         return _Outcome(frames)
 
 
-def _reading(source: Path, size: tuple[int, int], canvas: tuple[int, int]) -> list[str]:
+# Times from 0 on, which go on where the clock goes back.
+_GO_ON = "setpts=if(isnan(PREV_INPTS)\\,0\\,PREV_OUTPTS+if(lt(PTS\\,PREV_INPTS)\\,0.04/TB\\,PTS-PREV_INPTS))"
+
+
+def _reading(source: Path, shown: Presentation, size: tuple[int, int], canvas: tuple[int, int]) -> list[str]:
     # Scaled for the case that the resolution changes in mid-stream.
-    upright = f"scale={size[0]}:{size[1]},setpts=PTS-STARTPTS,pad={canvas[0]}:{canvas[1]}"
+    filters = (*shown.of_all_frames(), *shown.of_chosen_frames())
+    scaled = f"scale={size[0]}:{size[1]},{_GO_ON},pad={canvas[0]}:{canvas[1]}"
+    upright = ",".join((*(each.text for each in filters), scaled))
     program = find_program()
     return [
         *(program, "-hide_banner", "-nostdin", "-v", "error", *_LIMITS, "-i", local_name(source)),
-        *("-map", "0:V:0", "-vf", upright, *_passthrough(program), "-c:v", "rawvideo", "-pix_fmt", "rgb24"),
+        *(
+            "-map",
+            f"0:{shown.selector}",
+            "-vf",
+            upright,
+            *_passthrough(program),
+            "-c:v",
+            "rawvideo",
+            "-pix_fmt",
+            "rgb24",
+        ),
         *("-map_metadata", "-1", "-f", "mov", "-movflags", "frag_every_frame+empty_moov+default_base_moof"),
         "pipe:1",
     ]

@@ -12,12 +12,12 @@ from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeAlias
 
 from vidscan.errors import DecodeError
 from vidscan.media.ffmpeg import decode
-from vidscan.media.ffmpeg.command import Look, evenly
-from vidscan.records import Image
+from vidscan.media.ffmpeg.command import AS_STORED, Look, evenly
+from vidscan.media.ffmpeg.decode import Picture
+from vidscan.media.ffmpeg.presentation import Presentation
 
 DENSE_S = 1.0
 """If frames lie no further apart than this, decoding all of the clip is cheaper than seeking."""
@@ -28,43 +28,49 @@ AT_ONCE = max(1, min(4, os.cpu_count() or 1))
 _SAME_FRAME_S = 1e-3
 """Two places whose times differ by no more than this lead to the same frame."""
 
-_Picture: TypeAlias = tuple[float, Image]
-
 
 def spread_frames(
-    path: Path, count: int, duration_s: float | None, *, hwaccel: bool = False
-) -> Generator[_Picture, None, None]:
-    """Yields the first frame in each of ``count`` equal parts of a clip, as ``decode.stream_frames``.
+    path: Path,
+    count: int,
+    duration_s: float | None,
+    shown: Presentation = AS_STORED,
+    *,
+    seekable: bool = True,
+) -> Generator[Picture, None, None]:
+    """Yields the first frame in each of ``count`` equal parts of a clip, as ``decode.pictures``.
 
     Parts without a frame of their own give none: a clip of fewer frames gives each of them once.
-    ``duration_s`` is the clip's length by its header, None if unknown. If there is nothing at the clip's
-    supposed end, its length is measured and frames are spread anew.
+    ``duration_s`` is the clip's length, None if unknown. If there is nothing at the clip's supposed end, its
+    length is measured and frames are spread anew. A clip that is not ``seekable`` is read through, and may
+    give a frame more wherever its clock starts anew.
 
     Raises:
         DecodeError: nothing could be decoded, or the length of the clip is unknown.
     """
-    duration = duration_s or _measured(path)
-    if duration > count * DENSE_S and not _leads_somewhere(path, evenly(duration, count)[-1], hwaccel):
-        duration = _measured(path)
-    whole = Look(fps=count / duration, max_frames=count)
-    if duration <= count * DENSE_S:
-        yield from decode.stream_frames(path, whole, hwaccel=hwaccel)
+    duration, most = duration_s or _measured(path, shown), count if seekable else None
+    seekable = seekable and duration > count * DENSE_S
+    if seekable and not _leads_somewhere(path, evenly(duration, count)[-1], shown):
+        duration = _measured(path, shown)
+        seekable = duration > count * DENSE_S
+    whole = Look(fps=count / duration, max_frames=most)
+    if not seekable:
+        yield from decode.pictures(path, whole, shown)
         return
     latest = -1.0
     try:
-        for pictures in _sought_in_order(path, evenly(duration, count), hwaccel):
-            for time_s, image in pictures:
-                if time_s > latest + _SAME_FRAME_S:
-                    latest = time_s
-                    yield time_s, image
+        for found in _sought_in_order(path, evenly(duration, count), shown):
+            for picture in found:
+                if picture.time_s > latest + _SAME_FRAME_S:
+                    latest = picture.time_s
+                    yield picture
     except DecodeError:  # its index leads astray: what is missing is found by reading it through
-        for time_s, image in decode.stream_frames(path, whole, hwaccel=hwaccel):
-            if time_s > latest + _SAME_FRAME_S:
-                yield time_s, image
+        for picture in decode.pictures(path, whole, shown):
+            if picture.time_s > latest + _SAME_FRAME_S:
+                yield picture
 
 
-def _measured(path: Path) -> float:
-    duration = decode.measure_duration(path)
+def _measured(path: Path, shown: Presentation) -> float:
+    duration = decode.measure(path, shown).length_s
     if not duration:
         raise DecodeError(
             f"{path}: nothing in it tells how long it is, so frames cannot be spread over it: "
@@ -73,25 +79,25 @@ def _measured(path: Path) -> float:
     return duration
 
 
-def _leads_somewhere(path: Path, look: Look, hwaccel: bool) -> bool:
+def _leads_somewhere(path: Path, look: Look, shown: Presentation) -> bool:
     try:
-        return bool(_sought(path, look, hwaccel))
+        return bool(_sought(path, look, shown))
     except DecodeError:
         return True  # there is something, though it cannot be decoded from there
 
 
-def _sought(path: Path, look: Look, hwaccel: bool) -> list[_Picture]:
+def _sought(path: Path, look: Look, shown: Presentation) -> list[Picture]:
     """Returns the picture that a look finds, if any."""
-    return list(decode.stream_frames(path, look, hwaccel=hwaccel))
+    return list(decode.pictures(path, look, shown))
 
 
-def _sought_in_order(path: Path, looks: Sequence[Look], hwaccel: bool) -> Iterator[list[_Picture]]:
+def _sought_in_order(path: Path, looks: Sequence[Look], shown: Presentation) -> Iterator[list[Picture]]:
     """Yields what the looks find, in order; at most ``AT_ONCE`` pictures wait for the consumer."""
-    waiting: deque[Future[list[_Picture]]] = deque()
+    waiting: deque[Future[list[Picture]]] = deque()
     pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="seek")
     try:
         for look in looks:
-            waiting.append(pool.submit(_sought, path, look, hwaccel))
+            waiting.append(pool.submit(_sought, path, look, shown))
             if len(waiting) == AT_ONCE:
                 yield waiting.popleft().result()
         while waiting:

@@ -26,7 +26,7 @@ table also has ``member_1``, ``member_2``, …: P(fake) by each member, in their
 FILE_COLUMNS = tuple(
     """file source kind status label fake_probability fake_probability_low fake_probability_high confidence
     reason people tracks faces_scored faces_unjudged frames_sampled duration_s cuts_s segments codec
-    width height bytes sha256 seconds_total error""".split()  # noqa: SIM905 - a list of quotes is harder to read
+    width height bytes sha256 seconds_total error remarks""".split()  # noqa: SIM905 - a list of quotes is harder to read
 )
 """The header of the sources. ``people`` counts those who count in the verdict, ``tracks`` every track; times
 are in seconds. ``fake_probability_low`` and ``…_high`` are the ends of the verdict's interval. An ensemble's
@@ -109,6 +109,7 @@ def _file(number: int, result: Document) -> dict[str, Any]:
         **{name: facts.get(name) for name in ("codec", "width", "height", "bytes", "sha256")},
         "seconds_total": stats["seconds"]["total"],
         "error": f"{error['type']}: {error['message']}" if error else None,
+        "remarks": " ".join(each["text"] for each in result.get("remarks", ())),
         "members": ";".join(
             f"{each['name']}={each['fake_probability']}" for each in verdict.get("members", ())
         ),

@@ -51,6 +51,7 @@ COLUMNS: Mapping[str, Mapping[str, str]] = {
         "segments": "suspicious stretches",
         "tracks": "everybody who was followed",
         "stats": "counts, and seconds by stage",
+        "remarks": "what was done to the source before it was judged, and what was not looked at; or null",
         "stamp": "what tells the file from a later state of it; null where unknown",
         "scanned": "when the row was written",
         "vidscan": "the version that scanned",

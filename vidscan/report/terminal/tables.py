@@ -11,7 +11,7 @@ from rich.text import Text
 
 from vidscan.records import Report, Verdict
 from vidscan.report.escape import visible
-from vidscan.report.summary import joined, ranked_tracks
+from vidscan.report.summary import joined, of_streams, ranked_tracks
 from vidscan.report.terminal.strip import colour
 from vidscan.report.wording import clock, remark, score
 
@@ -61,7 +61,9 @@ def track_table(report: Report) -> Table:
     table = plain_table("track", *(["person"] if several else []), "P(fake)", "faces", "seen", "")
     for track in sorted(ranked_tracks(report)[:MAX_TRACKS], key=lambda track: track.id):
         seen = f"{clock(track.start_s)} – {clock(track.end_s)}"
-        said = Text(visible(remark(track.note, track.quality)), "dim")
+        note = remark(track.note, track.quality)
+        which = [f"stream {track.stream}"] if of_streams(report) else []
+        said = Text(visible(", ".join([*which, *([note] if note else [])])), "dim")
         who = [str(track.person or track.id)] if several else []
         table.add_row(str(track.id), *who, coloured(track.fake_probability), str(track.faces), seen, said)
     return table

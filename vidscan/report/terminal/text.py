@@ -48,6 +48,7 @@ _MAX_STRIP, _MIN_STRIP = 120, 12
 _ROOM_FOR_STRIP = 78
 """A folder's table shows timelines from this many columns on."""
 _MAX_SEGMENTS = 12
+_MAX_REMARKS = 12
 _INDENT = 2
 
 
@@ -77,7 +78,12 @@ def print_summary(console: Console, reports: Sequence[Report]) -> None:
     for name, report in zip(names, reports, strict=True):
         if _verdict_of(report) is None:
             _print_failure(console, name, report)
-    console.print(Group(Text(), _totals(summarise(reports))))
+    said_of = [
+        (name, each.text) for name, report in zip(names, reports, strict=True) for each in report.remarks
+    ]
+    for name, remark in said_of[:_MAX_REMARKS]:
+        console.print(Text(f"{visible(name)}: {visible(remark)}", "dim"), soft_wrap=True)
+    console.print(Group(*_left_out(len(said_of) - _MAX_REMARKS), Text(), _totals(summarise(reports))))
 
 
 def print_totals(console: Console, found: Mapping[str, int]) -> None:
@@ -104,6 +110,8 @@ def _about(report: Report, verdict: Verdict, width: int) -> Iterator[RenderableT
     yield Text(shorten(report.source.name, width), "bold")
     yield _indented(_verdict_line(verdict, report.model_card.calibration is not None))
     yield _indented(Text(visible(verdict.reason)))
+    for each in report.remarks:
+        yield _indented(Text(f"Note: {visible(each.text)}", "dim"))
     if report.timeline and report.source.kind is SourceKind.VIDEO:
         yield from _timeline(report, width - _INDENT)
         yield from _segments(report)

@@ -1,0 +1,152 @@
+"""How the frames of a video stream are shown as a person sees them: which filters make them so.
+
+Upright and cropped to the file's rectangle they come from ffmpeg itself (the rectangle from 7.1 on).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import NamedTuple
+
+from vidscan.media.ffmpeg.header import Colour, VideoStream
+from vidscan.media.ffmpeg.output import MAX_PIXELS
+from vidscan.media.ffmpeg.program import filters
+from vidscan.records import Remark
+
+MAX_STRETCH = 4
+"""Pixels more oblong than this are no fact but a fault or a trap: the widest lenses squeeze by 2."""
+
+WHITE_NITS = 203
+"""The luminance of diffuse white in HDR pictures, cd/m²: Recommendation ITU-R BT.2408, table 1."""
+
+_HDR_NAMES = {"smpte2084": "PQ", "arib-std-b67": "HLG"}
+_TONE_MAPPERS = ("zscale", "tonemap")
+
+
+class Filter(NamedTuple):
+    """A filter of ffmpeg's with its options."""
+
+    name: str
+    options: Mapping[str, str | int | float]
+
+    @property
+    def text(self) -> str:
+        """The filter as ``-vf`` takes it."""
+        said = ":".join(f"{name}={value}" for name, value in self.options.items()).replace(",", r"\,")
+        return f"{self.name}={said}" if said else self.name
+
+
+class Fields(Enum):
+    """Which frames are deinterlaced: none, those that are marked, or all, by which field comes first."""
+
+    NONE = "none"
+    MARKED = "interlaced"
+    TOP_FIRST = "tff"
+    BOTTOM_FIRST = "bff"
+
+
+@dataclass(frozen=True, slots=True)
+class Presentation:
+    """What is done to one video stream's frames.
+
+    ``stream`` is its number in the file; None is the first that is no cover. ``colour``: the HDR that is
+    tone-mapped. ``stretch``: pixels are made square.
+    """
+
+    stream: int | None = None
+    fields: Fields = Fields.NONE
+    colour: Colour | None = None
+    stretch: bool = False
+
+    @property
+    def selector(self) -> str:
+        """The stream as ffmpeg names it within its file; V:0 is the first that is no cover."""
+        return "V:0" if self.stream is None else str(self.stream)
+
+    def of_all_frames(self) -> tuple[Filter, ...]:
+        """What has to see every frame of the clip: bwdif looks at the one before and the one after."""
+        if self.fields is Fields.NONE:
+            return ()
+        one_a_frame: dict[str, str | int | float] = {"mode": "send_frame"}
+        if self.fields is Fields.MARKED:
+            return (Filter("bwdif", {**one_a_frame, "deint": "interlaced"}),)
+        return (Filter("bwdif", {**one_a_frame, "deint": "all", "parity": self.fields.value}),)
+
+    def of_chosen_frames(self) -> tuple[Filter, ...]:
+        """What is done to the frames that are looked at alone."""
+        return (*(_tone_mapping(self.colour) if self.colour else ()), *(_SQUARE if self.stretch else ()))
+
+
+# The longer way round, so that nothing is lost. "sar" is that of the upright frame.
+_SQUARE = (
+    Filter("scale", {"w": "round(iw*max(sar,1))", "h": "round(ih/min(sar,1))"}),
+    Filter("setsar", {"sar": 1}),
+)
+
+
+def _tone_mapping(colour: Colour) -> tuple[Filter, ...]:
+    """PQ or HLG to BT.709: colours up to 30% of white stay, brighter ones are compressed (tonemap's mobius).
+
+    In full chroma first, since zscale takes no odd sizes with less.
+    """
+    known = {"tin": colour.transfer, "min": colour.matrix, "pin": colour.primaries}
+    return (
+        Filter("format", {"pix_fmts": "yuv444p12le"}),
+        Filter("zscale", {**known, "t": "linear", "npl": WHITE_NITS}),
+        Filter("format", {"pix_fmts": "gbrpf32le"}),
+        Filter("zscale", {"p": "bt709"}),
+        Filter("tonemap", {"tonemap": "mobius", "desat": 0}),
+        Filter("zscale", {"t": "bt709", "r": "pc"}),
+        Filter("format", {"pix_fmts": "gbrp"}),
+    )
+
+
+def presentation_of(stream: VideoStream, program: str) -> tuple[Presentation, list[Remark]]:
+    """How a stream is to be shown by its header, as far as this ffmpeg can, and what is to be said of it.
+
+    What is interlaced is told by the frames themselves, see :mod:`vidscan.media.ffmpeg.interlace`.
+    """
+    shown, remarks = Presentation(stream.number), []
+    if stream.dolby_alone:
+        remarks.append(
+            Remark(
+                "dolby-vision-colours",
+                "Its Dolby Vision picture has no base layer that other players show, so colours are wrong.",
+            )
+        )
+    elif stream.hdr is not None:
+        shown, remark = _with_colours(shown, stream.hdr, program)
+        remarks.append(remark)
+    if stream.shape != 1:
+        shown, remark = _with_square_pixels(shown, stream)
+        remarks.append(remark)
+    return shown, remarks
+
+
+def _with_colours(shown: Presentation, told: Colour, program: str) -> tuple[Presentation, Remark]:
+    name = f"HDR ({_HDR_NAMES[told.transfer]})"
+    matrix = "bt2020nc" if told.matrix in ("unknown", "bt2020nc") else told.matrix
+    primaries = "bt2020" if told.primaries in ("unknown", "bt2020") else told.primaries
+    if matrix not in ("bt2020nc", "bt709") or primaries not in ("bt2020", "bt709", "smpte432"):
+        said = f"It is {name} of a kind that is not mapped ({matrix}, {primaries}), so colours are wrong."
+    elif missing := [each for each in _TONE_MAPPERS if each not in filters(program)]:
+        said = (
+            f"It is {name}, and this ffmpeg cannot map it to SDR, as it has no {' and no '.join(missing)}: "
+            "colours are wrong. The embedded ffmpeg can: unset VIDSCAN_FFMPEG or take ffmpeg off the PATH."
+        )
+    else:
+        mapped = replace(shown, colour=Colour(matrix, primaries, told.transfer))
+        return mapped, Remark("tone-mapped", f"It is {name}: its frames were mapped to SDR (BT.709).")
+    return shown, Remark("hdr-colours", said)
+
+
+def _with_square_pixels(shown: Presentation, stream: VideoStream) -> tuple[Presentation, Remark]:
+    oblong = max(stream.shape, 1 / stream.shape)
+    shape = f"{stream.shape.numerator}:{stream.shape.denominator}"
+    if oblong > MAX_STRETCH or stream.width * stream.height * oblong > MAX_PIXELS:
+        said = f"It says that its pixels are {shape}, which cannot be: they were taken for square."
+        return shown, Remark("pixel-shape", said)
+    said = f"Its pixels are not square ({shape}): its frames were stretched to what a player shows."
+    return replace(shown, stretch=True), Remark("square-pixels", said)

@@ -200,7 +200,7 @@ def test_program_does_not_know_its_tests():
         ("imageio_ffmpeg", {"vidscan.media.ffmpeg.program"}),
         ("subprocess", {"vidscan.system.processes"}),
         ("ray", {"vidscan.engines.ray.connection"}),
-        ("PIL", {"vidscan.media.still_decoders"}),
+        ("PIL", {"vidscan.media.animation", "vidscan.media.still_decoders"}),
         ("pillow_heif", {"vidscan.media.still_decoders"}),
         ("fsspec", {"vidscan.media.storage"}),
         ("msgspec", {"vidscan.system.typed_json"}),

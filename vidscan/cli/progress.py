@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -65,6 +68,18 @@ class Bar(Progress):
             speed_estimate_period=pace_s,
             disable=not (shown and console.is_terminal),
         )
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Takes the bar off the terminal while other words are printed, which it would garble."""
+        if self.disable:
+            yield
+            return
+        self.stop()
+        try:
+            yield
+        finally:
+            self.start()
 
 
 class FileProgress(Bar):

@@ -64,6 +64,11 @@ def read_still(path: Path) -> Image:
         DecodeError: it is not a picture of a known format, is damaged or cut off, or has more than
             :data:`MAX_STILL_PIXELS` by its header, in which case nothing is decoded.
     """
+    return decode_picture(path, *open_still(path))
+
+
+def open_still(path: Path) -> tuple[bytes, StillHeader]:
+    """Returns a still's bytes and its header, which allows it to be decoded; raises as :func:`read_still`."""
     content = _content(path)
     header = _header(path, content)
     if header.width * header.height > MAX_STILL_PIXELS:
@@ -71,7 +76,7 @@ def read_still(path: Path) -> Image:
             f"{path}: the picture has {header.width}x{header.height} pixels, and vidscan decodes "
             f"{MAX_STILL_PIXELS} at most: reduce it first"
         )
-    return decode_picture(path, content, header)
+    return content, header
 
 
 def still_remarks(path: Path) -> list[Remark]:

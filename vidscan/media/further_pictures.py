@@ -9,7 +9,7 @@ from vidscan.media.still_header import StillHeader
 
 _CLIP = re.compile(rb"\0\0\0[\x10-\x80]ftyp(?:mp4|iso|avc|qt |M4V|3gp|dash)")
 _GAIN_MAPS = (b"hdrgm:", b"urn:iso:std:iso:ts:21496")
-_ANIMATED = ("PNG", "WebP", "GIF", "AVIF")
+ANIMATED = ("PNG", "WebP", "GIF", "AVIF")
 _MAX_SCANS = 10_000
 
 
@@ -19,7 +19,7 @@ def further_pictures(name: str, content: bytes, header: StillHeader) -> list[str
     ``name`` is the file's, for the commands that the sentences give.
     """
     said = []
-    if header.several and header.format in _ANIMATED:
+    if header.several and header.format in ANIMATED:
         said.append(
             f"Only the first of the pictures in this {header.format} was looked at; vidscan run looks at all."
         )

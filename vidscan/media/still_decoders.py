@@ -23,7 +23,7 @@ MAX_DEEP_PIXELS = 1 << 25
 _FULL_SCALES = (1.0, 255.0, 65535.0, float(2**32 - 1))
 """What white may be in a TIFF of such numbers: the lowest that no pixel exceeds."""
 
-_FAILURES = (
+FAILURES = (
     *(OSError, ValueError, SyntaxError, RuntimeError, EOFError, MemoryError),
     *(ArithmeticError, LookupError, TypeError, struct.error),
 )
@@ -61,7 +61,7 @@ def _by_pillow(
             if picture.width * picture.height > header.width * header.height:
                 raise ValueError("it is larger than its header says")
             return np.array(ImageOps.exif_transpose(picture).convert("RGB"), dtype=np.uint8)
-    except _FAILURES as error:
+    except FAILURES as error:
         raise _damaged(path, header) from error
 
 

@@ -18,6 +18,7 @@ import cv2
 
 from vidscan.errors import SourceError, VidscanError, escaped, quoted
 from vidscan.faces.crops import crop_faces
+from vidscan.media.animation import Animation, is_animation
 from vidscan.media.clip import Clip
 from vidscan.media.frames import read_still, require_content, still_remarks
 from vidscan.media.scratch import Scratch
@@ -163,7 +164,8 @@ class SourceReader:
             reading.remarks += still_remarks(local.path)
             yield Frame(local.id, 0, 0.0, read_still(local.path))
             return
-        clip = Clip(local.path, self.options.sampling)
+        kind = Animation if is_animation(local.path) else Clip
+        clip = kind(local.path, self.options.sampling)
         reading.facts = replace(reading.facts, codec=clip.codec)
         reading.stats = replace(reading.stats, duration_s=clip.duration_s)
         try:

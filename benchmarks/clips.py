@@ -13,16 +13,11 @@ SAMPLE_S = 6
 
 
 def looped(name: str, seconds: int, target: Path) -> Path:
-    """A sample said over and over, without encoding it anew: its faces, any length.
-
-    Args:
-        name: of a sample of ``SAMPLE_S`` seconds.
-        seconds: a multiple of ``SAMPLE_S``.
-        target: the file to write.
-    """
-    loops = str(seconds // SAMPLE_S - 1)
+    """Writes ``seconds`` of a sample of ``SAMPLE_S`` seconds, said over and over without encoding it anew."""
+    loops = str(-(-seconds // SAMPLE_S) - 1)
     command = [find_program(), "-nostdin", "-v", "error", "-y", "-stream_loop", loops]
-    subprocess.run([*command, "-i", str(SAMPLES / name), "-c", "copy", str(target)], check=True)
+    command += ["-i", str(SAMPLES / name), "-t", str(seconds), "-c", "copy", str(target)]
+    subprocess.run(command, check=True)
     return target
 
 

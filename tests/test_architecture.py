@@ -218,14 +218,9 @@ def test_processes_are_started_by_those_who_must():
     assert importers("vidscan", "vidscan.system.processes") <= {f"vidscan.{name}" for name in owners}
 
 
-def test_drawing_is_for_training_and_begins_when_it_is_asked_for():
-    assert importers("vidscan", "matplotlib") == set()
-    assert importers("vidscan_training", "matplotlib") == {"vidscan_training.fitting.history"}
+def test_training_imports_its_libraries_when_it_uses_them():
     for name, tree in modules("vidscan_training").items():
-        drawing = {
-            each for each in imported_on_import(tree) if top(each) in ("matplotlib", "sklearn", "scipy")
-        }
-        assert not drawing, name
+        assert not {each for each in imported_on_import(tree) if top(each) in ("sklearn", "scipy")}, name
 
 
 def test_tf_data_lives_in_batches():

@@ -53,6 +53,35 @@ def test_json_alone_on_standard_output() -> None:
     assert document["results"][0]["verdict"]["fake_probability"] is not None
 
 
+HEAVY = frozenset(("tensorflow", "keras", "jax", "matplotlib", "h5py", "onnx"))
+"""What a scan on onnxruntime has no use for."""
+
+
+def test_a_scan_loads_no_tensorflow(monkeypatch: pytest.MonkeyPatch) -> None:
+    vidscan("image", "samples/astronaut.jpg")  # which may convert the network, once
+    monkeypatch.setenv("PYTHONPROFILEIMPORTTIME", "1")  # Python tells on stderr what it imports
+    ran = vidscan("image", "samples/astronaut.jpg")
+    assert ran.returncode == 0
+    imported = {line.split("|")[-1].strip().split(".")[0] for line in ran.stderr.splitlines()}
+    assert {"mediapipe", "onnxruntime"} <= imported
+    assert not imported & HEAVY
+
+
+def test_a_worker_loads_no_tensorflow() -> None:
+    scans = (
+        "import sys; from pathlib import Path;"
+        "import vidscan.engines.isolated.worker, vidscan.engines.ray.worker;"
+        "from vidscan.engines.job import Job; from vidscan.media.sources import from_paths;"
+        "from vidscan.options import ScanOptions;"
+        "engine = Job(ScanOptions(), ()).load();"
+        "(report,) = engine.scan(from_paths([Path('samples/astronaut.jpg')]));"
+        "assert report.verdict, report.error;"
+        "print(*{name.split('.')[0] for name in sys.modules})"
+    )
+    ran = subprocess.run([sys.executable, "-c", scans], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert "mediapipe" in ran.stdout.split() and not set(ran.stdout.split()) & HEAVY
+
+
 @pytest.mark.data
 def test_a_real_clip_gives_a_valid_report(research_clips: Path, tmp_path: Path) -> None:
     clip = research_clips / "real" / "044.mp4"

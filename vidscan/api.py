@@ -27,8 +27,8 @@ def load_model(path: PathLike | None = None, *, runtime: str = "auto") -> Loaded
         path: ``"vidscan-lite2"`` or ``"vidscan-vit"``, which ship with vidscan; or a ``.keras`` file, with or
             without its card beside it. Files made by ``vidscan export`` (``.onnx``) will do as
             well. None takes ``vidscan-lite2``: one network, where a scan takes both by default.
-        runtime: what computes a ``.keras`` file: ``auto`` (Keras on a GPU, else onnxruntime), ``keras``,
-            ``onnx``, or ``coreml``.
+        runtime: what computes a ``.keras`` file: ``auto`` (Keras on a GPU, else onnxruntime), ``keras``
+            or ``onnx``.
 
     Returns:
         The model; ``model.score(crops)`` takes RGB ``uint8[n, height, width, 3]`` at

@@ -13,7 +13,7 @@ from typing import Any, TypedDict, Unpack
 from vidscan.errors import UsageError, quoted
 from vidscan.flags import flag, keywords_of, require, require_amount, require_choice, require_count
 
-RUNTIMES = ("auto", "keras", "onnx", "coreml")
+RUNTIMES = ("auto", "keras", "onnx")
 """What may compute a network's outputs; ``auto`` takes the fastest that can be trusted on this machine."""
 
 

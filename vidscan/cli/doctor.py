@@ -172,13 +172,13 @@ def _runtime(named: Path | None) -> str:
 def _runtime_of(named: Path) -> str:
     """Which runtime ``auto`` takes and why; on Metal, what the comparison with the CPU says."""
     from vidscan.models.checkpoint import load_model
-    from vidscan.models.runtimes.choice import choose, devices, difference_on_gpu
+    from vidscan.models.runtimes.choice import choose, difference_on_gpu, gpu
     from vidscan.models.runtimes.comparison import TOLERANCE
 
     model = load_model(named)
     if model.checkpoint is None:
         return f"{model.runtime.name}, which the file was made for"
-    choice = choose("auto", devices())
+    choice = choose(gpu())
     said = f"auto takes {choice.name}: {choice.reason}"
     if choice.compare:
         apart = difference_on_gpu(model.checkpoint)

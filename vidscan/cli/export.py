@@ -51,7 +51,7 @@ def export(options: ExportOptions) -> ModelCard:
     try:
         with replacing(options.out) as temporary:
             temporary.write_bytes(content)
-            made, _ = open_exported(temporary, None, "auto")
+            made, _ = open_exported(temporary, None)
             card = replace(model.card, sha256=sha256_of(temporary))
     except OSError as error:
         raise ModelError(f"{options.out}: cannot be written: {error.strerror or error}") from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 
 from rich.console import Console
 from rich.progress import (
@@ -14,7 +15,6 @@ from rich.progress import (
     SpinnerColumn,
     Task,
     TextColumn,
-    TimeRemainingColumn,
 )
 from rich.text import Text
 
@@ -24,10 +24,6 @@ from vidscan.report.terminal.tables import shorten
 
 NAME_WIDTH = 36
 """Limit on the characters of a file's name shown beside the bar."""
-
-RATE_WINDOW_S = 300.0
-"""Seconds over which the pace for the ETA is taken: a file may need minutes, a cluster's come in bursts."""
-
 
 _PERCENTAGE = "{task.percentage:>3.0f}%"
 
@@ -44,6 +40,22 @@ class CountsColumn(ProgressColumn):
         return told.append(f" {failed:,} failed", "bold red") if failed else told
 
 
+class TimeLeftColumn(ProgressColumn):
+    """The time left. Rich's own goes by the latest steps, which come in bursts, batch by batch."""
+
+    def render(self, task: Task) -> Text:
+        """Hours, minutes and seconds, once there is a pace to go by."""
+        left = seconds_left(task)
+        return Text("-:--:--" if left is None else str(timedelta(seconds=round(left))), "progress.remaining")
+
+
+def seconds_left(task: Task) -> float | None:
+    """How long the rest takes at the pace since the start; None where nothing is known yet."""
+    if not task.total or not task.completed or task.elapsed is None:
+        return None
+    return task.elapsed * (task.total - task.completed) / task.completed
+
+
 def rate(per_second: float) -> str:
     """A rate of files as a person reads it, such as ``14 files/min``."""
     for unit, seconds in (("s", 1), ("min", 60), ("h", 3600)):
@@ -56,16 +68,15 @@ def rate(per_second: float) -> str:
 class Bar(Progress):
     """A spinner, words, a bar, ``columns`` and the time left; drawn on a terminal where it is ``shown``."""
 
-    def __init__(self, console: Console, *columns: ProgressColumn, shown: bool, pace_s: float = 30.0) -> None:
+    def __init__(self, console: Console, *columns: ProgressColumn, shown: bool) -> None:
         super().__init__(
             SpinnerColumn(),
             TextColumn("{task.description}", markup=False),
             BarColumn(),
             *columns,
-            TimeRemainingColumn(compact=True),
+            TimeLeftColumn(),
             console=console,
             transient=True,
-            speed_estimate_period=pace_s,
             disable=not (shown and console.is_terminal),
         )
 
@@ -102,7 +113,7 @@ class ScanProgress(Bar):
     def __init__(self, console: Console, sources: int, *, shown: bool) -> None:
         self._by_files = sources > 1
         counts = (MofNCompleteColumn(), CountsColumn()) if self._by_files else (TextColumn(_PERCENTAGE),)
-        super().__init__(console, *counts, TextColumn("[dim]ETA"), shown=shown, pace_s=RATE_WINDOW_S)
+        super().__init__(console, *counts, TextColumn("[dim]ETA"), shown=shown)
         self._task = self.add_task("starting", total=float(sources) if self._by_files else None, failed=0)
         self._failed = 0
         self._current: str | None = None

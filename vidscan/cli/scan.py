@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 
 from rich.console import Console
 
@@ -106,7 +106,8 @@ def _reports(
     with ScanProgress(Console(stderr=True), len(left), shown=not plan.request.quiet) as progress:
         for report in engine.scan(sources, progress):
             progress.count(report)
-            with progress.aside():
+            # A folder's reports are printed in the end.
+            with nullcontext() if plan.request.command == "dir" else progress.aside():
                 yield report
 
 

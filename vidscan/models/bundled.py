@@ -45,6 +45,11 @@ def is_bundled(named: Path | str) -> bool:
     return str(named) in CHECKPOINTS
 
 
+def ships(path: Path) -> bool:
+    """Whether a file is one of the bundled checkpoints."""
+    return path.name in CHECKPOINTS.values() and path.resolve().parent == checkpoint_folder().resolve()
+
+
 def checkpoint_path(named: Path | str) -> Path:
     """The file of a checkpoint as ``--model`` names it: by a bundled one's name, or its path.
 

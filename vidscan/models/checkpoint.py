@@ -15,13 +15,15 @@ import numpy as np
 import numpy.typing as npt
 
 from vidscan.errors import CardError, ModelError, ScoringError
-from vidscan.models.bundled import FAST, checkpoint_path, is_bundled
+from vidscan.flags import require_choice
+from vidscan.models.bundled import FAST, checkpoint_path, ships
 from vidscan.models.calibration import fake_probability
 from vidscan.models.card_file import card_path, read_card, write_card
 from vidscan.models.guards.archive import check_file
 from vidscan.models.guards.network import check_network
 from vidscan.models.runtimes.keras import KerasRuntime
 from vidscan.models.runtimes.protocol import Runtime, first_line
+from vidscan.options import RUNTIMES
 from vidscan.records import ModelCard, Quantisation
 from vidscan.system.files import raising, replacing, sha256_of
 
@@ -88,16 +90,16 @@ def load_model(path: Path | str | None = None, runtime: str = "keras") -> Loaded
         ModelError: the file is missing, incomplete, unsafe, or no network of the right shape; or the
             runtime cannot be had for it.
         CardError: the card is malformed or belongs to another file.
-        UsageError: there is no such runtime here.
+        UsageError: there is no such runtime.
     """
     from vidscan.models.runtimes.choice import open_runtime
     from vidscan.models.runtimes.exported import SUFFIX, open_exported
 
-    named = FAST if path is None else path
-    path = checkpoint_path(named)
+    require_choice("--runtime", runtime, RUNTIMES)
+    path = checkpoint_path(FAST if path is None else path)
     if path.suffix == SUFFIX:
         card = _card_of(path)
-        opened, quantisation = open_exported(path, card, runtime, ours=is_bundled(named))
+        opened, quantisation = open_exported(path, card, ours=ships(path))
         return LoadedModel(*_with_card(path, opened, quantisation, card))
     check_file(path)
     checkpoint = KerasRuntime(path)

@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import TypeAlias
 
 from vidscan.errors import ModelError, UsageError
-from vidscan.models.bundled import CHECKPOINTS, checkpoint_path, detector_card
+from vidscan.models.bundled import CHECKPOINTS, detector_card
 from vidscan.models.card_file import checkpoint_sha256
 from vidscan.models.checkpoint import LoadedModel, load_model
 from vidscan.models.ensemble import Ensemble
-from vidscan.models.runtimes.exported import SUFFIX
 from vidscan.options import ScanOptions
 
 
@@ -79,15 +78,9 @@ def load_models(models: Models = None, *, runtime: str = "auto") -> Ensemble[Loa
     given = listed_models([Path(name) for name in CHECKPOINTS] if models is None else models)
     if not given:
         raise UsageError("the list of models is empty: name one, or give no list for those that ship")
-    # --runtime is about checkpoints that leave a choice. Beside one that does, an exported file runs on what
-    # it was made for; where all are exported, asking for another runtime is an error that loading raises.
-    named = [Path(each) for each in given if isinstance(each, str | os.PathLike)]
-    exported = [checkpoint_path(path).suffix == SUFFIX for path in named]
-    wanted = iter("auto" if alone and not all(exported) else runtime for alone in exported)
     return together(
         tuple(
-            load_model(Path(each), next(wanted)) if isinstance(each, str | os.PathLike) else each
-            for each in given
+            load_model(Path(each), runtime) if isinstance(each, str | os.PathLike) else each for each in given
         )
     )
 

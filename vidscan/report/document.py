@@ -157,7 +157,7 @@ def assemble(
     return {
         "schema": SCHEMA,
         "created": created.astimezone(UTC).isoformat(timespec="seconds"),
-        "vidscan": version(),
+        "vidscan": __version__,
         "model": model_document(card, members),
         "options": plain(options),
         "summary": tally((result["verdict"] or {}).get("label") for result in results),
@@ -168,11 +168,6 @@ def assemble(
 def evidence_of(reports: Iterable[Report]) -> Evidence:
     """The faces that the scans kept, for writers that show pictures; sources without any are left out."""
     return {valid_text(report.source.name): report.evidence for report in reports if report.evidence}
-
-
-def version() -> str:
-    """The version of vidscan that runs."""
-    return __version__
 
 
 def model_document(card: ModelCard, members: Sequence[ModelCard]) -> Document:

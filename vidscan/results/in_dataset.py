@@ -17,7 +17,7 @@ from vidscan.media import storage
 from vidscan.models.ensemble import Ensemble
 from vidscan.options import ScanOptions
 from vidscan.records import Report, Source
-from vidscan.report.document import result_document, version
+from vidscan.report.document import result_document
 from vidscan.report.escape import visible
 from vidscan.report.parquet.dataset import ParquetDataset, Scan, Stamped
 from vidscan.report.parquet.schema import label_of
@@ -25,6 +25,7 @@ from vidscan.report.summary import tally
 from vidscan.results.in_memory import scan_terms
 from vidscan.results.journal import Journal, compare_terms, has_changed
 from vidscan.system.frameworks import import_pyarrow
+from vidscan.version import __version__
 
 if TYPE_CHECKING:
     from vidscan.models.checkpoint import LoadedModel
@@ -59,7 +60,7 @@ class ResultsInDataset:
         """
         ensemble = Ensemble.of(models)
         networks = tuple((each.name, each.sha256) for each in ensemble.member_cards)
-        self._scan = Scan(version(), ensemble.card.name, ensemble.card.sha256, networks)
+        self._scan = Scan(__version__, ensemble.card.name, ensemble.card.sha256, networks)
         self._dataset, self._journal = dataset, journal
         self._retry_failed, self._say = retry_failed, say
         self._wanted = 0

@@ -23,9 +23,10 @@ from vidscan.media.sources import state_of
 from vidscan.records import Source, Status
 from vidscan.report.codec import plain
 from vidscan.report.document import SCHEMA as REPORT_SCHEMA
-from vidscan.report.document import Document, version
+from vidscan.report.document import Document
 from vidscan.system.files import raising, replacing, sha256_of
 from vidscan.system.user_folder import cache_folder, trusted_folder
+from vidscan.version import __version__
 
 SCHEMA = "vidscan.journal/2"
 
@@ -59,7 +60,7 @@ def terms_of(options: Mapping[str, Any], model: Document, checkpoints: Sequence[
     terms: Document = plain(
         {
             "report schema": REPORT_SCHEMA,
-            "vidscan": version(),
+            "vidscan": __version__,
             "checkpoint SHA-256": checkpoints,
             "card": model,
             "options": {name: value for name, value in options.items() if name != "model"},

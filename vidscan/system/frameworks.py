@@ -12,11 +12,10 @@ import os
 import re
 import sys
 import tempfile
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 from vidscan.errors import ReportError
@@ -35,10 +34,6 @@ _MESSAGES_WANTED = "TF_CPP_MIN_LOG_LEVEL" in os.environ
 """A user who sets this variable gets TensorFlow's messages."""
 
 
-_importing = threading.RLock()
-"""Held while a framework is imported, so that no thread finds TensorFlow hidden that did not hide it."""
-
-
 def import_keras() -> Any:
     """Imports Keras under the backend that the user chose with ``KERAS_BACKEND``."""
     return _import_quietly("keras")
@@ -50,27 +45,25 @@ def import_tensorflow() -> Any:
 
 
 def import_mediapipe() -> Any:
-    """Imports MediaPipe's tasks, and neither TensorFlow nor matplotlib along with them.
+    """Imports MediaPipe's tasks, and not along with them what no scan uses.
 
-    MediaPipe imports TensorFlow where it is installed, for a mark in its own documentation, and does without
-    where it is not: 5 s and 700 MB. So TensorFlow is hidden meanwhile: None in ``sys.modules`` makes an
-    import fail as if the module were missing. Its drawing functions, which nothing here calls, want
-    matplotlib, another 0.3 s: they get a stand-in that imports it when they are used. Other modules that
-    import either one later find it as ever.
+    MediaPipe imports TensorFlow where it is installed (5 s, 700 MB), for a mark in its own documentation, and
+    matplotlib and sounddevice (0.3 s) for its drawing and recording. The module with the mark is stood in for
+    meanwhile; the other two get stand-ins that import them when they are used. Whatever else imports any of
+    these later finds them as ever.
     """
-    hidden: dict[str, ModuleType | None] = {"tensorflow": None}
+    marks, package, plotting = ModuleType("marks"), _Deferred("matplotlib"), _Deferred("matplotlib.pyplot")
+    marks.__dict__["doc_controls"] = SimpleNamespace(do_not_generate_docs=lambda documented: documented)
+    package.__dict__["pyplot"] = plotting
+    stand_ins = {"tensorflow.tools.docs": marks, "sounddevice": _Deferred("sounddevice")}
     if "matplotlib" not in sys.modules:
-        package, plotting = _Deferred("matplotlib"), _Deferred("matplotlib.pyplot")
-        package.pyplot = plotting
-        hidden |= {"matplotlib": package, "matplotlib.pyplot": plotting}
-    with _importing, _replaced(hidden):
+        stand_ins |= {"matplotlib": package, "matplotlib.pyplot": plotting}
+    with _replaced(stand_ins):
         return _import_quietly("mediapipe.tasks.python")
 
 
 class _Deferred(ModuleType):
     """Stands in for a module that is imported when something in it is first used."""
-
-    pyplot: ModuleType
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):  # asked by the machinery of imports
@@ -79,10 +72,10 @@ class _Deferred(ModuleType):
 
 
 @contextmanager
-def _replaced(modules: dict[str, ModuleType | None]) -> Iterator[None]:
+def _replaced(modules: dict[str, ModuleType]) -> Iterator[None]:
     """Puts ``modules`` where imports find them, unless they were imported already; takes them out again."""
     put = {name: module for name, module in modules.items() if name not in sys.modules}
-    sys.modules.update(put)  # type: ignore[arg-type]
+    sys.modules.update(put)
     try:
         yield
     finally:
@@ -91,12 +84,11 @@ def _replaced(modules: dict[str, ModuleType | None]) -> Iterator[None]:
 
 
 def _import_quietly(name: str) -> Any:
-    with _importing:
-        if name not in sys.modules and not _MESSAGES_WANTED:
-            os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-            with drop_noise():
-                return importlib.import_module(name)
-        return importlib.import_module(name)
+    if name not in sys.modules and not _MESSAGES_WANTED:
+        os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+        with drop_noise():
+            return importlib.import_module(name)
+    return importlib.import_module(name)
 
 
 @contextmanager

@@ -62,7 +62,6 @@ def test_fit_flags_reach_the_options():
     assert found.sampling.self_blend == 0.3
     assert (found.split.val, found.split.seed) == (0.3, 4)
     assert (found.teacher, found.teacher_weight) == (Path("t.keras"), 0.3)
-    assert asked_of_fit("crops", "--out", "run", "--cache-features", "4").cache_features == 4
 
 
 @pytest.mark.slow
@@ -92,7 +91,7 @@ def test_imagenet_weights_without_a_network_are_one_line_that_names_the_way_out(
 def test_any_efficientnet_of_keras_can_be_trained(tmp_path):
     """A V2 has other layers than the first generation; both end where the head begins."""
     crops = make_crop_folder(tmp_path / "crops")
-    flags = "--backbone efficientnetv2b0 --weights none --cache-features 1 --augment none --epochs 1"
+    flags = "--backbone efficientnetv2b0 --weights none --augment none --images 2 --batch-size 2"
     assert main(["fit", str(crops), "--out", str(tmp_path / "run"), *flags.split()]) == 0
     assert read_card(tmp_path / "run" / "detector.json").backbone == "efficientnetv2b0"
 

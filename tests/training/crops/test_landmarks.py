@@ -89,7 +89,7 @@ def test_closed_and_missing_are_told_apart():
 def test_importing_the_modules_loads_no_tensorflow():
     code = (
         "import sys, vidscan_training.crops.landmarks, vidscan_training.data.self_blend;"
-        "import vidscan_training.data.augment, vidscan_training.data.contact_sheet;"
+        "import vidscan_training.data.augment, vidscan_training.data.swap_blend;"
         "sys.exit('tensorflow' in sys.modules)"
     )
     root = Path(__file__).resolve().parents[3]

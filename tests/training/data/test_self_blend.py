@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from made_meshes import drawn_landmarks, portrait
 
 from vidscan_training.data import self_blend as module
-from vidscan_training.data.contact_sheet import ROW_COLUMNS, contact_sheet, review_tiles
 from vidscan_training.data.self_blend import (
     RATIOS,
     REGIONS,
@@ -159,14 +158,3 @@ def test_wrong_input_is_refused_in_words(image, landmarks, words):
 def test_unknown_region_is_refused():
     with pytest.raises(ValueError, match="ears"):
         region_points(drawn_landmarks(SIDE), "ears")
-
-
-def test_a_sheet_holds_a_row_for_each_crop(tmp_path):
-    rng = np.random.default_rng(0)
-    tiles = list(review_tiles([(portrait(48, seed), drawn_landmarks(48)) for seed in range(2)], rng))
-    assert len(tiles) == 2 * ROW_COLUMNS
-    contact_sheet(tiles, ROW_COLUMNS, tmp_path / "sheet.png")
-    sheet = cv2.imread(str(tmp_path / "sheet.png"))[..., ::-1]
-    assert sheet.shape == (2 * 52 + 4, ROW_COLUMNS * 52 + 4, 3)
-    np.testing.assert_array_equal(sheet[4:52, 4:52], portrait(48, 0))
-    np.testing.assert_array_equal(sheet[56:104, 4:52], portrait(48, 1))

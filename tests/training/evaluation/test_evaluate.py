@@ -158,7 +158,7 @@ def test_a_checkpoint_is_evaluated_from_end_to_end(tmp_path):
             crops,
             robustness=["blur", "h264"],
             scores=tmp_path / "s.csv",
-            reports=[tmp_path / "r.json", tmp_path / "r.HTML", tmp_path / "r.md"],
+            reports=[tmp_path / "r.json", tmp_path / "r.HTML"],
             record=True,
         )
     )
@@ -174,7 +174,6 @@ def test_a_checkpoint_is_evaluated_from_end_to_end(tmp_path):
     assert recorded["robustness"]["clip_auc"]["blur"]["3"] == pytest.approx(blurred["clip_auc"], abs=1e-4)
     assert set(recorded["robustness"]["crop_auc"]) == {"undegraded", "blur", "h264"}
     assert "<svg" in (tmp_path / "r.HTML").read_text()
-    assert (tmp_path / "r.md").read_text().startswith("# Evaluation of tiny")
 
 
 def test_a_report_that_cannot_be_written_is_refused_before_any_work(tmp_path):

@@ -1,14 +1,12 @@
 from __future__ import annotations
 
 import csv
-import json
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
-import cv2
 import numpy as np
 import pytest
 from made_crops import SIZE, make_crop_folder
@@ -97,8 +95,6 @@ def test_a_run_learns_and_says_so(trained):
     assert best > 0.9
     assert load_model(path).card.metrics["validation"]["clip_auc"] == pytest.approx(best)
     assert {"auc_deepfakes", "auc_faceswap", "auc_stylegan256", "log_loss"} <= set(records[0])
-    assert json.loads((run / "state.json").read_text())["epoch"] == 5
-    assert cv2.imread(str(run / "history.png")).std() > 5
 
 
 def test_the_checkpoint_holds_the_average_of_the_best_epoch_without_optimiser(trained):
@@ -234,14 +230,6 @@ def test_short_epochs_are_not_saved_one_by_one(made, tmp_path, monkeypatch):
     assert saved == [4, 1, 2, 3, 4]
     for ours, theirs in zip(weights_of(path), weights_of(again), strict=True):
         np.testing.assert_allclose(ours, theirs, atol=2e-4)
-
-
-def test_without_matplotlib_only_the_drawing_is_missing(made, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(fit_module, "find_spec", lambda name: None)
-    fit(options(made, tmp_path / "run", epochs=1, steps_per_epoch=2))
-    assert "no history.png" in capsys.readouterr().err
-    assert (tmp_path / "run" / "history.csv").exists()
-    assert not (tmp_path / "run" / "history.png").exists()
 
 
 def test_a_loss_that_is_no_number_ends_the_training(made, tmp_path):

@@ -13,7 +13,6 @@ from vidscan.cli import doctor
 from vidscan.cli.doctor import print_diagnosis
 from vidscan.errors import VidscanError
 from vidscan.media.ffmpeg import decode
-from vidscan.models.runtimes.choice import Devices
 from vidscan.models.runtimes.keras import KerasRuntime
 
 pytestmark = pytest.mark.slow
@@ -112,7 +111,7 @@ def test_cache_that_is_not_used_is_told(tmp_path: Path, monkeypatch: pytest.Monk
 def test_comparison_on_metal_is_told(
     on_gpu: float, told: str, tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vidscan.models.runtimes.choice.devices", lambda: Devices("metal", coreml=True))
+    monkeypatch.setattr("vidscan.models.runtimes.choice.gpu", lambda: "metal")
     for name, value in (("outputs", on_gpu), ("outputs_on_cpu", 0.5)):
         outputs = np.full((4, 1), value, np.float32)
         monkeypatch.setattr(KerasRuntime, name, lambda self, crops, outputs=outputs: outputs)

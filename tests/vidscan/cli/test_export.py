@@ -104,7 +104,7 @@ def test_command_writes_and_says_so(checkpoint, tmp_path, capsys):
         ("onnx", "a.tflite", None, r"must end in \.onnx"),
         ("onnx", "none/a.onnx", None, "there is no folder"),
         ("onnx", "a.onnx", "crops", "--calibrate only applies to int8 formats"),
-        ("coreml", "a.onnx", None, "is unknown: choose one of onnx, onnx-int8$"),
+        ("saved-model", "a.onnx", None, "is unknown: choose one of onnx, onnx-int8$"),
     ],
 )
 def test_what_cannot_work_is_refused_at_once(kind, out, calibrate, reason, tmp_path):

@@ -8,8 +8,9 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from rich.console import Console
+from rich.progress import Task, TaskID
 
-from vidscan.cli.progress import ScanProgress, rate
+from vidscan.cli.progress import ScanProgress, TimeLeftColumn, rate, seconds_left
 from vidscan.records import Source, SourceKind, Status
 
 HOSTILE = Source("0", Path("folder/[bold]odd\x1b]0;title\x07.mp4"), SourceKind.VIDEO)
@@ -50,6 +51,20 @@ def test_failures_and_the_rate_are_shown():
     assert "3/5000" in stream.getvalue() and "2 failed" in stream.getvalue()
     assert "files/s" in stream.getvalue()
     assert "[bold]odd" in stream.getvalue(), "an engine that tells of no frame is shown by its reports"
+
+
+def test_time_left_goes_by_the_pace_since_the_start():
+    """Files are finished in bursts, a batch at a time; by the latest steps alone, all is done at once."""
+    now = [0.0]
+    task = Task(TaskID(0), "files", total=100, completed=0, _get_time=lambda: now[0])
+    task.start_time = 0.0
+    assert seconds_left(task) is None
+    now[0], task.completed = 10.0, 20
+    assert seconds_left(task) == 40.0
+    task.completed = 100
+    assert seconds_left(task) == 0.0
+    assert seconds_left(Task(TaskID(0), "a clip of unknown length", None, 0, lambda: 1.0)) is None
+    assert str(TimeLeftColumn().render(task)) == "0:00:00"
 
 
 def test_rate_is_given_in_a_unit_that_suits_it():

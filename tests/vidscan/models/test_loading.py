@@ -231,14 +231,6 @@ def test_fast_goes_without_model(shipped, bright_clip, capsys):
 
 def test_the_runtime_that_is_asked_for_is_the_keras_files(shipped):
     assert [model.runtime.name for model in load_models(runtime="onnx")] == ["onnx", "onnx"]
-    with pytest.raises(UsageError, match=r"--runtime coreml: .*vidscan-vit\.onnx is a file for onnx"):
-        load_models("vidscan-vit", runtime="coreml")
-
-
-@pytest.mark.skipif(sys.platform == "darwin", reason="there CoreML is to be had")
-def test_a_runtime_that_is_not_here_is_one_line(shipped, bright_clip, capsys):
-    assert main(["run", str(bright_clip), "--runtime", "coreml"]) == 2
-    assert "CoreML is there on macOS alone" in only_line(capsys.readouterr().err)
 
 
 # What other parts make of it

@@ -132,10 +132,10 @@ def test_other_terms_are_refused_by_name(path, sources, now, said):
     assert path.read_bytes() == before
 
 
-@pytest.mark.parametrize("name", ["REPORT_SCHEMA", "version"])
+@pytest.mark.parametrize("name", ["REPORT_SCHEMA", "__version__"])
 def test_another_report_schema_and_another_vidscan_are_refused(path, sources, name, monkeypatch):
     write(path, sources, OK)
-    monkeypatch.setattr(journal, name, "vidscan.report/2" if name.isupper() else lambda: "9.9.9")
+    monkeypatch.setattr(journal, name, "vidscan.report/2" if name.isupper() else "9.9.9")
     with pytest.raises(JournalError, match=r"report schema was|vidscan was"):
         recalled(path, sources)
 

@@ -1,4 +1,4 @@
-"""The ``vidscan-train`` command: crops, sheet, fit, average, calibrate, evaluate.
+"""The ``vidscan-train`` command: crops, fit, average, calibrate, evaluate.
 
 Each command has a ``_run_NAME``, which returns the exit code; errors travel as
 :class:`vidscan.errors.VidscanError`.
@@ -49,7 +49,6 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     for name, help_text, add, run in (
         ("crops", "cut face crops out of labelled clips and stills", _add_crops_flags, _run_crops),
-        ("sheet", "draw what augmentation and blending make", _add_sheet_flags, _run_sheet),
         ("fit", "train a network on crops", FitOptions, _run_fit),
         ("average", "average the weights of related checkpoints", _add_average_flags, _run_average),
         (
@@ -99,7 +98,7 @@ def _add_evaluate_flags(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="FILE",
-        help="write the figures as .json, .md or .html (repeatable); - for JSON on stdout alone",
+        help="write the figures as .json or .html (repeatable); - for JSON on stdout alone",
     )
     parser.add_argument(
         "--robustness",
@@ -191,19 +190,4 @@ def _run_crops(flags: argparse.Namespace) -> int:
         raise UsageError("nothing to cut crops from: give --from CSV, or --real FOLDER and --fake FOLDER")
     rows = extract(listed, flags.out, options)
     print(f"{len(rows)} crops of {len({row.clip for row in rows})} files in {flags.out}", file=sys.stderr)
-    return EXIT_OK
-
-
-def _add_sheet_flags(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("crops", type=Path, metavar="CROPS", help="folder made by 'vidscan-train crops'")
-    parser.add_argument("--out", type=Path, default=Path("sheet.png"), help="the picture (sheet.png)")
-    parser.add_argument("--faces", type=int, default=8, help="rows of the sheet (8)")
-    parser.add_argument("--augment", default="robust", help="preset to show (robust)")
-    parser.add_argument("--seed", type=int, default=0)
-
-
-def _run_sheet(flags: argparse.Namespace) -> int:
-    from vidscan_training.data.contact_sheet import write_review
-
-    write_review(flags.crops, flags.out, faces=flags.faces, preset_name=flags.augment, seed=flags.seed)
     return EXIT_OK

@@ -27,10 +27,10 @@ from vidscan_training.data.self_blend import Mask
 class Batch(NamedTuple):
     """One training step's data.
 
-    ``inputs``: pictures, ``float32[n, s, s, 3]`` RGB 0-255, or cached features of them,
-    ``float32[n, channels]``; ``target``: ``float32[n, 1]``, P(real); ``weight``: ``float32[n]``, the class
-    weights. ``map``: ``float32[n, cells * cells]``, row by row, which share of each cell was replaced (0-1),
-    and ``map_weight``: ``float32[n]``, 0 where it is not known; both None unless asked for.
+    ``inputs``: pictures, ``float32[n, s, s, 3]`` RGB 0-255; ``target``: ``float32[n, 1]``, P(real);
+    ``weight``: ``float32[n]``, the class weights. ``map``: ``float32[n, cells * cells]``, row by row, which
+    share of each cell was replaced (0-1), and ``map_weight``: ``float32[n]``, 0 where it is not known; both
+    None unless asked for.
     """
 
     inputs: npt.NDArray[np.float32]

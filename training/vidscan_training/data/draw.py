@@ -1,7 +1,6 @@
 """Decides what is in each training batch: which crops, which of them forged, and how much each weighs.
 
-Draw number ``i`` is a pure function of the options and ``i``. No picture is read here, so that batches of
-pictures and batches of cached features are drawn alike.
+Draw number ``i`` is a pure function of the options and ``i``. No picture is read here.
 """
 
 from __future__ import annotations
@@ -90,8 +89,7 @@ class SamplingOptions:
 class Draw(NamedTuple):
     """One batch as it was drawn, ``n`` places.
 
-    ``row``: ``int64[n]``, numbers of crops; ``forgery``: ``int64[n]``, a
-    :class:`~vidscan_training.data.forge.Forgery`;
+    ``row``: ``int64[n]``, numbers of crops; ``forgery``: ``int64[n]``, a :class:`.forge.Forgery`;
     ``look``: ``int64[n]``, seeds of what happens to a picture beside its forgery (a forged crop shares that
     of its real twin); ``target``: ``float32[n, 1]``, P(real); ``weight``: ``float32[n]``, the class weights.
     ``rng`` is the batch's source of all further chance.

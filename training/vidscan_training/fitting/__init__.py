@@ -1,1 +1,1 @@
-"""The training loop: networks, schedules, checkpoints, cached features."""
+"""The training loop: networks, schedules, checkpoints."""

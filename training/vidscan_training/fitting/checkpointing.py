@@ -6,6 +6,7 @@ into place in one step, it can never hold the weights of one epoch and the progr
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 import zipfile
@@ -22,7 +23,6 @@ from vidscan_training.fitting.network import compile_network, restore_optimizer
 from vidscan_training.fitting.schedule import Plateau, WeightAverage
 
 LAST_NAME = "last.keras"
-STATE_NAME = "state.json"
 _STATE_MEMBER = "vidscan/state.json"
 _AVERAGE_MEMBER = "vidscan/average.npz"
 
@@ -46,17 +46,25 @@ class Progress:
 
 
 def save_progress(folder: Path, network: Any, average: WeightAverage, progress: Progress) -> None:
-    """Writes ``last.keras`` in one step, and a readable copy of the progress as ``state.json``."""
-    state = json.dumps(asdict(progress), indent=2)
+    """Writes ``last.keras`` in one step."""
     arrays = io.BytesIO()
     np.savez(arrays, *average.weights)
     with replacing(folder / LAST_NAME) as partial:
         network.save(partial)
         with zipfile.ZipFile(partial, "a") as archive:
-            archive.writestr(_STATE_MEMBER, state)
+            archive.writestr(_STATE_MEMBER, json.dumps(asdict(progress), indent=2))
             archive.writestr(_AVERAGE_MEMBER, arrays.getvalue())
-    with replacing(folder / STATE_NAME) as partial:
-        partial.write_text(state + "\n", encoding="utf-8")
+
+
+def write_history(path: Path, history: list[dict[str, Any]]) -> None:
+    """Writes one line an epoch, the whole file each time.
+
+    A training that is resumed must not leave lines behind of epochs that it does again.
+    """
+    with replacing(path) as partial, partial.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.DictWriter(stream, list(history[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(history)
 
 
 def load_progress(

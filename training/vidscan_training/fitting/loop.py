@@ -1,18 +1,16 @@
 """Trains a network on a crop folder: ``fit(options)`` and the steps that it is made of.
 
 Runs under any Keras backend, and loads none before a network is built. A run is a folder:
-``last.keras`` (to resume from), ``best.keras`` (averaged weights of the best epoch), ``history.csv`` and
-``history.png``, ``manifest.csv`` (with the split that was used) and, at the end, ``NAME.keras`` with its
+``last.keras`` (to resume from), ``best.keras`` (averaged weights of the best epoch), ``history.csv``,
+``manifest.csv`` (with the split that was used) and, at the end, ``NAME.keras`` with its
 card.
 """
 
 from __future__ import annotations
 
 import math
-import sys
 import time
 from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -22,16 +20,14 @@ from vidscan.errors import ModelError
 from vidscan.records import ModelCard
 from vidscan.system.files import replacing
 from vidscan_training.crops.split import split_record
-from vidscan_training.fitting.checkpointing import save_progress
-from vidscan_training.fitting.history import write_history
+from vidscan_training.fitting.checkpointing import save_progress, write_history
 from vidscan_training.fitting.network import seed_dropout
 from vidscan_training.fitting.options import FitOptions
 from vidscan_training.fitting.progress import print_epoch, shown
 from vidscan_training.fitting.run import Run, prepare
 
 SAVE_EVERY_S = 10.0
-"""Seconds that pass at least between two savings. Most epochs take longer; those from cached features take
-a blink, and writing a whole network after each would take many times as long as training its head."""
+"""Seconds that pass at least between two savings: a whole network is written each time."""
 
 
 def fit(options: FitOptions) -> Path:
@@ -43,12 +39,10 @@ def fit(options: FitOptions) -> Path:
         ModelError: the checkpoint to start from is refused.
     """
     run = prepare(options)
-    if find_spec("matplotlib") is None:
-        print("no history.png will be drawn: that needs matplotlib", file=sys.stderr)
     while not run.finished:
         loss = _train_epoch(run)
         run.networks.averaged.set_weights(run.average.weights)
-        _record_epoch(run, loss, run.validation.measure(run.networks.scored))
+        _record_epoch(run, loss, run.validation.measure(run.networks.serving))
         print_epoch(run.progress.history[-1])
         if run.finished or time.monotonic() - run.saved_at >= SAVE_EVERY_S:
             _save(run)
@@ -121,17 +115,13 @@ def _record_epoch(run: Run, loss: float, figures: dict[str, float | None]) -> No
 
 def _save(run: Run) -> None:
     """Writes the run's files, ``last.keras`` last: it must not tell of a best epoch that is not saved yet."""
-    output, history = run.options.output, run.progress.history
+    output = run.options.output
     if run.best_weights is not None:
         run.networks.averaged.set_weights(run.best_weights)
         with replacing(output / "best.keras") as partial:
             run.networks.serving.save(partial, include_optimizer=False)
         run.best_weights = None
-    write_history(output / "history.csv", history)
-    if find_spec("matplotlib") is not None:
-        from vidscan_training.fitting.history import history_plot
-
-        history_plot(history, output / "history.png")
+    write_history(output / "history.csv", run.progress.history)
     save_progress(output, run.networks.whole, run.average, run.progress)
     run.saved_at = time.monotonic()
 

@@ -26,9 +26,8 @@ class FitOptions:
     """What to train, on what, and for how long; each field's help says what it is.
 
     ``images`` overrides ``epochs``, and ``minutes``, which counts steps alone and is not reproducible, both.
-    ``cache_features`` is the number of augmented copies of each crop that the base sees but once (see
-    :mod:`vidscan_training.fitting.feature_cache`); 0 shows it every picture anew. ``average`` 0 keeps the
-    last weights. ``keep`` ``last`` is for validation clips too few to choose an epoch by.
+    ``average`` 0 keeps the last weights. ``keep`` ``last`` is for validation clips too few to choose an epoch
+    by.
     """
 
     crops: Path = flag(help_text="folder made by 'vidscan-train crops'")
@@ -43,7 +42,6 @@ class FitOptions:
     phase: str = flag("head", "what learns (default: head)", choices=PHASES, **_NETWORK)
     unfreeze: int = flag(20, "layers that 'last' unfreezes", metavar="N", **_NETWORK)
     precision: str = flag("float32", choices=PRECISIONS, **_NETWORK)
-    cache_features: int = flag(0, "'head': of each crop, seen once", metavar="COPIES", **_NETWORK)
     teacher: Path | None = flag(None, "learn from its scores too", metavar="CHECKPOINT", **_NETWORK)
     teacher_weight: float = flag(0.5, "their share of a target (0.5)", **_NETWORK)
     epochs: int | None = flag(None, "default: 30 (head), 15 (last), 10 (full)", **_LENGTH)
@@ -85,18 +83,6 @@ class FitOptions:
             raise UsageError("--average must be at least 0 and below 1")
         if not 0 <= self.teacher_weight <= 1:
             raise UsageError("--teacher-weight must be from 0 to 1")
-        self._check_cache()
-
-    def _check_cache(self) -> None:
-        if self.cache_features < 0:
-            raise UsageError("--cache-features cannot be negative")
-        if self.cache_features and self.phase != "head":
-            raise UsageError(f"--cache-features needs a frozen base: --phase head, not {self.phase}")
-        if self.cache_features and (self.map_loss > 0 or self.teacher is not None):
-            raise UsageError(
-                "--cache-features trains without pictures, which --map-loss and --teacher need: "
-                "leave one of them out"
-            )
 
     def compilation(self) -> dict[str, float]:
         """Keyword arguments of :func:`vidscan_training.fitting.network.compile_network`."""

@@ -18,10 +18,8 @@ from vidscan_training.crops.folder import CropFolder, CropRow, open_crop_folder,
 from vidscan_training.crops.split import assign_splits
 from vidscan_training.data.augment_presets import PRESETS
 from vidscan_training.data.batches import TrainingBatches
-from vidscan_training.data.draw import Sampler
 from vidscan_training.fitting.checkpointing import LAST_NAME, Progress, load_progress
 from vidscan_training.fitting.distillation import Teacher
-from vidscan_training.fitting.feature_cache import FeatureBatches, load_or_make_features
 from vidscan_training.fitting.network import (
     PEAK_RATES,
     choose_trainable,
@@ -45,9 +43,9 @@ class Networks:
     """One network in its several roles; those of one precision share layers and weights.
 
     ``whole`` is compiled and saved to go on from; ``trained`` is what learns: all of it, or its head alone.
-    ``base`` is what pictures pass through before such a head; None without one, or where features are cached.
-    ``averaged`` is a float32 copy of ``trained`` that takes the averaged weights, ``serving`` the network
-    around it, which becomes the checkpoint, and ``scored`` the part of that which is validated.
+    ``base`` is what pictures pass through before such a head; None without one. ``averaged`` is a float32
+    copy of ``trained`` that takes the averaged weights, and ``serving`` the network around it, which is
+    validated and becomes the checkpoint.
     """
 
     whole: Any
@@ -55,7 +53,6 @@ class Networks:
     base: Any
     averaged: Any
     serving: Any
-    scored: Any
 
 
 @dataclass
@@ -69,7 +66,7 @@ class Run:
     options: FitOptions
     folder: CropFolder
     rows: tuple[CropRow, ...]
-    batches: TrainingBatches | FeatureBatches
+    batches: TrainingBatches
     validation: Validation
     teacher: Teacher | None
     networks: Networks
@@ -133,7 +130,9 @@ def prepare(options: FitOptions) -> Run:
         network, progress = _start(options, folder)
         average = WeightAverage(_trained_part(network, options).get_weights(), options.average)
     exact = with_precision(network, "float32")
-    batches = _batches(options, folder, rows, validation, network, exact)
+    train = [place for place, row in enumerate(rows) if row.split == "train"]
+    sampling, augmentation = replace(options.sampling, seed=options.seed), PRESETS[options.augmentation]
+    batches = TrainingBatches(folder, train, sampling, augmentation, map_cells(network))
     write_manifest(options.output / "manifest.csv", rows)
     networks = _networks(network, exact, options)
     return Run(options, folder, rows, batches, validation, teacher, networks, average, progress)
@@ -142,17 +141,15 @@ def prepare(options: FitOptions) -> Run:
 def _networks(network: Any, exact: Any, options: FitOptions) -> Networks:
     """The roles of ``network``, compiled, and of ``exact``, its float32 copy."""
     trained, averaged = _trained_part(network, options), _trained_part(exact, options)
-    apart, cached = trained is not network, options.cache_features > 0
+    apart = trained is not network
     if apart:
         compile_like(trained, network)
-    serving = scoring_part(exact)
     return Networks(
         whole=network,
         trained=trained,
-        base=feature_part(network) if apart and not cached else None,
+        base=feature_part(network) if apart else None,
         averaged=averaged,
-        serving=serving,
-        scored=averaged if cached else serving,
+        serving=scoring_part(exact),
     )
 
 
@@ -162,25 +159,6 @@ def _trained_part(network: Any, options: FitOptions) -> Any:
     With a forgery map beside it, which looks at features before they are pooled, it cannot be.
     """
     return head_part(network) if options.phase == "head" and options.map_loss == 0 else network
-
-
-def _batches(
-    options: FitOptions,
-    folder: CropFolder,
-    rows: tuple[CropRow, ...],
-    validation: Validation,
-    network: Any,
-    exact: Any,
-) -> TrainingBatches | FeatureBatches:
-    train = [place for place, row in enumerate(rows) if row.split == "train"]
-    sampling = replace(options.sampling, seed=options.seed)
-    if not options.cache_features:
-        augmentation = PRESETS[options.augmentation]
-        return TrainingBatches(folder, train, sampling, augmentation, map_cells(network))
-    sampler = Sampler(folder, train, sampling)
-    features = load_or_make_features(options, folder, sampler, validation, network, exact)
-    validation.score_features(features.val)
-    return FeatureBatches(sampler, features.train)
 
 
 def _start(options: FitOptions, folder: CropFolder) -> tuple[Any, Progress]:
@@ -241,7 +219,6 @@ def _fingerprint(options: FitOptions) -> dict[str, Any]:
         "batch_size": options.sampling.batch_size,
         "precision": options.precision,
         "map_loss": options.map_loss,
-        "cache_features": options.cache_features,
         "teacher": None if options.teacher is None else [sha256_of(options.teacher), options.teacher_weight],
         "seed": options.seed,
         "split": asdict(options.split),

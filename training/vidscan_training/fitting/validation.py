@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -33,11 +33,6 @@ class Validation:
         )
         self.rows = [rows[place] for place in self.places]
         self._against = comparable_reals(self.rows)
-        self._inputs: Callable[[int], npt.NDArray[np.float32]] = self._pictures
-
-    def score_features(self, features: npt.NDArray[np.float32]) -> None:
-        """From now on gives networks ``features``, ``float32[rows, channels]``, instead of pictures."""
-        self._inputs = lambda start: self._padded(features[start : start + self._batch_size])
 
     def measure(self, network: Any) -> dict[str, float | None]:
         """Scores all rows with ``network`` (float32, P(real)) and returns the figures by name."""
@@ -56,27 +51,20 @@ class Validation:
             figures[f"auc_{method}"] = metrics.auc(clip_fake[chosen], clip_logit[chosen])
         return figures
 
-    def outputs(self, network: Any) -> npt.NDArray[np.float32]:
-        """What ``network`` puts out, ``float32[rows, k]``, in the order of ``rows``."""
-        starts = range(0, len(self.places), self._batch_size)
-        batches = in_order(self._inputs, starts, workers=self._workers)
-        found = [np.asarray(network.predict_on_batch(batch), np.float32) for batch in batches]
-        return np.concatenate(found)[: len(self.places)]
-
     def _fake_logits(self, network: Any) -> npt.NDArray[np.float64]:
-        probability = np.clip(self.outputs(network)[:, 0].astype(np.float64), 1e-7, 1 - 1e-7)
+        starts = range(0, len(self.places), self._batch_size)
+        batches = in_order(self._pictures, starts, workers=self._workers)
+        found = [np.asarray(network.predict_on_batch(batch), np.float64)[:, 0] for batch in batches]
+        probability = np.clip(np.concatenate(found)[: len(self.places)], 1e-7, 1 - 1e-7)
         return np.asarray(
             np.clip(np.log1p(-probability) - np.log(probability), -_LOGIT_LIMIT, _LOGIT_LIMIT), np.float64
         )
 
     def _pictures(self, start: int) -> npt.NDArray[np.float32]:
-        places = self.places[start : start + self._batch_size]
-        return self._padded(np.stack([self._reader(place) for place in places]))
-
-    def _padded(self, rows: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-        """A whole batch that begins with ``rows``: a new shape would mean a new compilation."""
-        padded = np.zeros((self._batch_size, *rows.shape[1:]), np.float32)
-        padded[: len(rows)] = rows
+        """The batch from ``start`` on, a whole one: a new shape would mean a new compilation."""
+        pictures = np.stack([self._reader(place) for place in self.places[start : start + self._batch_size]])
+        padded = np.zeros((self._batch_size, *pictures.shape[1:]), np.float32)
+        padded[: len(pictures)] = pictures
         return padded
 
 

@@ -24,8 +24,8 @@ from vidscan.engines.job import Job, ScanStream, failure
 from vidscan.errors import ClusterError, VidscanError
 from vidscan.models.bundled import fingerprint
 from vidscan.records import Report, Source
-from vidscan.report.document import version
 from vidscan.system.cores import LIMIT
+from vidscan.version import __version__
 
 if TYPE_CHECKING:
     from vidscan.models.checkpoint import LoadedModel
@@ -60,7 +60,7 @@ def installed() -> Installed:
     for path in sorted(package.rglob("*.py")):
         digest.update(f"{path.relative_to(package)}\n".encode())
         digest.update(path.read_bytes())
-    return (version(), digest.hexdigest()[:12], fingerprint(), metadata.version("ray"))
+    return (__version__, digest.hexdigest()[:12], fingerprint(), metadata.version("ray"))
 
 
 def require_same(here: Installed, there: Installed) -> None:

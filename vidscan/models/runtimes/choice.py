@@ -12,13 +12,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Literal
 
-from vidscan.errors import UsageError
 from vidscan.models.runtimes.comparison import TOLERANCE, largest_difference
 from vidscan.models.runtimes.conversion import convert_once
 from vidscan.models.runtimes.keras import KerasRuntime
-from vidscan.models.runtimes.onnx import COREML, OnnxRuntime
+from vidscan.models.runtimes.onnx import OnnxRuntime
 from vidscan.models.runtimes.protocol import Runtime, RuntimeUnavailableError
-from vidscan.options import RUNTIMES
 from vidscan.system.frameworks import import_keras, import_tensorflow
 
 _log = logging.getLogger("vidscan")
@@ -29,23 +27,15 @@ _NVIDIA = (Path("/dev/nvidiactl"), Path("/dev/nvidia0"), Path("/dev/dxg"))
 """One of these exists wherever a process can reach an Nvidia GPU; the last one under WSL."""
 
 
-@dataclass(frozen=True, slots=True)
-class Devices:
-    """``gpu``: what Keras would compute on besides the CPU; ``coreml``: onnxruntime could use CoreML."""
-
-    gpu: Gpu | None
-    coreml: bool
-
-
-def devices() -> Devices:
-    """Returns this machine's. Imports TensorFlow, which takes seconds, only if there may be a GPU."""
+def gpu() -> Gpu | None:
+    """Returns what Keras computes on besides the CPU. Imports TensorFlow only if there may be a GPU."""
     mac = sys.platform == "darwin"
     likely: Gpu | None = None
     if mac and _has_metal_plugin():
         likely = "metal"
     elif not mac and any(path.exists() for path in _NVIDIA):
         likely = "cuda"
-    return Devices(likely if likely is not None and _keras_has_gpu() else None, coreml=mac)
+    return likely if likely is not None and _keras_has_gpu() else None
 
 
 def _has_metal_plugin() -> bool:
@@ -79,45 +69,30 @@ class Choice:
     compare: bool = False
 
 
-def choose(wanted: str, has: Devices) -> Choice:
-    """Chooses the runtime for a ``.keras`` checkpoint: ``wanted`` is one of ``options.RUNTIMES``.
-
-    Raises:
-        UsageError: this machine does not have what is wanted.
-    """
-    match wanted:
-        case "auto" if has.gpu == "cuda":
+def choose(has: Gpu | None) -> Choice:
+    """Chooses the runtime for a ``.keras`` checkpoint under ``auto``, where Keras has this GPU."""
+    match has:
+        case "cuda":
             return Choice("keras", "there is a GPU (CUDA)")
-        case "auto" if has.gpu == "metal":
+        case "metal":
             # Its fused layers are known to compute wrong values on some machines.
             return Choice("keras", "there is a GPU (Metal)", compare=True)
-        case "auto":
+        case None:
             return Choice("onnx", "there is no GPU, and onnxruntime is the fastest on a CPU")
-        case "keras" | "onnx":
-            return Choice(wanted, "it was asked for")
-        case "coreml" if has.coreml:
-            return Choice("coreml", "it was asked for", compare=True)
-        case "coreml":
-            raise UsageError("--runtime coreml: CoreML is there on macOS alone; choose auto, onnx or keras")
-    raise UsageError(f"--runtime {wanted}: is none of {', '.join(RUNTIMES)}")
 
 
 def open_runtime(wanted: str, checkpoint: KerasRuntime, path: Path) -> Runtime:
     """Opens the wanted runtime for an inspected checkpoint; ``auto`` may fall back, with a warning.
 
     Raises:
-        UsageError: this machine does not have what is wanted.
-        RuntimeUnavailableError: a runtime requested by name is not available for this checkpoint, or computes
-            something else than the CPU does.
+        RuntimeUnavailableError: a runtime requested by name is not available for this checkpoint.
         ModelError: the checkpoint is refused.
     """
     if wanted == "keras":
         return checkpoint
     if wanted == "onnx":
         return OnnxRuntime(convert_once(path))
-    choice = choose(wanted, devices())
-    if choice.name == "coreml":
-        return _coreml(path)
+    choice = choose(gpu())
     if choice.name == "keras":
         apart = difference_on_gpu(checkpoint) if choice.compare else 0.0
         if apart <= TOLERANCE:
@@ -133,18 +108,6 @@ def open_runtime(wanted: str, checkpoint: KerasRuntime, path: Path) -> Runtime:
     except RuntimeUnavailableError as error:
         _log.warning("vidscan: %s; Keras is used, which is slower on a CPU", error)
         return checkpoint
-
-
-def _coreml(path: Path) -> Runtime:
-    network = convert_once(path)
-    apple, cpu = OnnxRuntime(network, provider=COREML), OnnxRuntime(network)
-    apart = largest_difference(apple.outputs, cpu.outputs, apple.input_size)
-    if not apart <= TOLERANCE:
-        raise RuntimeUnavailableError(
-            f"{path}: coreml computes outputs {apart:.2g} from the CPU's, where {TOLERANCE:g} is allowed; "
-            "choose --runtime onnx"
-        )
-    return apple
 
 
 def difference_on_gpu(checkpoint: KerasRuntime) -> float:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from vidscan.errors import CardError, ModelError, UsageError
+from vidscan.errors import CardError, ModelError
 from vidscan.models.card_file import card_path
 from vidscan.models.guards.archive import reading
 from vidscan.models.runtimes.onnx import OnnxRuntime
@@ -29,22 +29,17 @@ _INT8_OPERATIONS = ("MatMulInteger", "ConvInteger", "DynamicQuantize", "QLinear"
 _REMEDY = "export it again from its .keras checkpoint, with: vidscan export"
 
 
-def open_exported(
-    path: Path, card: ModelCard | None, wanted: str, *, ours: bool = False
-) -> tuple[Runtime, Quantisation]:
+def open_exported(path: Path, card: ModelCard | None, *, ours: bool = False) -> tuple[Runtime, Quantisation]:
     """Inspects an ONNX file and opens it in onnxruntime; returns the runtime and the graph's quantisation.
 
-    ``card`` is the card beside the file, whose hash was compared with it; ``wanted`` is a runtime's name.
-    ``ours``: the file ships with vidscan. Where its card has a hash, that is the file meant, and it is not
-    inspected: who can replace both can replace the code.
+    ``card`` is the card beside the file, whose hash was compared with it. ``ours``: the file ships with
+    vidscan. Where its card has a hash, that is the file meant, and it is not inspected: who can replace both
+    can replace the code.
 
     Raises:
         ModelError: the file is missing or unsafe, or holds a network of another shape.
         CardError: the card states another quantisation than the graph shows.
-        UsageError: ``wanted`` cannot run ONNX files.
     """
-    if wanted not in ("auto", "keras", "onnx"):
-        raise UsageError(f"--runtime {wanted}: {path} is a file for onnx; leave --runtime away")
     try:
         if ours and card is not None and card.sha256 is not None:
             return OnnxRuntime(path), card.quantisation

@@ -1,4 +1,4 @@
-"""Computes a network with onnxruntime, on the CPU or through Apple's CoreML."""
+"""Computes a network with onnxruntime, on the CPU."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from vidscan.system.cores import cores
 MAX_WORKERS = 8
 """Upper limit on the crops computed side by side: each takes memory of its own."""
 
-CPU, COREML = "CPUExecutionProvider", "CoreMLExecutionProvider"
+CPU = "CPUExecutionProvider"
 
 
 class OnnxRuntime:
@@ -26,27 +26,21 @@ class OnnxRuntime:
     The second output, if any, is what each part of a crop adds to the logit of the first.
     """
 
-    def __init__(self, network: bytes | Path, *, provider: str = CPU) -> None:
-        """Opens a session for a network that was inspected, or converted here.
+    name = "onnx"
 
-        What the ``provider`` (onnxruntime's execution provider) cannot compute, the CPU does.
+    def __init__(self, network: bytes | Path) -> None:
+        """Opens a session for a network that was inspected, or converted here.
 
         Raises:
             RuntimeUnavailableError: onnxruntime is missing, or refuses the network.
         """
-        self.name = "onnx" if provider == CPU else "coreml"
         runtime = import_onnxruntime()
-        if provider not in runtime.get_available_providers():
-            raise RuntimeUnavailableError(f"this onnxruntime has no {provider}; choose --runtime onnx")
         content = network if isinstance(network, bytes) else str(network)
-        providers = [provider] if provider == CPU else [provider, CPU]
-        workers = min(cores(), MAX_WORKERS) if provider == CPU else 1
         try:
-            options = _session_options(runtime, threads=1 if provider == CPU else cores())
-            self._session = runtime.InferenceSession(content, options, providers=providers)
+            self._session = runtime.InferenceSession(content, _session_options(runtime), providers=[CPU])
         except Exception as error:  # onnxruntime's own errors have no common base but Exception
             raise RuntimeUnavailableError(f"onnxruntime refuses the network: {_brief(error)}") from error
-        self._workers = ThreadPoolExecutor(workers, thread_name_prefix="onnx")
+        self._workers = ThreadPoolExecutor(min(cores(), MAX_WORKERS), thread_name_prefix="onnx")
         self._input = self._session.get_inputs()[0]
         self._outputs = [output.name for output in self._session.get_outputs()]
 
@@ -57,7 +51,7 @@ class OnnxRuntime:
     def outputs(self, crops: npt.NDArray[np.uint8]) -> Outputs:
         """The network's outputs; see :class:`vidscan.models.runtimes.protocol.Runtime`.
 
-        On the CPU every crop is computed by one thread, several side by side. That is faster than several
+        Every crop is computed by one thread, several side by side. That is faster than several
         threads over a few crops at a time (benchmarks/README.md): none waits for another at every layer, and
         what a layer leaves still fits the caches.
         """
@@ -93,9 +87,9 @@ def import_onnxruntime() -> Any:
     return onnxruntime
 
 
-def _session_options(runtime: Any, threads: int) -> Any:
+def _session_options(runtime: Any) -> Any:
     options = runtime.SessionOptions()
-    options.intra_op_num_threads = threads
+    options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
     if products_overflow(runtime):  # so that int8 networks compute the same on every machine

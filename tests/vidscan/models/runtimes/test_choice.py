@@ -9,14 +9,12 @@ import pytest
 
 from vidscan.errors import ModelError, UsageError
 from vidscan.models.runtimes import choice
-from vidscan.models.runtimes.choice import Devices, choose, open_runtime
+from vidscan.models.runtimes.choice import choose, open_runtime
 from vidscan.models.runtimes.comparison import fixed_crops, largest_difference
 from vidscan.models.runtimes.protocol import RuntimeUnavailableError
 from vidscan.options import ModelOptions
 
 PATH = Path("some.keras")
-PC, CUDA = Devices(None, coreml=False), Devices("cuda", coreml=False)
-MAC, METAL = Devices(None, coreml=True), Devices("metal", coreml=True)
 
 
 class Fake:
@@ -37,7 +35,7 @@ class Fake:
 @pytest.fixture
 def conversion_works(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(choice, "convert_once", lambda path: b"net")
-    monkeypatch.setattr(choice, "OnnxRuntime", lambda network, provider="": Fake("onnx"))
+    monkeypatch.setattr(choice, "OnnxRuntime", lambda network: Fake("onnx"))
 
 
 def conversion_fails(error: Exception):
@@ -48,37 +46,12 @@ def conversion_fails(error: Exception):
 
 
 @pytest.mark.parametrize(
-    ("wanted", "machine", "name", "compared"),
-    [
-        ("auto", PC, "onnx", False),
-        ("auto", MAC, "onnx", False),
-        ("auto", CUDA, "keras", False),
-        ("auto", METAL, "keras", True),
-        ("keras", PC, "keras", False),
-        ("keras", METAL, "keras", False),
-        ("onnx", CUDA, "onnx", False),
-        ("onnx", METAL, "onnx", False),
-        ("coreml", MAC, "coreml", True),
-        ("coreml", METAL, "coreml", True),
-    ],
+    ("has", "name", "compared"), [(None, "onnx", False), ("cuda", "keras", False), ("metal", "keras", True)]
 )
-def test_choice(wanted, machine, name, compared):
-    chosen = choose(wanted, machine)
+def test_choice(has, name, compared):
+    chosen = choose(has)
     assert (chosen.name, chosen.compare) == (name, compared)
     assert chosen.reason
-
-
-@pytest.mark.parametrize(
-    ("wanted", "machine", "reason"),
-    [
-        ("coreml", PC, "macOS alone"),
-        ("coreml", CUDA, "macOS alone"),
-        ("abacus", PC, "none of auto, keras"),
-    ],
-)
-def test_what_cannot_be_had_is_refused(wanted, machine, reason):
-    with pytest.raises(UsageError, match=reason):
-        choose(wanted, machine)
 
 
 def test_unknown_name_is_refused_before_anything_is_loaded():
@@ -88,7 +61,7 @@ def test_unknown_name_is_refused_before_anything_is_loaded():
 
 def test_gpu_that_agrees_is_used(monkeypatch, conversion_works, caplog):
     checkpoint = Fake("keras", 0.5005, on_cpu=0.5)
-    monkeypatch.setattr(choice, "devices", lambda: METAL)
+    monkeypatch.setattr(choice, "gpu", lambda: "metal")
     assert open_runtime("auto", checkpoint, PATH) is checkpoint
     assert not caplog.messages
 
@@ -96,7 +69,7 @@ def test_gpu_that_agrees_is_used(monkeypatch, conversion_works, caplog):
 @pytest.mark.parametrize("value", [0.51, float("nan")])
 def test_gpu_that_computes_something_else_is_not_used(value, monkeypatch, conversion_works, caplog):
     checkpoint = Fake("keras", value, on_cpu=0.5)
-    monkeypatch.setattr(choice, "devices", lambda: METAL)
+    monkeypatch.setattr(choice, "gpu", lambda: "metal")
     assert open_runtime("auto", checkpoint, PATH).name == "onnx"
     (warning,) = caplog.messages
     assert "the GPU's outputs lie" in warning and "the CPU is used" in warning
@@ -106,12 +79,12 @@ def test_gpu_that_computes_something_else_is_not_used(value, monkeypatch, conver
 
 def test_cuda_is_not_compared(monkeypatch, conversion_works):
     checkpoint = Fake("keras", 0.9, on_cpu=0.1)
-    monkeypatch.setattr(choice, "devices", lambda: CUDA)
+    monkeypatch.setattr(choice, "gpu", lambda: "cuda")
     assert open_runtime("auto", checkpoint, PATH) is checkpoint
 
 
 def test_failed_conversion_is_a_warning_in_auto_and_an_error_by_name(monkeypatch, caplog):
-    monkeypatch.setattr(choice, "devices", lambda: PC)
+    monkeypatch.setattr(choice, "gpu", lambda: None)
     failing = conversion_fails(RuntimeUnavailableError("some.keras: cannot be converted: no luck"))
     monkeypatch.setattr(choice, "convert_once", failing)
     checkpoint = Fake("keras")
@@ -124,26 +97,10 @@ def test_failed_conversion_is_a_warning_in_auto_and_an_error_by_name(monkeypatch
 
 
 def test_refused_checkpoint_is_an_error_in_auto_too(monkeypatch):
-    monkeypatch.setattr(choice, "devices", lambda: PC)
+    monkeypatch.setattr(choice, "gpu", lambda: None)
     monkeypatch.setattr(choice, "convert_once", conversion_fails(ModelError("some.keras: holds NaN")))
     with pytest.raises(ModelError, match="holds NaN"):
         open_runtime("auto", Fake("keras"), PATH)
-
-
-@pytest.mark.parametrize(("value", "agrees"), [(0.5, True), (0.6, False)])
-def test_coreml_is_held_against_the_cpu(value, agrees, monkeypatch):
-    monkeypatch.setattr(choice, "devices", lambda: MAC)
-    monkeypatch.setattr(choice, "convert_once", lambda path: b"net")
-    monkeypatch.setattr(
-        choice,
-        "OnnxRuntime",
-        lambda network, provider="": Fake("coreml", value) if provider else Fake("onnx"),
-    )
-    if agrees:
-        assert open_runtime("coreml", Fake("keras"), PATH).name == "coreml"
-        return
-    with pytest.raises(RuntimeUnavailableError, match=r"coreml computes outputs 0\.1 from the CPU's"):
-        open_runtime("coreml", Fake("keras"), PATH)
 
 
 @pytest.mark.parametrize("size", [32, 33, 260])

@@ -15,7 +15,6 @@ from typing import Any
 from vidscan.errors import ReportError
 from vidscan.system.files import replacing
 from vidscan_training.evaluation.report.html import as_html
-from vidscan_training.evaluation.report.markdown import as_markdown
 from vidscan_training.evaluation.report.text import as_text
 
 __all__ = ["WRITERS", "as_json", "as_text", "check_report", "write_report"]
@@ -26,11 +25,7 @@ def as_json(result: Mapping[str, Any]) -> str:
     return json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-WRITERS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
-    ".json": as_json,
-    ".md": as_markdown,
-    ".html": as_html,
-}
+WRITERS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {".json": as_json, ".html": as_html}
 
 
 def check_report(path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from vidscan_training.evaluation.report import tables
-from vidscan_training.evaluation.report.plots import reliability_plot, robustness_plots, roc_plot
+from vidscan_training.evaluation.report.plots import reliability_plot, roc_plot
 from vidscan_training.evaluation.report.tables import Table, brief
 
 _HERE = Path(__file__).parent
@@ -19,11 +19,6 @@ def as_html(result: Mapping[str, Any]) -> str:
 
     styles = [asset("page.css"), asset("evaluation.css", _HERE)]
     plots = [roc_plot(result), *(reliability_plot(result, name) for name in ("clips", "crops"))]
-    degradations: list[Any] = []
-    if "robustness" in result:
-        degradations = list(
-            zip(robustness_plots(result["robustness"]), tables.robustness(result), strict=True)
-        )
     page = environment(_HERE / "templates").get_template("evaluation.html")
     text = page.render(
         policy=policy(styles),
@@ -33,8 +28,6 @@ def as_html(result: Mapping[str, Any]) -> str:
         tiles=list(_tiles(result)),
         plots=[plot for plot in plots if plot is not None],
         sections=list(_sections(result)),
-        degradations=degradations,
-        robustness_note=tables.ROBUSTNESS_NOTE,
         origin=tables.origin(result),
     )
     return text.lstrip()
@@ -49,6 +42,8 @@ def _sections(result: Mapping[str, Any]) -> Iterator[tuple[str, Sequence[Table]]
     if few := tables.few_faces(result):
         yield "Few faces", few
     yield "Reliability", tables.reliability(result)
+    if degradations := tables.robustness(result):
+        yield "Robustness", degradations
 
 
 def _tiles(result: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:

@@ -12,13 +12,6 @@ from vidscan_training.evaluation.report.tables import brief
 Point = tuple[float, float]
 
 
-class Tick(NamedTuple):
-    """A labelled place on an axis, 0-1."""
-
-    at: float
-    text: str
-
-
 class Line(NamedTuple):
     """Joined points; ``kind`` is the class that the page's style sheet colours."""
 
@@ -52,22 +45,18 @@ class Key(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Plot:
-    """One drawing. ``band`` is a shaded outline; ``label`` describes the drawing to a screen reader."""
+    """One drawing; ``label`` describes it to a screen reader."""
 
     label: str
     caption: str
     across: str
     upwards: str
-    ticks: Sequence[Tick]
-    up_ticks: Sequence[Tick]
     lines: Sequence[Line]
     dots: Sequence[Dot] = ()
     bars: Sequence[Bar] = ()
-    band: Sequence[Point] = ()
     keys: Sequence[Key] = ()
 
 
-_FIFTHS = tuple(Tick(n / 5, f"{n / 5:.1f}") for n in range(6))
 _DIAGONAL = Line("guide", ((0.0, 0.0), (1.0, 1.0)))
 _SERIES = (("clips", "first"), ("crops", "second"))
 
@@ -89,8 +78,6 @@ def roc_plot(result: Mapping[str, Any]) -> Plot | None:
         caption="ROC: how many fakes are found at how many false alarms; a point is at the FAKE threshold.",
         across="real ones called fake",
         upwards="fake ones found",
-        ticks=_FIFTHS,
-        up_ticks=_FIFTHS,
         lines=lines,
         dots=dots,
         keys=keys,
@@ -111,8 +98,6 @@ def reliability_plot(result: Mapping[str, Any], name: str) -> Plot:
         "perfect, and a larger point holds more.",
         across="probability of fake",
         upwards="share of fakes",
-        ticks=_FIFTHS,
-        up_ticks=_FIFTHS,
         lines=[
             _DIAGONAL,
             *(Line("off", ((row["mean"], row["mean"]), (row["mean"], row["fakes"]))) for row in rows),
@@ -121,49 +106,4 @@ def reliability_plot(result: Mapping[str, Any], name: str) -> Plot:
             Dot("first", row["mean"], row["fakes"], math.sqrt(5 + 40 * row["count"] / most)) for row in rows
         ],
         bars=[Bar(row["low"] + 0.005, row["count"] / most, str(row["count"])) for row in rows],
-    )
-
-
-def robustness_plots(robustness: Mapping[str, Any]) -> list[Plot | None]:
-    """AUC against strength, one plot a degradation, all on one scale; None where no AUC exists."""
-    undegraded, kinds = robustness["undegraded"], robustness["degradations"]
-    if undegraded["clip_auc"] is None:
-        return [None] * len(kinds)
-    rows = [row for kind in kinds for row in kind["strengths"]]
-    lowest = min(min(row["clip_auc_interval"][0], row["crop_auc"]) for row in rows)
-    floor = min(0.5, math.floor(lowest * 20) / 20)
-    return [_robustness_plot(kind, undegraded, floor) for kind in kinds]
-
-
-def _robustness_plot(kind: Mapping[str, Any], undegraded: Mapping[str, Any], floor: float) -> Plot:
-    rows = kind["strengths"]
-
-    def up(value: float) -> float:
-        return (value - floor) / (1 - floor)
-
-    places = [0.04 + 0.92 * n / max(len(rows) - 1, 1) for n in range(len(rows))]
-    curves = {
-        colour: [(x, up(row[f"{name[:-1]}_auc"])) for x, row in zip(places, rows, strict=True)]
-        for name, colour in _SERIES
-    }
-    levels = [(colour, up(undegraded[f"{name[:-1]}_auc"])) for name, colour in _SERIES]
-    low, high = (
-        [(x, up(row["clip_auc_interval"][end])) for x, row in zip(places, rows, strict=True)]
-        for end in (0, 1)
-    )
-    tenths = range(math.ceil(floor * 10 - 1e-9), 11)
-    return Plot(
-        label=f"AUC against {kind['title']}",
-        caption=kind["title"],
-        across="",
-        upwards="AUC",
-        ticks=[Tick(x, f"{row['strength']:g}") for x, row in zip(places, rows, strict=True)],
-        up_ticks=[Tick(up(n / 10), f"{n / 10:.1f}") for n in tenths],
-        lines=[
-            *(Line(f"{colour}-level", ((0.0, level), (1.0, level))) for colour, level in levels),
-            *(Line(colour, points) for colour, points in curves.items()),
-        ],
-        dots=[Dot(colour, x, y, 2.8) for colour, points in curves.items() for x, y in points],
-        band=[*low, *reversed(high)],
-        keys=[Key(colour, name) for name, colour in _SERIES],
     )

@@ -1,4 +1,4 @@
-"""The tables of an evaluation, with every number formatted: what all readable formats show."""
+"""The tables of an evaluation, with every number formatted: what terminal and page show."""
 
 from __future__ import annotations
 
@@ -176,15 +176,11 @@ def robustness(result: Mapping[str, Any]) -> list[Table]:
                 undegraded,
                 *([f"{row['strength']:g}", *(row[key] for key in keys)] for row in kind["strengths"]),
             ],
+            "The same crops, degraded at the face's size in its video and scored again. Found: fake clips "
+            "called FAKE; false alarms: real clips called FAKE.",
         )
         for kind in result["robustness"]["degradations"]
     ]
-
-
-ROBUSTNESS_NOTE = (
-    "The same crops, degraded at the face's size in its video and scored again. Found: fake clips called "
-    "FAKE; false alarms: real clips called FAKE."
-)
 
 
 def origin(result: Mapping[str, Any]) -> Table:

@@ -74,7 +74,8 @@ STILLS: dict[str, tuple[str, ...]] = {
 
 ROTATED, CHANGING = "rotated.mp4", "changing.ts"
 CMYK, TURNED, DEEP, PAIR = "cmyk.jpg", "turned.jpg", "deep.tiff", "pair.mpo"
-PHOTOGRAPHS = (CMYK, TURNED, DEEP, PAIR, "still.heic", "still.avif", "moving.avif")
+MOVING = "moving-webp.mov"  # by this name a clip, and by its content none of ffmpeg's
+PHOTOGRAPHS = (MOVING, CMYK, TURNED, DEEP, PAIR, "still.heic", "still.avif", "moving.avif")
 NAMES = (*CLIPS, ROTATED, CHANGING, *STILLS, *PHOTOGRAPHS)
 
 
@@ -163,6 +164,8 @@ def _make_photograph(path: Path) -> None:
         photograph.convert("L").convert("F").save(path)
     elif path.name in (PAIR, "moving.avif"):
         photograph.save(path, quality=70, save_all=True, append_images=[photograph.rotate(180)])
+    elif path.name == MOVING:
+        photograph.save(path, "WEBP", quality=70, save_all=True, append_images=[photograph.rotate(180)])
     elif path.name == "still.heic":
         import pillow_heif
 

@@ -6,6 +6,7 @@ import logging
 import sys
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ from rich.console import Console
 
 from vidscan.cli.requests import ScanRequest
 from vidscan.cli.sinks import check_annotated
-from vidscan.errors import SourceError, UsageError
+from vidscan.errors import DecodeError, SourceError, UsageError
 from vidscan.media import sources
 from vidscan.media.animation import is_animation
 from vidscan.media.ffmpeg.program import find_program
@@ -150,9 +151,12 @@ def _as_still(source: Source) -> Source:
 
 def _as_clip(source: Source) -> Source:
     """The source as a clip where it is an animation; else a still is one for ``vidscan run`` too."""
-    if source.kind is SourceKind.VIDEO or source.remote is not None or not is_animation(source.path):
+    if source.kind is SourceKind.VIDEO or source.remote is not None:
         return source
-    return replace(source, kind=SourceKind.VIDEO)
+    with suppress(SourceError, DecodeError):  # the report tells of it
+        if is_animation(source.path):
+            return replace(source, kind=SourceKind.VIDEO)
+    return source
 
 
 def _journal_place(request: ScanRequest, destinations: Sequence[Destination]) -> Path | None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from vidscan.errors import DecodeError
 from vidscan.media.ffmpeg.command import EDGE
-from vidscan.media.frames import open_still
+from vidscan.media.frames import open_still, require_content
 from vidscan.media.further_pictures import ANIMATED
 from vidscan.media.still_decoders import FAILURES
 from vidscan.options import SamplingOptions
@@ -29,6 +29,7 @@ def is_animation(path: Path) -> bool:
         SourceError: it cannot be read.
         DecodeError: it is a still whose header is damaged.
     """
+    require_content(path)
     with path.open("rb") as file:
         head = file.read(12)
     if not (head.startswith(b"\x89PNG") or head[8:] == b"WEBP" or head[4:11] == b"ftypavi"):

@@ -153,6 +153,14 @@ def test_run_takes_stills_too(parts, tmp_path, capsys):
     assert checked(report.read_text("utf-8"))["results"][0]["kind"] == "image"
 
 
+def test_a_damaged_still_given_to_run_costs_itself_alone(parts, bright_clip, tmp_path, capsys):
+    damaged = tmp_path / "damaged.png"
+    damaged.write_bytes(b"\x89PNG\r\n\x1a\nxx")
+    assert main(["run", str(damaged), str(bright_clip)], parts) == 1
+    printed = capsys.readouterr().out
+    assert "FAILED" in printed and "FAKE" in printed
+
+
 @pytest.mark.parametrize("kind", ["webp", "png", "avif", "gif"])
 def test_an_animation_is_a_clip_for_run_and_a_still_with_a_remark_for_image(
     kind: str, parts, tmp_path, capsys

@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 
 from vidscan.faces.boxes import merge_detections
-from vidscan.faces.frame_search import CHECKED_CONFIDENCE, FrameSearch, Policy
+from vidscan.faces.crops import resize
+from vidscan.faces.frame_search import CHECKED_CONFIDENCE, TURNED_SIDE, FrameSearch, Policy
 from vidscan.faces.rotation import scaled
 from vidscan.protocols import FaceDetector
 from vidscan.records import Detection, Image
@@ -28,6 +29,9 @@ its outermost pixels repeated 33 to 41, since both look like more of the face.""
 MIN_SHARE = 0.6
 """Minimum longer side of a face found so, in shorter sides of the picture: a smaller one has surroundings."""
 
+MAX_RATIO = 3
+"""A picture whose sides differ more is filled by no face."""
+
 BORDERED = Policy(trusted=False, min_second_look=CHECKED_CONFIDENCE)
 
 
@@ -38,11 +42,15 @@ def find_bordered(detector: FaceDetector, image: Image, turn: int) -> list[Detec
     Costs two calls of the full-range network, and two of the other for each candidate.
     """
     height, width = image.shape[:2]
+    if max(height, width) > MAX_RATIO * min(height, width):
+        return []
+    factor = max(1.0, max(height, width) / TURNED_SIDE)
+    small = resize(image, width=max(1, round(width / factor)), height=max(1, round(height / factor)))
     for share in BORDERS:
-        border = round(share * max(height, width))
-        search = FrameSearch(detector, _bordered(image, border), ())
+        border = round(share * max(small.shape[:2]))
+        search = FrameSearch(detector, _bordered(small, border), ())
         search.add(merge_detections(search.candidates(detector.far, turn)), turn, BORDERED)
-        found = [scaled(each, 1.0, -border, -border) for each in search.found]
+        found = [scaled(each, factor, -border * factor, -border * factor) for each in search.found]
         filling = [each for each in found if each.box.longer_side >= MIN_SHARE * min(height, width)]
         if filling:
             return filling

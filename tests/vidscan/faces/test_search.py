@@ -616,3 +616,22 @@ def test_face_cut_off_at_forehead_and_chin_is_found(
         (found,) = search.find(tight)
         expected = Box(112 - 112 / share, 112 - 112 / share, 224 / share, 224 / share)
         assert intersection_over_union(found.box, expected) > 0.6
+
+
+@pytest.mark.parametrize("shape", [(160, 32_160), (4000, 3000)])
+def test_border_around_a_large_or_thin_picture_takes_little_memory(shape: tuple[int, int]):
+    class Measured(PaintedFaces):
+        def far(self, image: Image) -> list[Detection]:
+            assert image.size <= max(12 << 20, 3 * shape[0] * shape[1])
+            return super().far(image)
+
+    picture = np.random.default_rng(0).integers(0, 256, (*shape, 3), np.uint8)
+    assert FaceSearch(Measured(), ALL).find(picture) == []
+
+
+def test_face_that_fills_a_large_picture_gets_a_box_in_its_own_pixels(detector: MediaPipeFaceDetector):
+    (whole,) = detector.detect(data.astronaut())
+    small, large = (square_crop(data.astronaut(), whole.box, margin=0.8, size=side) for side in (300, 1800))
+    (one,), (other,) = (FaceSearch(detector, ALL, still=True).find(each) for each in (small, large))
+    enlarged = Box(*(6 * value for value in one.box))
+    assert intersection_over_union(enlarged, other.box) > 0.8

@@ -18,7 +18,6 @@ from statistics import median
 from clips import looped
 
 import vidscan
-from vidscan.media.ffmpeg import decode
 from vidscan.media.frames import sample_frames
 from vidscan.options import SamplingOptions
 from vidscan.records import Source, SourceKind
@@ -33,8 +32,7 @@ def seconds(work: Callable[[], object]) -> float:
 
 def read(path: Path, options: SamplingOptions) -> int:
     """Decodes what a scan would look at, and counts it."""
-    duration = decode.probe(path).duration_s
-    return sum(1 for _ in sample_frames(Source("0", path, SourceKind.VIDEO), options, duration))
+    return sum(1 for _ in sample_frames(Source("0", path, SourceKind.VIDEO), options))
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -13,6 +13,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = {"vidscan": ROOT / "vidscan", "vidscan_training": ROOT / "training" / "vidscan_training"}
 HEAVY = {
+    "c2pa",
     "cv2",
     "ffmpeg",
     "imageio_ffmpeg",
@@ -27,7 +28,7 @@ HEAVY = {
 GROUND = 0
 RANKS = {
     "vidscan": [
-        *("system", "media", "faces", "tracking", "models", "verdict", "report"),
+        *("system", "media", "provenance", "faces", "tracking", "models", "verdict", "report"),
         *("render", "scan", "engines", "results", "api", "cli"),
     ],
     "vidscan_training": ["crops", "data", "evaluation", "fitting", "recipes", "cli"],
@@ -203,6 +204,7 @@ def test_program_does_not_know_its_tests():
         ("PIL", {"vidscan.media.animation", "vidscan.media.still_decoders"}),
         ("pillow_heif", {"vidscan.media.still_decoders"}),
         ("fsspec", {"vidscan.media.storage"}),
+        ("c2pa", {"vidscan.provenance.credentials_worker"}),
         ("msgspec", {"vidscan.system.typed_json"}),
         ("pyarrow", {"vidscan.report.parquet.schema", "vidscan.system.frameworks"}),
         ("argparse", {f"vidscan.cli.{name}" for name in ("arguments", "main", "scan", "plan")}),
@@ -213,7 +215,7 @@ def test_library_lives_in_one_module(library: str, owners: set[str]):
 
 
 def test_processes_are_started_by_those_who_must():
-    owners = {"engines.isolated.parent", "models.runtimes.conversion", "cli.scan"}
+    owners = {"engines.isolated.parent", "models.runtimes.conversion", "provenance.credentials", "cli.scan"}
     owners |= {f"media.ffmpeg.{name}" for name in ("decode", "output", "program", "redraw", "still")}
     assert importers("vidscan", "vidscan.system.processes") <= {f"vidscan.{name}" for name in owners}
 

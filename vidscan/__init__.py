@@ -13,10 +13,11 @@ MediaPipe and OpenCV come in when the first scan or checkpoint asks for them.
 
 from __future__ import annotations
 
-# The room before the function of its name: an import sets the package's attribute at its first load alone, so
-# ``vidscan.scan`` stays the function, whatever of the room is imported later.
+# The rooms before the functions of their names: an import sets the package's attribute at its first load
+# alone, so ``vidscan.scan`` stays the function, whatever of the room is imported later.
+import vidscan.provenance
 import vidscan.scan  # noqa: F401
-from vidscan.api import load_model, scan, scan_many
+from vidscan.api import load_model, provenance, scan, scan_many
 from vidscan.errors import (
     CardError,
     DecodeError,
@@ -29,7 +30,17 @@ from vidscan.errors import (
     VidscanError,
 )
 from vidscan.options import ScanOptions
-from vidscan.records import Label, ModelCard, Report, Segment, Status, TimelinePoint, Track, Verdict
+from vidscan.records import (
+    Label,
+    ModelCard,
+    Provenance,
+    Report,
+    Segment,
+    Status,
+    TimelinePoint,
+    Track,
+    Verdict,
+)
 from vidscan.version import __version__
 
 __all__ = [
@@ -39,6 +50,7 @@ __all__ = [
     "Label",
     "ModelCard",
     "ModelError",
+    "Provenance",
     "Report",
     "ReportError",
     "ScanOptions",
@@ -53,6 +65,7 @@ __all__ = [
     "VidscanError",
     "__version__",
     "load_model",
+    "provenance",
     "scan",
     "scan_many",
 ]

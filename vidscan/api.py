@@ -13,8 +13,8 @@ from vidscan.errors import UsageError
 from vidscan.media.sources import from_paths
 from vidscan.models.bundled import FAST
 from vidscan.models.loading import Models, PathLike, listed_models, load_models, with_runtimes
-from vidscan.options import ScanKeywords, ScanOptions
-from vidscan.records import Report
+from vidscan.options import ScanKeywords, ScanOptions, StorageOptions
+from vidscan.records import Provenance, Report
 
 if TYPE_CHECKING:
     from vidscan.models.checkpoint import LoadedModel
@@ -79,6 +79,36 @@ def scan(
     """
     (report,) = scan_many([path], options, model=model, fast=fast, isolate=isolate, **keywords)
     return report
+
+
+def provenance(path: PathLike, *, trust: PathLike | None = None) -> Provenance:
+    """What a file says of itself: Content Credentials, IPTC and XMP, EXIF, marks of generators and cameras.
+
+    It takes milliseconds, loads no network, and looks at no picture. It is a declaration, which can be
+    stripped, copied or forged.
+
+    Args:
+        path: a file, or a URL.
+        trust: a folder of PEM files: signers of Content Credentials whom you trust.
+
+    Raises:
+        SourceError: there is no such file, or it cannot be read.
+        UsageError: the folder holds no certificate.
+    """
+    from vidscan.media.frames import require_content
+    from vidscan.media.scratch import Scratch
+    from vidscan.provenance.reading import ProvenanceReader
+    from vidscan.provenance.trust import certificates_in
+
+    (source,) = from_paths([os.fsdecode(path)])
+    anchors = certificates_in(None if trust is None else Path(trust))
+    with (
+        Scratch(StorageOptions()) as scratch,
+        ProvenanceReader(anchors) as reader,
+        scratch.local_copy(source) as local,
+    ):
+        require_content(local.path)
+        return reader.read(local.path)
 
 
 def scan_many(

@@ -194,6 +194,13 @@ class EvidenceOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class ProvenanceOptions:
+    """Whom the user trusts to sign Content Credentials; no score depends on it."""
+
+    trust: Path | None = flag(None, "PEM files of those whose Content Credentials you trust", "FOLDER")
+
+
+@dataclass(frozen=True, slots=True)
 class StorageOptions:
     """Where copies of remote sources lie while they are read, and how much room they may take together.
 
@@ -257,6 +264,7 @@ class ScanKeywords(TypedDict, total=False):
     real_threshold: float | None
     evidence: bool
     explain: bool
+    trust: Path | None
     scratch: Path | None
     scratch_gb: float
 
@@ -271,6 +279,7 @@ class ScanOptions:
     model: ModelOptions = field(default_factory=ModelOptions)
     verdict: VerdictOptions = field(default_factory=VerdictOptions)
     evidence: EvidenceOptions = field(default_factory=EvidenceOptions)
+    provenance: ProvenanceOptions = field(default_factory=ProvenanceOptions)
     storage: StorageOptions = field(default_factory=StorageOptions)
 
     @classmethod

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from report_samples import signed
 
 from vidscan.records import (
     Box,
@@ -14,6 +15,7 @@ from vidscan.records import (
     EvidenceCrop,
     Interval,
     Label,
+    Meaning,
     ModelCard,
     Report,
     Segment,
@@ -59,6 +61,7 @@ def clip_with_faces(name: str = "clip.mp4", *, heat: bool = False) -> Report:
         model_card=CARD,
         evidence=tuple(_crops(heat)),
         facts=SourceFacts(123_456, "ab" * 32, "h264", 640, 360),
+        provenance=signed(meaning=Meaning.CAPTURED),
     )
 
 

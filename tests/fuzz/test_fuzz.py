@@ -12,6 +12,7 @@ from pathlib import Path
 import corpus
 import fuzz_run
 import mutation
+import provenance_run
 import pytest
 
 pytestmark = [
@@ -99,3 +100,21 @@ def test_worker_that_dies_is_seen_and_replaced(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(fuzz_run, "work", die)
     outcomes = fuzz_run.run(fuzz_run.Task(range(4), 0, [], False, tmp_path), workers=1)
     assert [bool(outcome.faults) for outcome in outcomes] == [False, True, False, False]
+
+
+def test_damaged_signed_files_are_read_without_an_error(tmp_path: Path):
+    media = provenance_run.make(tmp_path)
+    assert {path.suffix for path in media} >= {".jpg", ".png", ".mp4", ".heic"}
+    outcomes = provenance_run.run(media, range(80), 0)
+    assert outcomes.faults == []
+    assert outcomes.results.total() == 80
+    assert {"valid", "invalid", "unreadable"} <= outcomes.results.keys()
+
+
+def test_errors_of_a_reader_are_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def broken(*_: object) -> None:
+        raise KeyError("x")
+
+    (tmp_path / "a.jpg").write_bytes(b"\xff\xd8\xff\xd9" * 20)
+    monkeypatch.setattr(provenance_run.ProvenanceReader, "read", broken)
+    assert "KeyError('x') came through" in provenance_run.run([tmp_path / "a.jpg"], [0], 0).faults[0]

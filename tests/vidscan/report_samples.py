@@ -15,14 +15,21 @@ import numpy as np
 from hypothesis import strategies as st
 
 from vidscan.records import (
+    Action,
     Box,
     Calibration,
+    ContentCredentials,
+    CredentialsState,
     ErrorInfo,
     EvidenceCrop,
+    FailedCheck,
+    Ingredient,
     Interval,
     Label,
+    Meaning,
     MemberVerdict,
     ModelCard,
+    Provenance,
     Report,
     Segment,
     Source,
@@ -31,11 +38,13 @@ from vidscan.records import (
     StageSeconds,
     Stats,
     Status,
+    Tag,
     TimelineFace,
     TimelinePoint,
     Track,
     Verdict,
 )
+from vidscan.records.provenance import shortened
 from vidscan.report.document import Document, assemble, result_document
 
 CREATED = datetime(2025, 3, 1, 12, 30, 15, tzinfo=UTC)
@@ -288,6 +297,32 @@ def face_crops(track: int, scores: Sequence[float], *, heat: bool = False) -> tu
     )
 
 
+def signed(
+    state: CredentialsState = CredentialsState.VALID,
+    *,
+    meaning: Meaning = Meaning.GENERATED,
+    trusted: bool = False,
+) -> Provenance:
+    """What a signed file says of itself: made by a generator or, where ``meaning`` says so, by a camera."""
+    kind = {Meaning.GENERATED: "trainedAlgorithmicMedia", Meaning.CAPTURED: "digitalCapture"}[meaning]
+    created = Action("c2pa.created", kind, "Toy Generator 3", "2026-02-03T04:05:06Z", meaning)
+    failed = (FailedCheck("assertion.dataHash.mismatch", "content changed after signing"),)
+    credentials = ContentCredentials(
+        state,
+        failed=failed if state is CredentialsState.INVALID else (),
+        signer="Example Studios",
+        signer_trusted=trusted,
+        generator="Toy Signer 1.2",
+        signed_at="2026-02-03T04:05:07+00:00",
+        actions=(created, Action("c2pa.resized")),
+        ingredients=(Ingredient("sketch.png", "inputTo", "image/png", "Toy Paint"),),
+        left_out=2,
+    )
+    tag = Tag("XMP", "DigitalSourceType", kind, "", meaning)
+    declares_ai = {Meaning.GENERATED: True, Meaning.CAPTURED: False}[meaning]
+    return Provenance(declares_ai, "Toy Generator 3", "", credentials, (tag,))
+
+
 _chances = st.floats(0, 1, width=32)
 _times = st.floats(0, 1e5)
 _counts = st.integers(0, 10_000)
@@ -320,6 +355,31 @@ _verdicts = st.one_of(
     ),
     st.builds(Verdict, st.sampled_from([Label.NO_FACE, Label.UNCERTAIN]), st.none(), st.none(), _text),
 )
+_said = _text.map(shortened)
+_actions = st.builds(Action, _said, _said, _said, _said, st.sampled_from(Meaning))
+_credentials = st.builds(
+    ContentCredentials,
+    st.sampled_from(CredentialsState),
+    failed=st.lists(st.builds(FailedCheck, _said, _said), max_size=2).map(tuple),
+    signer=_said,
+    signer_trusted=st.booleans(),
+    generator=_said,
+    signed_at=_said,
+    actions=st.lists(_actions, max_size=2).map(tuple),
+    ingredients=st.lists(st.builds(Ingredient, _said, _said, _said, _said), max_size=2).map(tuple),
+    left_out=_counts,
+    inherited=st.none() | _actions,
+    url=_said,
+    note=_said,
+)
+_provenances = st.builds(
+    Provenance,
+    st.sampled_from([None, True, False]),
+    *(_said, _said),
+    st.none() | _credentials,
+    st.lists(st.builds(Tag, _said, _said, _said, _said, st.sampled_from(Meaning)), max_size=2).map(tuple),
+    _said,
+)
 _analysed = st.builds(
     Report,
     source=st.builds(Source, st.just("id"), _paths, st.sampled_from(SourceKind)),
@@ -345,6 +405,7 @@ _analysed = st.builds(
     options=st.just({}),
     model_card=st.sampled_from([CARD, ModelCard("mine", "unknown", 380, level=True, least_face=40)]),
     facts=st.sampled_from([None, SourceFacts(7, "cd" * 32), SourceFacts(7, "cd" * 32, "h264", 640, 360)]),
+    provenance=st.none() | _provenances,
 )
 _broken = st.builds(
     lambda report, error: replace(report, status=Status.FAILED, verdict=None, error=error),

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
+from signed_media import authority, sign
 from toys import ToyDetector, ToyScorer
 
 import vidscan
@@ -21,6 +23,7 @@ EXPORTED = {
     "Label",
     "ModelCard",
     "ModelError",
+    "Provenance",
     "Report",
     "ReportError",
     "ScanOptions",
@@ -35,6 +38,7 @@ EXPORTED = {
     "VidscanError",
     "__version__",
     "load_model",
+    "provenance",
     "scan",
     "scan_many",
 }
@@ -199,3 +203,24 @@ def test_loaded_model_scores_crops(tiny_checkpoint: Path):
 def test_missing_checkpoint_raises(tmp_path: Path):
     with pytest.raises(vidscan.ModelError, match="no such file"):
         vidscan.load_model(tmp_path / "gone.keras")
+
+
+def test_what_a_file_says_of_itself_is_one_call(tmp_path: Path):
+    by = authority()
+    Image.new("RGB", (40, 40)).save(tmp_path / "plain.jpg")
+    (tmp_path / "trust").mkdir()
+    (tmp_path / "trust" / "root.pem").write_bytes(by.root)
+    signed = sign(tmp_path / "plain.jpg", tmp_path / "signed.jpg", by)
+    said = vidscan.provenance(signed)
+    assert (said.declares_ai, said.generator) == (True, "Toy Generator 3")
+    assert said.content_credentials is not None and not said.content_credentials.signer_trusted
+    trusting = vidscan.provenance(str(signed), trust=str(tmp_path / "trust"))
+    assert trusting.content_credentials is not None and trusting.content_credentials.signer_trusted
+    assert vidscan.provenance(tmp_path / "plain.jpg") == vidscan.Provenance()
+    with pytest.raises(vidscan.SourceError, match="no such file"):
+        vidscan.provenance(tmp_path / "gone.jpg")
+    (tmp_path / "empty.jpg").touch()
+    with pytest.raises(vidscan.SourceError, match="the file is empty"):
+        vidscan.provenance(tmp_path / "empty.jpg")
+    with pytest.raises(vidscan.UsageError, match="--trust"):
+        vidscan.provenance(signed, trust=tmp_path)

@@ -77,7 +77,8 @@ def test_options_do_not_change():
 def test_the_report_of_options_is_plain_json_and_holds_every_stage():
     options = ScanOptions(SamplingOptions(3.0), model=ModelOptions((Path("some") / "net.keras",)))
     told = json.loads(json.dumps(options.to_report(), allow_nan=False))
-    assert set(told) == {"sampling", "detection", "batching", "model", "verdict", "evidence"}
+    stages = {"sampling", "detection", "batching", "model", "verdict", "evidence", "provenance"}
+    assert set(told) == stages
     assert told["sampling"] == {"fps": 3.0, "frames": None, "stream": None, "keyframes": False}
     name = str(Path("some") / "net.keras")
     assert told["model"] == {"path": name, "runtime": "auto", "runtimes_used": []}

@@ -28,7 +28,7 @@ exit codes:
   0  everything was analysed
   1  some input failed (the report says which and why)
   2  wrong usage: nothing was analysed
-  3  something is FAKE, where --fail-on fake asks for it
+  3  something is FAKE, or declares AI, where --fail-on asks for it
   130  interrupted (what was finished is in the report); 143 where it was by SIGTERM
 """
 

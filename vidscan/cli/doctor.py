@@ -27,7 +27,16 @@ from vidscan.system.frameworks import import_keras, import_tensorflow
 Check = tuple[str, Callable[[], str]]
 """A check's name, and a function that returns what it found or raises an error that says what to do."""
 
-_PACKAGES = ("tensorflow", "keras", "mediapipe", "opencv-contrib-python", "numpy", "ffmpeg-python", "rich")
+_PACKAGES = (
+    "tensorflow",
+    "keras",
+    "mediapipe",
+    "opencv-contrib-python",
+    "numpy",
+    "ffmpeg-python",
+    "rich",
+    "c2pa-python",
+)
 _NAME_COLUMNS = 16
 _INDENT = "\n" + " " * (_NAME_COLUMNS + 2)
 

@@ -24,6 +24,7 @@ from vidscan.media.storage import is_remote, local_path
 from vidscan.models.ensemble import Ensemble
 from vidscan.models.loading import Models, with_runtimes
 from vidscan.options import ScanOptions
+from vidscan.provenance.trust import certificates_in
 from vidscan.records import Source, SourceKind
 from vidscan.render.heatmaps import check_folder
 from vidscan.report.destination import Destination
@@ -87,6 +88,7 @@ def plan_of(request: ScanRequest, parts: Parts) -> Plan:
     found = find_sources(request, skipped)
     if any(source.kind is SourceKind.VIDEO for source in found):
         find_program()
+    certificates_in(request.options.provenance.trust)
     if request.explain_dir is not None:
         check_folder(request.explain_dir, "--explain-dir")
     if request.annotate is not None:

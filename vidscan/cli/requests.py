@@ -39,7 +39,11 @@ class ScanRequest:
         "OUT",
         name="report",
     )
-    fail_on: str | None = flag(None, "exit with 3 when something is FAKE", choices=("fake",))
+    fail_on: tuple[str, ...] = flag(
+        (),
+        "exit with 3 when something is FAKE, or a file declares AI; may be given twice",
+        choices=("fake", "declared-ai"),
+    )
     explain_dir: Path | None = flag(None, "write those heat maps into DIR as PNG files", "DIR")
     annotate: Path | None = flag(
         None, "write the clip with boxes and scores to OUT.mp4 (several clips: into the folder OUT)", "OUT"

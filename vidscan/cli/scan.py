@@ -43,7 +43,7 @@ def prepare_scan(request: ScanRequest, parts: Parts, opened: ExitStack) -> Calla
             print("vidscan: interrupted", file=sys.stderr)
             return interrupts.exit_code
         all_written = write_annotated(request, plan.options.verdict, results.reports(), plan.say)
-        return exit_code(results.summary(), fail_on_fake=request.fail_on == "fake", all_written=all_written)
+        return exit_code(results.summary(), fail_on=request.fail_on, all_written=all_written)
 
     return work
 
@@ -111,8 +111,8 @@ def _reports(
                 yield report
 
 
-def exit_code(summary: Mapping[str, int], *, fail_on_fake: bool, all_written: bool = True) -> int:
-    """The exit code that the outcome calls for; a FAKE that was asked about outranks a failure."""
-    if fail_on_fake and summary["fake"]:
+def exit_code(summary: Mapping[str, int], *, fail_on: Sequence[str] = (), all_written: bool = True) -> int:
+    """The exit code that the outcome calls for; what was asked about outranks a failure."""
+    if any(summary[outcome.replace("-", "_")] for outcome in fail_on):
         return EXIT_FAKE
     return EXIT_SOME_FAILED if summary["failed"] or not all_written else EXIT_OK

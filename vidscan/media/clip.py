@@ -24,6 +24,9 @@ from vidscan.records import Frame, Remark
 MAX_SUSPICIONS = 3
 """How often idet is asked about a clip's frames that seem to have combs: stripes look like them."""
 
+MAX_STREAMS = 8
+"""Limit on the video streams of a file that are looked at: one of hundreds would keep a scan busy."""
+
 _LENGTH_GUESSED = frozenset(("mpegts", "mpeg", "mpegvideo", "h264", "hevc", "m4v", "obu", "mjpeg"))
 """Containers without an index, of which ffmpeg guesses the length by what stands at the file's end."""
 
@@ -103,6 +106,10 @@ class Clip:
             return (self._named(info, wanted),)
         streams = [each for each in info.videos if not each.cover]
         moving = [each for each in streams if each.decodable]
+        if len(moving) > MAX_STREAMS:
+            said = f"Of its {len(moving)} video streams, the first {MAX_STREAMS} were looked at alone."
+            self.remarks.append(Remark("streams-left-out", said))
+            streams, moving = moving[:MAX_STREAMS], moving[:MAX_STREAMS]
         if len(moving) > 1:
             covers = [each for each in moving if self._is_picture(each)]
             moving = [each for each in moving if each not in covers] or moving

@@ -37,6 +37,16 @@ from vidscan.records.findings import (
     Track,
     Verdict,
 )
+from vidscan.records.provenance import (
+    Action,
+    ContentCredentials,
+    CredentialsState,
+    FailedCheck,
+    Ingredient,
+    Meaning,
+    Provenance,
+    Tag,
+)
 from vidscan.records.stages import (
     APPEARANCE,
     FULL_QUALITY,

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from vidscan.records.card import ModelCard
 from vidscan.records.limits import Count, Limits, MemberScores, Probability, Seconds, Sha256, Share
+from vidscan.records.provenance import Provenance
 from vidscan.records.stages import Box, Image, Source
 
 
@@ -252,8 +253,8 @@ class Report:
     """The report on one source. ``options`` echoes the options of the scan.
 
     ``members`` are the cards of an ensemble's members, which ``model_card`` describes together; empty for
-    one model. ``evidence`` holds faces to look at, where they were asked for. ``facts`` is None where the
-    source could not be read. ``remarks``: see :class:`Remark`.
+    one model. ``evidence`` holds faces to look at, where they were asked for. ``facts`` and ``provenance``
+    are None where the source could not be read. ``remarks``: see :class:`Remark`.
     """
 
     source: Source
@@ -270,3 +271,4 @@ class Report:
     evidence: tuple[EvidenceCrop, ...] = ()
     facts: SourceFacts | None = None
     remarks: tuple[Remark, ...] = ()
+    provenance: Provenance | None = None

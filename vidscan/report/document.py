@@ -18,6 +18,7 @@ from vidscan.records import (
     ErrorInfo,
     EvidenceCrop,
     ModelCard,
+    Provenance,
     Remark,
     Report,
     Segment,
@@ -61,6 +62,7 @@ class Result:
     status: Status
     error: ErrorInfo | None
     verdict: Verdict | None
+    provenance: Provenance | None
     timeline: tuple[TimelinePoint, ...]
     segments: tuple[Segment, ...]
     tracks: tuple[Track, ...]
@@ -90,6 +92,7 @@ def result_document(report: Report) -> Document:
         status=report.status,
         error=report.error,
         verdict=None if failed else report.verdict,
+        provenance=report.provenance,
         timeline=report.timeline,
         segments=report.segments,
         tracks=report.tracks,
@@ -137,6 +140,7 @@ def report_from(
         members=tuple(members),
         facts=result.facts,
         remarks=result.remarks,
+        provenance=result.provenance,
     )
 
 
@@ -160,9 +164,16 @@ def assemble(
         "vidscan": __version__,
         "model": model_document(card, members),
         "options": plain(options),
-        "summary": tally((result["verdict"] or {}).get("label") for result in results),
+        "summary": tally(
+            ((result["verdict"] or {}).get("label") for result in results), sum(map(declares_ai, results))
+        ),
         "results": list(results),
     }
+
+
+def declares_ai(result: Document) -> bool:
+    """Whether a result's file says of itself that AI made or edited it."""
+    return bool((result["provenance"] or {}).get("declares_ai"))
 
 
 def evidence_of(reports: Iterable[Report]) -> Evidence:

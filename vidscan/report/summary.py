@@ -13,15 +13,25 @@ _ORDER = (Label.FAKE, Label.UNCERTAIN, Label.REAL, Label.NO_FACE, None)
 
 
 def summarise(reports: Iterable[Report]) -> dict[str, int]:
-    """Counts the sources: ``total``, by verdict, and failed."""
-    return tally(map(_label, reports))
+    """Counts the sources: ``total``, by verdict, failed, and those that declare AI."""
+    reports = list(reports)
+    return tally(map(_label, reports), sum(declares_ai(report) for report in reports))
 
 
-def tally(labels: Iterable[str | None]) -> dict[str, int]:
-    """Counts outcomes by the labels of the verdicts; a source without one has failed."""
+def declares_ai(report: Report) -> bool:
+    """Tells whether a source's file says of itself that AI made or edited it."""
+    return report.provenance is not None and report.provenance.declares_ai is True
+
+
+def tally(labels: Iterable[str | None], declared_ai: int) -> dict[str, int]:
+    """Counts outcomes by the labels of the verdicts; a source without one has failed.
+
+    ``declared_ai``, of those that declare AI, is passed on: they are counted among the outcomes already.
+    """
     counted = Counter((label or "failed").lower() for label in labels)
     outcomes = ("fake", "real", "uncertain", "no_face", "failed")
-    return {"total": counted.total(), **{name: counted[name] for name in outcomes}}
+    found = {"total": counted.total(), **{name: counted[name] for name in outcomes}}
+    return found | {"declared_ai": declared_ai}
 
 
 def most_suspicious_first(reports: Iterable[Report]) -> list[Report]:

@@ -17,7 +17,7 @@ from vidscan.media import storage
 from vidscan.models.ensemble import Ensemble
 from vidscan.options import ScanOptions
 from vidscan.records import Report, Source
-from vidscan.report.document import result_document
+from vidscan.report.document import Document, declares_ai, result_document
 from vidscan.report.escape import visible
 from vidscan.report.parquet.dataset import ParquetDataset, Scan, Stamped
 from vidscan.report.parquet.schema import label_of
@@ -65,6 +65,7 @@ class ResultsInDataset:
         self._retry_failed, self._say = retry_failed, say
         self._wanted = 0
         self._labels: Counter[str] = Counter()
+        self._declared_ai = 0
         self._written_at = time.monotonic()
         self.outdated = 0
 
@@ -82,11 +83,13 @@ class ResultsInDataset:
             else:
                 done.add(known.name)
                 self._labels[known.label] += 1
+                self._declared_ai += known.declares_ai
         self._dataset.forget(outdated)
         self.outdated = len(outdated)
         open_ones = [source for source in sources if source.name not in done]
         self._journal.recall(open_ones, retry_failed=self._retry_failed)
-        self._labels.update(label_of(result) for result in self._journal.results.values())
+        for result in self._journal.results.values():
+            self._count(result)
         return [source for source in open_ones if source.id not in self._journal.results]
 
     def begin(self, sources: Iterable[Source]) -> Iterator[Source]:
@@ -97,7 +100,7 @@ class ResultsInDataset:
         """Adds a finished source; it is on the disk when this returns."""
         result = result_document(report)
         self._journal.add(report.source, result)
-        self._labels[label_of(result)] += 1
+        self._count(result)
         if len(self._journal.results) >= PART_RESULTS or time.monotonic() - self._written_at > PART_S:
             self.write_part()
 
@@ -107,7 +110,12 @@ class ResultsInDataset:
 
     def summary(self) -> dict[str, int]:
         """How many sources there are of each outcome."""
-        return tally(None if label == FAILED else label for label in self._labels.elements())
+        labels = (None if label == FAILED else label for label in self._labels.elements())
+        return tally(labels, self._declared_ai)
+
+    def _count(self, result: Document) -> None:
+        self._labels[label_of(result)] += 1
+        self._declared_ai += declares_ai(result)
 
     def write_part(self) -> None:
         """Moves what the journal holds into the dataset; keeps it there where a ReportError is raised."""

@@ -11,10 +11,11 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
+from queue import SimpleQueue
 
 import numpy as np
 
@@ -161,11 +162,25 @@ class _Ahead:
 
     def __init__(self, batches: Generator[Pictures, None, None], depth: int, stop: threading.Event) -> None:
         self._batches, self._stop = batches, stop
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="reading")
-        self._waiting: deque[Future[Pictures | None]] = deque(self._asked() for _ in range(depth))
+        self._asked_for: SimpleQueue[Future[Pictures | None] | None] = SimpleQueue()
+        self._waiting = deque(self._asked() for _ in range(depth))
+        # A daemon, which an executor's are not: a process that ends may not wait for a source to come.
+        self._thread = threading.Thread(target=self._read, name="reading", daemon=True)
+        self._thread.start()
 
     def _asked(self) -> Future[Pictures | None]:
-        return self._thread.submit(next, self._batches, None)
+        batch: Future[Pictures | None] = Future()
+        self._asked_for.put(batch)
+        return batch
+
+    def _read(self) -> None:
+        with closing(self._batches):
+            for asked in iter(self._asked_for.get, None):
+                if asked.set_running_or_notify_cancel():
+                    try:
+                        asked.set_result(next(self._batches, None))
+                    except BaseException as error:  # noqa: BLE001 - raised where the batch is waited for
+                        asked.set_exception(error)
 
     def next(self, timeout_s: float) -> Pictures | None:
         """The next batch, or None at the end; raises TimeoutError where there is none yet."""
@@ -181,8 +196,8 @@ class _Ahead:
         self._stop.set()
         for asked in self._waiting:
             asked.cancel()
-        self._thread.submit(self._batches.close)
-        self._thread.shutdown()
+        self._asked_for.put(None)
+        self._thread.join()
 
 
 def _padded(images: Sequence[Image], batch_size: int) -> Pictures:

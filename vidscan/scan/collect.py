@@ -104,6 +104,7 @@ def _report(
         "stats": pending.stats(reading, len(faces)),
         "facts": reading.facts,
         "remarks": tuple(reading.remarks),
+        "provenance": reading.provenance,
     }
     if reading.error is not None:
         return Report(source=source, status=Status.FAILED, error=reading.error, **context)

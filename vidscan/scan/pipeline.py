@@ -12,6 +12,8 @@ from vidscan.models.gradcam import ExplainableModel, GradCam
 from vidscan.models.shares import first_with_shares
 from vidscan.options import ScanOptions
 from vidscan.protocols import Explainer, FaceDetector, Observer, Scorer
+from vidscan.provenance.reading import ProvenanceReader
+from vidscan.provenance.trust import certificates_in
 from vidscan.records import Report, Source
 from vidscan.scan.batches import batch_crops, queue_for
 from vidscan.scan.collect import collect
@@ -32,13 +34,14 @@ def scan(
 
     ``scorers``: the network, or those of an ensemble (an ``Ensemble`` keeps its detector card); their cards
     give the crops' geometries and the thresholds. A source that cannot be analysed gives a report with status
-    FAILED, never an exception. Raises ScoringError where a network itself fails.
+    FAILED, never an exception. Raises ScoringError where a network itself fails, and UsageError where the
+    trust folder cannot be used.
     """
     ensemble, ledger, stop = Ensemble.of(scorers), Ledger(), threading.Event()
     geometries = ensemble.geometries
     copies = Scratch(options.storage) if observer is None else Scratch(options.storage, observer.part_fetched)
-    with copies as scratch:
-        reader = SourceReader(detector, options, geometries, ensemble.least_face, observer, scratch)
+    with copies as scratch, ProvenanceReader(certificates_in(options.provenance.trust)) as declared:
+        reader = SourceReader(detector, options, geometries, ensemble.least_face, observer, scratch, declared)
         crops = reader.read(scratch.ahead(sources), ledger, stop)
         sizes = [geometry.input_size for geometry in geometries]
         # Closed before the caller closes the detector, which the reading thread may be using.

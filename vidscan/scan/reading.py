@@ -25,12 +25,14 @@ from vidscan.media.scratch import Scratch
 from vidscan.media.sources import stamp_of
 from vidscan.options import ScanOptions
 from vidscan.protocols import FaceDetector, Observer
+from vidscan.provenance.reading import ProvenanceReader
 from vidscan.records import (
     ErrorInfo,
     FaceCrop,
     FaceSeen,
     Frame,
     Geometry,
+    Provenance,
     Remark,
     Source,
     SourceFacts,
@@ -51,7 +53,8 @@ class Reading:
     ``started`` is a time of ``time.perf_counter``. ``stats`` lacks what scoring adds; its ``crops_scored``
     are the crops that were sent to be scored, each view of a still's face by itself. ``unjudged`` are the
     faces too small for that, ``persons`` the person of each track, ``streams`` the number of the video
-    stream that shows it. ``error`` is None for a source that was read to its end.
+    stream that shows it. ``provenance`` is what the file says of itself. ``error`` is None for a source that
+    was read to its end.
     """
 
     source: Source
@@ -62,6 +65,7 @@ class Reading:
     persons: Mapping[int, int] = field(default_factory=dict)
     streams: dict[int, int] = field(default_factory=dict)
     remarks: list[Remark] = field(default_factory=list)
+    provenance: Provenance | None = None
     error: ErrorInfo | None = None
 
     def add(self, *, frames: int = 0, crops: int = 0, decode: float = 0.0, detect: float = 0.0) -> None:
@@ -89,7 +93,7 @@ class SourceReader:
 
     ``geometries``: how to cut out every face. ``least_face``: longer side in pixels of the smallest face that
     is sent to be scored. ``observer`` is told of every frame. ``scratch`` has the copies of remote sources;
-    None where there are none.
+    None where there are none. ``provenance`` reads what files say of themselves; None leaves that out.
     """
 
     detector: FaceDetector
@@ -98,6 +102,7 @@ class SourceReader:
     least_face: int = 0
     observer: Observer | None = None
     scratch: Scratch | None = None
+    provenance: ProvenanceReader | None = None
 
     def read(self, sources: Iterable[Source], ledger: Ledger, stop: threading.Event) -> Iterator[FaceCrop]:
         """The crops of sources, in the order of sources and of time; a source that fails costs itself alone.
@@ -160,6 +165,8 @@ class SourceReader:
         """The sampled frames, while the reading gets what the file and its streams say of themselves."""
         require_content(local.path)
         reading.facts = file_facts(local.path)
+        if self.provenance is not None:
+            reading.provenance = self.provenance.read(local.path)
         if local.kind is SourceKind.IMAGE:
             reading.remarks += still_remarks(local.path)
             yield Frame(local.id, 0, 0.0, read_still(local.path))

@@ -48,7 +48,7 @@ def test_flags_have_the_defaults_of_the_fields(options):
 def test_fit_flags_reach_the_options():
     text = (
         "crops --out run --name n --backbone lite2 --head linear --phase full --images 900 --seed 4 "
-        "--natural --method-weights deepfakes=1,stylegan256=0.7 --match-resolution a=b,c=180-256 --resume "
+        "--method-weights deepfakes=1,stylegan256=0.7 --match-resolution a=b,c=180-256 --resume "
         "--whole-face stylegan256,diffusion "
         "--self-blend 0.3 --val-share 0.3 --precision mixed_bfloat16 --teacher t.keras --teacher-weight 0.3"
     )
@@ -58,7 +58,6 @@ def test_fit_flags_reach_the_options():
     assert found.sampling.method_weights == {"deepfakes": 1.0, "stylegan256": 0.7}
     assert found.sampling.match_resolution == {"a": "b", "c": (180.0, 256.0)}
     assert found.sampling.whole_face == ("stylegan256", "diffusion")
-    assert not found.sampling.balanced
     assert found.sampling.self_blend == 0.3
     assert (found.split.val, found.split.seed) == (0.3, 4)
     assert (found.teacher, found.teacher_weight) == (Path("t.keras"), 0.3)

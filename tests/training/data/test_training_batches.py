@@ -52,7 +52,6 @@ def test_a_batch_has_the_shapes_and_ranges_it_promises(folder):
     assert 100 < batch.inputs.max() <= 255
     assert batch.inputs.min() >= 0
     assert batch.target.ravel().tolist() == [REAL] * 4 + [FAKE] * 4
-    assert batch.weight.tolist() == [1.0] * 8
 
 
 def test_targets_belong_to_their_pictures(folder):
@@ -215,21 +214,6 @@ def test_batches_are_compressed_where_the_augmentation_says_so(folder):
 def test_self_blending_without_landmarks_is_refused(folder):
     with pytest.raises(UsageError, match="no landmarks"):
         batches(replace(folder, landmarks=None), self_blend=0.1)
-
-
-def test_classes_as_they_come_are_seen_once_a_pass_and_weighed(folder, monkeypatch):
-    loader = batches(folder, balanced=False)
-    rows = drawn_rows(loader, monkeypatch, loader.sampler.steps_per_pass)
-    assert set(rows) == set(range(len(folder.rows)))
-    assert len(rows) == -(-len(folder.rows) // 8) * 8
-    weight = {}
-    for step in range(loader.sampler.steps_per_pass):
-        batch = loader.batch(step)
-        for target, value in zip(batch.target.ravel(), batch.weight, strict=True):
-            weight[float(target)] = float(value)
-    real = sum(row.label == "real" for row in folder.rows)
-    assert weight[REAL] == pytest.approx(len(folder.rows) / (2 * real))
-    assert weight[REAL] * real == pytest.approx(weight[FAKE] * (len(folder.rows) - real))
 
 
 def test_resolution_is_matched_where_asked_for(folder, monkeypatch):

@@ -19,7 +19,6 @@ from vidscan.verdict.judge import judge
 from vidscan_training.crops.folder import CropFolder, CropRow, open_crop_folder, read_manifest, write_manifest
 from vidscan_training.crops.split import SplitOptions, assign_splits, split_record
 from vidscan_training.evaluation import metrics
-from vidscan_training.evaluation.degradations import DEGRADATIONS
 from vidscan_training.evaluation.evaluate import EvaluateOptions, command, evaluate, figures, measure
 from vidscan_training.evaluation.report import as_text
 from vidscan_training.evaluation.scores import (
@@ -156,9 +155,10 @@ def test_a_checkpoint_is_evaluated_from_end_to_end(tmp_path):
         EvaluateOptions(
             checkpoint,
             crops,
-            robustness=["blur", "h264"],
+            robustness=True,
+            degradations=["blur", "h264"],
             scores=tmp_path / "s.csv",
-            reports=[tmp_path / "r.json", tmp_path / "r.HTML"],
+            reports=(tmp_path / "r.json", tmp_path / "r.HTML"),
             record=True,
         )
     )
@@ -179,7 +179,7 @@ def test_a_checkpoint_is_evaluated_from_end_to_end(tmp_path):
 def test_a_report_that_cannot_be_written_is_refused_before_any_work(tmp_path):
     for name, reason in (("r.pdf", "names no format"), ("missing/r.html", "cannot be written")):
         with pytest.raises(ReportError, match=reason):
-            evaluate(EvaluateOptions(tmp_path / "none.keras", tmp_path, reports=[tmp_path / name]))
+            evaluate(EvaluateOptions(tmp_path / "none.keras", tmp_path, reports=(tmp_path / name,)))
 
 
 def test_the_command_says_everything_that_the_figures_depend_on(folder):
@@ -191,7 +191,7 @@ def test_the_command_says_everything_that_the_figures_depend_on(folder):
         methods=["original", "x y"],
         against={"x y": ["original", "ffhq256"]},
         per_clip=3,
-        robustness=list(DEGRADATIONS),
+        robustness=True,
     )
     assert command(asked, "a.keras", "C") == (
         "vidscan-train evaluate a.keras C --split test --methods 'original,x y' "

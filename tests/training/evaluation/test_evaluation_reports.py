@@ -66,7 +66,7 @@ def measured(folder, **changed):
 
 @pytest.fixture(scope="module")
 def result(folder):
-    return measured(folder, robustness=["jpeg", "saturation"])
+    return measured(folder, robustness=True, degradations=["jpeg", "saturation"])
 
 
 @pytest.fixture(scope="module")
@@ -133,7 +133,7 @@ def hostile(folder):
         for row in folder.rows
     )
     changed = replace(folder, rows=rows)
-    return measured(changed, against={HOSTILE: ["o" + HOSTILE]}, robustness=["blur"])
+    return measured(changed, against={HOSTILE: ["o" + HOSTILE]}, robustness=True, degradations=["blur"])
 
 
 def test_a_hostile_name_stays_a_name(hostile):
@@ -148,7 +148,7 @@ def test_a_hostile_name_stays_a_name(hostile):
 
 def test_one_class_alone_can_be_reported(folder):
     reals = replace(folder, rows=tuple(row for row in folder.rows if row.label == "real"))
-    found = measured(reals, robustness=["blur"])
+    found = measured(reals, robustness=True, degradations=["blur"])
     page = Page(WRITERS[".html"](found))
     assert page.tags.count("svg") == 2, "no ROC and no AUC to draw, but two reliability diagrams"
     assert "Nothing to show." in page.text

@@ -13,7 +13,6 @@ from vidscan.errors import UsageError
 from vidscan.records import ModelCard
 from vidscan_training.crops.folder import open_crop_folder
 from vidscan_training.evaluation import metrics
-from vidscan_training.evaluation.degradations import DEGRADATIONS
 from vidscan_training.evaluation.evaluate import EvaluateOptions
 from vidscan_training.evaluation.robustness import measure_robustness, ranking
 from vidscan_training.evaluation.scores import ScoredRow, score_rows
@@ -44,13 +43,13 @@ def test_figures_belong_to_their_strengths(folder):
 
 @pytest.mark.slow
 def test_a_shuffled_manifest_gives_identical_figures(folder):
+    """By kinds that take crops together, need each one's name, or its size in the video."""
+    kinds = ["h264", "noise", "size"]
     order = list(range(len(folder.rows)))
     random.Random(4).shuffle(order)
     mixed = replace(folder, rows=tuple(folder.rows[i] for i in order), landmarks=folder.landmarks[order])
-    expected = measure_robustness(ToyScorer(), folder, scored_by(ToyScorer(), folder), list(DEGRADATIONS))
-    found = measure_robustness(
-        ToyScorer(), mixed, scored_by(ToyScorer(), mixed)[::-1], list(DEGRADATIONS), batch_size=7
-    )
+    expected = measure_robustness(ToyScorer(), folder, scored_by(ToyScorer(), folder), kinds)
+    found = measure_robustness(ToyScorer(), mixed, scored_by(ToyScorer(), mixed)[::-1], kinds, batch_size=7)
     assert found == expected
 
 
@@ -96,4 +95,4 @@ def test_one_class_alone_has_rates_but_no_ranking(folder):
 
 def test_an_unknown_degradation_is_refused():
     with pytest.raises(UsageError, match="fog: not among jpeg"):
-        EvaluateOptions(Path("model.keras"), Path("crops"), robustness=["fog"])
+        EvaluateOptions(Path("model.keras"), Path("crops"), robustness=True, degradations=["fog"])

@@ -27,6 +27,7 @@ from vidscan.errors import ScoringError
 from vidscan.media.scratch import Scratch
 from vidscan.models.ensemble import Ensemble
 from vidscan.protocols import Observer
+from vidscan.provenance.reading import ProvenanceReader
 from vidscan.records import CropBatch, FaceCrop, Report, Source
 from vidscan.scan.collect import collect
 from vidscan.scan.reading import Ledger, SourceReader
@@ -78,8 +79,8 @@ def prepare(job: Job) -> ScanStream:
     def toy_scan(sources: Iterable[Source], observer: Observer) -> Iterator[Report]:
         """A scan in which plain numpy makes the batches: TensorFlow would take seconds at every start."""
         ledger, ensemble, options = Ledger(), Ensemble((HarmfulScorer(),)), job.options
-        with Scratch(options.storage, observer.part_fetched) as scratch:
-            reader = SourceReader(ToyDetector(), options, ensemble.geometries, 0, observer, scratch)
+        with Scratch(options.storage, observer.part_fetched) as scratch, ProvenanceReader() as declared:
+            reader = SourceReader(ToyDetector(), options, ensemble.geometries, 0, observer, scratch, declared)
             crops = reader.read(harmful(sources), ledger, threading.Event())
             batches = in_batches(crops, options.batching.batch_size)
             yield from collect(score_batches(batches, ensemble), ledger, options=options, ensemble=ensemble)

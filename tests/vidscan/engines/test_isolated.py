@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image as Pillow
+from signed_media import authority, sign
 from toys import ToyDetector, ToyScorer
 
 from vidscan.engines.isolated import parent
@@ -20,7 +21,7 @@ from vidscan.engines.isolated.parent import IsolatedEngine
 from vidscan.errors import ScoringError, WorkerError
 from vidscan.media.sources import from_folder, from_paths
 from vidscan.options import BatchingOptions, ScanOptions
-from vidscan.records import Label, Report, Source, Stats, Status, Verdict
+from vidscan.records import CredentialsState, Label, Report, Source, Stats, Status, Verdict
 from vidscan.scan.pipeline import scan
 from vidscan.system.typed_json import to_plain
 
@@ -196,7 +197,7 @@ GOOD = {
     for field, value in {
         "status": Status.OK, "verdict": Verdict(Label.NO_FACE, None, None, "no face"), "tracks": (),
         "timeline": (), "segments": (), "stats": Stats(),
-        "error": None, "evidence": (), "facts": None,
+        "error": None, "evidence": (), "facts": None, "provenance": None,
     }.items()
 }  # fmt: skip
 LIES = {
@@ -218,6 +219,18 @@ LIES = {
             "image": {"shape": [1 << 20, 1 << 20, 3], "data": "AAAA"}}]}]},
     ],
 }  # fmt: skip
+
+
+def test_what_a_file_says_of_itself_comes_along(tmp_path: Path, starts: Path):
+    (plain,) = stills(tmp_path, "plain.png")
+    sign(plain.path, tmp_path / "signed.png", authority())
+    sources = from_paths([tmp_path / "signed.png", plain.path])
+    signed, unsigned = scan_isolated(sources, starts)
+    assert signed.provenance is not None and unsigned.provenance is not None
+    assert (signed.provenance.declares_ai, unsigned.provenance.declares_ai) == (True, None)
+    assert signed.provenance.content_credentials is not None
+    assert signed.provenance.content_credentials.state is CredentialsState.VALID
+    assert signed.verdict == unsigned.verdict
 
 
 @pytest.mark.parametrize("lie", LIES)

@@ -33,7 +33,7 @@ from vidscan.records import (
     Track,
     Verdict,
 )
-from vidscan.render.annotate import annotate, check_name
+from vidscan.render.annotate import annotate, check_name, of_stream
 from vidscan.render.interpolation import DrawnFaces
 from vidscan.render.painter import Painter, _scored, strip_height, text_size
 from vidscan.system.processes import memory_limit
@@ -280,7 +280,7 @@ def test_without_h264_the_next_best_is_taken_and_named(bright_clip: Path, tmp_pa
 def test_codecs_are_those_ffmpeg_lists(monkeypatch):
     redraw.best_codec.cache_clear()
     listed = " V....D libvpx-vp9  VP9\n A....D libx264  no video\n"
-    monkeypatch.setattr(redraw, "answer", lambda program, *_: (listed, 0))
+    monkeypatch.setattr(redraw, "answer", lambda program, *_: listed)
     assert redraw.best_codec("some ffmpeg").name == "VP9"
     redraw.best_codec.cache_clear()
 
@@ -315,6 +315,58 @@ def test_what_cannot_be_written_leaves_nothing_behind_and_says_so(
         annotate(report(bright_clip, [], 2.0), tmp_path / "absent" / "out.mp4", VerdictOptions())
     assert target.read_bytes() == b"the previous one"
     assert [path.name for path in target.parent.iterdir()] == ["out.mp4"]
+
+
+def test_a_video_cut_short_by_a_full_disk_is_an_error_though_ffmpeg_ends_with_0(
+    bright_clip: Path, tmp_path: Path, monkeypatch
+):
+    """As ffmpeg 5.1 does where its index no longer fits on the disk."""
+    writing = redraw._writing
+
+    def cut_short(source: Path, target: Path, first_s: float) -> list[str]:
+        command, name = shlex.join(writing(source, target, first_s)), shlex.quote(str(target))
+        shorter = f"head -c $(( $(wc -c < {name}) * 6 / 10 )) {name} > {name}.cut; mv {name}.cut {name}"
+        return ["sh", "-c", f"{command}; {shorter}; exit 0"]
+
+    monkeypatch.setattr(redraw, "_writing", cut_short)
+    target = tmp_path / "out.mp4"
+    target.write_bytes(b"the previous one")
+    with pytest.raises(VidscanError, match=r"could not be written \(\d+ of 20 frames arrived; .*make room"):
+        annotate(report(bright_clip, [], 2.0), target, VerdictOptions())
+    assert target.read_bytes() == b"the previous one"
+    assert [path.name for path in tmp_path.iterdir()] == ["out.mp4"]
+
+
+def test_frames_are_drawn_on_as_they_were_looked_at(make_clip, tmp_path: Path):
+    """Oblong pixels are made square, and of two streams the first that moves is shown."""
+    graphs = (
+        "color=red:size=64x48:rate=10:duration=0.1",
+        "color=blue:size=64x48:rate=10:duration=1,setsar=2/1",
+    )
+    inputs = tuple(part for graph in graphs for part in ("-f", "lavfi", "-i", graph))
+    clip = make_clip("cover-and-oblong.mkv", *inputs, "-map", "0", "-map", "1", "-c:v", "ffv1")
+    annotate(report(clip, [], 1.0), tmp_path / "out.mp4", VerdictOptions())
+    assert upright(tmp_path / "out.mp4") == (128, 48 + strip_height(128, 48))
+    frames = [image for _, image in stream_frames(tmp_path / "out.mp4", 10.0)]
+    assert len(frames) == 10 and all(frame[:40, :, 2].mean() > 200 for frame in frames)
+
+
+def test_a_clip_whose_clock_goes_back_is_annotated_to_its_end(make_clip, tmp_path: Path):
+    part = make_clip(
+        "part.webm", "-f", "lavfi", "-i", "testsrc=size=64x48:rate=10:duration=2", "-c:v", "libvpx"
+    )
+    clip = tmp_path / "joined.webm"
+    clip.write_bytes(2 * part.read_bytes())
+    annotate(report(clip, moving([0.5] * 8), 4.0), tmp_path / "out.mp4", VerdictOptions())
+    assert decode.probe(tmp_path / "out.mp4").duration_s == pytest.approx(4.0, abs=0.2)
+
+
+def test_only_people_of_the_stream_shown_are_drawn(bright_clip: Path):
+    whole = report(bright_clip, moving([0.9, 0.8]), 1.0)
+    first = whole.tracks[0]
+    assert of_stream(whole, first.stream) == whole
+    other = of_stream(whole, first.stream + 1)
+    assert (other.tracks, other.timeline) == ((), ())
 
 
 def test_an_error_while_drawing_ends_both_processes(bright_clip: Path, tmp_path: Path):

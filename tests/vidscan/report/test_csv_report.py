@@ -19,11 +19,12 @@ from report_samples import (
     failed,
     interview,
     no_face,
+    signed,
     still,
     too_small,
 )
 
-from vidscan.records import ErrorInfo, Remark, Report, Segment, SourceFacts, Verdict
+from vidscan.records import ErrorInfo, Provenance, Remark, Report, Segment, SourceFacts, Verdict
 from vidscan.report import BESIDE, WRITERS
 from vidscan.report.formats import csv as csv_report
 
@@ -84,8 +85,23 @@ def test_a_clip_is_one_row_of_the_files() -> None:
             "seconds_total": "3.6",
             "error": "",
             "remarks": "It was deinterlaced. It breaks off.",
+            "declares_ai": "",
+            "declared_generator": "",
+            "content_credentials": "",
+            "signer": "",
+            "camera": "",
         }
     ]
+
+
+def test_what_the_file_says_of_itself_is_in_the_row_of_the_file() -> None:
+    generated, taken = rows(
+        replace(clip(), provenance=signed()),
+        replace(still(), provenance=Provenance(False, camera="Canon EOS R5")),
+    )
+    names = ("declares_ai", "declared_generator", "content_credentials", "signer", "camera")
+    assert [generated[name] for name in names] == ["True", "Toy Generator 3", "valid", "Example Studios", ""]
+    assert [taken[name] for name in names] == ["False", "", "", "", "Canon EOS R5"]
 
 
 def test_what_is_unknown_is_an_empty_cell() -> None:

@@ -30,6 +30,7 @@ from report_samples import (
     interview,
     no_face,
     schema,
+    signed,
     still,
     to_document,
     too_small,
@@ -81,6 +82,7 @@ def test_the_schema_is_that_of_the_types() -> None:
     # Published later than the rest, so that a report of before still fits.
     stats = here["properties"]["stats"]
     stats["required"].remove("crops_scored")
+    here["required"].remove("provenance")
     # A member speaks of faces that were judged.
     (verdict, _) = here["properties"]["verdict"]["anyOf"]
     verdict["properties"]["members"]["items"]["properties"]["label"]["enum"].remove("NO_FACE")
@@ -118,6 +120,8 @@ def test_every_document_of_an_ensemble_fits_the_schema_too(reports: list[Report]
 @given(st.lists(REPORTS, max_size=4))
 def test_the_summary_counts_each_source_once(reports: list[Report]) -> None:
     found = summarise(reports)
+    declared = [report.provenance is not None and report.provenance.declares_ai for report in reports]
+    assert found.pop("declared_ai") == declared.count(True)
     assert found.pop("total") == len(reports) == sum(found.values())
 
 
@@ -138,6 +142,7 @@ def test_a_clip_in_full() -> None:
         "uncertain": 0,
         "no_face": 0,
         "failed": 0,
+        "declared_ai": 0,
     }
     face = {"track": 1, "box": [10.0, 20.0, 64.0, 80.0], "detection_confidence": 0.9, "quality": 1.0}
     assert document["results"] == [
@@ -155,6 +160,7 @@ def test_a_clip_in_full() -> None:
                 "tracks": [1],
                 "interval": [0.7, 0.79],
             },
+            "provenance": None,
             "timeline": [
                 {"time_s": 0.0, "fake_probability": 0.25, "faces": [face | {"fake_probability": 0.25}]},
                 {"time_s": 0.5, "fake_probability": 0.75, "faces": [face | {"fake_probability": 0.75}]},
@@ -279,7 +285,8 @@ def test_a_failed_source_has_an_error_and_no_verdict() -> None:
 
 def test_the_summary_names_every_outcome() -> None:
     reports = [clip(), clip(label=Label.REAL), clip(label=Label.UNCERTAIN), no_face(), failed(), still()]
-    expected = {"total": 6, "fake": 2, "real": 1, "uncertain": 1, "no_face": 1, "failed": 1}
+    reports[-1] = replace(reports[-1], provenance=signed())
+    expected = {"total": 6, "fake": 2, "real": 1, "uncertain": 1, "no_face": 1, "failed": 1, "declared_ai": 1}
     assert document_of(*reports)["summary"] == expected
 
 
@@ -519,10 +526,10 @@ def test_every_object_that_vidscan_owns_is_closed() -> None:
             if "properties" in node and not place.endswith(("if", "then", "else")):
                 closed = node.get("additionalProperties") is False
                 # An ensemble's report alone has members, a name that is no UTF-8 its bytes, a still's face
-                # views; reports of earlier versions have no quantisation and no crops_scored. Most files need
-                # no remark, and have one stream.
+                # views; reports of earlier versions have no quantisation, crops_scored and provenance. Most
+                # files need no remark, and have one stream.
                 sometimes = {"members", "detector", "source_bytes", "quantisation", "views", "crops_scored"}
-                sometimes |= {"remarks", "stream"}
+                sometimes |= {"provenance", "declared_ai", "remarks", "stream"}
                 complete = set(node.get("required", ())) == set(node["properties"]) - sometimes
                 if not (closed and complete):
                     open_objects.append(place)

@@ -17,7 +17,7 @@ from vidscan.engines.dispatch import failed_report
 from vidscan.engines.local import LocalEngine
 from vidscan.media.sources import from_folder
 from vidscan.options import ScanOptions
-from vidscan.records import ErrorInfo, Label, Report, Source, Status, Verdict
+from vidscan.records import ErrorInfo, Label, Provenance, Report, Source, Status, Verdict
 from vidscan.results import in_dataset
 from vidscan.results.in_dataset import ResultsInDataset, open_dataset
 from vidscan.results.in_memory import open_journal
@@ -105,6 +105,22 @@ def test_a_scan_in_one_go(folder: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "out.parquet.journal").exists()
 
 
+def test_files_that_declare_ai_are_counted_also_when_they_are_recalled(folder, tmp_path, monkeypatch) -> None:
+    plain = report
+
+    def declaring(source: Source, *, failed: bool = False) -> Report:
+        return replace(plain(source, failed=failed), provenance=Provenance(source.path.name < "2.mp4"))
+
+    monkeypatch.setitem(globals(), "report", declaring)
+    monkeypatch.setattr(in_dataset, "PART_RESULTS", 1)
+    first = Run(folder, tmp_path / "out.parquet")
+    first.scan(4)
+    first.die()
+    second = Run(folder, tmp_path / "out.parquet")
+    assert second.scan() == ALL[4:]
+    assert second.end()["declared_ai"] == 2
+
+
 @pytest.mark.parametrize("part", [1, 2, 1000])
 def test_a_killed_driver_repeats_nothing_that_was_finished(folder, tmp_path, monkeypatch, part: int) -> None:
     monkeypatch.setattr(in_dataset, "PART_RESULTS", part)
@@ -153,7 +169,15 @@ def test_changed_files_are_scanned_again_and_failures_where_asked(folder: Path, 
     second = Run(folder, out)
     assert second.results.outdated == 1
     assert second.scan() == ["1.mp4"]
-    assert second.end() == {"total": 5, "fake": 0, "real": 0, "uncertain": 0, "no_face": 4, "failed": 1}
+    assert second.end() == {
+        "total": 5,
+        "fake": 0,
+        "real": 0,
+        "uncertain": 0,
+        "no_face": 4,
+        "failed": 1,
+        "declared_ai": 0,
+    }
     third = Run(folder, out, retry_failed=True)
     assert third.scan() == ["3.mp4"]
     third.end()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -217,6 +219,27 @@ def test_interrupt_is_heeded_while_no_crop_comes(queue: Queue):
     assert not gave_up.is_set()
 
 
+NEVER_ENDS = """
+import threading
+from vidscan.options import BatchingOptions
+from vidscan.scan import batches
+
+def crops():
+    threading.Event().wait()
+    yield
+
+batches.IDLE_S = 0.01
+stream = batches.batch_crops(crops(), sizes=[16], options=BatchingOptions())
+print(len(next(stream).faces))
+threading.Thread(target=list, args=(stream,), daemon=True).start()
+"""
+
+
+def test_a_process_ends_though_a_source_never_comes():
+    done = subprocess.run([sys.executable, "-c", NEVER_ENDS], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (0, "0\n"), done.stderr
+
+
 def test_nothing_is_tuned(monkeypatch: pytest.MonkeyPatch):
     """Its sleep, ever longer, often kept the end of a stream waiting: too seldom for a test by the clock."""
     tf = batching.import_tensorflow()
@@ -238,5 +261,5 @@ class OnRuntime:
 
 def test_tf_data_feeds_keras_alone():
     assert queue_for([OnRuntime("onnx"), OnRuntime("keras")]) is TF_DATA
-    assert queue_for([OnRuntime("onnx"), OnRuntime("coreml")]) is PLAIN
+    assert queue_for([OnRuntime("onnx"), OnRuntime("onnx")]) is PLAIN
     assert queue_for([object()]) is PLAIN

@@ -132,6 +132,28 @@ def test_stop_ends_the_reading_without_a_reading(dark_clip: Path):
     assert readings(ledger) == []
 
 
+def test_people_of_every_stream_count_and_bear_its_number(make_clip, bright_clip: Path):
+    """The first stream is dark, the second has a face."""
+    inputs = ("-f", "lavfi", "-i", "color=black:size=64x48:rate=10:duration=2", "-i", bright_clip)
+    path = make_clip("dark-and-bright.mp4", *inputs, "-map", "0", "-map", "1", "-c:v", "mpeg4", "-q:v", "2")
+    ledger = Ledger()
+    crops = read([video(path, "a")], ledger=ledger)
+    (reading,) = readings(ledger)
+    assert [(crop.face.time_s, crop.face.track) for crop in crops] == [(i / 2, 1) for i in range(4)]
+    assert reading.streams == {1: 1} and [remark.code for remark in reading.remarks] == ["streams"]
+    assert reading.stats.frames_sampled == 8 and reading.stats.cuts_s == ()
+    assert reading.facts is not None and reading.facts.codec == "mpeg4"
+
+
+def test_tracks_do_not_go_on_from_stream_to_stream(make_clip, bright_clip: Path):
+    twice = ("-i", bright_clip, "-map", "0", "-map", "0")
+    path = make_clip("bright-twice.mp4", *twice, "-c", "copy")
+    ledger = Ledger()
+    read([video(path, "a")], ledger=ledger)
+    (reading,) = readings(ledger)
+    assert reading.streams == {1: 0, 2: 1} and reading.stats.cuts_s == ()
+
+
 def test_failure_is_described_in_one_line():
     source = video(Path("some.mp4"), "a")
     own = describe_failure(source, DecodeError("some.mp4: broken: fetch it again"))

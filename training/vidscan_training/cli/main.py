@@ -19,12 +19,10 @@ from vidscan.flags import add_flags, values_of
 from vidscan_training.crops.extract import CropOptions, extract, sources_from_folder, sources_from_manifest
 from vidscan_training.evaluation.calibrate import CalibrateOptions, calibrate_checkpoint
 from vidscan_training.evaluation.calibrate import as_text as calibration_text
-from vidscan_training.evaluation.degradations import DEGRADATIONS
-from vidscan_training.evaluation.evaluate import EvaluateOptions, evaluate
+from vidscan_training.evaluation.evaluate import STDOUT, EvaluateOptions, evaluate
 from vidscan_training.evaluation.report import as_json, as_text
 from vidscan_training.fitting.backbones import BACKBONES
 from vidscan_training.fitting.options import FitOptions
-from vidscan_training.named_values import names
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -57,7 +55,7 @@ def build_parser() -> argparse.ArgumentParser:
             CalibrateOptions,
             _run_calibrate,
         ),
-        ("evaluate", "measure a checkpoint on crops", _add_evaluate_flags, _run_evaluate),
+        ("evaluate", "measure a checkpoint on crops", EvaluateOptions, _run_evaluate),
     ):
         command = commands.add_parser(
             name,
@@ -90,38 +88,11 @@ def _run_fit(flags: argparse.Namespace) -> int:
     return EXIT_OK
 
 
-def _add_evaluate_flags(parser: argparse.ArgumentParser) -> None:
-    add_flags(parser, EvaluateOptions, noted=False)
-    parser.add_argument(
-        "--report",
-        type=Path,
-        action="append",
-        default=[],
-        metavar="FILE",
-        help="write the figures as .json or .html (repeatable); - for JSON on stdout alone",
-    )
-    parser.add_argument(
-        "--robustness",
-        dest="degrade",
-        action="store_true",
-        default=False,
-        help="score degraded crops too: 30 times as long",
-    )
-    parser.add_argument("--degradations", default="", metavar="NAME,…", help="with --robustness, only these")
-
-
 def _run_evaluate(flags: argparse.Namespace) -> int:
     """Measures and prints a table, or with ``--report -`` the figures as JSON."""
-    named = names(flags.degradations)
-    if named and not flags.degrade:
-        raise UsageError("--degradations chooses among those of --robustness: give that too")
-    options = EvaluateOptions(
-        **values_of(EvaluateOptions, vars(flags)),
-        robustness=(named or tuple(DEGRADATIONS)) if flags.degrade else (),
-        reports=[path for path in flags.report if path != Path("-")],
-    )
+    options = EvaluateOptions(**values_of(EvaluateOptions, vars(flags)))
     result = evaluate(options)
-    sys.stdout.write(as_json(result) if Path("-") in flags.report else as_text(result))
+    sys.stdout.write(as_json(result) if STDOUT in options.reports else as_text(result))
     return EXIT_OK
 
 

@@ -13,12 +13,15 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
 
 from vidscan.errors import SourceError
+from vidscan.records.limits import Limits
 from vidscan.system.files import replacing
+from vidscan.system.typed_json import Form, from_plain
 
 MANIFEST_NAME = "manifest.csv"
 GEOMETRY_NAME = "crops.json"
@@ -63,8 +66,8 @@ class CropGeometry:
     ``level``: whether they were turned so that the eyes lie level.
     """
 
-    input_size: int
-    margin: float
+    input_size: Annotated[int, Limits(1)]
+    margin: Annotated[float, Limits(1)]
     vidscan: str = "unknown"
     level: bool = False
 
@@ -137,20 +140,11 @@ def read_geometry(path: Path) -> CropGeometry:
     Raises SourceError where the file is missing, is not JSON, or has values that no crop can have.
     """
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        geometry = CropGeometry(
-            int(record["input_size"]),
-            float(record["margin"]),
-            str(record.get("vidscan", "unknown")),
-            bool(record.get("level", False)),
-        )
+        return from_plain(CropGeometry, json.loads(path.read_text(encoding="utf-8")), Form.CARD)
     except FileNotFoundError:
         raise SourceError(f"{path} does not exist; make it with 'vidscan-train crops'") from None
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise SourceError(f"{path} is not a crop folder's geometry: {error!r}") from error
-    if geometry.input_size < 1 or not geometry.margin > 0:
-        raise SourceError(f"{path}: input_size and margin must be positive")
-    return geometry
+    except (OSError, ValueError) as error:
+        raise SourceError(f"{path} is not a crop folder's geometry: {error}") from error
 
 
 def native_sizes(rows: Sequence[CropRow], margin: float) -> npt.NDArray[np.float64]:

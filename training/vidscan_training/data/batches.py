@@ -27,15 +27,13 @@ from vidscan_training.data.self_blend import Mask
 class Batch(NamedTuple):
     """One training step's data.
 
-    ``inputs``: pictures, ``float32[n, s, s, 3]`` RGB 0-255; ``target``: ``float32[n, 1]``, P(real);
-    ``weight``: ``float32[n]``, the class weights. ``map``: ``float32[n, cells * cells]``, row by row, which
-    share of each cell was replaced (0-1), and ``map_weight``: ``float32[n]``, 0 where it is not known; both
-    None unless asked for.
+    ``inputs``: pictures, ``float32[n, s, s, 3]`` RGB 0-255; ``target``: ``float32[n, 1]``, P(real). ``map``:
+    ``float32[n, cells * cells]``, row by row, which share of each cell was replaced (0-1), and
+    ``map_weight``: ``float32[n]``, 0 where it is not known; both None unless asked for.
     """
 
     inputs: npt.NDArray[np.float32]
     target: npt.NDArray[np.float32]
-    weight: npt.NDArray[np.float32]
     map: npt.NDArray[np.float32] | None = None
     map_weight: npt.NDArray[np.float32] | None = None
 
@@ -47,7 +45,7 @@ class Batch(NamedTuple):
     @property
     def sample_weights(self) -> Any:
         """Weights of the pictures in the loss of each output."""
-        return self.weight if self.map_weight is None else [self.weight, self.map_weight]
+        return None if self.map_weight is None else [np.ones_like(self.map_weight), self.map_weight]
 
 
 class Views:
@@ -150,10 +148,10 @@ class TrainingBatches:
         seen = self._views.compressed([image for image, _ in views], drawn.look.tolist())
         images = np.stack(seen).astype(np.float32)
         if not self._map_cells:
-            return Batch(images, drawn.target, drawn.weight)
+            return Batch(images, drawn.target)
         masks = [mask for _, mask in views]
         known = np.array([mask is not None for mask in masks], np.float32)
-        return Batch(images, drawn.target, drawn.weight, self._maps(masks), known)
+        return Batch(images, drawn.target, self._maps(masks), known)
 
     def stream(
         self, start: int, stop: int, *, workers: int = 2, ahead: int = 6

@@ -1,4 +1,4 @@
-"""Decides what is in each training batch: which crops, which of them forged, and how much each weighs.
+"""Decides what is in each training batch: which crops, and which of them forged.
 
 Draw number ``i`` is a pure function of the options and ``i``. No picture is read here.
 """
@@ -41,10 +41,9 @@ def resolutions(text: str) -> dict[str, tuple[float, float] | str]:
 class SamplingOptions:
     """How batches are drawn.
 
-    ``balanced`` draws half of each batch from either class, and within a class the method by
-    ``method_weights`` (1 where not named), then a clip, then one of its crops: a long clip or a large
-    method does not dominate. Without it each crop is seen once a pass, and the rarer class weighs more
-    in the loss. ``self_blend`` and ``swap_blend`` are the shares of fakes that are made from real crops
+    Half of each batch is of either class, and within a class the method is drawn by ``method_weights`` (1
+    where not named), then a clip, then one of its crops: a long clip or a large method does not dominate.
+    ``self_blend`` and ``swap_blend`` are the shares of fakes that are made from real crops
     on the fly; each is preferably made from a real crop of the same batch, and shown under the same
     augmentation, so that the two differ by the forgery alone.
     ``match_resolution`` maps a method to ``(low, high)``: its crops are reduced to a random side in
@@ -54,7 +53,6 @@ class SamplingOptions:
     """
 
     batch_size: int = flag(32, group="data")
-    balanced: bool = flag(True, "draw classes as they come, and weigh them", name="natural", group="data")
     method_weights: Mapping[str, float] = flag(
         help_text="how often methods are drawn", read=method_weights, metavar="NAME=W,…", group="data"
     )
@@ -91,7 +89,7 @@ class Draw(NamedTuple):
 
     ``row``: ``int64[n]``, numbers of crops; ``forgery``: ``int64[n]``, a :class:`.forge.Forgery`;
     ``look``: ``int64[n]``, seeds of what happens to a picture beside its forgery (a forged crop shares that
-    of its real twin); ``target``: ``float32[n, 1]``, P(real); ``weight``: ``float32[n]``, the class weights.
+    of its real twin); ``target``: ``float32[n, 1]``, P(real).
     ``rng`` is the batch's source of all further chance.
     """
 
@@ -99,7 +97,6 @@ class Draw(NamedTuple):
     forgery: npt.NDArray[np.int64]
     look: npt.NDArray[np.int64]
     target: npt.NDArray[np.float32]
-    weight: npt.NDArray[np.float32]
     rng: np.random.Generator
 
 
@@ -121,7 +118,6 @@ class Sampler:
         self._refuse_unknown_methods()
         self._pools = {target: self._pool(target) for target in (FAKE, REAL)}
         self.forger = Forger(folder, self._pools[REAL][0]) if sampling.forged > 0 else None
-        self._class_weight = self._class_weights()
 
     @property
     def steps_per_pass(self) -> int:
@@ -131,13 +127,12 @@ class Sampler:
     def draw(self, step: int) -> Draw:
         """Draws batch number ``step``."""
         rng = np.random.default_rng([self.sampling.seed, step])
-        rows = self._balanced_rows(rng, step) if self.sampling.balanced else self._pass_rows(step)
+        rows = self._rows(rng, step)
         looks = rng.integers(0, 2**63, len(rows))
         forgeries = self._choose_forgeries(rows, looks, rng)
         # A forged crop comes from a real row, but it is a fake.
         target = np.where(forgeries != Forgery.NONE, np.float32(FAKE), self.target[rows])
-        weight = np.array([self._class_weight[float(value)] for value in target], np.float32)
-        return Draw(rows, forgeries, looks, target[:, None], weight, rng)
+        return Draw(rows, forgeries, looks, target[:, None], rng)
 
     def _refuse_unknown_methods(self) -> None:
         known = {row.method for row in self._folder.rows}
@@ -162,13 +157,7 @@ class Sampler:
             raise UsageError(f"no {name} crops to train on (after the split and the method weights)")
         return rows, np.cumsum(odds) / odds.sum()
 
-    def _class_weights(self) -> dict[float, float]:
-        """Weights by which both classes count alike in the loss; 1 where the draw is balanced already."""
-        if self.sampling.balanced:
-            return {FAKE: 1.0, REAL: 1.0}
-        return {target: len(self.rows) / (2 * len(pool[0])) for target, pool in self._pools.items()}
-
-    def _balanced_rows(self, rng: np.random.Generator, step: int) -> npt.NDArray[np.int64]:
+    def _rows(self, rng: np.random.Generator, step: int) -> npt.NDArray[np.int64]:
         """Reals first, then fakes; with an odd batch size the extra place alternates."""
         real = (self.sampling.batch_size + step % 2) // 2
         return np.concatenate(
@@ -181,17 +170,6 @@ class Sampler:
             rows[np.minimum(np.searchsorted(cumulated, rng.random(count), side="right"), len(rows) - 1)],
             np.int64,
         )
-
-    def _pass_rows(self, step: int) -> npt.NDArray[np.int64]:
-        """Rows of batch ``step`` when each crop is seen once a pass; the order changes with the pass.
-
-        The last batch of a pass is filled up from its beginning, so all batches have one shape.
-        """
-        number, place = divmod(step, self.steps_per_pass)
-        order = np.random.default_rng([self.sampling.seed, number, 1]).permutation(self.rows)
-        size = self.sampling.batch_size
-        batches = np.resize(order, self.steps_per_pass * size).reshape(-1, size)
-        return np.asarray(batches[place], np.int64)
 
     def _choose_forgeries(
         self, rows: npt.NDArray[np.int64], looks: npt.NDArray[np.int64], rng: np.random.Generator

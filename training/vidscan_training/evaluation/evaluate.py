@@ -36,17 +36,19 @@ from vidscan_training.named_values import names, pairs
 
 SCHEMA = "vidscan.evaluation/1"
 
+STDOUT = Path("-")
+"""As a report: the figures as JSON on standard output, which the caller writes."""
+
 
 @dataclass(frozen=True, slots=True)
 class EvaluateOptions:
     """What to measure.
 
-    ``split``: ``train``, ``val``, ``test`` or ``all``. ``methods`` are those looked at, real ones
-    included (all where empty). ``against`` names, for a manipulation, the real
-    methods it is compared with, where those that share its people are not meant. ``per_clip`` limits the
-    crops of each clip (0: all). ``robustness`` names degradations under which to score all crops again
-    (see :mod:`vidscan_training.evaluation.degradations`). ``scores`` and ``reports`` are files to write, a
-    report's suffix naming its format; ``record`` puts the main figures into the checkpoint's card.
+    ``methods`` are those looked at, real ones included (all where empty). ``against`` names, for a
+    manipulation, the real methods it is compared with, where those that share its people are not meant.
+    ``per_clip`` limits the crops of each clip (0: all). ``robustness`` scores all crops again under the
+    ``degradations`` (all where empty; see :mod:`vidscan_training.evaluation.degradations`). ``scores`` and
+    ``reports`` are files to write, a report's suffix naming its format.
     """
 
     checkpoint: Path = flag()
@@ -61,13 +63,23 @@ class EvaluateOptions:
     per_clip: int = flag(0, "crops of each clip (default: all)")
     batch_size: int = flag(32)
     scores: Path | None = flag(None, "write one line a crop", name="out", metavar="SCORES.csv")
-    robustness: Sequence[str] = ()
-    reports: Sequence[Path] = ()
+    robustness: bool = flag(False, "score degraded crops too: 30 times as long")
+    degradations: Sequence[str] = flag(
+        help_text="with --robustness, only these", read=names, metavar="NAME,…"
+    )
+    reports: tuple[Path, ...] = flag(
+        (),
+        "write the figures as .json or .html (repeatable); - for JSON on stdout alone",
+        name="report",
+        metavar="FILE",
+    )
     record: bool = flag(False, "put the main figures into the card")
 
     def __post_init__(self) -> None:
-        """Refuses unknown degradations, before anything is scored."""
-        if unknown := sorted(set(self.robustness) - set(DEGRADATIONS)):
+        """Refuses degradations that are unknown or not asked for, before anything is scored."""
+        if self.degradations and not self.robustness:
+            raise UsageError("--degradations chooses among those of --robustness: give that too")
+        if unknown := sorted(set(self.degradations) - set(DEGRADATIONS)):
             raise UsageError(f"--degradations {','.join(unknown)}: not among {', '.join(DEGRADATIONS)}")
 
 
@@ -83,7 +95,8 @@ def evaluate(options: EvaluateOptions) -> dict[str, Any]:
     from vidscan.models.checkpoint import load_model
     from vidscan_training.evaluation.report import check_report, write_report
 
-    for path in options.reports:
+    files = [path for path in options.reports if path != STDOUT]
+    for path in files:
         check_report(path)
     model = load_model(options.checkpoint)
     folder = open_crop_folder(options.crops)
@@ -93,7 +106,7 @@ def evaluate(options: EvaluateOptions) -> dict[str, Any]:
             write_scores(options.scores, scored)
         except OSError as error:
             raise ReportError(f"{options.scores} cannot be written: {error.strerror}") from error
-    for path in options.reports:
+    for path in files:
         write_report(path, result)
     if options.record:
         _record(options, result)
@@ -111,7 +124,7 @@ def measure(
     result = figures(scored, model.card, options)
     if options.robustness:
         result["robustness"] = measure_robustness(
-            model, folder, scored, options.robustness, batch_size=options.batch_size
+            model, folder, scored, options.degradations or tuple(DEGRADATIONS), batch_size=options.batch_size
         )
     return result, scored
 
@@ -171,8 +184,8 @@ def command(options: EvaluateOptions, checkpoint: str, crops: str) -> str:
         parts += ["--per-clip", str(options.per_clip)]
     if options.robustness:
         parts.append("--robustness")
-        if set(options.robustness) != set(DEGRADATIONS):
-            parts += ["--degradations", ",".join(options.robustness)]
+        if options.degradations:
+            parts += ["--degradations", ",".join(options.degradations)]
     return shlex.join(parts)
 
 

@@ -11,12 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
-from vidscan.errors import UsageError
 from vidscan.faces.crops import resize
-from vidscan.records import ModelCard
 from vidscan_training.crops.folder import CropRow
 from vidscan_training.data.batches import Batch
-from vidscan_training.evaluation.scores import uncalibrated
+from vidscan_training.evaluation.scores import refuse_leaks, uncalibrated
 
 
 class Teacher:
@@ -25,15 +23,16 @@ class Teacher:
     def __init__(self, checkpoint: Path, weight: float, rows: Sequence[CropRow]) -> None:
         """Loads the checkpoint.
 
-        Raises ModelError where the checkpoint is refused; UsageError where it was trained on people of the
-        validation or test split.
+        Raises ModelError where the checkpoint is refused; UsageError where its card has people of the
+        validation or test split in another.
         """
         from vidscan.models.checkpoint import load_model
 
         # The calibration was fitted on validation clips, and must not reach the training.
         self._model = uncalibrated(load_model(checkpoint))
         self.name, self._weight = str(self._model.card.name), weight
-        _refuse_leaks(self._model.card, rows)
+        for split in ("val", "test"):
+            refuse_leaks(self._model.card, {row.group for row in rows if row.split == split}, split)
 
     def soften(self, batch: Batch) -> Batch:
         """``batch`` with targets ``(1 - weight) * label + weight * P(real)`` by the teacher."""
@@ -45,14 +44,3 @@ class Teacher:
         real = 1 - self._model.score(pictures)[:, None]
         target = (1 - self._weight) * batch.target + self._weight * real
         return batch._replace(target=target.astype(np.float32))
-
-
-def _refuse_leaks(card: ModelCard, rows: Sequence[CropRow]) -> None:
-    """Raises UsageError if the teacher has memorised people on whom the new network would be measured."""
-    learnt = card.split.get("train")
-    known = set(learnt.get("groups", ())) if isinstance(learnt, dict) else set()
-    if shared := sorted(known & {row.group for row in rows if row.split in ("val", "test")}):
-        raise UsageError(
-            f"--teacher: {card.name} was trained on {', '.join(shared[:5])}, who are held back here for "
-            "validation and test; use the split that it was trained with"
-        )

@@ -76,7 +76,7 @@ def sampling_command(
         before["threads"] = look.threads
     # ffmpeg-python cannot take a name that is no UTF-8: it is put in afterwards.
     stream = ffmpeg.input("INPUT", **before)[shown.selector]
-    for each in shown.of_all_frames():
+    for each in shown.of_all_frames(far_apart=look.keyframes):
         stream = stream.filter(each.name, **each.options)
     # First in the chain: frames that are not wanted are never converted to RGB.
     if look.fps is not None:

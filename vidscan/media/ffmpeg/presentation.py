@@ -21,6 +21,10 @@ MAX_STRETCH = 4
 WHITE_NITS = 203
 """The luminance of diffuse white in HDR pictures, cd/m²: Recommendation ITU-R BT.2408, table 1."""
 
+KEPT = 0.8
+"""Share of that white up to which colours stay as they are; what is brighter is compressed. At tonemap's own
+0.3 bright faces lose contrast."""
+
 _HDR_NAMES = {"smpte2084": "PQ", "arib-std-b67": "HLG"}
 _TONE_MAPPERS = ("zscale", "tonemap")
 
@@ -65,14 +69,17 @@ class Presentation:
         """The stream as ffmpeg names it within its file; V:0 is the first that is no cover."""
         return "V:0" if self.stream is None else str(self.stream)
 
-    def of_all_frames(self) -> tuple[Filter, ...]:
-        """What has to see every frame of the clip: bwdif looks at the one before and the one after."""
+    def of_all_frames(self, *, far_apart: bool = False) -> tuple[Filter, ...]:
+        """What has to see every frame of the clip: bwdif looks at the one before and the one after.
+
+        Of keyframes, which are ``far_apart``, each is deinterlaced by itself.
+        """
         if self.fields is Fields.NONE:
             return ()
-        one_a_frame: dict[str, str | int | float] = {"mode": "send_frame"}
+        name, mode = ("estdif", "frame") if far_apart else ("bwdif", "send_frame")
         if self.fields is Fields.MARKED:
-            return (Filter("bwdif", {**one_a_frame, "deint": "interlaced"}),)
-        return (Filter("bwdif", {**one_a_frame, "deint": "all", "parity": self.fields.value}),)
+            return (Filter(name, {"mode": mode, "deint": "interlaced"}),)
+        return (Filter(name, {"mode": mode, "deint": "all", "parity": self.fields.value}),)
 
     def of_chosen_frames(self) -> tuple[Filter, ...]:
         """What is done to the frames that are looked at alone."""
@@ -87,19 +94,18 @@ _SQUARE = (
 
 
 def _tone_mapping(colour: Colour) -> tuple[Filter, ...]:
-    """PQ or HLG to BT.709: colours up to 30% of white stay, brighter ones are compressed (tonemap's mobius).
+    """PQ or HLG to BT.709, by tonemap's mobius.
 
-    In full chroma first, since zscale takes no odd sizes with less.
+    It ends in 4:2:0, as SDR clips are stored: in full chroma, faces look otherwise to a network.
     """
     known = {"tin": colour.transfer, "min": colour.matrix, "pin": colour.primaries}
     return (
-        Filter("format", {"pix_fmts": "yuv444p12le"}),
         Filter("zscale", {**known, "t": "linear", "npl": WHITE_NITS}),
         Filter("format", {"pix_fmts": "gbrpf32le"}),
         Filter("zscale", {"p": "bt709"}),
-        Filter("tonemap", {"tonemap": "mobius", "desat": 0}),
-        Filter("zscale", {"t": "bt709", "r": "pc"}),
-        Filter("format", {"pix_fmts": "gbrp"}),
+        Filter("tonemap", {"tonemap": "mobius", "param": KEPT, "desat": 0}),
+        Filter("zscale", {"t": "bt709", "m": "bt709", "r": "tv"}),
+        Filter("format", {"pix_fmts": "yuv420p"}),
     )
 
 
@@ -117,7 +123,7 @@ def presentation_of(stream: VideoStream, program: str) -> tuple[Presentation, li
             )
         )
     elif stream.hdr is not None:
-        shown, remark = _with_colours(shown, stream.hdr, program)
+        shown, remark = _with_colours(shown, stream, stream.hdr, program)
         remarks.append(remark)
     if stream.shape != 1:
         shown, remark = _with_square_pixels(shown, stream)
@@ -125,12 +131,16 @@ def presentation_of(stream: VideoStream, program: str) -> tuple[Presentation, li
     return shown, remarks
 
 
-def _with_colours(shown: Presentation, told: Colour, program: str) -> tuple[Presentation, Remark]:
+def _with_colours(
+    shown: Presentation, stream: VideoStream, told: Colour, program: str
+) -> tuple[Presentation, Remark]:
     name = f"HDR ({_HDR_NAMES[told.transfer]})"
     matrix = "bt2020nc" if told.matrix in ("unknown", "bt2020nc") else told.matrix
     primaries = "bt2020" if told.primaries in ("unknown", "bt2020") else told.primaries
     if matrix not in ("bt2020nc", "bt709") or primaries not in ("bt2020", "bt709", "smpte432"):
         said = f"It is {name} of a kind that is not mapped ({matrix}, {primaries}), so colours are wrong."
+    elif stream.width % 2 or stream.height % 2:
+        said = f"It is {name} of an odd size, which zscale does not take, so colours are wrong."
     elif missing := [each for each in _TONE_MAPPERS if each not in filters(program)]:
         said = (
             f"It is {name}, and this ffmpeg cannot map it to SDR, as it has no {' and no '.join(missing)}: "

@@ -26,11 +26,14 @@ table also has ``member_1``, ``member_2``, …: P(fake) by each member, in their
 FILE_COLUMNS = tuple(
     """file source kind status label fake_probability fake_probability_low fake_probability_high confidence
     reason people tracks faces_scored faces_unjudged frames_sampled duration_s cuts_s segments codec
-    width height bytes sha256 seconds_total error remarks""".split()  # noqa: SIM905 - a list of quotes is harder to read
+    width height bytes sha256 seconds_total error declares_ai declared_generator content_credentials signer
+    camera remarks""".split()  # noqa: SIM905 - a list of quotes is harder to read
 )
 """The header of the sources. ``people`` counts those who count in the verdict, ``tracks`` every track; times
-are in seconds. ``fake_probability_low`` and ``…_high`` are the ends of the verdict's interval. An ensemble's
-table also has ``members``: what each member alone would have scored the source."""
+are in seconds. ``fake_probability_low`` and ``…_high`` are the ends of the verdict's interval. From
+``declares_ai`` on, it is what the file says of itself: whether it declares AI (empty where it says neither),
+who made it, the state of its Content Credentials, their signer, and its camera. An ensemble's table also has
+``members``: what each member alone would have scored the source."""
 
 _OF_FACE = ("track", "fake_probability", "quality", "detection_confidence")
 
@@ -94,6 +97,8 @@ def _file(number: int, result: Document) -> dict[str, Any]:
     facts = result["facts"] or {}
     stats = result["stats"]
     error = result["error"]
+    declared = result["provenance"] or {}
+    credentials = declared.get("content_credentials") or {}
     low, high = verdict.get("interval") or (None, None)
     return {
         "file": number,
@@ -109,6 +114,11 @@ def _file(number: int, result: Document) -> dict[str, Any]:
         **{name: facts.get(name) for name in ("codec", "width", "height", "bytes", "sha256")},
         "seconds_total": stats["seconds"]["total"],
         "error": f"{error['type']}: {error['message']}" if error else None,
+        "declares_ai": declared.get("declares_ai"),
+        "declared_generator": declared.get("generator"),
+        "content_credentials": credentials.get("state"),
+        "signer": credentials.get("signer"),
+        "camera": declared.get("camera"),
         "remarks": " ".join(each["text"] for each in result.get("remarks", ())),
         "members": ";".join(
             f"{each['name']}={each['fake_probability']}" for each in verdict.get("members", ())

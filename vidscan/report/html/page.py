@@ -14,6 +14,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
+from vidscan.report.declaration import NOT_TAKEN_OVER
 from vidscan.report.document import Document, Evidence
 from vidscan.report.escape import visible
 from vidscan.report.html.facts import amount, figures, flat
@@ -54,6 +55,7 @@ def render(document: Document, evidence: Evidence) -> str:
             real=real,
             model=document["model"],
             options=document["options"],
+            not_taken_over=NOT_TAKEN_OVER,
             heat_scale=colour_scale() if any(file.pictures.has_heat for file in files) else None,
         )
     )

@@ -8,14 +8,17 @@ from itertools import islice
 from pathlib import PurePath
 from typing import Any
 
-from vidscan.records import thresholds_in_force
+from vidscan.records import Provenance, thresholds_in_force
+from vidscan.report.declaration import contradiction, declaration
 from vidscan.report.document import NO_EVIDENCE, Document, Evidence
 from vidscan.report.html.basis import basis
 from vidscan.report.html.chart import Strip, chart_of, strip_of
+from vidscan.report.html.declared import declared_facts
 from vidscan.report.html.facts import Fact
 from vidscan.report.html.pictures import FacePictures, budget_of_each, face_pictures, poor_faces
 from vidscan.report.summary import common_folder, suspicion
 from vidscan.report.wording import certainty, score
+from vidscan.system.typed_json import Form, from_plain
 
 _OVERVIEW_COLUMNS = 24
 _TRACK_COLUMNS = 60
@@ -33,7 +36,8 @@ class FileView:
     ``label`` is FAILED without a verdict; ``probability`` is P(fake), ``interval`` its range, both None
     without a score; ``strips`` are the tracks' timelines by id; ``persons`` gives each track's person, but
     only if a person has several tracks; ``moments`` are times and faces; ``chart`` is as ``chart_of`` gives
-    it.
+    it. ``declared`` is what the file says of itself, ``declaration`` the same in a sentence, and
+    ``contradiction`` says whether that is at odds with the verdict.
     """
 
     anchor: str
@@ -46,6 +50,9 @@ class FileView:
     strip: Strip | None
     strips: Mapping[int, Strip | None]
     basis: tuple[Fact, ...]
+    declaration: str
+    contradiction: str
+    declared: tuple[Fact, ...]
     persons: Mapping[int, int]
     people: int
     moments: tuple[tuple[float, Document], ...]
@@ -109,6 +116,8 @@ def _file_view(
     tracks = result["tracks"]
     persons = {track["id"]: track["person"] or track["id"] for track in tracks}
     faces = [(point["time_s"], face) for point in result["timeline"] for face in point["faces"]]
+    told = result["provenance"]
+    provenance = None if told is None else from_plain(Provenance, told, Form.REPORT)
     return FileView(
         anchor=f"file-{number}",
         name=name,
@@ -120,6 +129,9 @@ def _file_view(
         strip=strip_of(result, _OVERVIEW_COLUMNS),
         strips={track["id"]: strip_of(result, _TRACK_COLUMNS, track["id"]) for track in tracks},
         basis=basis(document, result, fake, real),
+        declaration=declaration(provenance),
+        contradiction=contradiction(provenance, verdict["label"]),
+        declared=() if provenance is None else tuple(declared_facts(provenance)),
         persons=persons if len(set(persons.values())) < len(persons) else {},
         people=len({persons[track["id"]] for track in tracks if track["counted"]}),
         moments=tuple(islice(faces, moments)),

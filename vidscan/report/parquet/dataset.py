@@ -42,11 +42,15 @@ _NAMING = ("source", "source_bytes")
 
 
 class Finished(NamedTuple):
-    """A source that the dataset has, by its name; ``stamp`` tells its file's state, ``label`` its outcome."""
+    """A source that the dataset has, by its name.
+
+    ``stamp`` tells its file's state, ``label`` its outcome, ``declares_ai`` whether the file declares AI.
+    """
 
     name: str
     stamp: str | None
     label: str
+    declares_ai: bool = False
 
 
 class Stamped(NamedTuple):
@@ -128,9 +132,11 @@ class ParquetDataset:
             ReportError: a file is damaged or cannot be read.
         """
         with self._refused("cannot be read"):
-            for part, rows in self._tables(*_NAMING, "stamp"):
-                for name, stamp in zip(_names(rows), rows["stamp"].to_pylist(), strict=True):
-                    yield Finished(name, stamp, part.partition("/")[0].removeprefix("label="))
+            for part, rows in self._tables(*_NAMING, "stamp", "provenance.declares_ai"):
+                label = part.partition("/")[0].removeprefix("label=")
+                declared = (bool((each or {}).get("declares_ai")) for each in rows["provenance"].to_pylist())
+                for name, stamp, ai in zip(_names(rows), rows["stamp"].to_pylist(), declared, strict=True):
+                    yield Finished(name, stamp, label, ai)
 
     def append(self, results: Sequence[Stamped], scan: Scan, scanned: datetime) -> None:
         """Adds results; every file appears whole, a source's row after all that belongs to it.

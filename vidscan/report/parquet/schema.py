@@ -48,6 +48,7 @@ COLUMNS: Mapping[str, Mapping[str, str]] = {
         "error": "why it failed, else null",
         "facts": "what tells the file from others; null where it could not be read",
         "verdict": "without its label, which is the partition; null where it failed",
+        "provenance": "what the file says of itself; null where it could not be read",
         "segments": "suspicious stretches",
         "tracks": "everybody who was followed",
         "stats": "counts, and seconds by stage",

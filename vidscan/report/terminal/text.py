@@ -14,11 +14,13 @@ from rich.table import Table
 from rich.text import Text
 
 from vidscan.records import Label, Report, SourceKind, Status, Verdict
+from vidscan.report.declaration import contradiction, declaration, declared_in_a_word
 from vidscan.report.escape import visible
 from vidscan.report.summary import (
     common_folder,
     joined,
     most_suspicious_first,
+    of_streams,
     people_among,
     people_of,
     summarise,
@@ -57,6 +59,8 @@ def print_report(console: Console, report: Report) -> None:
     verdict = _verdict_of(report)
     if verdict is None:
         _print_failure(console, report.source.name, report)
+        if line := declaration(report.provenance):
+            console.print(_indented(Text(visible(line))))
     else:
         console.print(Group(*_about(report, verdict, console.width)))
 
@@ -112,10 +116,16 @@ def _about(report: Report, verdict: Verdict, width: int) -> Iterator[RenderableT
     yield _indented(Text(visible(verdict.reason)))
     for each in report.remarks:
         yield _indented(Text(f"Note: {visible(each.text)}", "dim"))
+    for line, style in (
+        (declaration(report.provenance), ""),
+        (contradiction(report.provenance, verdict.label), "yellow"),
+    ):
+        if line:
+            yield _indented(Text(visible(line), style))
     if report.timeline and report.source.kind is SourceKind.VIDEO:
         yield from _timeline(report, width - _INDENT)
         yield from _segments(report)
-        if len(report.tracks) > 1:
+        if len(report.tracks) > 1 or of_streams(report):
             yield from (Text(), _indented(track_table(report)))
             yield from _left_out(len(report.tracks) - MAX_TRACKS)
     elif sum(len(point.faces) for point in report.timeline) > 1:
@@ -193,13 +203,17 @@ def _effort(report: Report, width: int) -> Text:
 def _summary_table(
     reports: Sequence[Report], names: Sequence[str], said: Sequence[Text], width: int
 ) -> Table:
-    spare = width - max((len(text) + GAP for text in said if text), default=0)
+    declared = [declared_in_a_word(report.provenance) for report in reports]
+    spare = width - max((len(text) + GAP for text in said if text), default=0) - (12 if any(declared) else 0)
     columns = 20 if spare >= 90 else _MIN_STRIP if spare >= _ROOM_FOR_STRIP else 0
     heads = [" verdict", "P(fake)", "people", "faces", "length", "timeline"]
     rows = [_summary_row(report, columns) for report in reports]
     if said:
         heads.insert(2, "members")
         rows = [[*row[:2], text, *row[2:]] for row, text in zip(rows, said, strict=True)]
+    if any(declared):
+        heads.insert(-1, "declares")
+        rows = [[*row[:-1], word, row[-1]] for row, word in zip(rows, declared, strict=True)]
     if not columns:
         heads, rows = heads[:-1], [row[:-1] for row in rows]
     return named_table(names, heads, rows, width)
@@ -240,8 +254,11 @@ def _said_by_members(reports: Sequence[Report], width: int) -> list[Text]:
 
 def _totals(found: Mapping[str, int]) -> Text:
     named = {"no_face": "without a face"}
-    said = [f"{found[key]} {named.get(key, key)}" for key in found if key != "total" and found[key]]
-    return Text(f"{counted(found['total'], 'file')}: {', '.join(said) or 'nothing to show'}", "bold")
+    outcomes = (key for key in found if key not in ("total", "declared_ai") and found[key])
+    said = ", ".join(f"{found[key]} {named.get(key, key)}" for key in outcomes) or "nothing to show"
+    declaring = found["declared_ai"]
+    declared = f"; {declaring} {'declares' if declaring == 1 else 'declare'} AI" if declaring else ""
+    return Text(f"{counted(found['total'], 'file')}: {said}{declared}", "bold")
 
 
 def _folder_and_names(reports: Sequence[Report]) -> tuple[str, list[str]]:

@@ -84,12 +84,9 @@ def of_set(store: FaceStore, name: str) -> list[int]:
 
 
 def cache(store: FaceStore, name: str, weights: Weights) -> Features:
-    """The features of one set, from the disk, or computed and written there.
+    """The features of the set ``name``, from the disk, or computed and written there.
 
-    Args:
-        store: the faces.
-        name: of the set, see above.
-        weights: of the tower, evened out by :func:`evened`, which in float32 changes nothing.
+    ``weights`` are evened out by :func:`evened`, which in float32 changes nothing.
     """
     file = store.path / "features" / f"{name}.npy"
     if file.exists():

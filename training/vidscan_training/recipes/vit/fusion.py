@@ -80,13 +80,9 @@ def platt(logits: Array, fake: npt.NDArray[np.bool_], weights: Array) -> tuple[f
 
 
 def fuse(members: Array, fake: npt.NDArray[np.bool_], weights: Array, share: float) -> Fusion:
-    """Fits the calibration of the members' weighted mean.
+    """Fits the calibration of the members' weighted mean; ``share`` is the first network's weight.
 
-    Args:
-        members: the mean clipped logits of each clip by the first and the second network, ``[n, 2]``.
-        fake: the truth.
-        weights: of the clips.
-        share: the first network's weight; the second has the rest.
+    ``members`` are the mean clipped logits of each clip by the first and the second network, ``[n, 2]``.
     """
     say = (share, 1.0 - share)
     return Fusion(say, *platt(members @ np.asarray(say), fake, weights))

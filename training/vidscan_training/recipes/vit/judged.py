@@ -190,12 +190,7 @@ def single_frames(judged: Judged) -> dict[str, float]:
 
 
 def _reliability(judged: Judged, logits: Array) -> str:
-    """In Markdown, by fifth of P(fake): the number of clips, their mean score and the share of fakes.
-
-    Args:
-        judged: gives the truth.
-        logits: calibrated ones of its clips.
-    """
+    """In Markdown, by fifth of P(fake): clips, their mean score, the share of fakes; of calibrated logits."""
     scores = 1.0 / (1.0 + np.exp(-logits))
     fifths = np.minimum((scores * 5).astype(int), 4)
     lines = [

@@ -71,12 +71,7 @@ class _Coding:
 
 
 def degraded(crops: Sequence[Image], generator: np.random.Generator) -> list[Image]:
-    """Each crop changed, reduced, compressed and brought back to 224 px, all drawn by chance.
-
-    Args:
-        crops: RGB ``uint8[224, 224, 3]``; left untouched.
-        generator: the only source of chance.
-    """
+    """Each crop, RGB ``uint8[224, 224, 3]``, changed, reduced, compressed and brought back, all by chance."""
     codings = [_drawn(generator) for _ in crops]
     small = []
     for crop, coding in zip(crops, codings, strict=True):

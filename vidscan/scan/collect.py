@@ -103,7 +103,7 @@ def _report(
         "members": members,
         "stats": pending.stats(reading, len(faces)),
         "facts": reading.facts,
-        "remarks": tuple(reading.remarks),
+        "remarks": reading.remarks,
         "provenance": reading.provenance,
     }
     if reading.error is not None:

@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import cv2
 
@@ -46,9 +47,9 @@ SOURCE_FAILURES = (VidscanError, OSError, ValueError, MemoryError, cv2.error)
 """Exceptions that fail one source. Any other is a fault in vidscan itself and ends the run."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Reading:
-    """What comes of reading one source, filled in by the reading thread until the ledger has it.
+    """What comes of reading one source, for the thread that collects.
 
     ``started`` is a time of ``time.perf_counter``. ``stats`` lacks what scoring adds; its ``crops_scored``
     are the crops that were sent to be scored, each view of a still's face by itself. ``unjudged`` are the
@@ -61,23 +62,12 @@ class Reading:
     started: float = field(default_factory=time.perf_counter)
     stats: Stats = field(default_factory=Stats)
     facts: SourceFacts | None = None
-    unjudged: list[FaceSeen] = field(default_factory=list)
+    unjudged: tuple[FaceSeen, ...] = ()
     persons: Mapping[int, int] = field(default_factory=dict)
-    streams: dict[int, int] = field(default_factory=dict)
-    remarks: list[Remark] = field(default_factory=list)
+    streams: Mapping[int, int] = field(default_factory=dict)
+    remarks: tuple[Remark, ...] = ()
     provenance: Provenance | None = None
     error: ErrorInfo | None = None
-
-    def add(self, *, frames: int = 0, crops: int = 0, decode: float = 0.0, detect: float = 0.0) -> None:
-        """Adds to the counts, and to the seconds of the reading thread."""
-        stats, seconds = self.stats, self.stats.seconds
-        self.stats = replace(
-            stats,
-            frames_sampled=stats.frames_sampled + frames,
-            crops_scored=stats.crops_scored + crops,
-            faces_unjudged=len(self.unjudged),
-            seconds=replace(seconds, decode=seconds.decode + decode, detect=seconds.detect + detect),
-        )
 
 
 Ledger = deque[Reading]
@@ -85,6 +75,31 @@ Ledger = deque[Reading]
 
 One thread appends and another pops; both are single operations of a deque, which are atomic.
 """
+
+
+class _Notes:
+    """Makes the reading of one source, step by step."""
+
+    def __init__(self, source: Source) -> None:
+        self.reading = Reading(source)
+
+    def note(self, **found: Any) -> None:
+        """Puts these fields of the reading in place of what they were."""
+        self.reading = replace(self.reading, **found)
+
+    def add(
+        self, *, frames: int = 0, crops: int = 0, small: int = 0, decode: float = 0.0, detect: float = 0.0
+    ) -> None:
+        """Adds to the counts, and to the seconds of the reading thread."""
+        stats, seconds = self.reading.stats, self.reading.stats.seconds
+        stats = replace(
+            stats,
+            frames_sampled=stats.frames_sampled + frames,
+            crops_scored=stats.crops_scored + crops,
+            faces_unjudged=stats.faces_unjudged + small,
+            seconds=replace(seconds, decode=seconds.decode + decode, detect=seconds.detect + detect),
+        )
+        self.note(stats=stats)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,75 +126,81 @@ class SourceReader:
         reading at the next frame; the source under way then gets no reading.
         """
         for source in sources:
-            reading, local = Reading(source), source
+            notes, local = _Notes(source), source
             try:
                 with (
                     nullcontext(source) if self.scratch is None else self.scratch.local_copy(source) as local
                 ):
-                    for crops in self._crops_by_frame(local, reading):
+                    for crops in self._crops_by_frame(local, notes):
                         if stop.is_set():
                             return
                         yield from crops
             except SOURCE_FAILURES as error:
-                reading.error = describe_failure(local, error)
-            ledger.append(reading)
+                notes.note(error=describe_failure(local, error))
+            ledger.append(notes.reading)
 
-    def _crops_by_frame(self, local: Source, reading: Reading) -> Iterator[list[FaceCrop]]:
+    def _crops_by_frame(self, local: Source, notes: _Notes) -> Iterator[list[FaceCrop]]:
         """The crops of one source, or of its copy on this machine, frame by frame."""
         before, still = stamp_of(local.path), local.kind is SourceKind.IMAGE
         watcher = Watcher(self.detector, self.options.detection, still=still)
-        for frame in self._timed_frames(local, reading):
+        unjudged: list[FaceSeen] = []
+        streams: dict[int, int] = {}
+        for frame in self._timed_frames(local, notes):
             if self.observer is not None:  # by the source's own name: that of a copy means nothing
-                self.observer.frame_sampled(reading.source, frame.time_s, reading.stats.duration_s)
+                duration_s = notes.reading.stats.duration_s
+                self.observer.frame_sampled(notes.reading.source, frame.time_s, duration_s)
             started = time.perf_counter()
             faces = watcher.look(frame)
-            reading.streams.update((face.track, frame.stream) for face in faces)
+            streams.update((face.track, frame.stream) for face in faces)
             large = [face for face in faces if face.box.longer_side >= self.least_face]
-            reading.unjudged += [face for face in faces if face.box.longer_side < self.least_face]
+            small = [face for face in faces if face.box.longer_side < self.least_face]
+            unjudged += small
             crops = list(crop_faces(frame, large, self.geometries, still=still))
-            reading.add(frames=1, crops=len(crops), detect=time.perf_counter() - started)
+            seconds = time.perf_counter() - started
+            notes.add(frames=1, crops=len(crops), small=len(small), detect=seconds)
             yield crops
-        reading.persons = watcher.persons()
-        reading.stats = replace(reading.stats, cuts_s=tuple(watcher.cuts_s))
+        stats = replace(notes.reading.stats, cuts_s=tuple(watcher.cuts_s))
+        notes.note(stats=stats, unjudged=tuple(unjudged), persons=watcher.persons(), streams=streams)
         if stamp_of(local.path) != before:  # half of what was judged may be gone or still to come
             raise SourceError(
                 f"{local.path}: changed or vanished while it was read: wait until it is complete, then scan "
                 "it again"
             )
 
-    def _timed_frames(self, local: Source, reading: Reading) -> Iterator[Frame]:
+    def _timed_frames(self, local: Source, notes: _Notes) -> Iterator[Frame]:
         """The sampled frames, while the time that they take is added up."""
-        frames = self._frames(local, reading)
+        frames = self._frames(local, notes)
         while True:
             started = time.perf_counter()
             frame = next(frames, None)
-            reading.add(decode=time.perf_counter() - started)
+            notes.add(decode=time.perf_counter() - started)
             if frame is None:
                 return
-            if frame.index == 0 and reading.facts is not None:
+            if frame.index == 0 and (facts := notes.reading.facts) is not None:
                 height, width = frame.image.shape[:2]
-                reading.facts = replace(reading.facts, width=width, height=height)
+                notes.note(facts=replace(facts, width=width, height=height))
             yield frame
 
-    def _frames(self, local: Source, reading: Reading) -> Iterator[Frame]:
-        """The sampled frames, while the reading gets what the file and its streams say of themselves."""
+    def _frames(self, local: Source, notes: _Notes) -> Iterator[Frame]:
+        """The sampled frames, while what the file and its streams say of themselves is noted."""
         require_content(local.path)
-        reading.facts = file_facts(local.path)
+        facts = file_facts(local.path)
+        notes.note(facts=facts)
         if self.provenance is not None:
-            reading.provenance = self.provenance.read(local.path)
+            notes.note(provenance=self.provenance.read(local.path))
         if local.kind is SourceKind.IMAGE:
-            reading.remarks += still_remarks(local.path)
+            notes.note(remarks=tuple(still_remarks(local.path)))
             yield Frame(local.id, 0, 0.0, read_still(local.path))
             return
         kind = Animation if is_animation(local.path) else Clip
         clip = kind(local.path, self.options.sampling)
-        reading.facts = replace(reading.facts, codec=clip.codec)
-        reading.stats = replace(reading.stats, duration_s=clip.duration_s)
+        stats = replace(notes.reading.stats, duration_s=clip.duration_s)
+        notes.note(facts=replace(facts, codec=clip.codec), stats=stats)
         try:
             yield from clip.frames(local.id)
         finally:
-            reading.remarks += clip.remarks
-            reading.stats = replace(reading.stats, duration_s=clip.duration_s)
+            stats = replace(notes.reading.stats, duration_s=clip.duration_s)
+            notes.note(stats=stats, remarks=tuple(clip.remarks))
 
 
 def describe_failure(source: Source, error: BaseException) -> ErrorInfo:

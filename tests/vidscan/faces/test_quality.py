@@ -8,7 +8,7 @@ import pytest
 from skimage import data
 
 from vidscan.faces.detector import MediaPipeFaceDetector
-from vidscan.faces.quality import FULL_SIZE, assess
+from vidscan.faces.quality import FULL_SIZE, assess, detail
 from vidscan.options import DetectionOptions
 from vidscan.records import Box, Detection
 
@@ -51,6 +51,17 @@ def test_blur_takes_sharpness_away_and_contrast_does_not():
     assert blurred[3] < 0.15
     pale = (picture // 2 + 64).astype(np.uint8)
     assert assess(pale, face, []).sharpness == pytest.approx(sharp, abs=0.1)
+
+
+def test_blur_and_enlargement_take_detail_away_and_contrast_does_not():
+    picture, box = texture(300) // 2 + 64, Box(0, 0, 300, 300)
+    fine = detail(picture, box)
+    small = cv2.resize(picture, (75, 75), interpolation=cv2.INTER_AREA)
+    enlarged = cv2.resize(small, (300, 300), interpolation=cv2.INTER_CUBIC)
+    assert detail(enlarged, box) < fine / 4
+    assert detail(small, Box(0, 0, 75, 75)) < fine / 4  # enlarged to be looked at
+    assert detail(cv2.GaussianBlur(picture, (0, 0), 2), box) < fine / 4
+    assert detail(picture // 2 + 64, box) == pytest.approx(fine, rel=0.05)
 
 
 def test_a_flat_picture_is_not_sharp():

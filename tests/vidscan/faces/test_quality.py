@@ -98,7 +98,7 @@ def test_a_larger_face_before_it_hides_a_face_but_not_the_other_way_round():
 
 
 def test_doubtful_faces_weigh_less():
-    sure, doubtful = (assess(texture(), detection(confidence=c), []).visible for c in (0.8, 0.5))
+    sure, doubtful = (assess(texture(240), detection(confidence=c), []).visible for c in (0.8, 0.5))
     assert (sure, doubtful) == (1, pytest.approx(0.3))
 
 
@@ -109,3 +109,10 @@ def test_the_product_never_vanishes_for_a_face_that_is_there():
         [],
     )
     assert 0 < worst.overall < 0.05
+
+
+@pytest.mark.parametrize(("side", "visible"), [(150, 1.0), (200, 1 / 1.44)])
+def test_a_face_that_the_picture_has_no_room_around_is_of_lesser_quality(side: int, visible: float):
+    start = (200 - side) / 2
+    quality = assess(texture(), detection(Box(start, start, side, side)), [])
+    assert quality.visible == pytest.approx(visible)

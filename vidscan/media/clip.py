@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import TypeAlias
 
 from vidscan.errors import DecodeError, SourceError
+from vidscan.media.clap import has_clap
 from vidscan.media.combs import combed
 from vidscan.media.ffmpeg import decode
 from vidscan.media.ffmpeg.command import Look
 from vidscan.media.ffmpeg.decode import Picture, codec_name
 from vidscan.media.ffmpeg.header import MediaInfo, VideoStream
 from vidscan.media.ffmpeg.presentation import Fields, Presentation, presentation_of
-from vidscan.media.ffmpeg.program import filters, find_program
+from vidscan.media.ffmpeg.program import crops, filters, find_program
 from vidscan.media.ffmpeg.seek import spread_frames
 from vidscan.media.matroska import is_joined
 from vidscan.options import SamplingOptions
@@ -152,6 +153,9 @@ class Clip:
         shown, said = presentation_of(stream, find_program())
         for each in said:
             self._say(each.code, stream, each.text)
+        if "mp4" in self._info.container and not crops(find_program()) and has_clap(self._path):
+            border = "Its file says to cut off a border, which this ffmpeg, before 7.1, does not do."
+            self._say("not-cropped", stream, border)
         start, period_s = self._start(stream, shown)
         course = _Course(period_s)
         yield from self._as_seen(stream, shown, start, course)

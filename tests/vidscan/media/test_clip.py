@@ -10,10 +10,12 @@ import pytest
 
 from vidscan.errors import DecodeError, SourceError, UsageError
 from vidscan.media import clip as clip_module
+from vidscan.media.clap import has_clap
 from vidscan.media.clip import MAX_STREAMS, MAX_SUSPICIONS, Clip
 from vidscan.media.combs import combed
 from vidscan.media.ffmpeg import decode, presentation
 from vidscan.media.ffmpeg.presentation import Fields
+from vidscan.media.ffmpeg.program import crops
 from vidscan.media.matroska import is_joined
 from vidscan.options import SamplingOptions
 from vidscan.records import Frame
@@ -238,17 +240,29 @@ def with_clap(path: Path, target: Path, width: int, height: int) -> Path:
 def test_clap_cuts_the_border_off(make_clip, tmp_path: Path):
     graph = "color=red:size=96x64:rate=5:duration=1,pad=160:128:32:32:white"
     path = with_clap(make_clip("border.mp4", *lavfi(graph), *H264), tmp_path / "clap.mp4", 96, 64)
-    if not crops():
+    assert has_clap(path) and not has_clap(make_clip("border.mp4", *lavfi(graph), *H264))
+    if not crops(decode.find_program()):
+        assert codes(read(path)[0]) == ["not-cropped"]
         pytest.skip("this ffmpeg is older than 7.1, which crops first")
     (frame, *_) = read(path)[1]
     assert frame.image.shape == (64, 96, 3)
     assert frame.image[..., 1].max() < 60
 
 
-def crops() -> bool:
-    from vidscan.media.ffmpeg.program import answer
+def test_an_ffmpeg_that_cannot_crop_is_a_remark(make_clip, plain: Path, tmp_path: Path, monkeypatch):
+    path = with_clap(plain, tmp_path / "clap.mp4", 96, 64)
+    monkeypatch.setattr(clip_module, "crops", lambda program: False)
+    assert codes(read(path)[0]) == ["not-cropped"] and codes(read(plain)[0]) == []
 
-    return "-apply_cropping[" in answer(decode.find_program(), "-hide_banner", "-h", "full")
+
+@pytest.mark.parametrize("size", [0, 1, 7, 8, 2**31])
+def test_damaged_boxes_are_no_clap(plain: Path, tmp_path: Path, size: int):
+    path = tmp_path / "damaged.mp4"
+    for place in range(0, 64, 3):
+        content = bytearray(plain.read_bytes())
+        struct.pack_into(">I", content, place, size)
+        path.write_bytes(content)
+        assert not has_clap(path)
 
 
 # Streams

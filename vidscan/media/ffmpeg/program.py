@@ -46,11 +46,19 @@ def find_program() -> str:
 @functools.cache
 def passthrough_option(program: str) -> dict[str, str]:
     """Returns the option that keeps the frames' own times: ``-vsync`` became ``-fps_mode`` in ffmpeg 5.1."""
-    said = answer(program, "-version")
-    version = re.search(r"ffmpeg version n?(\d+)\.(\d+)", said)
-    if version and (int(version[1]), int(version[2])) < (5, 1):
-        return {"vsync": "passthrough"}
-    return {"fps_mode": "passthrough"}
+    return {"vsync": "passthrough"} if _is_before(program, 5, 1) else {"fps_mode": "passthrough"}
+
+
+@functools.cache
+def crops(program: str) -> bool:
+    """Tells whether an ffmpeg cuts pictures to the rectangle that their file gives: from 7.1 on."""
+    return not _is_before(program, 7, 1)
+
+
+def _is_before(program: str, major: int, minor: int) -> bool:
+    """Tells whether an ffmpeg is older than a version; one without a version is taken for new."""
+    found = re.search(r"ffmpeg version n?(\d+)\.(\d+)", answer(program, "-version"))
+    return found is not None and (int(found[1]), int(found[2])) < (major, minor)
 
 
 @functools.cache

@@ -169,20 +169,20 @@ class Clip:
             period_s = None if asked.keyframes else 1.0 / asked.fps
             return lambda shown: decode.pictures(path, look, shown), period_s
         count, length_s, seekable = asked.frames, self.duration_s, True
-        if self.duration_s is None or self._info.container in _LENGTH_GUESSED or self._is_joined():
+        matroska = "matroska" in self._info.container
+        # Without a length it is a recorder's, which may be several, and has no index to seek by.
+        restarts = self._is_joined() or (length_s is None and matroska)
+        if restarts or length_s is None or self._info.container in _LENGTH_GUESSED:
             told_s, found_s = length_s, decode.measure(path, shown).length_s
-            # By a clock that starts anew, a place is found once at most; without an index, by reading.
-            seekable = not self._is_joined() and not (told_s is None and "matroska" in self._info.container)
-            if told_s is not None and found_s is not None and abs(found_s - told_s) > _NOTEWORTHY_S:
-                seekable = False
+            # By a clock that starts anew, a place is found once at most.
+            seekable = told_s is None or found_s is None or abs(found_s - told_s) <= _NOTEWORTHY_S
             length_s = found_s or told_s
             if found_s is not None:
                 self._take_length(stream, found_s)
-
         spread_s = length_s
 
         def start(shown: Presentation) -> Generator[Picture, None, None]:
-            return spread_frames(path, count, spread_s, shown, seekable=seekable)
+            return spread_frames(path, count, spread_s, shown, seekable=seekable, restarts=restarts)
 
         return start, length_s / count if length_s else None
 

@@ -388,12 +388,12 @@ def test_recordings_of_unknown_length_are_joined_as_well(make_clip, tmp_path: Pa
     assert frames[-1].image.mean() > 100
 
 
-@pytest.mark.parametrize("count", [2, 3, 8])
+@pytest.mark.parametrize("count", [3, 8])
 def test_frames_are_spread_over_both_parts(joined_webm: Path, joined_ts: Path, count: int):
     for path in (joined_webm, joined_ts):
         clip, frames = read(path, frames=count)
         assert clip.duration_s == pytest.approx(5.0, abs=0.15)
-        assert count <= len(frames) <= count + 1
+        assert count <= len(frames) <= count + (path == joined_webm)
         late = [frame for frame in frames if frame.time_s > 2.95]
         assert late and all(frame.image.mean() > 100 for frame in late)
         assert max(times(frames)) >= 5.0 - 5.0 / count - 0.15

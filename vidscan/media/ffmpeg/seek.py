@@ -36,19 +36,20 @@ def spread_frames(
     shown: Presentation = AS_STORED,
     *,
     seekable: bool = True,
+    restarts: bool = False,
 ) -> Generator[Picture, None, None]:
     """Yields the first frame in each of ``count`` equal parts of a clip, as ``decode.pictures``.
 
     Parts without a frame of their own give none: a clip of fewer frames gives each of them once.
     ``duration_s`` is the clip's length, None if unknown. If there is nothing at the clip's supposed end, its
-    length is measured and frames are spread anew. A clip that is not ``seekable`` is read through, and may
-    give a frame more wherever its clock starts anew.
+    length is measured and frames are spread anew. A clip that is not ``seekable`` is read through, and so is
+    one whose clock ``restarts``, which gives a frame more where it does.
 
     Raises:
         DecodeError: nothing could be decoded, or the length of the clip is unknown.
     """
-    duration, most = duration_s or _measured(path, shown), count if seekable else None
-    seekable = seekable and duration > count * DENSE_S
+    duration, most = duration_s or _measured(path, shown), None if restarts else count
+    seekable = seekable and not restarts and duration > count * DENSE_S
     if seekable and not _leads_somewhere(path, evenly(duration, count)[-1], shown):
         duration = _measured(path, shown)
         seekable = duration > count * DENSE_S

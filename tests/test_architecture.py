@@ -201,6 +201,8 @@ def test_program_does_not_know_its_tests():
         ("imageio_ffmpeg", {"vidscan.media.ffmpeg.program"}),
         ("subprocess", {"vidscan.system.processes"}),
         ("ray", {"vidscan.engines.ray.connection"}),
+        ("PIL", {"vidscan.media.animation", "vidscan.media.still_decoders"}),
+        ("pillow_heif", {"vidscan.media.still_decoders"}),
         ("fsspec", {"vidscan.media.storage"}),
         ("c2pa", {"vidscan.provenance.credentials_worker"}),
         ("msgspec", {"vidscan.system.typed_json"}),
@@ -214,7 +216,7 @@ def test_library_lives_in_one_module(library: str, owners: set[str]):
 
 def test_processes_are_started_by_those_who_must():
     owners = {"engines.isolated.parent", "models.runtimes.conversion", "provenance.credentials", "cli.scan"}
-    owners |= {f"media.ffmpeg.{name}" for name in ("decode", "output", "program", "redraw")}
+    owners |= {f"media.ffmpeg.{name}" for name in ("decode", "output", "program", "redraw", "still")}
     assert importers("vidscan", "vidscan.system.processes") <= {f"vidscan.{name}" for name in owners}
 
 

@@ -52,6 +52,10 @@ CLIPS: dict[str, tuple[str, ...]] = {
     "odd.mp4": ("-vf", "scale=161:91", "-c:v", "mpeg4"),
     "negative.mkv": ("-output_ts_offset", "-0.5", "-avoid_negative_ts", "disabled", *_X264),
     "late.mp4": ("-output_ts_offset", "1000", *_X264),
+    "two-streams.mp4": ("-map", "0:v", "-map", "0:v", *_X264),
+    "oblong.mp4": ("-vf", "scale=96:108,setsar=2/1", *_X264),
+    "fields.ts": ("-vf", "scale=192:96,tinterlace=4", "-c:v", "mpeg2video", "-flags:v", "+ildct+ilme"),
+    "pq.mp4": ("-vf", "scale=192:-2,setparams=color_trc=smpte2084", *_X264, "-pix_fmt", "yuv420p10le"),
     "rawvideo.avi": ("-vf", "scale=64:36", "-c:v", "rawvideo", "-pix_fmt", "yuv420p"),
 }  # fmt: skip
 
@@ -69,10 +73,14 @@ STILLS: dict[str, tuple[str, ...]] = {
     "still.gif": ("-c:v", "gif",),
     "still.ppm": ("-c:v", "ppm", "-vf", "scale=96:-2"),
     "still.jp2": ("-c:v", "libopenjpeg", "-pix_fmt", "rgb24"),
+    "still.jxl": ("-c:v", "libjxl",),
 }  # fmt: skip
 
-ROTATED, CHANGING, CMYK, TURNED = "rotated.mp4", "changing.ts", "cmyk.jpg", "turned.jpg"
-NAMES = (*CLIPS, ROTATED, CHANGING, *STILLS, CMYK, TURNED)
+ROTATED, CHANGING, JOINED = "rotated.mp4", "changing.ts", "joined.webm"
+CMYK, TURNED, DEEP, PAIR = "cmyk.jpg", "turned.jpg", "deep.tiff", "pair.mpo"
+MOVING = "moving-webp.mov"  # by this name a clip, and by its content none of ffmpeg's
+PHOTOGRAPHS = (MOVING, CMYK, TURNED, DEEP, PAIR, "still.heic", "still.avif", "moving.avif")
+NAMES = (*CLIPS, ROTATED, CHANGING, JOINED, *STILLS, *PHOTOGRAPHS)
 
 
 def make(folder: Path, names: Iterable[str] = NAMES) -> tuple[list[Path], list[str]]:
@@ -85,7 +93,7 @@ def make(folder: Path, names: Iterable[str] = NAMES) -> tuple[list[Path], list[s
     for name in names:
         try:
             _make_one(folder / name)
-        except subprocess.CalledProcessError:
+        except (subprocess.CalledProcessError, ImportError, KeyError):
             (folder / name).unlink(missing_ok=True)
             missing.append(name)
         else:
@@ -98,6 +106,10 @@ def _make_one(path: Path) -> None:
         _make_one(plain := path.with_name("unturned.mp4"))
         _encode(("-display_rotation", "90", "-i", str(plain)), ("-c", "copy"), path)
         plain.unlink()
+    elif path.name == JOINED:
+        _encode(_clip(), _scaled(CLIPS["vp9.webm"]), part := path.with_name("part.webm"))
+        path.write_bytes(2 * part.read_bytes())
+        part.unlink()
     elif path.name == CHANGING:
         parts = []
         for number, size in enumerate(("192:108", "128:96")):
@@ -116,7 +128,7 @@ def _make_one(path: Path) -> None:
             parts.append(part.read_bytes())
             part.unlink()
         path.write_bytes(b"".join(parts))
-    elif path.name in (CMYK, TURNED):
+    elif path.name in PHOTOGRAPHS:
         _make_photograph(path)
     elif path.name in STILLS:
         _encode(("-i", str(SAMPLES / "astronaut.jpg")), ("-frames:v", "1", *_scaled(STILLS[path.name])), path)
@@ -156,6 +168,19 @@ def _make_photograph(path: Path) -> None:
     photograph = Image.open(SAMPLES / "astronaut.jpg").resize((160, 160))
     if path.name == CMYK:
         photograph.convert("CMYK").save(path, quality=70)
+    elif path.name == DEEP:
+        photograph.convert("L").convert("F").save(path)
+    elif path.name in (PAIR, "moving.avif"):
+        photograph.save(path, quality=70, save_all=True, append_images=[photograph.rotate(180)])
+    elif path.name == MOVING:
+        photograph.save(path, "WEBP", quality=70, save_all=True, append_images=[photograph.rotate(180)])
+    elif path.name == "still.heic":
+        import pillow_heif
+
+        pillow_heif.register_heif_opener()
+        photograph.save(path, quality=70)
+    elif path.name == "still.avif":
+        photograph.save(path, quality=70)
     else:
         exif = Image.Exif()
         exif[0x0112] = 6

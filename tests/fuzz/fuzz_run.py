@@ -137,7 +137,7 @@ def work(task: Task, pipe: Connection) -> None:
         for number in task.numbers:
             rng = random.Random(f"{task.seed}:{number}")
             source = rng.choice(task.media)
-            atoms = source.suffix in (".mp4", ".mov", ".3gp")
+            atoms = source.suffix in (".mp4", ".mov", ".3gp", ".heic", ".avif")
             damaged, damage = mutation.mutate(contents[source], list(contents.values()), rng, atoms=atoms)
             path = folder / f"mutant-{number}{source.suffix}"
             path.write_bytes(damaged)

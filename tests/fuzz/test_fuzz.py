@@ -23,6 +23,7 @@ pytestmark = [
 SOME = (
     "h264.mp4", "mpeg4.avi", "mjpeg.mov", "vp9.webm", "h264.ts", "gif.gif", "h264.h264", "odd.mkv",
     "still.jpg", "still.png", "still.webp", "still.tiff", "turned.jpg",
+    "still.heic", "still.avif", "moving.avif", "moving-webp.mov", "still.jxl", "pair.mpo", "deep.tiff",
 )  # fmt: skip
 
 

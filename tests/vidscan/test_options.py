@@ -188,7 +188,8 @@ def test_no_flag_asks_for_the_defaults():
 
 def test_flags_and_keywords_ask_for_the_same():
     flags = "--fps 3 --min-confidence 0.7 --min-face 20 --faces largest --region 1,2,3,4 --batch-size 8"
-    flags += " --runtime onnx --fake-threshold 0.9 --real-threshold 0.2 --explain --scratch d --scratch-gb 2"
+    flags += " --runtime onnx --fake-threshold 0.9 --real-threshold 0.2 --explain --report a.html"
+    flags += " --scratch d --scratch-gb 2"
     options = ScanOptions.of(
         fps=3,
         min_confidence=0.7,
@@ -225,7 +226,7 @@ def test_keywords_change_given_options_and_leave_the_rest():
         ([], False, False),
         (["--report", "a.json"], False, False),
         (["--report", "a.HTML"], True, False),
-        (["--explain"], True, True),
+        (["--explain", "--report", "a.json", "--report", "a.html"], True, True),
         (["--explain-dir", "d"], True, True),
     ],
 )

@@ -7,12 +7,14 @@ given stands in a namespace: all defaults are those of the dataclasses.
 from __future__ import annotations
 
 import argparse
+import difflib
+import sys
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, get_type_hints
 
 from vidscan import __version__
-from vidscan.cli.requests import EXPORT_FORMATS, DoctorRequest, ExportOptions, Request, ScanRequest
+from vidscan.cli.requests import EXPORT_FORMATS, DoctorRequest, ExportOptions, Request, ScanRequest, has_page
 from vidscan.errors import UsageError
 from vidscan.flags import add_flags, values_of
 from vidscan.media.storage import is_remote, local_path
@@ -41,6 +43,27 @@ class Asked(NamedTuple):
     verbose: bool
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser that suggests what a misspelled flag may have meant."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Refuses an unknown flag by its name; argparse would rather miss what should follow it."""
+        given = sys.argv[1:] if args is None else list(args)
+        if given and given[0].startswith("--") and self._subparsers is not None:
+            self._suggest(given[0])
+        found, rest = super().parse_known_args(args, namespace)
+        if rest:
+            self._suggest(rest[0])
+        return found, rest
+
+    def _suggest(self, flag: str) -> None:
+        name = flag.partition("=")[0]
+        known = [each for action in self._actions for each in action.option_strings]
+        if name.startswith("--") and not any(each.startswith(name) for each in known):
+            like = difflib.get_close_matches(name, known, 1)
+            self.error(f"unknown flag {name}" + (f": did you mean {like[0]}?" if like else ""))
+
+
 def parse(arguments: Sequence[str] | None = None) -> Asked:
     """Reads a command line, ``sys.argv`` where None; exits with 2 where its grammar is wrong."""
     given = vars(build_parser().parse_args(arguments))
@@ -50,7 +73,7 @@ def parse(arguments: Sequence[str] | None = None) -> Asked:
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line's grammar."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="vidscan",
         description="Tells whether the faces in a video were synthesised, when, and which.",
         epilog=EXIT_CODES,
@@ -96,12 +119,12 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _add_command(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser],
+    commands: argparse._SubParsersAction[Any],
     name: str,
     help_text: str,
     make: Callable[[dict[str, Any]], Request],
 ) -> argparse.ArgumentParser:
-    parser = commands.add_parser(
+    parser: argparse.ArgumentParser = commands.add_parser(
         name,
         help=help_text,
         description=help_text[0].upper() + help_text[1:] + ".",
@@ -167,7 +190,7 @@ def scan_options(given: dict[str, Any]) -> ScanOptions:
     # What is kept of the faces depends on three flags together.
     kinds = {name: kind for name, kind in stages().items() if name != "evidence"}
     options = ScanOptions(**{name: kind(**values_of(kind, given)) for name, kind in kinds.items()})
-    page = str(given.get("report")).lower().endswith(".html")
+    page = has_page(given.get("report", ()))
     return ScanOptions.of(options, evidence=page, explain="explain" in given or "explain_dir" in given)
 
 

@@ -6,6 +6,7 @@ import os
 import platform
 import shutil
 import sys
+import textwrap
 from collections.abc import Callable
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
@@ -68,13 +69,22 @@ def print_diagnosis(console: Console, checkpoint: Path | None) -> bool:
             failed += 1
         console.print(f"{name:<{_NAME_COLUMNS}}", end="", markup=False)
         console.print(f"{mark} ", style=style, end="", markup=False)
-        console.print(answer, markup=False, highlight=False, soft_wrap=True)
+        shown = _wrapped(answer, console.width) if console.is_terminal else answer
+        console.print(shown, markup=False, highlight=False, soft_wrap=True)
     if failed:
         count = "1 check" if failed == 1 else f"{failed} checks"
         console.print(f"{count} failed: what to do stands beside each.", style="bold red")
     else:
         console.print("All that a scan needs is here.", style="green")
     return failed == 0
+
+
+def _wrapped(answer: str, width: int) -> str:
+    """An answer in lines that leave the column of names free; a path is never broken."""
+    room = max(24, width - _NAME_COLUMNS - 2)
+    wrap = textwrap.TextWrapper(room, break_long_words=False, break_on_hyphens=False).wrap
+    lines = [wrap(line) or [""] for line in answer.split("\n")]
+    return _INDENT.join(part.strip() for parts in lines for part in parts)
 
 
 def _python() -> str:
@@ -93,6 +103,10 @@ def _packages() -> str:
             missing.append(name)
     if missing:
         raise VidscanError(f"{', '.join(missing)}: missing; install vidscan again (pip install .)")
+    try:
+        found.append(f"pillow-heif {version('pillow-heif')}")
+    except PackageNotFoundError:
+        found.append("no pillow-heif, which HEIC takes: pip install 'vidscan[stills]'")
     return ", ".join(found)
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,10 +15,13 @@ from rich.console import Console
 
 from vidscan.cli.requests import ScanRequest
 from vidscan.cli.sinks import check_annotated
+from vidscan.errors import DecodeError, SourceError, UsageError
 from vidscan.media import sources
+from vidscan.media.animation import is_animation
 from vidscan.media.ffmpeg.program import find_program
 from vidscan.media.source_lists import from_list
 from vidscan.media.storage import is_remote, local_path
+from vidscan.models.ensemble import Ensemble
 from vidscan.models.loading import Models, with_runtimes
 from vidscan.options import ScanOptions
 from vidscan.provenance.trust import certificates_in
@@ -52,15 +57,16 @@ class Parts:
 class Plan:
     """All that a scan needs. ``options`` are the request's, fitted to the sources and models found.
 
-    The report goes to ``destination``, or into the request's dataset, or nowhere. ``journal`` is None where
-    none is kept.
+    The report goes to each of the ``destinations``, or into the request's dataset. ``journal`` is None where
+    none is kept. ``skipped`` counts the files of the folder that are no clip or still, by their suffixes.
     """
 
     request: ScanRequest
     options: ScanOptions
-    destination: Destination | None
+    destinations: Sequence[Destination]
     journal: Path | None
     found: Sequence[Source]
+    skipped: Mapping[str, int]
     models: Sequence[LoadedModel]
     console: Console
     parts: Parts
@@ -76,11 +82,10 @@ def plan_of(request: ScanRequest, parts: Parts) -> Plan:
         from vidscan.engines.ray.connection import import_ray
 
         import_ray()
-    destination = Destination.parse(request.report) if request.report and not request.dataset else None
-    if destination is not None:
-        destination.check()
-    journal = _journal_place(request, destination)
-    found = find_sources(request)
+    destinations = _destinations(request)
+    journal = _journal_place(request, destinations)
+    skipped = Counter[str]()
+    found = find_sources(request, skipped)
     if any(source.kind is SourceKind.VIDEO for source in found):
         find_program()
     certificates_in(request.options.provenance.trust)
@@ -91,28 +96,76 @@ def plan_of(request: ScanRequest, parts: Parts) -> Plan:
     if sys.stderr.isatty() and not request.quiet:
         _tell_what_takes_long()
     models = parts.load_models(request.options.model.paths or None, runtime=request.options.model.runtime)
+    _check_thresholds(models, request.options)
     options = replace(request.options, evidence=request.options.evidence.shared_by(len(found)))
     # Standard output belongs to the data where the data go there.
-    to_stdout = destination is not None and destination.to_stdout
+    to_stdout = any(each.to_stdout for each in destinations)
     console = Console(stderr=to_stdout, quiet=request.quiet, highlight=False)
     fitted = with_runtimes(options, models)
-    return Plan(request, fitted, destination, journal, found, models, console, parts)
+    return Plan(request, fitted, destinations, journal, found, skipped, models, console, parts)
 
 
-def find_sources(request: ScanRequest) -> list[Source]:
-    """What a request names; raises SourceError where it is not there, or nothing to scan."""
+def _check_thresholds(models: Sequence[LoadedModel], options: ScanOptions) -> None:
+    """Raises UsageError where the one threshold that was given contradicts the card's other one."""
+    card, given = Ensemble.of(models).card, options.verdict
+    fake = card.fake_threshold if given.fake_threshold is None else given.fake_threshold
+    real = card.real_threshold if given.real_threshold is None else given.real_threshold
+    if fake < real:
+        other = "--fake-threshold" if given.fake_threshold is None else "--real-threshold"
+        raise UsageError(
+            f"FAKE would begin at {fake:g}, below {real:g}, up to which a score is REAL: give {other} too"
+        )
+
+
+def _destinations(request: ScanRequest) -> tuple[Destination, ...]:
+    """Where the report goes besides a dataset; raises ReportError where it cannot be written."""
+    if request.dataset is not None:
+        return ()
+    destinations = tuple(Destination.parse(each) for each in dict.fromkeys(request.reports))
+    for each in destinations:
+        each.check()
+    return destinations
+
+
+def find_sources(request: ScanRequest, skipped: Counter[str]) -> list[Source]:
+    """What a request names; raises SourceError where it is not there, or nothing to scan.
+
+    ``skipped`` counts the files of a folder that are no clip or still, by their suffixes.
+    """
     if request.from_list is not None:
         return from_list(request.from_list)
     if request.command == "dir":
         (folder,) = request.places
-        return sources.from_folder(folder, recursive=request.recursive)
-    return sources.from_paths(request.places, SourceKind.IMAGE if request.command == "image" else None)
+        return sources.from_folder(folder, recursive=request.recursive, skipped=skipped)
+    named = sources.from_paths(request.places)
+    if request.command == "image":
+        return [_as_still(each) for each in named]
+    return [_as_clip(each) for each in named]
 
 
-def _journal_place(request: ScanRequest, destination: Destination | None) -> Path | None:
+def _as_still(source: Source) -> Source:
+    """The source as a still; raises SourceError for a clip. A GIF is either."""
+    suffix = source.path.suffix.lower()
+    if suffix in sources.VIDEO_SUFFIXES and suffix != ".gif":
+        raise SourceError(f"{source.name}: is a clip by its name: scan it with `vidscan run`")
+    return replace(source, kind=SourceKind.IMAGE)
+
+
+def _as_clip(source: Source) -> Source:
+    """The source as a clip where it is an animation; else a still is one for ``vidscan run`` too."""
+    if source.kind is SourceKind.VIDEO or source.remote is not None:
+        return source
+    with suppress(SourceError, DecodeError):  # the report tells of it
+        if is_animation(source.path):
+            return replace(source, kind=SourceKind.VIDEO)
+    return source
+
+
+def _journal_place(request: ScanRequest, destinations: Sequence[Destination]) -> Path | None:
     if request.command != "dir":
         return None
-    report: Path | str | None = None if destination is None else destination.url or destination.path
+    kept = (each.url or each.path for each in destinations)
+    report: Path | str | None = next((each for each in kept if each is not None), None)
     if request.dataset is not None:
         report = request.dataset if is_remote(request.dataset) else local_path(request.dataset)
     return None if report is None else journal_path(report)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 
 from rich.console import Console
@@ -77,6 +79,18 @@ class Bar(Progress):
             transient=True,
             disable=not (shown and console.is_terminal),
         )
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Takes the bar off the terminal while other words are printed, which it would garble."""
+        if self.disable:
+            yield
+            return
+        self.stop()
+        try:
+            yield
+        finally:
+            self.start()
 
 
 class FileProgress(Bar):

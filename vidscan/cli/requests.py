@@ -5,6 +5,7 @@ As in :mod:`vidscan.options`, a field says which flag sets it.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
@@ -31,11 +32,12 @@ class ScanRequest:
     recursive: bool = flag(False, "look into subfolders too")
     resume: bool = flag(False, "go on with an interrupted scan, by the journal beside its --report")
     retry_failed: bool = flag(False, "with --resume, take up again what failed before")
-    report: str | None = flag(
-        None,
+    reports: tuple[str, ...] = flag(
+        (),
         "write the report to OUT.html, OUT.json, OUT.jsonl, OUT.csv or OUT.parquet, a path or a URL; - for "
-        "JSON on stdout",
+        "JSON on stdout; given several times, to each",
         "OUT",
+        name="report",
     )
     fail_on: tuple[str, ...] = flag(
         (),
@@ -66,7 +68,14 @@ class ScanRequest:
             raise UsageError(
                 "--annotate does not go with a Parquet report: annotate single clips with vidscan run"
             )
-        if self.resume and self.report in (None, "-"):
+        if self.dataset is not None and len(self.reports) > 1:
+            raise UsageError("a Parquet report goes alone: write the others in another scan")
+        if self.options.evidence.explained and not (self.explain_dir or has_page(self.reports)):
+            raise UsageError(
+                "--explain draws heat maps into a page: add --report OUT.html, or --explain-dir DIR for "
+                "PNG files"
+            )
+        if self.resume and set(self.reports) <= {"-"}:
             raise UsageError("--resume needs the --report FILE of the scan that was broken off: name it too")
         if self.retry_failed and not self.resume:
             raise UsageError("--retry-failed goes with --resume: add it, or leave both out to start anew")
@@ -74,12 +83,18 @@ class ScanRequest:
     @property
     def dataset(self) -> str | None:
         """Where a Parquet dataset shall lie, if the report is to be one."""
-        return self.report if (self.report or "").rstrip("/").lower().endswith(".parquet") else None
+        found = (each for each in self.reports if each.rstrip("/").lower().endswith(".parquet"))
+        return next(found, None)
 
     @property
     def one_clip(self) -> bool:
         """Whether a single clip is named; what is written beside the report of others goes into folders."""
         return self.command == "run" and len(self.places) == 1
+
+
+def has_page(reports: Iterable[str]) -> bool:
+    """Tells whether one of the reports is an HTML page, which shows faces."""
+    return any(each.lower().endswith(".html") for each in reports)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 
 from rich.console import Console
 
@@ -34,7 +34,7 @@ def prepare_scan(request: ScanRequest, parts: Parts, opened: ExitStack) -> Calla
     if len(left) < len(plan.found) or results.outdated:
         plan.say(_resumed(len(plan.found) - len(left), len(left), results.outdated))
     heat_maps = [] if request.explain_dir is None else [HeatMaps(request.explain_dir)]
-    sinks: list[Sink] = [*heat_maps, results, Terminal(plan.console, request, results)]
+    sinks: list[Sink] = [*heat_maps, results, Terminal(plan.console, request, results, plan.skipped)]
 
     def work() -> int:
         with opened.pop_all():
@@ -88,9 +88,8 @@ def _open(plan: Plan, opened: ExitStack) -> tuple[Engine, Results]:
     retry = request.retry_failed
     if dataset is not None and journal is not None:
         return engine, ResultsInDataset(plan.models, dataset, journal, retry_failed=retry, say=plan.say)
-    destination = plan.destination
     return engine, ResultsInMemory(
-        engine.options, plan.models, destination, journal, retry_failed=retry, say=plan.say
+        engine.options, plan.models, plan.destinations, journal, retry_failed=retry, say=plan.say
     )
 
 
@@ -107,7 +106,9 @@ def _reports(
     with ScanProgress(Console(stderr=True), len(left), shown=not plan.request.quiet) as progress:
         for report in engine.scan(sources, progress):
             progress.count(report)
-            yield report
+            # A folder's reports are printed in the end.
+            with nullcontext() if plan.request.command == "dir" else progress.aside():
+                yield report
 
 
 def exit_code(summary: Mapping[str, int], *, fail_on: Sequence[str] = (), all_written: bool = True) -> int:

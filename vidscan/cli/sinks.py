@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -17,7 +17,9 @@ from vidscan.records import Report, Source, SourceKind, Status
 from vidscan.render.annotate import SUFFIX, annotate, check_name
 from vidscan.render.heatmaps import check_folder, file_stem, write_heat_maps
 from vidscan.report.escape import visible
+from vidscan.report.summary import of_streams
 from vidscan.report.terminal import text
+from vidscan.report.wording import passed_over
 
 
 class HeatMaps:
@@ -44,6 +46,11 @@ def check_annotated(place: Path, sources: Sequence[Source], *, in_folder: bool) 
     if any(source.remote is not None for source in sources):
         raise UsageError("--annotate needs clips on this machine's disk: fetch them first")
     if in_folder:
+        if place.suffix.lower() == SUFFIX and not place.is_dir():
+            raise UsageError(
+                f"--annotate {str(place)!r}: a video is written for each clip, so name a folder, such as "
+                f"{str(place.with_suffix(''))!r}"
+            )
         check_folder(place, "--annotate")
         return
     check_name(place)
@@ -75,8 +82,10 @@ def write_annotated(
             print(f"vidscan: {visible(str(error))}", file=sys.stderr)
             written = False
             continue
-        note = f" ({codec.name}, which few browsers play: this ffmpeg has no H.264)"
-        say(f"annotated video written to {visible(str(path))}{'' if codec.plays else note}")
+        notes = [] if codec.plays else [f"{codec.name}, which few browsers play: this ffmpeg has no H.264"]
+        notes += ["the first of its streams"] if of_streams(report) else []
+        noted = f" ({', '.join(notes)})" if notes else ""
+        say(f"annotated video written to {visible(str(path))}{noted}")
     return written
 
 
@@ -87,9 +96,11 @@ def _same(path: Path, other: Path) -> bool:
 class Terminal:
     """Shows each report of single files, or a summary of a folder's in the end."""
 
-    def __init__(self, console: Console, request: ScanRequest, results: Results) -> None:
-        """``results`` are what the summary is about."""
-        self._console, self._request, self._results = console, request, results
+    def __init__(
+        self, console: Console, request: ScanRequest, results: Results, skipped: Mapping[str, int]
+    ) -> None:
+        """``results`` are what the summary is about, besides the files ``skipped``, by their suffixes."""
+        self._console, self._request, self._results, self._skipped = console, request, results, skipped
 
     def take(self, report: Report) -> None:
         """Shows a file as soon as it is finished."""
@@ -108,3 +119,5 @@ class Terminal:
                 text.print_summary(self._console, reports)
             if self._request.verbose:
                 text.print_timings(self._console, reports)
+        if self._skipped:
+            self._console.print(visible(passed_over(self._skipped)), style="dim", markup=False)

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from vidscan.faces.bars import Area, picture_area
 from vidscan.records import Box, FaceCrop, FaceSeen, Frame, Geometry, Image
 
 MUCH_ENLARGED = 2.0
@@ -57,11 +58,23 @@ def crop_faces(
 ) -> Iterator[FaceCrop]:
     """Cuts faces out of their frame; yields one crop a face or, of a still, one for each of its views.
 
-    A crop's ``images`` come in the order of ``geometries``.
+    A crop's ``images`` come in the order of ``geometries``. What bars cover counts as beyond the edge.
     """
+    area = None
     for face in faces:
+        area = area or picture_area(frame.image)
         for view in still_views(face.box) if still else (View(face.box),):
-            yield FaceCrop(face, tuple(_cut(frame.image, view, each, face.roll) for each in geometries))
+            image, inner = _without_bars(frame.image, view, area)
+            yield FaceCrop(face, tuple(_cut(image, inner, each, face.roll) for each in geometries))
+
+
+def _without_bars(image: Image, view: View, area: Area) -> tuple[Image, View]:
+    """Returns the part of a picture that is no bar, and the view in its pixels; all for a face in a bar."""
+    box = view.box
+    if not area.holds(box.x + box.w / 2, box.y + box.h / 2):
+        return image, view
+    part = image[area.top : area.bottom, area.left : area.right]
+    return part, view._replace(box=box._replace(x=box.x - area.left, y=box.y - area.top))
 
 
 def _cut(image: Image, view: View, geometry: Geometry, roll: float) -> Image:

@@ -20,7 +20,7 @@ TILTED = 30.0
 network that sees a larger picture may place them 39 degrees off."""
 
 TURNED_SIDE = 768
-"""A picture is reduced to this longer side in pixels before it is turned: the networks see 192."""
+"""A picture is reduced to this longer side in pixels before it is turned or bordered; networks see 192."""
 
 CHECKED_CONFIDENCE = 0.75
 """Minimum confidence of the second look at a candidate from a tile, or from a picture turned on trial.

@@ -2,9 +2,9 @@
 
 The detector samples a whole frame down to 192 pixels and misses faces below a ninth of its longer side.
 :class:`FaceSearch` therefore adds, frame by frame: close-ups of faces known from earlier frames, tiles that
-show smaller faces (changed tiles first, within a budget of calls), and quarter turns of the whole frame if it
-shows no face. BlazeFace sees faces up to 60 degrees from upright as well as upright ones, so quarter turns
-reach every angle.
+show smaller faces (changed tiles first, within a budget of calls), and, if the whole frame shows no face,
+quarter turns of it, and a border around it for a face that fills it. BlazeFace sees faces up to 60 degrees
+from upright as well as upright ones, so quarter turns reach every angle.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from vidscan.errors import DetectionError
+from vidscan.faces.bordered import find_bordered
 from vidscan.faces.boxes import holds_centre, merge_detections
 from vidscan.faces.detector import DOUBTFUL_CONFIDENCE, SHORT_RANGE_ONLY_CONFIDENCE
 from vidscan.faces.frame_search import TILE, TURNED, WHOLE, FrameSearch
@@ -44,7 +45,7 @@ tiles."""
 MAX_STILL_TILES = 150
 """Upper limit on the tiles of a still."""
 MAX_STILL_CALLS = 200
-"""Upper limit on the calls of the full-range network for a still."""
+"""Upper limit on the calls of the full-range network for the tiles and turns of a still."""
 
 BOX_JITTER = 0.85
 """A face is kept from this part of the smallest wanted size on, as its box differs a little between
@@ -78,7 +79,7 @@ class _Scene:
 class FaceSearch:
     """Searches the pictures of one source in order; the result depends on the pictures alone, never on time.
 
-    A ``still`` is one picture, searched with up to ``MAX_STILL_CALLS``. The detector applies
+    A ``still`` is one picture, whose tiles and turns take up to ``MAX_STILL_CALLS``. The detector applies
     ``options.min_confidence`` itself.
     """
 
@@ -108,6 +109,7 @@ class FaceSearch:
             self._search_tiles(frame, scene, thumbnail, self._turn)
             if self._still and not frame.found:
                 self._search_turned_tiles(frame, scene, thumbnail)
+            self._search_bordered(frame, scene)
         self._known.update(frame.found)
         self._turn = _common_turn(frame.found, self._turn)
         scene.fresh = False
@@ -179,6 +181,12 @@ class FaceSearch:
             if not frame.found:
                 scene.tiles.forget()
                 self._search_tiles(frame, scene, thumbnail, turn)
+
+    def _search_bordered(self, frame: FrameSearch, scene: _Scene) -> None:
+        """Looks for a face that fills a frame without one: in a clip where one was lost, or on trial."""
+        due = self._still or scene.fresh or frame.known or scene.idle % FRAMES_PER_TRIAL == 0
+        if due and not frame.found:
+            frame.found += find_bordered(self._detector, frame.image, self._turn)
 
     def _has_enough(self, frame: FrameSearch) -> bool:
         """Tells whether the wanted number of faces is found that are larger than any that tiles may show."""

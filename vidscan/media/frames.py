@@ -1,4 +1,4 @@
-"""Reads the frames of a source: of clips through ffmpeg, of stills through OpenCV."""
+"""Reads the frames of a source: of clips through ffmpeg, of stills by their decoders."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-import cv2
-import numpy as np
-
-from vidscan.errors import DecodeError, SourceError, quoted
+from vidscan.errors import DecodeError, SourceError
 from vidscan.media.clip import Clip
+from vidscan.media.further_pictures import further_pictures
+from vidscan.media.still_decoders import decode as decode_picture
 from vidscan.media.still_header import HeaderError, StillHeader, read_header
 from vidscan.options import SamplingOptions
 from vidscan.records import Frame, Image, Remark, Source, SourceKind
@@ -65,6 +64,11 @@ def read_still(path: Path) -> Image:
         DecodeError: it is not a picture of a known format, is damaged or cut off, or has more than
             :data:`MAX_STILL_PIXELS` by its header, in which case nothing is decoded.
     """
+    return decode_picture(path, *open_still(path))
+
+
+def open_still(path: Path) -> tuple[bytes, StillHeader]:
+    """Returns a still's bytes and its header, which allows it to be decoded; raises as :func:`read_still`."""
     content = _content(path)
     header = _header(path, content)
     if header.width * header.height > MAX_STILL_PIXELS:
@@ -72,28 +76,14 @@ def read_still(path: Path) -> Image:
             f"{path}: the picture has {header.width}x{header.height} pixels, and vidscan decodes "
             f"{MAX_STILL_PIXELS} at most: reduce it first"
         )
-    # OpenCV logs its complaints to stderr by itself; the error below is what a person should read.
-    log_level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-    try:
-        decoded = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
-    except cv2.error as error:
-        raise DecodeError(
-            f"{path}: the picture cannot be decoded ({quoted(error.err)}): check the file"
-        ) from error
-    finally:
-        cv2.utils.logging.setLogLevel(log_level)
-    if decoded is None:
-        raise DecodeError(
-            f"{path}: its {header.format} data is damaged or cut off: fetch it again, or convert it to PNG"
-        )
-    return np.asarray(cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB), dtype=np.uint8)
+    return content, header
 
 
 def still_remarks(path: Path) -> list[Remark]:
-    """Returns what a report has to say of a still: whether it holds further pictures, which are left out."""
-    header = _header(path, _content(path))
-    said = f"Only the first of the pictures in this {header.format} was looked at."
-    return [Remark("further-pictures", said)] if header.several else []
+    """Returns what a report has to say of a still: what further pictures in its file are left out."""
+    content = _content(path)
+    said = further_pictures(path.name, content, _header(path, content))
+    return [Remark("further-pictures", each) for each in said]
 
 
 def _content(path: Path) -> bytes:

@@ -14,7 +14,7 @@ from vidscan.media.sources import source_at
 from vidscan.records import Source
 from vidscan.system.files import raising
 
-COLUMNS = ("source", "path", "url")
+COLUMNS = ("source", "path", "file", "url")
 """Names of the column that holds the sources, in order of preference; else a table's first column is used."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,11 +14,13 @@ from vidscan.records import FileStamp, Remote, Source, SourceKind
 from vidscan.system.files import raising
 
 VIDEO_SUFFIXES = frozenset(
-    """.3gp .asf .avi .flv .gif .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg
-    .mts .mxf .ogv .ts .vob .webm .wmv""".split()  # noqa: SIM905 - a list of quotes is harder to read
+    """.264 .265 .3g2 .3gp .asf .avi .divx .dv .f4v .flv .gif .h264 .h265 .hevc .ivf .m1v .m2t .m2ts .m2v .m4v
+    .mjpeg .mjpg .mk3d .mkv .mov .mp4 .mpe .mpeg .mpg .mpv .mts .mxf .nut .obu .ogm .ogv .ogx .qt .ts .vob
+    .webm .wmv .y4m""".split()  # noqa: SIM905 - a list of quotes is harder to read
 )
 IMAGE_SUFFIXES = frozenset(
-    (".bmp", ".jpeg", ".jpg", ".jp2", ".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
+    """.apng .avif .bmp .dib .heic .heif .hif .j2k .jfif .jp2 .jpe .jpeg .jpg .jxl .mpo
+    .pbm .pgm .png .pnm .ppm .tif .tiff .webp""".split()  # noqa: SIM905 - as above
 )
 
 
@@ -97,10 +100,13 @@ def state_of(source: Source) -> str | None:
     return None if stamp is None else f"{stamp.size}-{stamp.modified_ns}"
 
 
-def from_folder(folder: Path | str, *, recursive: bool = False) -> list[Source]:
+def from_folder(
+    folder: Path | str, *, recursive: bool = False, skipped: Counter[str] | None = None
+) -> list[Source]:
     """Lists all clips and stills in a folder or below a URL, sorted by path; hidden files are left out.
 
     A broken link counts as the clip or still that its suffix promises, so that the report shows the failure.
+    ``skipped`` counts the other files that are not hidden, by their suffixes in lower case.
 
     Raises:
         SourceError: the folder is missing, is a file, cannot be read, or holds no clip or still.
@@ -108,7 +114,8 @@ def from_folder(folder: Path | str, *, recursive: bool = False) -> list[Source]:
     hint = "" if recursive else "; --recursive looks into subfolders too"
     if storage.is_remote(str(folder)):
         found = storage.list_files(str(folder), recursive=recursive)
-        media = [each for each in found if kind_of(Path(storage.file_name(each.url))) is not None]
+        named = [(each, Path(storage.file_name(each.url))) for each in found]
+        media = [each for each, path in named if _is_known(path, skipped)]
         if not media:
             shown = storage.remote(str(folder)).shown
             raise SourceError(f"{shown}: holds no clip or still that vidscan knows{hint}")
@@ -119,13 +126,21 @@ def from_folder(folder: Path | str, *, recursive: bool = False) -> list[Source]:
             raise SourceError(f"{folder}: no such folder: check the path")
         if not folder.is_dir():
             raise SourceError(f"{folder}: is a file: scan it with `vidscan run` or `vidscan image`")
-        kinds = {path: kind for path in _files(folder, recursive) if (kind := kind_of(path)) is not None}
+        paths = sorted(path for path in _files(folder, recursive) if _is_known(path, skipped))
     except OSError as error:
         where = folder if error.filename is None else Path(os.fsdecode(error.filename))
         raise SourceError(f"{where}: cannot be read ({error.strerror}): check its permissions") from error
-    if not kinds:
+    if not paths:
         raise SourceError(f"{folder}: holds no clip or still that vidscan knows{hint}")
-    return [Source(str(number), path, kinds[path]) for number, path in enumerate(sorted(kinds))]
+    return [_from_local(str(number), path) for number, path in enumerate(paths)]
+
+
+def _is_known(path: Path, skipped: Counter[str] | None) -> bool:
+    """Tells whether a suffix is a clip's or a still's, or counts it."""
+    known = kind_of(path) is not None
+    if not known and skipped is not None:
+        skipped[path.suffix.lower()] += 1
+    return known
 
 
 def _files(folder: Path, recursive: bool) -> Iterator[Path]:

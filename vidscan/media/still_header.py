@@ -11,6 +11,9 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from vidscan.media.item_header import read_items
+from vidscan.media.jxl_header import read_jxl
+
 MAX_STEPS = 100_000
 """Upper limit on the segments, chunks or blocks read of a header; a longer one is refused."""
 
@@ -47,10 +50,14 @@ def read_header(content: bytes) -> StillHeader:
                 header = read(content)
             except (struct.error, IndexError) as error:
                 raise HeaderError("its header is cut off") from error
+            except HeaderError:
+                raise
+            except ValueError as error:
+                raise HeaderError(str(error)) from error
             if header.width < 1 or header.height < 1:
                 raise HeaderError(f"its header says {header.width}x{header.height} pixels")
             return header
-    raise HeaderError("it is no JPEG, PNG, WebP, BMP, GIF, TIFF, JPEG 2000 or PNM")
+    raise HeaderError("it is no JPEG, PNG, WebP, HEIC, AVIF, JPEG XL, BMP, GIF, TIFF, JPEG 2000 or PNM")
 
 
 _FRAME_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
@@ -195,6 +202,17 @@ def _pnm(content: bytes) -> StillHeader:
     return StillHeader("PNM", int(found[1]), int(found[2]))
 
 
+def _items(content: bytes) -> StillHeader:
+    found = read_items(content)
+    several = found.moving or found.pictures > 1
+    return StillHeader("AVIF" if found.av1 else "HEIC", found.width, found.height, several)
+
+
+def _jxl(content: bytes) -> StillHeader:
+    width, height, animated = read_jxl(content)
+    return StillHeader("JPEG XL", width, height, animated)
+
+
 _FORMATS: tuple[tuple[re.Pattern[bytes], Callable[[bytes], StillHeader]], ...] = (
     (re.compile(rb"\xff\xd8\xff"), _jpeg),
     (re.compile(rb"\x89PNG\r\n\x1a\n"), _png),
@@ -204,4 +222,6 @@ _FORMATS: tuple[tuple[re.Pattern[bytes], Callable[[bytes], StillHeader]], ...] =
     (re.compile(rb"II\*\0|MM\0\*"), _tiff),
     (re.compile(rb"\0\0\0\x0cjP  \r\n\x87\n|\xff\x4f\xff\x51"), _jpeg2000),
     (re.compile(rb"P[1-6]\s"), _pnm),
+    (re.compile(rb".{4}ftyp(?:avi[fs]|hei[cxms]|hev[cx]|mi[fa][1f]|msf1)", re.DOTALL), _items),
+    (re.compile(rb"\xff\x0a|\0\0\0\x0cJXL \r\n\x87\n"), _jxl),
 )

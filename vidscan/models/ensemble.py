@@ -80,8 +80,8 @@ def ensemble_card(cards: Sequence[ModelCard]) -> ModelCard:
 
     Each threshold is the weighted mean of the members' thresholds, taken of their logits as that of the
     scores is: a face that every member finds beyond its own threshold is then beyond this one too. The
-    ensemble is uncalibrated if any member is. ``input_size``, ``margin`` and ``least_face`` are the largest
-    of the members', and the card is ``level`` where all of them are.
+    ensemble is uncalibrated if any member is. ``input_size``, ``margin``, ``least_face`` and ``least_detail``
+    are the largest of the members', and the card is ``level`` where all of them are.
     """
     if len(cards) == 1:
         return cards[0]
@@ -99,6 +99,7 @@ def ensemble_card(cards: Sequence[ModelCard]) -> ModelCard:
         margin=max(card.margin for card in cards),
         level=all(card.level for card in cards),
         least_face=max(card.least_face for card in cards),
+        least_detail=max(card.least_detail for card in cards),
         quantisation="int8" if all(card.quantisation == "int8" for card in cards) else "none",
         positive_class="fake",
         fake_threshold=_average_threshold([card.fake_threshold for card in cards], weights),

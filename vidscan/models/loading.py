@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import TypeAlias
 
 from vidscan.errors import ModelError, UsageError
-from vidscan.models.bundled import CHECKPOINTS, detector_card
+from vidscan.models.bundled import CHECKPOINTS, detector_card, ships
 from vidscan.models.card_file import checkpoint_sha256
 from vidscan.models.checkpoint import LoadedModel, load_model
 from vidscan.models.ensemble import Ensemble
+from vidscan.models.input_range import check_input_range
 from vidscan.options import ScanOptions
 
 
@@ -72,17 +73,23 @@ def load_models(models: Models = None, *, runtime: str = "auto") -> Ensemble[Loa
 
     Raises:
         UsageError: the list is empty.
-        ModelError: a checkpoint is missing or refused, or two are the same, or all that ship are asked for
-            and their detector card is missing.
+        ModelError: a checkpoint is missing or refused, or expects other numbers than 0-255, or two are the
+            same, or all that ship are asked for and their detector card is missing.
     """
     given = listed_models([Path(name) for name in CHECKPOINTS] if models is None else models)
     if not given:
         raise UsageError("the list of models is empty: name one, or give no list for those that ship")
     return together(
-        tuple(
-            load_model(Path(each), runtime) if isinstance(each, str | os.PathLike) else each for each in given
-        )
+        tuple(_loaded(each, runtime) if isinstance(each, str | os.PathLike) else each for each in given)
     )
+
+
+def _loaded(path: PathLike, runtime: str) -> LoadedModel:
+    """A checkpoint, which is tried on a few crops where it is no bundled one."""
+    model = load_model(Path(path), runtime)
+    if not ships(model.path):
+        check_input_range(model.path, model.runtime.outputs, model.card.input_size)
+    return model
 
 
 def listed_models(models: Models) -> tuple[PathLike | LoadedModel, ...]:

@@ -63,12 +63,15 @@ class ModelCard:
     ``calibration`` is None where nobody fitted one: scores are then only scores. ``ensemble_weight``
     is the checkpoint's say among others: one of 2 counts twice as much as one of 1. ``level``: crops are
     turned so that the eyes lie level. ``least_face``: the longer side of a box, in pixels, from which the
-    network's score was found to say anything; smaller faces are not judged. ``quantisation``: whether the
-    network computes in integers of 8 bits.
+    network's score was found to say anything; smaller faces are not judged. ``least_detail``: the mean detail
+    of a person's faces (``FaceSeen.detail``) below which they are not called FAKE, since genuine faces that
+    are blurred or enlarged look synthesised to the network; 0 where that was not found. ``quantisation``:
+    whether the network computes in integers of 8 bits.
 
     With ``members``, two or more, it is a detector card: it has no file of its own, and speaks of those
     networks together. A face's score is then the members' calibrated and clipped logits, averaged by their
-    weights and scaled by this card's own ``calibration``; thresholds and ``least_face`` hold for the whole.
+    weights and scaled by this card's own ``calibration``; thresholds, ``least_face`` and ``least_detail`` are
+    the whole's.
     """
 
     name: str
@@ -88,6 +91,7 @@ class ModelCard:
     ensemble_weight: Weight = 1.0
     level: bool = False
     least_face: Annotated[int, Limits(0, 4096, words="a whole number of pixels from 0 to 4096")] = LEAST_FACE
+    least_detail: Annotated[float, Limits(0, 10)] = 0.0
     quantisation: Quantisation = "none"
     members: Annotated[
         tuple[Member, ...], Limits(0, MAX_MEMBERS, words=f"a list of 2 to {MAX_MEMBERS} networks, or empty")

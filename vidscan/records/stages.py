@@ -134,7 +134,8 @@ class FaceSeen:
     """A face seen in one frame of a source: everything known of it but its pixels and its score.
 
     ``confidence`` and ``roll`` are as in :class:`Detection`; ``box`` is in pixels of the frame. ``track`` is
-    the number of the track that the face belongs to, 0 where faces are not tracked.
+    the number of the track that the face belongs to, 0 where faces are not tracked. ``detail`` tells how fine
+    the face's picture is (see ``vidscan.faces.quality.detail``), from 0.
     """
 
     source_id: str
@@ -145,6 +146,7 @@ class FaceSeen:
     roll: float = 0.0
     track: int = 0
     quality: Quality = FULL_QUALITY
+    detail: float = 1.0
 
 
 APPEARANCE = 88

@@ -64,7 +64,7 @@ def with_scale(image: Image, heat: Heat, source: HeatSource | None = None) -> Im
     # Shares are drawn beyond those of the crop's average part.
     coldest = "average" if source is not None and source.kind is HeatKind.SHARES else "none"
     say(coldest, top + len(ramp), _WHITE)
-    say("speaks for", side / 2, _GREY)
+    say("speaks for" if heat.any() else "nothing for", side / 2, _GREY)
     say("a forgery", side / 2 + 1.3 * text, _GREY)
     say("within this crop", side - edge * 0.6, _GREY, 1)
     return np.concatenate([overlay(large, heat), panel], axis=1)

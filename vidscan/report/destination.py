@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
+import tempfile
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -71,7 +72,7 @@ class Destination:
         writer = WRITERS.get(suffix)
         if writer is None:
             *others, last = WRITERS
-            known = f"{', '.join(others)} or {last}"
+            known = f"{', '.join(others)} or {last}, or for a folder's scan in .parquet"
             raise ReportError(
                 f"--report {text!r}: its ending names no format: "
                 f"use a name that ends in {known}, or - for JSON on standard output"
@@ -80,7 +81,7 @@ class Destination:
         return cls(None, writer, beside, text) if elsewhere else cls(path, writer, beside)
 
     def check(self) -> None:
-        """Checks, before any work, whether :meth:`write` can succeed; nothing is written.
+        """Checks, before any work, whether :meth:`write` can succeed, with a file that has no name.
 
         Raises:
             ReportError: a path is a folder or not a regular file, or it or its folder cannot be written.
@@ -93,6 +94,8 @@ class Destination:
                 obstacle = _obstacle(path)
             if obstacle:
                 raise ReportError(f"--report {str(path)!r}: {obstacle}")
+            with raising(partial(_unwritable, path)):
+                tempfile.TemporaryFile(dir=Path(os.path.realpath(path)).parent).close()
 
     def write(self, document: Document, evidence: Evidence = NO_EVIDENCE) -> None:
         """Writes ``document``; whatever goes wrong, a file is the previous one or the whole new one.

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from vidscan.records import HeatKind, HeatSource, Label
 
 VERY_SURE, FAIRLY_SURE = 0.95, 0.8
+
+MAX_SUFFIXES = 12
+"""Upper limit on the endings of skipped files that are named."""
 
 NOT_JUDGED = "—"
 """Stands for the score of a face that has none."""
@@ -25,7 +30,7 @@ def certainty(
     sure = confidence or 0.0
     if label == Label.UNCERTAIN:
         side = "fake" if (fake_probability or 0.0) >= 0.5 else "real"
-        words = f"could be either, leans to {side}"
+        words = f"could be either, leans to {side}" if round(sure * 100) > 50 else "could be either"
     else:
         words = (
             "very sure" if sure >= VERY_SURE else "fairly sure" if sure >= FAIRLY_SURE else "not very sure"
@@ -58,6 +63,16 @@ def heat_origin(source: HeatSource) -> str:
 def counted(count: int, noun: str, plural: str | None = None) -> str:
     """Returns a count with its noun; the plural gets an s by default."""
     return f"{count:,} {noun if count == 1 else plural or f'{noun}s'}"
+
+
+def passed_over(suffixes: Mapping[str, int]) -> str:
+    """Returns a sentence on the files that were not scanned for their endings, the most frequent first."""
+    ordered = sorted(suffixes, key=lambda suffix: (-suffixes[suffix], suffix))
+    named = ", ".join(f"{suffixes[each]} {each or 'without an ending'}" for each in ordered[:MAX_SUFFIXES])
+    more = f" and {len(ordered) - MAX_SUFFIXES} more kinds" if len(ordered) > MAX_SUFFIXES else ""
+    return (
+        f"{counted(sum(suffixes.values()), 'file')} skipped, by their endings no clip or still: {named}{more}"
+    )
 
 
 def clock(seconds: float) -> str:

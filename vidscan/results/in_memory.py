@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vidscan.errors import VidscanError
 from vidscan.models.card_file import checkpoint_sha256
 from vidscan.models.ensemble import Ensemble
 from vidscan.options import ScanOptions
@@ -36,7 +37,7 @@ class ResultsInMemory:
         self,
         options: ScanOptions,
         models: Sequence[LoadedModel],
-        destination: Destination | None = None,
+        destinations: Sequence[Destination] = (),
         journal: Journal | None = None,
         *,
         retry_failed: bool = False,
@@ -44,14 +45,15 @@ class ResultsInMemory:
     ) -> None:
         """Touches nothing yet.
 
-        :meth:`finish` writes the report to ``destination``; until then the journal keeps each result on the
-        disk. ``retry_failed`` has failed sources scanned again. ``say`` tells a person what is left to do.
+        :meth:`finish` writes the report to each of the ``destinations``; until then the journal keeps each
+        result on the disk. ``retry_failed`` has failed sources scanned again. ``say`` tells a person what is
+        left to do.
         """
         ensemble = Ensemble.of(models)
         told, card, members = options.to_report(), ensemble.card, ensemble.member_cards
         self._restore = partial(report_from, options=told, card=card, members=members)
         self._assemble = partial(assemble, options=told, card=card, members=members)
-        self._destination, self._journal = destination, journal
+        self._destinations, self._journal = destinations, journal
         self._retry_failed, self._say = retry_failed, say
         self._sources: Sequence[Source] = ()
         self._reports: dict[str, Report] = {}
@@ -94,14 +96,22 @@ class ResultsInMemory:
 
         Raises ReportError where the report cannot be written; the journal keeps the results then.
         """
-        if self._destination is None:
+        if not self._destinations:
             return
-        self._destination.write(self._document(datetime.now(UTC)), evidence_of(self.reports()))
+        document, evidence = self._document(datetime.now(UTC)), evidence_of(self.reports())
+        failed = []
+        for each in self._destinations:
+            try:
+                each.write(document, evidence)
+            except VidscanError as error:  # what keeps one from being written may spare the others
+                failed.append(error)
+        if failed:
+            raise failed[0]
         complete = len(self._reports) == len(self._sources)
         kept = self._journal is not None and not (complete and self._retire(self._journal))
-        if self._destination.to_stdout:
-            return
-        self._say(f"report written to {' and '.join(map(visible, self._destination.places))}")
+        places = [place for each in self._destinations for place in each.places]
+        if places:
+            self._say(f"report written to {' and '.join(map(visible, places))}")
         if self._journal is not None and kept:
             remedy = "--resume --retry-failed takes up what failed" if complete else "--resume goes on"
             self._say(f"journal kept in {visible(str(self._journal.path))}: {remedy}")

@@ -19,6 +19,7 @@ import cv2
 
 from vidscan.errors import SourceError, VidscanError, escaped, quoted
 from vidscan.faces.crops import crop_faces
+from vidscan.media.animation import Animation, is_animation
 from vidscan.media.clip import Clip
 from vidscan.media.frames import read_still, require_content, still_remarks
 from vidscan.media.scratch import Scratch
@@ -191,7 +192,8 @@ class SourceReader:
             notes.note(remarks=tuple(still_remarks(local.path)))
             yield Frame(local.id, 0, 0.0, read_still(local.path))
             return
-        clip = Clip(local.path, self.options.sampling)
+        kind = Animation if is_animation(local.path) else Clip
+        clip = kind(local.path, self.options.sampling)
         stats = replace(notes.reading.stats, duration_s=clip.duration_s)
         notes.note(facts=replace(facts, codec=clip.codec), stats=stats)
         try:

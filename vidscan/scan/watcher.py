@@ -68,6 +68,7 @@ class Watcher:
                 roll=each.roll,
                 track=track,
                 quality=sighting.quality,
+                detail=quality.detail(frame.image, each.box),
             )
             for each, sighting, track in zip(found, sightings, tracks, strict=True)
         ]

@@ -60,8 +60,8 @@ def judge(
     """Judges the face scores of one source.
 
     One synthesised person makes a source FAKE, and the reason names the track. In a clip, FAKE and REAL need
-    a person who counts, was seen at least twice and well enough, and says the same; otherwise the label is
-    UNCERTAIN. All faces of a still count.
+    a person who counts, was seen at least twice and well enough, for FAKE also in enough detail
+    (``card.least_detail``), and says the same; otherwise the label is UNCERTAIN. All faces of a still count.
     ``scores`` come in any order. ``members``: the cards of an ensemble's members, in the order of
     ``FaceScore.members``; then ``card`` is that of the whole, and the reason says if one member alone says
     FAKE and another REAL. ``persons``: the person of each track, by default the track itself. Raises
@@ -75,7 +75,7 @@ def judge(
     timeline = moments(scores, still=still)
     if not people:
         return Findings(_without_scores(scores, card, still), tuple(tracks), timeline)
-    decision = _decide(people, *thresholds(card, options), still)
+    decision = _decide(people, *thresholds(card, options), card.least_detail, still)
     stretches = () if still else segments(scores, decision.fake, options.segment_gap_s)
     alone = _members_alone(judged, members, options, kind, persons)
     likely = _likely(people, card)
@@ -142,7 +142,7 @@ def _members_alone(
     return tuple(verdicts)
 
 
-def _decide(people: Sequence[Person], fake: float, real: float, still: bool) -> Decision:
+def _decide(people: Sequence[Person], fake: float, real: float, least_detail: float, still: bool) -> Decision:
     """Decides by the most suspicious person who was seen often and well enough."""
     counted = [person for person in people if person.counted]
     first = highest(counted)
@@ -155,7 +155,16 @@ def _decide(people: Sequence[Person], fake: float, real: float, still: bool) -> 
     often = [person for person in saying_so if still or len(person.scores) > 1]
     if not often:
         return replace(undecided, seen_once=True)
-    well = [person for person in often if person.quality >= POOR]
+    detail = least_detail if label is Label.FAKE else 0.0
+    well = [person for person in often if not _lacking(person, detail)]
     if not well:
-        return replace(undecided, person=highest(often), poor=True)
+        person = highest(often)
+        return replace(undecided, person=person, lacking=_lacking(person, detail))
     return replace(undecided, label=label, person=highest(well))
+
+
+def _lacking(person: Person, least_detail: float) -> str:
+    """Returns what a person's sightings have too little of for a verdict, as reasons name it; else ""."""
+    if person.quality < POOR:
+        return person.lacking
+    return "detail" if person.detail < least_detail else ""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 from vidscan.probability import average, clipped
 from vidscan.records import FaceScore, Quality, Track
@@ -27,7 +28,8 @@ class Person:
     """One person with all judged sightings, in order of time: clipped scores and weights.
 
     ``number`` is that of the first track; ``weights`` are the sightings' qualities, ``weight`` the person's
-    share in the verdict, 0-1. ``lacking`` names the factor of quality that the sightings lack most.
+    share in the verdict, 0-1. ``detail``: the mean of the sightings'. ``lacking`` names the factor of quality
+    that the sightings lack most.
     ``views``: the clipped scores of the views of a still's face, whose mean is its score; empty in a clip.
     """
 
@@ -37,6 +39,7 @@ class Person:
     weights: tuple[float, ...]
     fake_probability: float
     weight: float
+    detail: float
     lacking: str
     views: tuple[float, ...] = ()
 
@@ -147,6 +150,7 @@ def _person(tracks: Sequence[Track], judged: Sequence[FaceScore]) -> Person:
         weights=tuple(_weight(score) for score in ordered),
         fake_probability=_mean(ordered),
         weight=tracks[0].weight,
+        detail=fmean(score.face.detail for score in ordered),
         lacking=_lacking([score.face.quality for score in ordered]),
         views=tuple(clipped(view) for score in ordered for view in score.views),
     )

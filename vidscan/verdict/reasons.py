@@ -13,6 +13,7 @@ _STRIKING = 0.9  # an uncounted person who scores this high is mentioned
 _LACKING = {
     "size": "too small",
     "sharpness": "too blurred",
+    "detail": "blurred, enlarged or too small, and genuine ones then look so too",
     "pose": "turned away too far",
     "visible": "covered, cut off or unclear",
 }
@@ -20,7 +21,11 @@ _LACKING = {
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """A label and what it rests on; ``seen_once`` or ``poor`` is True if that made it UNCERTAIN."""
+    """A label and what it rests on.
+
+    Where the person was seen too little or too badly for the label that the probability asks for,
+    ``seen_once`` is True, or ``lacking`` names what is missing.
+    """
 
     label: Label
     probability: float
@@ -28,7 +33,7 @@ class Decision:
     fake: float
     real: float
     seen_once: bool = False
-    poor: bool = False
+    lacking: str = ""
 
 
 def clip_sentence(decision: Decision, people: Sequence[Person]) -> str:
@@ -39,10 +44,10 @@ def clip_sentence(decision: Decision, people: Sequence[Person]) -> str:
     above = sum(score >= decision.fake for score in person.scores)
     caveat = ", which is little to go by" if len(person.scores) < _FEW else ""
     tally = f"{above} of {_sightings(person)} above the fake threshold{caveat}"
-    if decision.seen_once or decision.poor:
+    if decision.seen_once or decision.lacking:
         looks = "synthesised" if decision.probability >= decision.fake else "genuine"
         few = "was seen only once, too little for a verdict"
-        return f"{name} looks {looks}, but {few if decision.seen_once else _poorly(person)}."
+        return f"{name} looks {looks}, but {few if decision.seen_once else _poorly(decision.lacking)}."
     if decision.label is Label.FAKE:
         return f"{name} looks synthesised: {tally}."
     if decision.label is Label.UNCERTAIN:
@@ -58,9 +63,9 @@ def still_sentence(decision: Decision, people: Sequence[Person]) -> str:
     person, count = decision.person, len(people)
     name = "The face" if count == 1 else f"Face {person.number} (of {count})"
     score, fake, real = f"{person.fake_probability:.2f}", f"{decision.fake:.2f}", f"{decision.real:.2f}"
-    if decision.poor:
+    if decision.lacking:
         looks = "synthesised" if decision.probability >= decision.fake else "genuine"
-        return f"{name} looks {looks}, but {_poorly(person)}."
+        return f"{name} looks {looks}, but {_poorly(decision.lacking)}."
     if decision.label is Label.FAKE:
         return f"{name} looks synthesised: its score of {score} reaches the fake threshold of {fake}."
     if decision.label is Label.UNCERTAIN:
@@ -93,8 +98,8 @@ def _undecided(decision: Decision, count: int) -> str:
     )
 
 
-def _poorly(person: Person) -> str:
-    return f"the picture is too poor for a verdict: the face is {_LACKING[person.lacking]}"
+def _poorly(lacking: str) -> str:
+    return f"the picture is too poor for a verdict: the face is {_LACKING[lacking]}"
 
 
 def notes(
@@ -113,7 +118,7 @@ def notes(
         if brief and (short := highest(brief)).fake_probability >= max(decision.fake, _STRIKING):
             name, score = short.name.lower(), f"{short.fake_probability:.2f}"
             noted.append(f"{name} scored {score}, but in only {_sightings(short)}, so it is not counted")
-        if segments and not (decision.seen_once or decision.poor):
+        if segments and not (decision.seen_once or decision.lacking):
             stretches = "1 stretch looks" if len(segments) == 1 else f"{len(segments)} stretches look"
             noted.append(f"{stretches} synthesised, from {segments[0].start_s:.1f} s on")
     opposite = {Label.FAKE: likely.low <= decision.real, Label.REAL: likely.high >= decision.fake}

@@ -17,13 +17,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
+import cv2
 import jsonschema
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image as Pillow
 from report_samples import schema
 from signed_media import Authority, authority, sign
-from toys import CARD, ToyDetector, ToyScorer
+from toys import CARD, ToyDetector, ToyScorer, toy_picture
 
 from vidscan import __version__
 from vidscan.cli.main import main
@@ -31,9 +32,10 @@ from vidscan.cli.plan import Parts
 from vidscan.cli.progress import ScanProgress
 from vidscan.engines.isolated.parent import IsolatedEngine
 from vidscan.engines.local import LocalEngine
-from vidscan.errors import ModelError, ScoringError
+from vidscan.errors import ModelError, ReportError, ScoringError
 from vidscan.models.ensemble import Ensemble
 from vidscan.records import Report
+from vidscan.report.destination import Destination
 from vidscan.scan import batches
 
 SAMPLES = Path(__file__).parents[3] / "samples"
@@ -139,11 +141,118 @@ def test_dir_looks_into_subfolders_when_told_so(parts, folder, tmp_path, capsys)
     assert "2 files" in capsys.readouterr().out
 
 
-def test_image_takes_files_for_stills(parts, bright_clip, tmp_path, capsys):
+def test_image_takes_stills_and_names_the_command_for_clips(parts, bright_clip, capsys):
     assert main(["image", str(SAMPLES / "astronaut.jpg")], parts) == 0
     assert "astronaut.jpg" in capsys.readouterr().out
-    assert main(["image", str(bright_clip)], parts) == 1
-    assert "no picture that can be read" in " ".join(capsys.readouterr().out.split())
+    assert main(["image", str(bright_clip)], parts) == 2
+    assert only_line(capsys.readouterr().err).endswith("is a clip by its name: scan it with `vidscan run`")
+
+
+def test_run_takes_stills_too(parts, tmp_path, capsys):
+    report = tmp_path / "out.json"
+    assert main(["run", str(SAMPLES / "astronaut.jpg"), "--report", str(report)], parts) == 0
+    assert checked(report.read_text("utf-8"))["results"][0]["kind"] == "image"
+
+
+def test_a_damaged_still_given_to_run_costs_itself_alone(parts, bright_clip, tmp_path, capsys):
+    damaged = tmp_path / "damaged.png"
+    damaged.write_bytes(b"\x89PNG\r\n\x1a\nxx")
+    assert main(["run", str(damaged), str(bright_clip)], parts) == 1
+    printed = capsys.readouterr().out
+    assert "FAILED" in printed and "FAKE" in printed
+
+
+@pytest.mark.parametrize("kind", ["webp", "png", "avif", "gif"])
+def test_an_animation_is_a_clip_for_run_and_a_still_with_a_remark_for_image(
+    kind: str, parts, tmp_path, capsys
+):
+    pictures = [Pillow.fromarray(toy_picture(level)) for level in (250, 240, 230, 200)]
+    path = tmp_path / f"moving.{kind}"
+    pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=500, loop=0)
+    run, image = tmp_path / "run.json", tmp_path / "image.json"
+    assert main(["run", str(path), "--report", str(run)], parts) == 0
+    (clip,) = checked(run.read_text("utf-8"))["results"]
+    assert clip["kind"] == "video"
+    assert [point["time_s"] for point in clip["timeline"]] == pytest.approx([0, 0.5, 1, 1.5], abs=0.05)
+    assert clip["stats"]["duration_s"] == pytest.approx(2, abs=0.1)
+    assert main(["image", str(path), "--report", str(image)], parts) == 0
+    (still,) = checked(image.read_text("utf-8"))["results"]
+    assert still["kind"] == "image"
+    assert "vidscan run looks at all" in still["remarks"][0]["text"]
+
+
+def test_dir_adds_up_to_the_files_of_its_folder(parts, folder, capsys):
+    picture = Pillow.fromarray(toy_picture(250))
+    for name in ("a.jpg", "a.jfif", "a.png", "a.webp", "a.avif", "a.bmp", "a.gif", "a.tif", "a.ppm", "a.jp2"):
+        picture.save(folder / name, format="JPEG" if name == "a.jfif" else None)
+    cv2.imwrite(str(folder / "float.tiff"), (toy_picture(250) / 255).astype(np.float32))
+    picture.save(folder / "a.mpo", format="MPO", save_all=True, append_images=[picture])
+    for name in ("drawing.psd", "notes.txt", "LICENCE"):
+        (folder / name).write_bytes(b"x")
+    assert main(["dir", str(folder)], parts) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "14 files: 12 fake, 1 uncertain, 1 without a face" in printed  # a GIF of one frame is a clip
+    told = "3 files skipped, by their endings no clip or still: 1 without an ending, 1 .psd, 1 .txt"
+    assert told in printed and len(list(folder.iterdir())) == 14 + 3
+
+
+def test_several_reports_are_all_written(parts, bright_clip, tmp_path, capsys):
+    names = ("a.json", "a.html", "a.csv", "b.json")
+    flags = [part for name in names for part in ("--report", str(tmp_path / name))]
+    assert main(["run", str(bright_clip), *flags, "--report", "-"], parts) == 0
+    assert {path.name for path in tmp_path.iterdir()} == {*names, "a.files.csv"}
+    whole = checked((tmp_path / "a.json").read_text("utf-8"))
+    assert checked(capsys.readouterr().out) == whole == checked((tmp_path / "b.json").read_text("utf-8"))
+    assert "data:image" in (tmp_path / "a.html").read_text("utf-8"), "a page among several has its faces"
+
+
+def test_one_report_that_fails_costs_no_other(parts, bright_clip, tmp_path, monkeypatch, capsys):
+    first, second = tmp_path / "a.json", tmp_path / "b.json"
+    whole = Destination.write
+
+    def write(self: Destination, *arguments: Any) -> None:
+        if self.path == first:
+            raise ReportError("a.json: the disk is full")
+        whole(self, *arguments)
+
+    monkeypatch.setattr(Destination, "write", write)
+    assert main(["run", str(bright_clip), "--report", str(first), "--report", str(second)], parts) == 1
+    assert "the disk is full" in capsys.readouterr().err
+    checked(second.read_text("utf-8"))
+
+
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [
+        (["--fake-threshold", "0.1"], "FAKE would begin at 0.1, below {real:g}"),
+        (["--real-threshold", "0.9"], "give --fake-threshold too"),
+    ],
+)
+def test_thresholds_that_cross_are_refused(flags, told, parts, bright_clip, capsys):
+    assert main(["run", str(bright_clip), *flags], parts) == 2
+    assert told.format(real=CARD.real_threshold) in only_line(capsys.readouterr().err)
+
+
+def test_annotate_names_a_folder_for_several_clips(no_work, folder, capsys):
+    assert main(["dir", str(folder), "--annotate", str(folder / "out.mp4")], no_work) == 2
+    assert "name a folder" in only_line(capsys.readouterr().err)
+    assert not (folder / "out.mp4").exists()
+
+
+def test_explain_says_where_its_pictures_go(no_work, bright_clip, capsys):
+    assert main(["run", str(bright_clip), "--explain", "--report", "x.json"], no_work) == 2
+    assert "--report OUT.html, or --explain-dir DIR" in only_line(capsys.readouterr().err)
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"), [("--verison", "--version"), ("run x.mp4 --frmes 3", "--frames"), ("dir x --zzz", "")]
+)
+def test_a_misspelled_flag_gets_a_suggestion(given, meant, no_work, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(given.split(), no_work)
+    assert caught.value.code == 2
+    said = capsys.readouterr().err
+    assert (f"did you mean {meant}?" in said) if meant else ("unknown flag --zzz\n" in said)
 
 
 def test_options_reach_the_scan(parts, scorer, bright_clip, tmp_path):
@@ -252,7 +361,7 @@ def test_fail_on_fake_exits_3_even_beside_a_failure(parts, bright_clip, text_as_
 def signed(tmp_path: Path, bright_clip: Path) -> Authority:
     """A still and a clip, each unsigned and as a generator signs it, in the test's folder."""
     by = authority()
-    Image.fromarray(np.full((80, 80, 3), 120, np.uint8)).save(tmp_path / "plain.png")
+    Pillow.fromarray(np.full((80, 80, 3), 120, np.uint8)).save(tmp_path / "plain.png")
     (tmp_path / "plain.mp4").write_bytes(bright_clip.read_bytes())
     for suffix in (".png", ".mp4"):
         sign(tmp_path / f"plain{suffix}", tmp_path / f"signed{suffix}", by)

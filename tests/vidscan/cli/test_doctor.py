@@ -67,6 +67,14 @@ def test_a_terminal_without_unicode_gets_words(tiny_checkpoint: Path) -> None:
     assert sound and sum(line[16:].startswith("ok ") for line in lines) == len(NAMES)
 
 
+def test_answers_keep_to_their_column_on_a_terminal() -> None:
+    answer = "onnxruntime 1.32, numpy 2.1\n  " + "/a/long/path-with-hyphens" * 4 + " " + "words " * 30
+    lines = doctor._wrapped(answer, 80).splitlines()
+    assert all(line.startswith(" " * 18) for line in lines[1:]) and len(lines) > 4
+    assert " ".join(" ".join(lines).split()) == " ".join(answer.split())
+    assert all(len(line) <= 80 or "/a/long" in line for line in lines)
+
+
 def test_what_is_missing_is_named_with_what_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fresh_ffmpeg: None
 ) -> None:

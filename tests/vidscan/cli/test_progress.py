@@ -114,3 +114,17 @@ def test_clip_of_unknown_length_and_time_past_the_end_do_no_harm():
         progress.frame_sampled(HOSTILE, 5.0, 4.0)
         progress.refresh()
     assert "100%" in stream.getvalue()
+
+
+def test_the_bar_is_off_the_terminal_while_other_words_are_printed():
+    stream = io.StringIO()
+    console = Console(file=stream, force_terminal=True, width=110, color_system=None)
+    with ScanProgress(console, 3, shown=True) as progress:
+        progress.refresh()
+        with progress.aside():
+            erased = stream.tell()
+            time.sleep(0.3)  # a bar that is alive is drawn ten times a second
+            assert stream.tell() == erased
+            assert stream.getvalue().endswith("\x1b[2K")  # the line that the bar stood on
+        progress.refresh()
+        assert stream.tell() > erased

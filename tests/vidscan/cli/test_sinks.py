@@ -136,6 +136,11 @@ def test_the_panel_tells_the_kind_of_map_and_its_network(kind: HeatKind):
     assert np.array_equal(named[foot], plain[foot]) == (kind is HeatKind.GRAD_CAM)
 
 
+def test_a_map_without_heat_says_so():
+    panels = [with_scale(CROP, heat)[:, 256:] for heat in (HOT, 0 * HOT, HOT / 2)]
+    assert np.array_equal(panels[0], panels[2]) and not np.array_equal(panels[0], panels[1])
+
+
 HOSTILE = [
     "../../etc/x.mp4",
     "a b\nc.mp4",

@@ -8,7 +8,7 @@ import pytest
 from skimage import data
 
 from vidscan.faces.detector import MediaPipeFaceDetector
-from vidscan.faces.quality import FULL_SIZE, assess
+from vidscan.faces.quality import FULL_SIZE, assess, detail
 from vidscan.options import DetectionOptions
 from vidscan.records import Box, Detection
 
@@ -53,6 +53,17 @@ def test_blur_takes_sharpness_away_and_contrast_does_not():
     assert assess(pale, face, []).sharpness == pytest.approx(sharp, abs=0.1)
 
 
+def test_blur_and_enlargement_take_detail_away_and_contrast_does_not():
+    picture, box = texture(300) // 2 + 64, Box(0, 0, 300, 300)
+    fine = detail(picture, box)
+    small = cv2.resize(picture, (75, 75), interpolation=cv2.INTER_AREA)
+    enlarged = cv2.resize(small, (300, 300), interpolation=cv2.INTER_CUBIC)
+    assert detail(enlarged, box) < fine / 4
+    assert detail(small, Box(0, 0, 75, 75)) < fine / 4  # enlarged to be looked at
+    assert detail(cv2.GaussianBlur(picture, (0, 0), 2), box) < fine / 4
+    assert detail(picture // 2 + 64, box) == pytest.approx(fine, rel=0.05)
+
+
 def test_a_flat_picture_is_not_sharp():
     assert assess(np.full((200, 200, 3), 90, np.uint8), detection(), []).sharpness < 0.1
 
@@ -87,7 +98,7 @@ def test_a_larger_face_before_it_hides_a_face_but_not_the_other_way_round():
 
 
 def test_doubtful_faces_weigh_less():
-    sure, doubtful = (assess(texture(), detection(confidence=c), []).visible for c in (0.8, 0.5))
+    sure, doubtful = (assess(texture(240), detection(confidence=c), []).visible for c in (0.8, 0.5))
     assert (sure, doubtful) == (1, pytest.approx(0.3))
 
 
@@ -98,3 +109,10 @@ def test_the_product_never_vanishes_for_a_face_that_is_there():
         [],
     )
     assert 0 < worst.overall < 0.05
+
+
+@pytest.mark.parametrize(("side", "visible"), [(150, 1.0), (200, 1 / 1.44)])
+def test_a_face_that_the_picture_has_no_room_around_is_of_lesser_quality(side: int, visible: float):
+    start = (200 - side) / 2
+    quality = assess(texture(), detection(Box(start, start, side, side)), [])
+    assert quality.visible == pytest.approx(visible)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from skimage import data
 
 from vidscan.errors import DetectionError
+from vidscan.faces.bordered import BORDERS
 from vidscan.faces.boxes import intersection_over_union
 from vidscan.faces.close_ups import (
     CELL_SIDE,
@@ -21,6 +22,7 @@ from vidscan.faces.close_ups import (
     mosaic,
     second_look,
 )
+from vidscan.faces.crops import square_crop
 from vidscan.faces.detector import SECOND_LOOK_SIZE, MediaPipeFaceDetector
 from vidscan.faces.predicted import KEPT_FRAMES, PredictedFaces
 from vidscan.faces.rotation import angle_within, nearest_quarter, roll_of, turned, turned_back
@@ -226,7 +228,7 @@ def test_credit_never_exceeds_a_sweep_and_a_frame_earns_its_share():
 def test_still_takes_no_more_calls_than_allowed():
     detector = PaintedFaces()
     assert FaceSearch(detector, ALL, still=True).find(wall(3000, 2000)) == []
-    assert 100 < detector.fars <= MAX_STILL_CALLS + 1
+    assert 100 < detector.fars <= MAX_STILL_CALLS + 1 + len(BORDERS)  # the whole, also with borders
 
 
 def test_sweep_takes_the_never_searched_and_then_the_longest_waiting():
@@ -598,3 +600,38 @@ def test_large_face_keeps_the_box_of_the_plain_search(detector: MediaPipeFaceDet
     (plain,) = detector.detect(data.astronaut())
     (found,) = FaceSearch(detector, ALL).find(data.astronaut())
     assert found.box == plain.box and found.confidence == plain.confidence
+
+
+@pytest.mark.parametrize("still", [False, True])
+@pytest.mark.parametrize("share", [0.75, 0.85])
+def test_face_cut_off_at_forehead_and_chin_is_found(
+    detector: MediaPipeFaceDetector, share: float, still: bool
+):
+    """The detector's own box, of which ``share`` is left, as collections ship faces."""
+    (whole,) = detector.detect(data.astronaut())
+    tight = square_crop(data.astronaut(), whole.box, margin=share, size=224)
+    assert detector.detect(tight) == []
+    search = FaceSearch(detector, ALL, still=still)
+    for _ in range(1 if still else 6):  # also once it is known
+        (found,) = search.find(tight)
+        expected = Box(112 - 112 / share, 112 - 112 / share, 224 / share, 224 / share)
+        assert intersection_over_union(found.box, expected) > 0.6
+
+
+@pytest.mark.parametrize("shape", [(160, 32_160), (4000, 3000)])
+def test_border_around_a_large_or_thin_picture_takes_little_memory(shape: tuple[int, int]):
+    class Measured(PaintedFaces):
+        def far(self, image: Image) -> list[Detection]:
+            assert image.size <= max(12 << 20, 3 * shape[0] * shape[1])
+            return super().far(image)
+
+    picture = np.random.default_rng(0).integers(0, 256, (*shape, 3), np.uint8)
+    assert FaceSearch(Measured(), ALL).find(picture) == []
+
+
+def test_face_that_fills_a_large_picture_gets_a_box_in_its_own_pixels(detector: MediaPipeFaceDetector):
+    (whole,) = detector.detect(data.astronaut())
+    small, large = (square_crop(data.astronaut(), whole.box, margin=0.8, size=side) for side in (300, 1800))
+    (one,), (other,) = (FaceSearch(detector, ALL, still=True).find(each) for each in (small, large))
+    enlarged = Box(*(6 * value for value in one.box))
+    assert intersection_over_union(enlarged, other.box) > 0.8

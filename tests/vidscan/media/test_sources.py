@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,16 @@ def test_folder_among_paths_names_the_right_command(folder: Path):
 
 def test_folder_is_sorted_and_leaves_out_hidden_and_foreign_files(folder: Path):
     assert names(from_folder(folder)) == ["a.JPG", "b.mp4"]
+
+
+def test_folder_tells_what_it_leaves_out(folder: Path):
+    for name in ("x.PSD", "y.psd", "sub/z.psd", "none"):
+        (folder / name).touch()
+    skipped = Counter[str]()
+    from_folder(folder, skipped=skipped)
+    assert skipped == {".psd": 2, ".txt": 1, "": 1}
+    from_folder(folder, recursive=True, skipped=(below := Counter[str]()))
+    assert below[".psd"] == 3
 
 
 def test_recursive_goes_below_but_not_into_hidden_folders(folder: Path):

@@ -250,7 +250,7 @@ def test_one_model_has_no_members_anywhere_and_the_card_of_old() -> None:
     assert list(document["model"]) == [
         *("name", "backbone", "input_size", "margin", "positive_class", "fake_threshold", "real_threshold"),
         *("calibration", "sha256", "terms", "data", "split", "metrics", "limits", "level", "least_face"),
-        "quantisation",
+        *("least_detail", "quantisation"),
     ]
 
 
@@ -526,10 +526,10 @@ def test_every_object_that_vidscan_owns_is_closed() -> None:
             if "properties" in node and not place.endswith(("if", "then", "else")):
                 closed = node.get("additionalProperties") is False
                 # An ensemble's report alone has members, a name that is no UTF-8 its bytes, a still's face
-                # views; reports of earlier versions have no quantisation, crops_scored and provenance. Most
-                # files need no remark, and have one stream.
+                # views; reports of earlier versions have no quantisation, least_detail, crops_scored and
+                # provenance. Most files need no remark, and have one stream.
                 sometimes = {"members", "detector", "source_bytes", "quantisation", "views", "crops_scored"}
-                sometimes |= {"provenance", "declared_ai", "remarks", "stream"}
+                sometimes |= {"least_detail", "provenance", "declared_ai", "remarks", "stream"}
                 complete = set(node.get("required", ())) == set(node["properties"]) - sometimes
                 if not (closed and complete):
                     open_objects.append(place)

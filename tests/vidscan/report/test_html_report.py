@@ -335,6 +335,14 @@ def test_pictures_keep_colours_and_heat_lies_where_it_belongs() -> None:
     assert "from dark violet over orange to pale yellow" in [each.get("alt") for each in images]
 
 
+def test_a_map_without_heat_says_so() -> None:
+    hot, cold = face_crops(1, [0.9, 0.8], heat=True)
+    assert cold.heat is not None
+    crops = (hot, replace(cold, heat=0 * cold.heat))
+    captions = re.findall(r"<figcaption>(.*?)</figcaption>", written(replace(clip(), evidence=crops)))
+    assert ["nothing speaks for a forgery" in each for each in captions] == [False, True]
+
+
 def test_page_tells_what_the_views_of_a_still_gave() -> None:
     text = page_of(still()).text
     assert (

@@ -309,6 +309,7 @@ def test_no_face_and_failed_are_said_plainly() -> None:
         (Label.FAKE, 0.62, 0.62, "P(fake) 0.62  not very sure (62%)"),
         (Label.UNCERTAIN, 0.45, 0.55, "could be either, leans to real (55%)"),
         (Label.UNCERTAIN, 0.55, 0.55, "could be either, leans to fake (55%)"),
+        (Label.UNCERTAIN, 0.502, 0.502, "could be either (50%)"),
     ],
 )
 def test_confidence_in_words(label: Label, probability: float, confidence: float, words: str) -> None:

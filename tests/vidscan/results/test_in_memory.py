@@ -50,7 +50,7 @@ class Run:
         self.out, self.said = out, list[str]()
         self.journal = open_journal(journal_path(out), OPTIONS, [OneModel()], resume=resume)
         self.results = ResultsInMemory(
-            OPTIONS, [OneModel()], Destination.parse(str(out)), self.journal, say=self.said.append, **more
+            OPTIONS, [OneModel()], [Destination.parse(str(out))], self.journal, say=self.said.append, **more
         )
         self.left = self.results.left(sources)
 

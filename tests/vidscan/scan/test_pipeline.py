@@ -275,6 +275,9 @@ def halo(tmp_path: Path) -> Path:
     """A still whose face is brighter (200) than what surrounds it (100): wider crops are darker."""
     picture = toy_picture(100)
     picture[20:60, 20:60] += 100
+    for edge in (picture[0], picture[-1], picture[:, 0], picture[:, -1]):  # so that they are no bars
+        edge[0::2] = 140
+        edge[1::2] = 60
     Pillow.fromarray(picture).save(tmp_path / "halo.png")
     return tmp_path / "halo.png"
 

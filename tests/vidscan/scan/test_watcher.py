@@ -95,5 +95,5 @@ def test_quality_is_asked_for_with_the_frames_other_faces():
     (large, small) = watcher.look(Frame("4", 3, 1.5, np.full((90, 160, 3), 200, np.uint8)))
     first, second = TwoFaces.boxes
     assert asked == [((90, 160, 3), first, [second]), ((90, 160, 3), second, [first])]
-    assert large == FaceSeen("4", 3, 1.5, first, 0.9, 0.0, 1, Quality(0.4))
-    assert small == FaceSeen("4", 3, 1.5, second, 0.9, 0.0, 2, Quality(0.3))
+    assert large == FaceSeen("4", 3, 1.5, first, 0.9, 0.0, 1, Quality(0.4), 0.0)
+    assert small == FaceSeen("4", 3, 1.5, second, 0.9, 0.0, 2, Quality(0.3), 0.0)

@@ -163,6 +163,31 @@ class TestVerdictOnClips:
                 f"{name} looks {looks}, but the picture is too poor for a verdict: the face is {why}."
             )
 
+    def test_nobody_is_called_fake_by_faces_without_the_detail_that_the_card_asks_for(self):
+        faces, card = clip([0.99] * 10), replace(CARD, least_detail=0.1)
+        blurred = [but(face, detail=0.09) for face in faces]
+        genuine = [replace(face, fake_probability=0.01) for face in blurred]
+        for kind, seen in ((SourceKind.VIDEO, 10), (SourceKind.IMAGE, 1)):
+            verdict = judge(blurred[:seen], card, OPTIONS, kind).verdict
+            assert verdict.label is Label.UNCERTAIN
+            assert verdict.fake_probability == pytest.approx(0.99)
+            assert verdict.reason.endswith(
+                "blurred, enlarged or too small, and genuine ones then look so too."
+            )
+            assert judge(genuine[:seen], card, OPTIONS, kind).verdict.label is Label.REAL
+            enough = [but(face, detail=0.1) for face in faces[:seen]]
+            assert judge(enough, card, OPTIONS, kind).verdict.label is Label.FAKE
+            assert judge(blurred[:seen], CARD, OPTIONS, kind).verdict.label is Label.FAKE
+
+    def test_a_sharp_fake_is_called_one_beside_a_more_suspicious_blurred_face(self):
+        faces = [
+            but(face, detail=0.05) if face.face.track == 2 else face
+            for face in clip([0.95] * 10, [0.99] * 10)
+        ]
+        verdict = judge(faces, replace(CARD, least_detail=0.1), OPTIONS, SourceKind.VIDEO).verdict
+        assert verdict.label is Label.FAKE
+        assert verdict.tracks == (1,)
+
     def test_a_poor_face_in_the_background_takes_no_verdict_away(self):
         scores = clip([0.95] * 10, [0.1] * 10)
         scores = [but(s, quality=Quality(sharpness=0.1)) if s.face.track == 2 else s for s in scores]

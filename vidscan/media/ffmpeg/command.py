@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from vidscan.media.ffmpeg.presentation import Presentation
 
-_EDGE = 0.001
+EDGE = 0.001
 """Share of a period by which a frame may come early: one at the edge, such as 0.5 s stored as 0.49999,
 belongs to the period that begins there."""
 
@@ -44,7 +44,7 @@ def evenly(duration_s: float, count: int) -> list[Look]:
     part = duration_s / count
     # One thread: a decoder with more of them decodes as many frames more than are needed.
     return [
-        Look(start_s=max(0.0, (number - _EDGE) * part), max_frames=1, threads=1) for number in range(count)
+        Look(start_s=max(0.0, (number - EDGE) * part), max_frames=1, threads=1) for number in range(count)
     ]
 
 
@@ -80,8 +80,8 @@ def sampling_command(
         stream = stream.filter(each.name, **each.options)
     # First in the chain: frames that are not wanted are never converted to RGB.
     if look.fps is not None:
-        period = f"floor(t*{look.fps!r}+{_EDGE})"
-        previous = f"floor(prev_selected_t*{look.fps!r}+{_EDGE})"
+        period = f"floor(t*{look.fps!r}+{EDGE})"
+        previous = f"floor(prev_selected_t*{look.fps!r}+{EDGE})"
         stream = stream.filter("select", f"isnan(prev_selected_t)+gt({period},{previous})+{_GONE_BACK}")
     for each in shown.of_chosen_frames():
         stream = stream.filter(each.name, **each.options)

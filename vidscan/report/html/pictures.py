@@ -32,7 +32,7 @@ _HEAT_OPACITY = 0.75
 class Picture:
     """One face as data URIs: the crop, and the heat map that is laid over it, if any.
 
-    ``poor``: whether its quality is.
+    ``poor``: whether its quality is. ``cold``: whether the map has no heat anywhere.
     """
 
     name: str
@@ -42,6 +42,7 @@ class Picture:
     crop: Markup
     heat: Markup | None
     poor: bool = False
+    cold: bool = False
 
     @property
     def size(self) -> int:
@@ -154,6 +155,7 @@ def _picture(crop: EvidenceCrop, name: str, poor: Collection[tuple[int, float]])
         _crop_uri(crop.image),
         None if crop.heat is None else _heat_uri(crop.heat),
         (crop.track, round(crop.time_s, 3)) in poor,
+        crop.heat is not None and not crop.heat.any(),
     )
 
 

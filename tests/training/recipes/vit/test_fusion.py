@@ -9,12 +9,15 @@ from vidscan_training.recipes.vit.fusion import (
     KINDS,
     LOSS,
     SHARES,
+    Fusion,
+    Rule,
     balanced,
     chosen_share,
     clipped,
     figures,
     fuse,
     left_out,
+    rules,
     shares_by_source,
     thresholds,
 )
@@ -52,6 +55,10 @@ def made_logits(clips: list[Clip], seed: int, strength: dict[str, float]) -> np.
     )
 
 
+def all_of(clips: list[Clip]) -> np.ndarray:
+    return np.ones(len(clips), bool)
+
+
 def evenly(strength: float) -> dict[str, float]:
     return dict.fromkeys(KINDS, strength)
 
@@ -60,7 +67,7 @@ def evenly(strength: float) -> dict[str, float]:
 @pytest.mark.parametrize("strength", [0.0, 1.0, 3.0])
 def test_thresholds_keep_to_the_shares_of_mistakes(clips, seed, strength):
     logits, fake = made_logits(clips, seed, evenly(strength)), truth(clips)
-    limits = thresholds(clips, logits)
+    limits = thresholds(clips, logits, all_of(clips))
     alarm, miss = logits >= limits.fake, logits <= limits.real
     assert alarm[~fake].mean() <= 0.02
     assert miss[fake].mean() <= 0.05
@@ -83,17 +90,37 @@ def test_one_large_source_of_false_alarms_moves_the_threshold():
     ]
     logits = np.where(truth(clips), 3.0, -3.0)
     logits[1020:1023] = [2.0, 1.9, 1.8]
-    assert thresholds(clips, logits).fake == 1.9
+    fine = all_of(clips)
+    assert thresholds(clips, logits, fine).fake == 1.9
     logits[1020:1030] = -3.0
-    assert thresholds(clips, logits).fake == 3.0
+    assert thresholds(clips, logits, fine).fake == 3.0
     logits[0:3] = [2.0, 1.9, 1.8]  # 3 of 51 are below 6 %
-    assert thresholds(clips, logits).fake == 1.8
+    assert thresholds(clips, logits, fine).fake == 1.8
+
+
+def test_genuine_clips_of_which_fake_is_never_said_move_no_threshold():
+    clips = [
+        *(clip for number in range(20) for clip in made_clips(f"calm{number}", 51, fake=False)),
+        *made_clips("blurred", 40, fake=False),
+        *made_clips("swap", 100, fake=True),
+    ]
+    logits = np.where(truth(clips), 1.0, -3.0)
+    logits[1020:1060] = 2.0
+    fine = all_of(clips)
+    assert thresholds(clips, logits, fine).fake > 2.0
+    fine[1020:1060] = False
+    limits = thresholds(clips, logits, fine)
+    assert limits.fake == 1.0
+    rule = Rule(Fusion((1.0,), 1.0, 0.0), limits)
+    said = rule.verdicts(logits[:, None], fine)
+    assert set(said[1020:1060]) == {0}
+    assert set(said[1060:]) == {1}
 
 
 def test_detector_that_always_errs_decides_nothing():
     clips = [*made_clips("camera", 50, fake=False), *made_clips("swap", 50, fake=True)]
     logits = np.where(truth(clips), -1.0, 1.0)
-    limits = thresholds(clips, logits)
+    limits = thresholds(clips, logits, all_of(clips))
     assert not np.any(logits >= limits.fake)
     assert not np.any(logits <= limits.real)
 
@@ -161,7 +188,8 @@ def test_logits_are_clipped_as_in_a_scan():
 def test_clips_left_out_do_not_move_their_own_calibration_and_thresholds(clips):
     folds = Folds({(clip.row.collection, clip.row.source): _fold_of(clip) for clip in clips})
     members = np.stack([made_logits(clips, 7, evenly(1.5)), made_logits(clips, 8, evenly(1.0))], axis=1)
-    logits, verdicts = left_out(clips, members, folds, 0.4)
+    fine = np.arange(len(clips)) % 10 > 0
+    logits, verdicts = left_out(clips, members, fine, rules(clips, members, folds, 0.4, fine), folds)
     assert set(np.unique(verdicts)) == {-1, 0, 1}
 
     own = np.array([folds.fold(clip.row) == "b" for clip in clips])
@@ -169,7 +197,8 @@ def test_clips_left_out_do_not_move_their_own_calibration_and_thresholds(clips):
     absurd = members.copy()
     changed = np.setdiff1d(np.flatnonzero(own), watched)
     absurd[changed] = np.where(truth(clips)[changed], -5.0, 5.0)[:, None]
-    other_logits, other_verdicts = left_out(clips, absurd, folds, 0.4)
+    others = rules(clips, absurd, folds, 0.4, fine)
+    other_logits, other_verdicts = left_out(clips, absurd, fine, others, folds)
     np.testing.assert_array_equal(other_logits[watched], logits[watched])
     np.testing.assert_array_equal(other_verdicts[watched], verdicts[watched])
     # The other folds are fitted on them, and do change.

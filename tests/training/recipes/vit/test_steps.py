@@ -5,7 +5,9 @@ import pytest
 from vidscan_training.recipes.vit.__main__ import main
 
 
-@pytest.mark.parametrize("step", [["folds"], ["features", "weights.npz"], ["export", "weights.npz", "out"]])
+@pytest.mark.parametrize(
+    "step", [["folds"], ["features", "weights.npz"], ["export", "weights.npz", "out"], ["cards", "out"]]
+)
 def test_missing_store_is_told_in_one_line(step, tmp_path, capsys):
     name, *rest = step
     store = tmp_path / "none"

@@ -7,8 +7,9 @@ import sys
 from pathlib import Path
 
 from vidscan.errors import VidscanError
+from vidscan_training.recipes.vit import uploads
 from vidscan_training.recipes.vit.collections import listed
-from vidscan_training.recipes.vit.export import export
+from vidscan_training.recipes.vit.export import export, write_cards
 from vidscan_training.recipes.vit.faces import FaceStore, extract
 from vidscan_training.recipes.vit.features import REFERENCE, cache, evened
 from vidscan_training.recipes.vit.folds import Folds
@@ -37,6 +38,9 @@ def build_parser() -> argparse.ArgumentParser:
     step.add_argument("weights", type=Path, metavar="WEIGHTS.npz")
     step.add_argument("folder", type=Path, metavar="FOLDER")
     step.add_argument("--precision", choices=("int8", "float32"), default="int8")
+    step = steps.add_parser("cards", help="the cards beside the network that ships, measured anew")
+    step.add_argument("store", type=Path, metavar="STORE")
+    step.add_argument("folder", type=Path, metavar="FOLDER")
     return parser
 
 
@@ -65,10 +69,13 @@ def run(flags: argparse.Namespace) -> None:
                 cache(store, name, weights)
         case "folds":
             folds = Folds.read()
-            print(table(judge(FaceStore.open(flags.store), folds, ProbeOptions()), folds))
+            judged = judge(FaceStore.open(flags.store), folds, ProbeOptions())
+            print(table(judged, folds), uploads.table(judged, folds), sep="\n\n")
         case "export":
             store = FaceStore.open(flags.store)
             export(store, port.load_weights(flags.weights), flags.folder, flags.precision)
+        case "cards":
+            write_cards(FaceStore.open(flags.store), flags.folder)
 
 
 if __name__ == "__main__":

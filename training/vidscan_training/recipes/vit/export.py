@@ -16,6 +16,7 @@ from vidscan_training.recipes.vit.faces import FaceStore
 from vidscan_training.recipes.vit.features import REFERENCE, evened, loaded
 from vidscan_training.recipes.vit.folds import Folds, Learnt, clips_of, headline
 from vidscan_training.recipes.vit.fusion import (
+    LEAST_DETAIL,
     Array,
     Fusion,
     Thresholds,
@@ -51,8 +52,9 @@ DATA = (
 )
 LIMITS = (
     "Whole sources are right or wrong together: an unknown generator or camera may be missed or suspected as "
-    "a whole. Old, damaged or restored photographs look synthesised to it; faces that were edited or "
-    "inverted by StyleGAN, lip-sync of good footage and strong compression hide from it."
+    "a whole. Genuine faces that are blurred, enlarged or degraded in other ways look synthesised to it, so "
+    "FAKE is not said of faces in little detail; faces that were edited or inverted by StyleGAN, lip-sync of "
+    "good footage and strong compression hide from it."
 )
 
 
@@ -62,7 +64,7 @@ def export(store: FaceStore, weights: Weights, folder: Path, precision: Precisio
     In int8 these are ``vidscan-vit.onnx``, its card, and the ensemble's card ``vidscan.json``. In float32 the
     network alone is written, as ``vidscan-vit-float32.onnx``, for comparison.
     """
-    options, folds = ProbeOptions(), Folds.read()
+    options = ProbeOptions()
     learnt = Learnt(store, SETS, options.taps)
     kernel, bias = fit(learnt.sample(np.ones(len(store.rows), bool)), options)
     content = detector_model(evened(store, weights), head_of(kernel, bias, options.taps), precision)
@@ -70,16 +72,25 @@ def export(store: FaceStore, weights: Weights, folder: Path, precision: Precisio
     with replacing(path) as temporary:
         temporary.write_bytes(content)
     if precision == "int8":
-        judged = judge(store, folds, options)
-        own = second_card(judged, folds, options, sha256_of(path))
-        write_card(own, path.with_suffix(".json"))
-        write_card(together_card(judged, folds, own), folder / f"{TOGETHER}.json")
+        write_cards(store, folder)
+
+
+def write_cards(store: FaceStore, folder: Path) -> None:
+    """Measures on sources left out, and writes the cards of the network in ``folder`` and of both together.
+
+    The network must have been exported from this store by this recipe.
+    """
+    options, folds, path = ProbeOptions(), Folds.read(), folder / f"{NAME}.onnx"
+    judged = judge(store, folds, options)
+    own = second_card(judged, folds, options, sha256_of(path))
+    write_card(own, path.with_suffix(".json"))
+    write_card(together_card(judged, folds, own), folder / f"{TOGETHER}.json")
 
 
 def second_card(judged: Judged, folds: Folds, options: ProbeOptions, sha256: str) -> ModelCard:
     """The card of the second network alone."""
     logits = judged.members[:, 1]
-    limits = thresholds(judged.clips, logits)
+    limits = thresholds(judged.clips, logits, judged.fine)
     calibration = Calibration(
         judged.slope, judged.intercept, _fitted_on(judged), _spread(judged, judged.slope * judged.second)
     )
@@ -97,6 +108,7 @@ def second_card(judged: Judged, folds: Folds, options: ProbeOptions, sha256: str
         positive_class="fake",
         sha256=sha256,
         quantisation="int8",
+        least_detail=LEAST_DETAIL,
         calibration=calibration,
         terms=TERMS,
         data=DATA,
@@ -111,7 +123,7 @@ def together_card(judged: Judged, folds: Folds, second: ModelCard) -> ModelCard:
     """The card of both networks as one detector."""
     first = load_model("vidscan-lite2", "onnx").card
     fusion = fuse(judged.members, judged.fake, balanced(judged.clips), judged.share)
-    limits = thresholds(judged.clips, fusion.logits(judged.members))
+    limits = thresholds(judged.clips, fusion.logits(judged.members), judged.fine)
     assert first.sha256 is not None and second.sha256 is not None
     metrics = {
         "sources left out": _headline(judged, judged.share),
@@ -125,6 +137,7 @@ def together_card(judged: Judged, folds: Folds, second: ModelCard) -> ModelCard:
         margin=max(first.margin, MARGIN),
         positive_class="fake",
         least_face=max(first.least_face, second.least_face),
+        least_detail=LEAST_DETAIL,
         calibration=Calibration(
             fusion.slope, fusion.intercept, _fitted_on(judged), _spread_of_both(judged, fusion)
         ),

@@ -30,6 +30,10 @@ FEWEST = 3
 FRAMES = 3
 """Frames of a clip in each set that a head is fitted on: more of them are alike and only cost time."""
 
+UPLOADS = "degraded5"
+"""The degraded views of every second face on which heads are measured beside the plain ones. No head learns
+from this set."""
+
 OTHERS = "(sources of one or two clips)"
 
 
@@ -85,6 +89,11 @@ class Learnt:
         """The features of the plain views, ``float32[faces, features]``."""
         return self._features[0].astype(np.float32)
 
+    @property
+    def last(self) -> Array:
+        """The features of the last set's views, ``float32[faces, features]``."""
+        return self._features[-1].astype(np.float32)
+
     def sample(self, kept: npt.NDArray[np.bool_]) -> Sample:
         """The views of the faces that are kept.
 
@@ -124,13 +133,18 @@ def counted_as(row: FaceRow) -> str:
 
 
 def out_of_fold(store: FaceStore, sets: Sequence[str], options: ProbeOptions, folds: Folds) -> Array:
-    """The logit of P(fake) of each face by the head fitted without its fold; NaN for a face in no fold."""
-    learnt = Learnt(store, sets, options.taps)
-    logits = np.full(len(store.rows), np.nan, np.float32)
+    """The logits of P(fake) of each face by the head fitted without its fold, ``[2, faces]``.
+
+    The first are of its plain view, the second of its view in :data:`UPLOADS`. NaN for a face in no fold, or
+    without that view.
+    """
+    learnt, uploads = Learnt(store, sets, options.taps), Learnt(store, [UPLOADS], options.taps).last
+    logits = np.full((2, len(store.rows)), np.nan, np.float32)
     of = np.array([folds.fold(row) for row in store.rows])
     for fold in tqdm(folds.names, desc="folds", mininterval=10):
         kernel, bias = fit(learnt.sample(folds.kept(store.rows, fold)), options)
-        logits[of == fold] = learnt.plain[of == fold] @ kernel + bias
+        for own, features in zip(logits, (learnt.plain, uploads), strict=True):
+            own[of == fold] = features[of == fold] @ kernel + bias
     return logits
 
 

@@ -29,6 +29,9 @@ ALARMS_OF_ONE, MANY = 0.06, 30
 
 SHARES = tuple(round(0.05 * step, 2) for step in range(1, 20))
 """The first network's weights that are tried."""
+LEAST_DETAIL = 0.1
+"""Mean detail of a clip's faces (``vidscan.faces.quality.detail``) below which FAKE is not said of it: chosen
+from :data:`vidscan_training.recipes.vit.uploads.TRIED`, see training/README.md."""
 LOSS = 0.03
 """By how much AUC the two together may fall below the better network alone, in any kind."""
 
@@ -136,13 +139,14 @@ class Thresholds:
     real: float
 
 
-def thresholds(clips: Sequence[Clip], logits: Array) -> Thresholds:
+def thresholds(clips: Sequence[Clip], logits: Array, fine: npt.NDArray[np.bool_]) -> Thresholds:
     """The most decided thresholds that keep to the shares of mistakes stated above, on the clips given.
 
     Mistakes are counted both over all clips of a label and as a mean over its sources; the larger counts.
+    ``fine``: of which clips FAKE may be said at all.
     """
     return Thresholds(
-        _lowest(logits, lambda limit: _alarms_allowed(clips, logits >= limit)),
+        _lowest(logits, lambda limit: _alarms_allowed(clips, (logits >= limit) & fine)),
         -_lowest(-logits, lambda limit: _worse(clips, -logits >= limit, fake=True) <= MISSES),
     )
 
@@ -186,20 +190,52 @@ def shares_by_source(
     return found
 
 
-def left_out(clips: Sequence[Clip], members: Array, folds: Folds, share: float) -> tuple[Array, Array]:
-    """What the detector says of each fold when calibration and thresholds too were fitted without it.
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """How members' logits become a verdict."""
+
+    fusion: Fusion
+    limits: Thresholds
+
+    def verdicts(self, members: Array, fine: npt.NDArray[np.bool_]) -> Array:
+        """1 for FAKE, which is said of ``fine`` clips alone, -1 for REAL, 0 for UNCERTAIN, ``[n]``."""
+        logits = self.fusion.logits(members)
+        real = np.where(logits <= self.limits.real, -1.0, 0.0)
+        return np.where((logits >= self.limits.fake) & fine, 1.0, real)
+
+
+def rules(
+    clips: Sequence[Clip], members: Array, folds: Folds, share: float, fine: npt.NDArray[np.bool_]
+) -> Mapping[str, Rule]:
+    """By fold, the rule whose calibration and thresholds were fitted without it."""
+    of = np.array([folds.fold(clip.row) for clip in clips])
+    fake = np.array([clip.row.fake for clip in clips])
+    found = {}
+    for fold in np.unique(of):
+        rest = np.flatnonzero(of != fold)
+        others = [clips[place] for place in rest]
+        fusion = fuse(members[rest], fake[rest], balanced(others), share)
+        limits = thresholds(others, fusion.logits(members[rest]), fine[rest])
+        found[str(fold)] = Rule(fusion, limits)
+    return found
+
+
+def left_out(
+    clips: Sequence[Clip],
+    members: Array,
+    fine: npt.NDArray[np.bool_],
+    rule_of: Mapping[str, Rule],
+    folds: Folds,
+) -> tuple[Array, Array]:
+    """What the detector says of each fold by the rule that was fitted without it.
 
     Returns:
         The calibrated logits ``[n]``, and the verdicts: 1 for FAKE, -1 for REAL, 0 for UNCERTAIN.
     """
     of = np.array([folds.fold(clip.row) for clip in clips])
-    fake = np.array([clip.row.fake for clip in clips])
     logits, verdicts = np.zeros(len(clips)), np.zeros(len(clips))
-    for fold in np.unique(of):
-        rest, own = np.flatnonzero(of != fold), of == fold
-        others = [clips[place] for place in rest]
-        fusion = fuse(members[rest], fake[rest], balanced(others), share)
-        limits = thresholds(others, fusion.logits(members[rest]))
-        logits[own] = fusion.logits(members[own])
-        verdicts[own] = np.where(logits[own] >= limits.fake, 1, np.where(logits[own] <= limits.real, -1, 0))
+    for fold, rule in rule_of.items():
+        own = of == fold
+        logits[own] = rule.fusion.logits(members[own])
+        verdicts[own] = rule.verdicts(members[own], fine[own])
     return logits, verdicts

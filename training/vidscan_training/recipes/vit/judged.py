@@ -9,12 +9,14 @@ import numpy as np
 import numpy.typing as npt
 
 from vidscan.faces.crops import square_crop
+from vidscan.faces.quality import detail
 from vidscan.models.checkpoint import LoadedModel, load_model
 from vidscan.system.files import replacing
 from vidscan_training.recipes.vit.faces import FaceStore
 from vidscan_training.recipes.vit.folds import Clip, Folds, auc, by_source, clips_of, headline, out_of_fold
 from vidscan_training.recipes.vit.fusion import (
     KINDS,
+    LEAST_DETAIL,
     Array,
     balanced,
     chosen_share,
@@ -22,6 +24,7 @@ from vidscan_training.recipes.vit.fusion import (
     figures,
     left_out,
     platt,
+    rules,
     shares_by_source,
 )
 from vidscan_training.recipes.vit.probe import ProbeOptions
@@ -35,16 +38,19 @@ class Judged:
     """The logits of both networks.
 
     By face: ``first``, the calibrated logits of the first network; ``second``, the raw logits of the second
-    by the heads of the folds. ``clips`` are those that fusion is fitted on, ``members`` their mean clipped
-    logits by both, ``[n, 2]``, the second's calibrated by ``slope`` and ``intercept``. ``share`` is the
-    first's weight.
+    by the heads of the folds; ``uploads``, theirs of the degraded views of :data:`folds.UPLOADS`. ``clips``
+    are those that fusion is fitted on, ``members`` their mean clipped logits by both, ``[n, 2]``, the
+    second's calibrated by ``slope`` and ``intercept``, and ``details`` the mean detail of their faces.
+    ``share`` is the first's weight.
     """
 
     store: FaceStore
     first: Array
     second: Array
+    uploads: Array
     clips: list[Clip]
     members: Array
+    details: Array
     slope: float
     intercept: float
     share: float
@@ -54,11 +60,16 @@ class Judged:
         """The truth of each clip."""
         return np.array([clip.row.fake for clip in self.clips])
 
+    @property
+    def fine(self) -> npt.NDArray[np.bool_]:
+        """Of which clips FAKE may be said."""
+        return self.details >= LEAST_DETAIL
+
 
 def judge(store: FaceStore, folds: Folds, options: ProbeOptions) -> Judged:
     """Scores the store by both networks; what takes long is kept in it."""
     first = np.log(each := np.clip(_first(store), 1e-7, 1 - 1e-7)) - np.log(1 - each)
-    second = _second(store, folds, options).astype(np.float64)
+    second, uploads = _second(store, folds, options).astype(np.float64)
     scored = np.isfinite(second) & np.array([row.collection in KINDS for row in store.rows])
     clips = clips_of(store.rows, scored)
     fake = np.array([clip.row.fake for clip in clips])
@@ -66,7 +77,8 @@ def judge(store: FaceStore, folds: Folds, options: ProbeOptions) -> Judged:
     members = np.stack(
         [means(clipped(first), clips), means(clipped(slope * second + intercept), clips)], axis=1
     )
-    return Judged(store, first, second, clips, members, slope, intercept, chosen_share(clips, members))
+    details, share = means(_details(store), clips), chosen_share(clips, members)
+    return Judged(store, first, second, uploads, clips, members, details, slope, intercept, share)
 
 
 def means(logits: Array, clips: Sequence[Clip], faces: int | None = None) -> Array:
@@ -97,6 +109,15 @@ def _scored(model: LoadedModel, store: FaceStore, places: range) -> npt.NDArray[
     return model.score(np.stack(crops))
 
 
+def _details(store: FaceStore) -> Array:
+    """The detail of each face's picture."""
+    file = store.path / "details.npy"
+    if not file.exists():
+        with replacing(file) as path:
+            np.save(path, [detail(store.picture(row), row.box) for row in store.rows])
+    return np.asarray(np.load(file))
+
+
 def _second(store: FaceStore, folds: Folds, options: ProbeOptions) -> npt.NDArray[np.float32]:
     file = store.path / "out_of_fold.npy"
     if not file.exists():
@@ -115,9 +136,14 @@ def verdicts(judged: Judged, folds: Folds) -> dict[str, tuple[Array, Array]]:
     first = judged.members[:, 0]
     return {
         "first": (first, np.where(first >= limits[1], 1, np.where(first <= limits[0], -1, 0))),
-        "second": left_out(judged.clips, judged.members, folds, 0.0),
-        "both": left_out(judged.clips, judged.members, folds, judged.share),
+        "second": _of_both(judged, folds, 0.0),
+        "both": _of_both(judged, folds, judged.share),
     }
+
+
+def _of_both(judged: Judged, folds: Folds, share: float) -> tuple[Array, Array]:
+    rule_of = rules(judged.clips, judged.members, folds, share, judged.fine)
+    return left_out(judged.clips, judged.members, judged.fine, rule_of, folds)
 
 
 def table(judged: Judged, folds: Folds) -> str:
@@ -160,6 +186,9 @@ def _kinds(judged: Judged, said: dict[str, tuple[Array, Array]]) -> str:
     shares = shares_by_source(judged.clips, said["both"][1] == 1, fake=False)
     mean = np.mean([share for share, _ in shares.values()])
     lines.append(f"\nGenuine people called FAKE by both, as a mean over sources: {mean:.3f}.")
+    groups = {"fakes": judged.fake, "genuine": ~judged.fake} | {kind: kind_of == kind for kind in KINDS}
+    shares_of = [f"{name} {np.mean(~judged.fine[own]):.3f}" for name, own in groups.items()]
+    lines.append(f"In too little detail for FAKE: {', '.join(shares_of)}.")
     return "\n".join(lines)
 
 

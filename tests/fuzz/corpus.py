@@ -52,6 +52,10 @@ CLIPS: dict[str, tuple[str, ...]] = {
     "odd.mp4": ("-vf", "scale=161:91", "-c:v", "mpeg4"),
     "negative.mkv": ("-output_ts_offset", "-0.5", "-avoid_negative_ts", "disabled", *_X264),
     "late.mp4": ("-output_ts_offset", "1000", *_X264),
+    "two-streams.mp4": ("-map", "0:v", "-map", "0:v", *_X264),
+    "oblong.mp4": ("-vf", "scale=96:108,setsar=2/1", *_X264),
+    "fields.ts": ("-vf", "scale=192:96,tinterlace=4", "-c:v", "mpeg2video", "-flags:v", "+ildct+ilme"),
+    "pq.mp4": ("-vf", "scale=192:-2,setparams=color_trc=smpte2084", *_X264, "-pix_fmt", "yuv420p10le"),
     "rawvideo.avi": ("-vf", "scale=64:36", "-c:v", "rawvideo", "-pix_fmt", "yuv420p"),
 }  # fmt: skip
 
@@ -72,11 +76,11 @@ STILLS: dict[str, tuple[str, ...]] = {
     "still.jxl": ("-c:v", "libjxl",),
 }  # fmt: skip
 
-ROTATED, CHANGING = "rotated.mp4", "changing.ts"
+ROTATED, CHANGING, JOINED = "rotated.mp4", "changing.ts", "joined.webm"
 CMYK, TURNED, DEEP, PAIR = "cmyk.jpg", "turned.jpg", "deep.tiff", "pair.mpo"
 MOVING = "moving-webp.mov"  # by this name a clip, and by its content none of ffmpeg's
 PHOTOGRAPHS = (MOVING, CMYK, TURNED, DEEP, PAIR, "still.heic", "still.avif", "moving.avif")
-NAMES = (*CLIPS, ROTATED, CHANGING, *STILLS, *PHOTOGRAPHS)
+NAMES = (*CLIPS, ROTATED, CHANGING, JOINED, *STILLS, *PHOTOGRAPHS)
 
 
 def make(folder: Path, names: Iterable[str] = NAMES) -> tuple[list[Path], list[str]]:
@@ -102,6 +106,10 @@ def _make_one(path: Path) -> None:
         _make_one(plain := path.with_name("unturned.mp4"))
         _encode(("-display_rotation", "90", "-i", str(plain)), ("-c", "copy"), path)
         plain.unlink()
+    elif path.name == JOINED:
+        _encode(_clip(), _scaled(CLIPS["vp9.webm"]), part := path.with_name("part.webm"))
+        path.write_bytes(2 * part.read_bytes())
+        part.unlink()
     elif path.name == CHANGING:
         parts = []
         for number, size in enumerate(("192:108", "128:96")):

@@ -17,6 +17,7 @@ from vidscan.records import Report, Source, SourceKind, Status
 from vidscan.render.annotate import SUFFIX, annotate, check_name
 from vidscan.render.heatmaps import check_folder, file_stem, write_heat_maps
 from vidscan.report.escape import visible
+from vidscan.report.summary import of_streams
 from vidscan.report.terminal import text
 from vidscan.report.wording import passed_over
 
@@ -81,8 +82,10 @@ def write_annotated(
             print(f"vidscan: {visible(str(error))}", file=sys.stderr)
             written = False
             continue
-        note = f" ({codec.name}, which few browsers play: this ffmpeg has no H.264)"
-        say(f"annotated video written to {visible(str(path))}{'' if codec.plays else note}")
+        notes = [] if codec.plays else [f"{codec.name}, which few browsers play: this ffmpeg has no H.264"]
+        notes += ["the first of its streams"] if of_streams(report) else []
+        noted = f" ({', '.join(notes)})" if notes else ""
+        say(f"annotated video written to {visible(str(path))}{noted}")
     return written
 
 

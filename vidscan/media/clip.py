@@ -15,7 +15,7 @@ from vidscan.media.ffmpeg.command import Look
 from vidscan.media.ffmpeg.decode import Picture, codec_name
 from vidscan.media.ffmpeg.header import MediaInfo, VideoStream
 from vidscan.media.ffmpeg.presentation import Fields, Presentation, presentation_of
-from vidscan.media.ffmpeg.program import find_program
+from vidscan.media.ffmpeg.program import filters, find_program
 from vidscan.media.ffmpeg.seek import spread_frames
 from vidscan.media.matroska import is_joined
 from vidscan.options import SamplingOptions
@@ -47,7 +47,8 @@ class _Course:
     """How far the frames of one stream have come, in seconds of the clip, which never go back.
 
     ``period_s``: from one frame to the next, None where only the file knows. ``ahead_s``: how much further
-    the clip is than its clock says, since that ``began_anew_s``. ``suspicions``: of combs.
+    the clip is than its clock says, since that ``began_anew_s``. ``suspicions``: of combs. ``hopeless``:
+    this ffmpeg cannot deinterlace.
     """
 
     period_s: float | None
@@ -55,6 +56,7 @@ class _Course:
     ahead_s: float = 0.0
     began_anew_s: list[float] = field(default_factory=list)
     suspicions: int = 0
+    hopeless: bool = False
 
 
 class Clip:
@@ -132,6 +134,12 @@ class Clip:
     def _named(self, info: MediaInfo, number: int) -> VideoStream:
         for each in info.videos:
             if each.number == number and each.decodable:
+                others = [str(other.number) for other in info.videos if other != each and not other.cover]
+                if others:
+                    said = (
+                        f"Stream {number} alone was looked at, and none of its others: {', '.join(others)}."
+                    )
+                    self.remarks.append(Remark("streams-left-out", said))
                 return each
         known = ", ".join(str(each.number) for each in info.videos if each.decodable)
         raise SourceError(f"{self._path}: has no video stream {number}: give one of {known} with --stream")
@@ -214,22 +222,35 @@ class Clip:
         self, stream: VideoStream, shown: Presentation, picture: Picture, course: _Course
     ) -> Presentation | None:
         """How to show a stream from a picture on that has two fields by its mark or its combs; else None."""
+        fields = self._fields(shown, picture, course)
+        if fields is Fields.NONE:
+            return None
+        said = "It is interlaced"
+        if fields is not Fields.MARKED:
+            said = "Its frames have the combs of interlaced video, which the file does not say"
+        better = replace(shown, fields=fields)
+        (needed,) = better.of_all_frames(far_apart=self._options.keyframes)
+        if needed.name not in filters(find_program()):
+            course.hopeless = True
+            left = f"this ffmpeg has no {needed.name}, so its frames were left as they are"
+            self._say("interlaced", stream, f"{said}: {left}.")
+            return None
         since = f" from {picture.time_s:.1f} s on" if course.latest_s >= 0 else ""
+        self._say("deinterlaced", stream, f"{said}: its frames were deinterlaced{since}.")
+        return better
+
+    def _fields(self, shown: Presentation, picture: Picture, course: _Course) -> Fields:
+        """The fields that a picture turns out to be of, and that are not known yet; else none."""
+        if course.hopeless or shown.fields not in (Fields.NONE, Fields.MARKED):
+            return Fields.NONE
         if shown.fields is Fields.NONE and picture.interlaced:
-            self._say("deinterlaced", stream, f"It is interlaced: its frames were deinterlaced{since}.")
-            return replace(shown, fields=Fields.MARKED)
-        if shown.fields not in (Fields.NONE, Fields.MARKED) or course.suspicions == MAX_SUSPICIONS:
-            return None
-        if not combed(picture.image):
-            return None
+            return Fields.MARKED
+        if course.suspicions == MAX_SUSPICIONS or not combed(picture.image):
+            return Fields.NONE
         course.suspicions += 1
         with suppress(DecodeError):  # what is not known to have combs is left as it is
-            fields = decode.interlacing(self._path, shown, picture.time_s - course.ahead_s)
-            if fields is not Fields.NONE:
-                said = "Its frames have the combs of interlaced video, which the file does not say"
-                self._say("deinterlaced", stream, f"{said}: they were deinterlaced{since}.")
-                return replace(shown, fields=fields)
-        return None
+            return decode.interlacing(self._path, shown, picture.time_s - course.ahead_s)
+        return Fields.NONE
 
     def _check_end(self, stream: VideoStream, shown: Presentation, course: _Course) -> None:
         """Compares where the pictures ended with the header's length, and finds out what differs."""

@@ -131,6 +131,13 @@ def test_stripes_are_no_combs_and_are_asked_about_a_few_times(make_clip, monkeyp
     assert codes(clip) == [] and len(asked) == MAX_SUSPICIONS
 
 
+def test_an_ffmpeg_that_cannot_deinterlace_is_a_remark(interlaced: Path, monkeypatch):
+    monkeypatch.setattr(clip_module, "filters", lambda program: frozenset(("scale", "idet")))
+    clip, frames = read(interlaced)
+    assert codes(clip) == ["interlaced"] and "has no bwdif" in clip.remarks[0].text
+    assert len(frames) == 4 and any(combed(frame.image) for frame in frames)
+
+
 def test_what_idet_does_not_answer_is_left_as_it_is(unsaid: Path, monkeypatch):
     def hang(*given: object) -> Fields:
         raise DecodeError("ffmpeg did not finish")
@@ -265,7 +272,8 @@ def test_every_moving_stream_is_looked_at(two_streams: Path):
 
 def test_one_stream_alone_is_looked_at_if_it_is_asked_for(two_streams: Path):
     clip, frames = read(two_streams, stream=1)
-    assert codes(clip) == [] and {frame.stream for frame in frames} == {1} and len(frames) == 4
+    assert codes(clip) == ["streams-left-out"] and "Stream 1 alone" in clip.remarks[0].text
+    assert {frame.stream for frame in frames} == {1} and len(frames) == 4
     assert frames[0].image[0, 0].argmax() == 2
     with pytest.raises(SourceError, match="has no video stream 5: give one of 0, 1 with --stream"):
         read(two_streams, stream=5)
@@ -381,6 +389,17 @@ def test_joined_transport_streams_have_their_whole_length(joined_ts: Path):
     clip, frames = read(joined_ts)
     assert clip.duration_s == pytest.approx(5.0, abs=0.15) and codes(clip) == ["length"]
     assert len(frames) >= 10
+
+
+def test_a_counter_that_wraps_loses_nothing(make_clip):
+    """The clock of a transport stream has 33 bits, 26.5 hours at 90 kHz; this one wraps after 3.7 s."""
+    graph = lavfi("testsrc2=size=64x48:rate=10:duration=10")
+    path = make_clip("wraps.ts", *graph, *H264, "-muxdelay", "0", "-output_ts_offset", "95440")
+    for options, expected in (({}, 20), ({"frames": 4}, 4)):
+        clip, frames = read(path, **options)
+        assert clip.duration_s == pytest.approx(10.0, abs=0.2) and codes(clip) == []
+        step = 10 / expected
+        assert times(frames) == pytest.approx([number * step for number in range(expected)], abs=0.11)
 
 
 @pytest.mark.parametrize("offset", ["5", "-1", "0"])

@@ -96,15 +96,16 @@ _SQUARE = (
 def _tone_mapping(colour: Colour) -> tuple[Filter, ...]:
     """PQ or HLG to BT.709, by tonemap's mobius.
 
-    It ends in 4:2:0, as SDR clips are stored: in full chroma, faces look otherwise to a network.
+    It ends in 4:2:0, as SDR clips are stored: in full chroma, faces look otherwise to a network. So they do
+    where the chroma is resampled less exactly than by bicubic.
     """
     known = {"tin": colour.transfer, "min": colour.matrix, "pin": colour.primaries}
     return (
-        Filter("zscale", {**known, "t": "linear", "npl": WHITE_NITS}),
+        Filter("zscale", {**known, "t": "linear", "npl": WHITE_NITS, "f": "bicubic"}),
         Filter("format", {"pix_fmts": "gbrpf32le"}),
         Filter("zscale", {"p": "bt709"}),
         Filter("tonemap", {"tonemap": "mobius", "param": KEPT, "desat": 0}),
-        Filter("zscale", {"t": "bt709", "m": "bt709", "r": "tv"}),
+        Filter("zscale", {"t": "bt709", "m": "bt709", "r": "tv", "f": "bicubic"}),
         Filter("format", {"pix_fmts": "yuv420p"}),
     )
 

@@ -59,6 +59,8 @@ def spread_frames(
     latest = -1.0
     try:
         for found in _sought_in_order(path, evenly(duration, count), shown):
+            if not found:  # as where a counter of times wrapped
+                raise DecodeError(f"{path}: a place within it leads nowhere")
             for picture in found:
                 if picture.time_s > latest + _SAME_FRAME_S:
                     latest = picture.time_s

@@ -47,5 +47,5 @@ class _Overflowing:
 
 def test_a_processor_that_overflows_is_found_out_and_takes_wider_sums():
     assert overflow.products_overflow(_Overflowing)
-    options = onnx_runtime._session_options(_Overflowing, threads=1)
+    options = onnx_runtime._session_options(_Overflowing)
     assert options.get_session_config_entry(overflow.WIDER_SUMS[0]) == "1"

@@ -12,6 +12,7 @@ portraits, people and clips of ``test`` are others. The sections:
 - ``cuts``: clips one after the other.
 - ``walks``: people who pass each other, leave and come back; ``--repeats 12`` for figures to go by.
 - ``turned``: clips turned by 30 to 270 degrees.
+- ``tight``: faces that fill their pictures, and textures without a face.
 - ``clips``: whole scans with one fake among 1 to 6 people; ``--scenes 42`` for figures to go by. Clips are
   whole, or with ``--fill`` cut around the person so that they fill their cells.
 
@@ -24,6 +25,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -35,6 +37,7 @@ from scenes.footage import clips, cut_up, joined, side_by_side, turned
 from scenes.identities import Kept
 from scenes.portraits import portraits
 from scenes.tables import IDENTITY, identity_row, part, percent, size_rows, table, verdict_row
+from scenes.tight import shown, textures, tight_crops
 from scenes.tiled import Writer
 from scenes.truth import by_kind
 from scenes.verdicts import Said, said
@@ -45,6 +48,9 @@ from vidscan.faces.detector import MediaPipeFaceDetector
 from vidscan.media.ffmpeg.decode import stream_frames
 from vidscan.options import DetectionOptions
 from vidscan.records import Frame
+
+SHARES = (0.75, 0.85, 1.0, 1.15)
+"""How much of the detector's box is left in a tight picture."""
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -164,6 +170,23 @@ def turns(bench: Bench) -> None:
     )
 
 
+def tight(bench: Bench) -> None:
+    """Portraits cut off at forehead and chin, and false faces in pictures of their size."""
+    count = 30 if bench.quick else 100
+    kinds = {
+        f"{share:g} of the box": partial(tight_crops, bench.data, bench.detector, share, count)
+        for share in SHARES
+    }
+    kinds["textures, landscapes"] = partial(textures, bench.backgrounds, 3 * count, bench.seed)
+
+    def rows() -> Iterable[Sequence[str]]:
+        for name, pictures in kinds.items():
+            simple = part(*shown(pictures(), bench.detector, plain=True))
+            yield name, simple, "—" if bench.plain else part(*shown(pictures(), bench.detector, plain=False))
+
+    table("Pictures of 224 pixels that show a face:", ("picture", "plain", "search"), rows())
+
+
 def verdicts(bench: Bench) -> None:
     """Whole scans with the bundled checkpoint."""
     model, some = vidscan.load_model(), clips(bench.data, bench.split)
@@ -197,6 +220,7 @@ SECTIONS: dict[str, Callable[[Bench], None]] = {
     "cuts": cuts,
     "walks": encounters,
     "turned": turns,
+    "tight": tight,
     "clips": verdicts,
 }
 

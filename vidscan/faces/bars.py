@@ -39,8 +39,8 @@ blurred copy behind, 4 at most in pictures without."""
 BLUR_STEP, MIN_STRAIGHT_BLUR = 6, 0.35
 """Levels by which the picture differs from a blurred bar beside it, in this share of the rows or more."""
 
-ROW_STEP = 4
-"""Of so many rows one is looked at for blurred bars."""
+ROWS = 120
+"""About so many rows are looked at for blurred bars; of lower pictures, one in four."""
 
 
 class Area(NamedTuple):
@@ -90,10 +90,9 @@ def _even_bar(image: Image) -> int:
     rows = image.shape[0]
     colour = np.median(image[0], axis=0)
     most = int(MAX_BAR * rows)
-    for start in range(0, most, 16):  # nearly always, the first rows settle it
-        lines = image[start : start + 16]
-        same = (np.abs(lines - colour).max(axis=2) <= SAME_COLOUR).mean(axis=1) >= MIN_SAME
-        if not same.all():
+    for start, end in ((0, 1), *((first, first + 16) for first in range(1, most, 16))):
+        same = (np.abs(image[start:end] - colour).max(axis=2) <= SAME_COLOUR).mean(axis=1) >= MIN_SAME
+        if not same.all():  # nearly always, the first row settles it
             bar = start + int(np.argmin(same))
             return bar if MIN_BAR * rows <= bar < most else 0
     return 0
@@ -111,15 +110,15 @@ def _blurred_bars(levels: Image) -> int:
     least, most = max(8, round(MIN_BAR * width)), int(MAX_BAR * width)
     if most <= least or height < 3:
         return 0
-    above, rows, below = (
-        levels[first : height - 2 + first : ROW_STEP].astype(np.int16) for first in range(3)
-    )
+    step = max(4, height // ROWS)
+    rows = levels[1 : height - 1 : step].astype(np.int16)
     steps = np.abs(np.diff(rows, axis=1)).mean(axis=0)
     bar = least + int(np.argmax(steps[least - 1 : most - 1] + steps[::-1][least - 1 : most - 1]))
     for edges in (steps, steps[::-1]):
         if edges[bar - 1] < STEP * np.percentile(edges[: bar - 2], 90):
             return 0
-    detail = np.abs(above - 2 * rows + below).mean(axis=0)
+    above, below = (levels[first : height - 2 + first : step] for first in (0, 2))
+    detail = np.abs(above + below.astype(np.int16) - 2 * rows).mean(axis=0)
     blurred = max(detail[: bar - 1].mean(), detail[1 - bar :].mean())
     sides = (rows, rows[:, ::-1])
     varied = all(np.ptp(np.percentile(side[:, : bar - 1], (5, 95))) > SAME_COLOUR for side in sides)

@@ -42,7 +42,8 @@ def further_pictures(name: str, content: bytes, header: StillHeader) -> list[str
 
 
 def _cut(name: str, start: int, out: str) -> str:
-    return f"tail -c +{start + 1} {shlex.quote(name)} > {out}"
+    path = f"./{name}" if name.startswith("-") else name
+    return f"tail -c +{start + 1} {shlex.quote(path)} > {out}"
 
 
 def _second_jpeg(content: bytes, end: int) -> int:

@@ -343,7 +343,7 @@ def test_pictures_of_one_avif_and_one_heic_are_counted(tmp_path: Path):
 
 @pytest.mark.parametrize("progressive", [False, True])
 def test_second_jpeg_behind_the_first_is_named(progressive: bool, tmp_path: Path):
-    path = tmp_path / "it's two.jpg"
+    path = tmp_path / "-it's two.jpg"
     first, second = (encoded("jpeg", each, progressive=progressive) for each in (smooth(), noise()))
     path.write_bytes(first)
     assert still_remarks(path) == []

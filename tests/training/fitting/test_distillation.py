@@ -41,7 +41,7 @@ def rows_of(made):
 @pytest.mark.parametrize("weight", [0.0, 0.3, 1.0])
 def test_a_target_is_partly_the_label_and_partly_the_teachers_score(made, weight):
     softened = Teacher(made / "tiny.keras", weight, rows_of(made)).soften(BATCH)
-    real = np.asarray(build_tiny().predict_on_batch(PICTURES))
+    real = np.asarray(load_model(made / "tiny.keras").network.predict_on_batch(PICTURES))
     np.testing.assert_allclose(softened.target, (1 - weight) * LABELS + weight * real, atol=1e-6)
     assert softened.target.dtype == np.float32
     assert softened.inputs is BATCH.inputs
@@ -55,7 +55,7 @@ def test_a_teacher_of_another_size_class_and_calibration_says_what_its_network_s
     large = np.random.default_rng(1).integers(0, 256, (4, 2 * SIZE, 2 * SIZE, 3)).astype(np.float32)
     softened = Teacher(tmp_path / "small.keras", 1.0, rows_of(made)).soften(BATCH._replace(inputs=large))
     halved = large.reshape(4, SIZE, 2, SIZE, 2, 3).mean(axis=(2, 4))
-    fake = np.asarray(build_tiny().predict_on_batch(halved))
+    fake = np.asarray(load_model(tmp_path / "small.keras").network.predict_on_batch(halved))
     np.testing.assert_allclose(softened.target, 1 - fake, atol=5e-3)
 
 

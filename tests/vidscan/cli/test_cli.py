@@ -533,7 +533,7 @@ def test_folder_by_an_ensemble(only_detector, folder, tiny_checkpoint, contrary_
     assert "members, in this order: tiny, contrary" in capsys.readouterr().out
     assert report.read_text("utf-8").splitlines()[0].endswith(",member_1,member_2")
     files = report.with_name("out.files.csv").read_text("utf-8")
-    assert files.splitlines()[0].endswith(",error,members")
+    assert files.splitlines()[0].endswith(",remarks,members")
 
 
 def test_ensemble_of_one_file_twice(tiny_checkpoint, red_clip, capsys):

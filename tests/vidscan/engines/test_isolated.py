@@ -197,7 +197,7 @@ GOOD = {
     for field, value in {
         "status": Status.OK, "verdict": Verdict(Label.NO_FACE, None, None, "no face"), "tracks": (),
         "timeline": (), "segments": (), "stats": Stats(),
-        "error": None, "evidence": (), "facts": None, "provenance": None,
+        "error": None, "evidence": (), "facts": None, "remarks": (), "provenance": None,
     }.items()
 }  # fmt: skip
 LIES = {

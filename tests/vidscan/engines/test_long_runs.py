@@ -320,7 +320,7 @@ def test_retry_takes_up_a_file_that_is_as_it_was(detector, folder, tmp_path):
     assert main(["dir", str(folder), "--report", str(report), "--resume", "--retry-failed"]) == 1
     assert detector.pictures == 2
     assert document(report)["summary"] == {
-        "total": 6, "fake": 2, "real": 1, "uncertain": 0, "no_face": 2, "failed": 1,
+        "total": 6, "fake": 2, "real": 1, "uncertain": 0, "no_face": 2, "failed": 1, "declared_ai": 0,
     }  # fmt: skip
 
 

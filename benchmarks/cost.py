@@ -49,14 +49,20 @@ def cost_of(command: Sequence[str], checkout: Path | None = None) -> Cost:
     """What a process of its own costs that runs ``vidscan`` with arguments, or ``imports`` alone."""
     environment = dict(os.environ) if checkout is None else os.environ | {"PYTHONPATH": str(checkout)}
     began = time.perf_counter()
-    child = [sys.executable, __file__, "--child", *command]
-    answer = subprocess.run(child, env=environment, stdout=subprocess.PIPE, check=True).stdout
-    wall = time.perf_counter() - began
-    return Cost(wall, **json.loads(answer.splitlines()[-1]))
+    line = [sys.executable, __file__, "--child", *command]
+    with subprocess.Popen(line, env=environment, stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        told = child.stdout.read()
+        _, status, used = os.wait4(child.pid, 0)  # with all that it waited for itself
+        child.returncode = os.waitstatus_to_exitcode(status)
+    if child.returncode:
+        raise SystemExit(f"{' '.join(command)}: ended with {child.returncode}")
+    wall, cpu = time.perf_counter() - began, used.ru_utime + used.ru_stime
+    return Cost(wall, cpu, used.ru_maxrss / 1024, json.loads(told.splitlines()[-1]))
 
 
 def run_child(command: Sequence[str]) -> None:
-    """Runs what :func:`cost_of` measures, in this process, and prints what it cost."""
+    """Runs what :func:`cost_of` measures, in this process, and prints where it computed."""
     with thread_times() as stages:
         if command == ["imports"]:
             exec(IMPORTS, {})
@@ -67,10 +73,8 @@ def run_child(command: Sequence[str]) -> None:
             except SystemExit as ended:
                 if ended.code:
                     raise
-    own, started = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    stages["children"] = started.ru_utime + started.ru_stime
-    cpu = own.ru_utime + own.ru_stime + stages["children"]
-    print(json.dumps({"cpu": cpu, "peak": max(own.ru_maxrss, started.ru_maxrss) / 1024, "stages": stages}))
+    started = resource.getrusage(resource.RUSAGE_CHILDREN)
+    print(json.dumps({**stages, "children": started.ru_utime + started.ru_stime}))
 
 
 @contextmanager
@@ -173,6 +177,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Times whole commands, by stage.")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--older", type=Path, metavar="CHECKOUT", help="another version, to run beside")
+    parser.add_argument("--jobs", nargs="+", metavar="WORD", help="only jobs whose names hold one of these")
     parser.add_argument("--isolate", action="store_true", help="compare folders with and without --isolate")
     flags = parser.parse_args(argv)
     with tempfile.TemporaryDirectory(prefix="vidscan-") as made:
@@ -185,7 +190,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         kinds = {"both networks": ([], None), "--fast": (["--fast"], None)}
         if flags.older is not None:
             kinds["older"] = ([], flags.older.resolve())
-        compare(jobs_in(folder), kinds, flags.rounds)
+        jobs = {
+            job: arguments
+            for job, arguments in jobs_in(folder).items()
+            if not flags.jobs or any(word in job for word in flags.jobs)
+        }
+        compare(jobs, kinds, flags.rounds)
 
 
 if __name__ == "__main__":

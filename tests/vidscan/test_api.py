@@ -143,6 +143,7 @@ def test_checkpoint_by_path(detector: ToyDetector, bright_clip: Path, tiny_check
     assert report.verdict.fake_probability == pytest.approx(0.5, abs=0.05)
 
 
+@pytest.mark.slow
 def test_list_of_checkpoints_is_an_ensemble(
     detector: ToyDetector, red_clip: Path, tiny_checkpoint: Path, contrary_checkpoint: Path
 ):

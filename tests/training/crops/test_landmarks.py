@@ -26,6 +26,7 @@ def face() -> np.ndarray:
     return np.ascontiguousarray(data.astronaut()[20:200, 135:315])
 
 
+@pytest.mark.slow
 def test_points_lie_on_the_face(landmarker, face):
     points = landmarker.locate(face)
     assert points is not None
@@ -40,6 +41,7 @@ def test_points_lie_on_the_face(landmarker, face):
     assert 40 < np.linalg.norm(points[CHIN] - points[FOREHEAD]) < 160
 
 
+@pytest.mark.slow
 def test_points_scale_with_the_crop(landmarker, face):
     side = face.shape[0]
     small = landmarker.locate(face)

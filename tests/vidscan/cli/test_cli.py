@@ -536,6 +536,7 @@ def test_folder_by_an_ensemble(only_detector, folder, tiny_checkpoint, contrary_
     assert files.splitlines()[0].endswith(",remarks,members")
 
 
+@pytest.mark.slow
 def test_ensemble_of_one_file_twice(tiny_checkpoint, red_clip, capsys):
     models = ["--model", str(tiny_checkpoint)] * 2
     assert main(["run", str(red_clip), *models]) == 2
@@ -544,6 +545,7 @@ def test_ensemble_of_one_file_twice(tiny_checkpoint, red_clip, capsys):
     assert "name it once" in message
 
 
+@pytest.mark.slow
 def test_ensemble_with_a_member_that_is_refused(tiny_checkpoint, red_clip, tmp_path, capsys):
     models = ["--model", str(tiny_checkpoint), "--model", str(tmp_path / "gone.keras")]
     assert main(["run", str(red_clip), *models]) == 2

@@ -97,6 +97,7 @@ def test_python_gives_the_crops(tiny_checkpoint, bright_clip):
     assert any(crop.heat is not None for crop in explained.evidence)
 
 
+@pytest.mark.slow
 def test_an_ensemble_shows_the_first_members_crops(tiny_checkpoint, contrary_checkpoint, red_clip):
     report = api.scan(red_clip, model=[contrary_checkpoint, tiny_checkpoint], evidence=True)
     assert {crop.image.shape for crop in report.evidence} == {(48, 48, 3)}

@@ -618,6 +618,7 @@ def test_face_cut_off_at_forehead_and_chin_is_found(
         assert intersection_over_union(found.box, expected) > 0.6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [(160, 32_160), (4000, 3000)])
 def test_border_around_a_large_or_thin_picture_takes_little_memory(shape: tuple[int, int]):
     class Measured(PaintedFaces):

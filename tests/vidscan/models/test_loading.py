@@ -168,6 +168,7 @@ def test_both_without_their_card_are_refused_in_one_line(shipped, named):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_a_slim_installation_never_falls_to_one_network(shipped, capsys, bright_clip):
     shipped.vit.unlink()
     assert main(["run", str(bright_clip)]) == 2

@@ -29,6 +29,7 @@ def traced() -> Iterator[None]:
     tracemalloc.stop()
 
 
+@pytest.mark.slow
 def test_open_files_and_memory_stay_flat_over_many_stills(tmp_path: Path, traced: None):
     """One picture kept of each still, 230 KB, would be 40 MB in the end; one open file each, 180."""
     path = tmp_path / "still.png"

@@ -47,7 +47,12 @@ def is_bundled(named: Path | str) -> bool:
 
 def ships(path: Path) -> bool:
     """Whether a file is one of the bundled checkpoints."""
-    return path.name in CHECKPOINTS.values() and path.resolve().parent == checkpoint_folder().resolve()
+    if path.name not in CHECKPOINTS.values():
+        return False
+    try:
+        return path.resolve().parent == checkpoint_folder().resolve()
+    except ModelError:  # an installation without any, where a file may be called so all the same
+        return False
 
 
 def checkpoint_path(named: Path | str) -> Path:

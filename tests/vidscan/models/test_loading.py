@@ -81,6 +81,14 @@ def test_a_bundled_name_wins_over_a_file_that_is_called_so(shipped, tmp_path, mo
     assert load_model("vidscan-vit").path == shipped.vit
 
 
+def test_a_file_is_known_as_ours_by_its_place_and_not_by_its_name(tmp_path, monkeypatch):
+    name = CHECKPOINTS["vidscan-vit"]
+    assert bundled.ships(bundled.checkpoint_folder() / name)
+    assert not bundled.ships(tmp_path / name) and not bundled.ships(bundled.checkpoint_folder() / "x.onnx")
+    monkeypatch.setattr(bundled, "__file__", str(tmp_path / "vidscan" / "models" / "bundled.py"))
+    assert not bundled.ships(tmp_path / name), "nor where nothing ships"
+
+
 def test_one_network_is_loaded_where_none_is_named(shipped):
     assert vidscan.load_model(runtime="keras").path == shipped.lite2
     assert vidscan.load_model("vidscan-vit").card.name == "vidscan-vit"

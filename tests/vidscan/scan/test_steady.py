@@ -45,6 +45,8 @@ def test_open_files_and_memory_stay_flat_over_many_stills(tmp_path: Path, traced
                 opened.append(len(os.listdir(OPEN_FILES)))  # noqa: PTH208 - names alone, opened once
                 held.append(tracemalloc.get_traced_memory()[0])
     assert faces == STILLS
-    assert max(opened) - opened[0] <= 8, "those of the files in flight"
-    # In flight are two batches of small crops and what a reading thread has in hand, a few pictures.
-    assert max(held) - held[0] < 2_000_000, held
+    # What is in flight comes and goes (up to two batches of crops, and a few pictures in the hands
+    # of the reading threads), so the least of each half is compared: what is never let go stays in it.
+    half = len(held) // 2
+    assert min(opened[half:]) - min(opened[:half]) <= 8, opened
+    assert min(held[half:]) - min(held[:half]) < 2_000_000, held

@@ -17,9 +17,10 @@ from markupsafe import Markup
 from vidscan.report.declaration import NOT_TAKEN_OVER
 from vidscan.report.document import Document, Evidence
 from vidscan.report.escape import visible
-from vidscan.report.html.facts import amount, figures, flat
-from vidscan.report.html.pictures import colour_scale
+from vidscan.report.html.facts import amount, card_facts, card_limits, figures, file_facts, flat
+from vidscan.report.html.pictures import colour_scale, data_uri
 from vidscan.report.html.view import file_views, folder_and_names, thresholds
+from vidscan.report.legend import HEAT_MAPS, NOT_COMPARABLE, SHARE_AND_QUALITY, meanings, not_meant, scale
 from vidscan.report.wording import clock, counted, remark, score
 
 _HERE = Path(__file__).parent
@@ -56,7 +57,9 @@ def render(document: Document, evidence: Evidence) -> str:
             model=document["model"],
             options=document["options"],
             not_taken_over=NOT_TAKEN_OVER,
-            heat_scale=colour_scale() if any(file.pictures.has_heat for file in files) else None,
+            heat_scale=data_uri("png", colour_scale())
+            if any(file.pictures.has_heat for file in files)
+            else None,
         )
     )
 
@@ -73,7 +76,13 @@ def environment(templates: Path) -> jinja2.Environment:
         lstrip_blocks=True,
     )
     made.filters |= {"score": score, "clock": clock, "percent": "{:.0%}".format, "amount": amount}
-    made.globals |= {"remark": remark, "counted": counted, "figures": figures, "flat": flat}
+    functions = (remark, counted, figures, flat, file_facts, card_facts, card_limits)
+    made.globals |= {each.__name__: each for each in (*functions, meanings, not_meant, scale)}
+    made.globals |= {
+        "heat_maps": HEAT_MAPS,
+        "not_comparable": NOT_COMPARABLE,
+        "share_and_quality": SHARE_AND_QUALITY,
+    }
     return made
 
 

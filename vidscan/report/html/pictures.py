@@ -30,7 +30,7 @@ _HEAT_OPACITY = 0.75
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """One face as data URIs: the crop, and the heat map that is laid over it, if any.
+    """One face: its crop as a JPEG, and as a PNG the heat map that is laid over it, if any.
 
     ``poor``: whether its quality is. ``cold``: whether the map has no heat anywhere.
     """
@@ -39,10 +39,20 @@ class Picture:
     track: int
     time_s: float
     fake_probability: float
-    crop: Markup
-    heat: Markup | None
+    jpeg: bytes
+    heat_png: bytes | None
     poor: bool = False
     cold: bool = False
+
+    @property
+    def crop(self) -> Markup:
+        """The crop as a data URI."""
+        return data_uri("jpeg", self.jpeg)
+
+    @property
+    def heat(self) -> Markup | None:
+        """The heat map as a data URI."""
+        return None if self.heat_png is None else data_uri("png", self.heat_png)
 
     @property
     def size(self) -> int:
@@ -152,36 +162,36 @@ def _picture(crop: EvidenceCrop, name: str, poor: Collection[tuple[int, float]])
         crop.track,
         crop.time_s,
         crop.fake_probability,
-        _crop_uri(crop.image),
-        None if crop.heat is None else _heat_uri(crop.heat),
+        crop_file(crop.image),
+        None if crop.heat is None else heat_file(crop.heat),
         (crop.track, round(crop.time_s, 3)) in poor,
         crop.heat is not None and not crop.heat.any(),
     )
 
 
-def _crop_uri(image: Image) -> Markup:
+def crop_file(image: Image) -> bytes:
     """Encodes RGB ``uint8[size, size, 3]`` as a JPEG of at most ``CROP_SIDE`` pixels."""
     import cv2
 
     if max(image.shape[:2]) > CROP_SIDE:
         image = np.asarray(cv2.resize(image, (CROP_SIDE, CROP_SIDE), interpolation=cv2.INTER_AREA), np.uint8)
     bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
-    return _data_uri("jpeg", bgr, (cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY))
+    return _encoded("jpeg", bgr, (cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY))
 
 
-def _heat_uri(heat: Heat) -> Markup:
+def heat_file(heat: Heat) -> bytes:
     """Encodes ``float32[cells, cells]``, 0-1, as a PNG that is more opaque where it is hotter."""
     import cv2
 
     smooth = cv2.resize(heat.astype(np.float32), (_HEAT_SIDE, _HEAT_SIDE), interpolation=cv2.INTER_CUBIC)
     smooth = np.clip(smooth, 0.0, 1.0)
     opacity = np.rint(smooth * 255 * _HEAT_OPACITY).astype(np.uint8)
-    return _data_uri("png", np.dstack([heat_colours(smooth), opacity]))
+    return _encoded("png", np.dstack([heat_colours(smooth), opacity]))
 
 
-def colour_scale() -> Markup:
-    """Encodes the colours of a heat map from cold to hot as a picture of one row."""
-    return _data_uri("png", heat_colours(np.linspace(0, 1, 128, dtype=np.float32)[None, :]))
+def colour_scale() -> bytes:
+    """Encodes the colours of a heat map from cold to hot as a PNG of one row."""
+    return _encoded("png", heat_colours(np.linspace(0, 1, 128, dtype=np.float32)[None, :]))
 
 
 def heat_colours(values: Heat) -> Image:
@@ -192,10 +202,15 @@ def heat_colours(values: Heat) -> Image:
     return np.asarray(coloured, np.uint8)
 
 
-def _data_uri(kind: str, pixels: Image, options: Sequence[int] = ()) -> Markup:
+def _encoded(kind: str, pixels: Image, options: Sequence[int] = ()) -> bytes:
     import cv2
 
     done, encoded = cv2.imencode(f".{kind}", pixels, list(options))
     if not done:
         raise ValueError(f"OpenCV cannot write a {kind.upper()} picture: reinstall opencv-contrib-python")
-    return Markup(f"data:image/{kind};base64,{base64.b64encode(encoded.tobytes()).decode('ascii')}")
+    return encoded.tobytes()
+
+
+def data_uri(kind: str, content: bytes) -> Markup:
+    """A picture of this kind as it stands in a page."""
+    return Markup(f"data:image/{kind};base64,{base64.b64encode(content).decode('ascii')}")

@@ -251,12 +251,13 @@ def test_report_writers_know_the_ground_and_storage():
         }
         assert foreign <= {"vidscan.media", "vidscan.media.storage"}, name
         own = {"cv2", "jinja2", "markupsafe"} if name.startswith("vidscan.report.html") else set()
+        own |= {"fpdf"} if name.startswith("vidscan.report.pdf.") else set()
         own |= {"pyarrow"} if name == "vidscan.report.parquet.schema" else set()
         outside = {top(each) for each in imported(tree)} - {"vidscan"}
         assert outside <= sys.stdlib_module_names | {"numpy", "rich"} | own, name
 
 
-def test_pages_load_opencv_and_their_templates_when_they_are_written():
+def test_pages_and_case_files_load_their_libraries_when_they_are_written():
     for name, tree in modules("vidscan").items():
         if room(name) == "report":
             assert "cv2" not in {top(each) for each in imported_on_import(tree)}, name
@@ -264,6 +265,8 @@ def test_pages_load_opencv_and_their_templates_when_they_are_written():
     assert "jinja2" in {top(each) for each in imported(known["vidscan.report.html.page"])}
     assert "jinja2" not in {top(each) for each in imported_on_import(known["vidscan.report.html"])}
     assert "vidscan.report.html.page" not in imported_on_import(known["vidscan.report.html"])
+    assert "vidscan.report.pdf.case_file" in imported(known["vidscan.report.pdf"])
+    assert not {each for each in imported_on_import(known["vidscan.report.pdf"]) if ".pdf." in each}
 
 
 def test_the_ground_needs_numpy_alone():

@@ -34,8 +34,8 @@ class ScanRequest:
     retry_failed: bool = flag(False, "with --resume, take up again what failed before")
     reports: tuple[str, ...] = flag(
         (),
-        "write the report to OUT.html, OUT.json, OUT.jsonl, OUT.csv or OUT.parquet, a path or a URL; - for "
-        "JSON on stdout; given several times, to each",
+        "write the report to OUT.html, OUT.pdf, OUT.json, OUT.jsonl, OUT.csv or OUT.parquet, a path or a "
+        "URL; - for JSON on stdout; given several times, to each",
         "OUT",
         name="report",
     )
@@ -72,8 +72,8 @@ class ScanRequest:
             raise UsageError("a Parquet report goes alone: write the others in another scan")
         if self.options.evidence.explained and not (self.explain_dir or has_page(self.reports)):
             raise UsageError(
-                "--explain draws heat maps into a page: add --report OUT.html, or --explain-dir DIR for "
-                "PNG files"
+                "--explain draws heat maps into a page: add --report OUT.html or OUT.pdf, or --explain-dir "
+                "DIR for PNG files"
             )
         if self.resume and set(self.reports) <= {"-"}:
             raise UsageError("--resume needs the --report FILE of the scan that was broken off: name it too")
@@ -93,8 +93,8 @@ class ScanRequest:
 
 
 def has_page(reports: Iterable[str]) -> bool:
-    """Tells whether one of the reports is an HTML page, which shows faces."""
-    return any(each.lower().endswith(".html") for each in reports)
+    """Tells whether one of the reports is an HTML page or a PDF, which show faces."""
+    return any(each.lower().endswith((".html", ".pdf")) for each in reports)
 
 
 @dataclass(frozen=True, slots=True)

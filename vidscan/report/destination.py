@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 
 from vidscan.errors import ReportError
 from vidscan.media.storage import is_remote, local_path, put, remote, require_writable
-from vidscan.report import BESIDE, WRITERS, Writer
+from vidscan.report import BESIDE, FORMATS, NEEDS, Writer
 from vidscan.report.document import NO_EVIDENCE, Document, Evidence
 from vidscan.system.files import raising, replacing_together
 
@@ -21,13 +21,14 @@ from vidscan.system.files import raising, replacing_together
 class Destination:
     """A place and a format: a file's ``path``, a ``url``, or standard output if both are None.
 
-    ``beside`` are further files, by the endings that replace the name's suffix.
+    ``beside`` are further files, by the endings that replace the name's suffix. ``flag`` named the place.
     """
 
     path: Path | None
     writer: Writer
     beside: tuple[tuple[str, Writer], ...] = ()
     url: str | None = None
+    flag: str = "--report"
 
     @property
     def to_stdout(self) -> bool:
@@ -58,27 +59,30 @@ class Destination:
         return (self.path, *(self.path.with_suffix(ending) for ending, _ in self.beside))
 
     @classmethod
-    def parse(cls, text: str) -> Destination:
+    def parse(cls, text: str, flag: str = "--report") -> Destination:
         """Makes a destination of the user's text: ``-`` is JSON on standard output, else a file or a URL.
 
         Raises:
-            ReportError: :data:`WRITERS` does not know the suffix, which may be in either case.
+            ReportError: :data:`FORMATS` does not know the suffix, which may be in either case, or a library
+                that the format needs is not installed.
         """
         if text == "-":
-            return cls(None, WRITERS[".json"])
+            return cls(None, FORMATS[".json"], flag=flag)
         elsewhere = is_remote(text)
         path = Path(text) if elsewhere else local_path(text)
         suffix = path.suffix.lower()
-        writer = WRITERS.get(suffix)
+        writer = FORMATS.get(suffix)
         if writer is None:
-            *others, last = WRITERS
+            *others, last = FORMATS
             known = f"{', '.join(others)} or {last}, or for a folder's scan in .parquet"
             raise ReportError(
-                f"--report {text!r}: its ending names no format: "
+                f"{flag} {text!r}: its ending names no format: "
                 f"use a name that ends in {known}, or - for JSON on standard output"
             )
+        NEEDS.get(suffix, lambda: None)()
         beside = tuple(BESIDE.get(suffix, {}).items())
-        return cls(None, writer, beside, text) if elsewhere else cls(path, writer, beside)
+        place, url = (None, text) if elsewhere else (path, None)
+        return cls(place, writer, beside, url, flag)
 
     def check(self) -> None:
         """Checks, before any work, whether :meth:`write` can succeed, with a file that has no name.
@@ -90,11 +94,11 @@ class Destination:
         if self.url is not None:
             require_writable(self.url)
         for path in self.paths:
-            with raising(partial(_unwritable, path)):
+            with raising(partial(self._unwritable, path)):
                 obstacle = _obstacle(path)
             if obstacle:
-                raise ReportError(f"--report {str(path)!r}: {obstacle}")
-            with raising(partial(_unwritable, path)):
+                raise ReportError(f"{self.flag} {str(path)!r}: {obstacle}")
+            with raising(partial(self._unwritable, path)):
                 tempfile.TemporaryFile(dir=Path(os.path.realpath(path)).parent).close()
 
     def write(self, document: Document, evidence: Evidence = NO_EVIDENCE) -> None:
@@ -106,7 +110,7 @@ class Destination:
             ReportError: the system refused, e.g. as the disk is full; ``__cause__`` is its ``OSError``.
             SourceError: a URL cannot be written to.
         """
-        with raising(partial(_unwritable, self.path)):
+        with raising(partial(self._unwritable, self.path)):
             if self.url is not None:
                 self._upload(document, evidence)
             elif self.path is None:
@@ -114,29 +118,35 @@ class Destination:
             else:
                 with replacing_together(self.paths) as fresh:
                     for writer, path in zip(self._writers, fresh, strict=True):
-                        with path.open("w", encoding="utf-8", newline="") as stream:
+                        with path.open("wb") as stream:
                             writer(document, stream, evidence)
 
     def _upload(self, document: Document, evidence: Evidence) -> None:
         """Makes all files before the first is sent; the named one comes last."""
         made = []
         for writer in self._writers:
-            whole = io.StringIO(newline="")
+            whole = io.BytesIO()
             writer(document, whole, evidence)
-            made.append(whole.getvalue().encode("utf-8"))
+            made.append(whole.getvalue())
         for url, content in reversed(list(zip(self._urls, made, strict=True))):
             put(url, content)
 
     def _write_stdout(self, document: Document) -> None:
-        whole = io.StringIO(newline="")
-        self.writer(document, whole, NO_EVIDENCE)
+        """Writes piece by piece: what comes out of a store may be larger than the memory."""
         raw = getattr(sys.stdout, "buffer", None)
         if raw is None:
-            sys.stdout.write(whole.getvalue())
+            whole = io.BytesIO()
+            self.writer(document, whole, NO_EVIDENCE)
+            sys.stdout.write(whole.getvalue().decode("utf-8"))
         else:  # JSON is UTF-8 whatever the locale says, so the text layer's encoding is left out
             sys.stdout.flush()
-            raw.write(whole.getvalue().encode("utf-8"))
+            self.writer(document, raw, NO_EVIDENCE)
         sys.stdout.flush()
+
+    def _unwritable(self, path: Path | None, cause: str) -> ReportError:
+        place = "standard output" if path is None else repr(str(path))
+        remedy = f"name another place with {self.flag}"
+        return ReportError(f"the report cannot be written to {place} ({cause}): {remedy}")
 
 
 def _obstacle(path: Path) -> str | None:
@@ -156,8 +166,3 @@ def _obstacle(path: Path) -> str | None:
     if target.exists() and not os.access(target, os.W_OK):
         return "the file there is write-protected: change its permissions, or name another"
     return None
-
-
-def _unwritable(path: Path | None, cause: str) -> ReportError:
-    place = "standard output" if path is None else repr(str(path))
-    return ReportError(f"the report cannot be written to {place} ({cause}): name another place with --report")

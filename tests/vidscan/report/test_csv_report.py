@@ -26,6 +26,7 @@ from report_samples import (
 
 from vidscan.records import ErrorInfo, Provenance, Remark, Report, Segment, SourceFacts, Verdict
 from vidscan.report import BESIDE, WRITERS
+from vidscan.report.document import NO_EVIDENCE
 from vidscan.report.formats import csv as csv_report
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
@@ -255,4 +256,6 @@ def test_pandas_takes_both_tables_as_they_stand_and_joins_them() -> None:
 
 def test_the_name_map_holds_the_writers() -> None:
     assert WRITERS[".csv"] is csv_report.write
-    assert BESIDE[".csv"] == {".files.csv": csv_report.write_files}
+    whole = io.BytesIO()
+    BESIDE[".csv"][".files.csv"](document_of(clip()), whole, NO_EVIDENCE)
+    assert whole.getvalue().startswith(b"file,source,kind,status")

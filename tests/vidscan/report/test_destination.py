@@ -9,17 +9,15 @@ import stat
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn, TextIO
+from typing import Any, BinaryIO, NoReturn
 
 import pytest
 from report_samples import HOSTILE, clip, document_of, failed
 
 from vidscan.errors import ReportError
-from vidscan.report import html
+from vidscan.report import BESIDE, FORMATS
 from vidscan.report.destination import Destination
 from vidscan.report.document import Document, Evidence
-from vidscan.report.formats import csv as csv_report
-from vidscan.report.formats import json as json_report
 
 DOCUMENT = document_of(clip(), failed())
 OLD = "the previous report"
@@ -42,11 +40,11 @@ def disk_full(*_: Any, **__: Any) -> NoReturn:
 
 
 def test_parse_knows_stdout_and_the_suffixes() -> None:
-    assert Destination.parse("-") == Destination(None, json_report.write)
-    assert Destination.parse("a/b.json") == Destination(Path("a/b.json"), json_report.write)
-    assert Destination.parse("B.html") == Destination(Path("B.html"), html.write)
-    beside = ((".files.csv", csv_report.write_files),)
-    assert Destination.parse("a/B.CSV") == Destination(Path("a/B.CSV"), csv_report.write, beside)
+    assert Destination.parse("-") == Destination(None, FORMATS[".json"])
+    assert Destination.parse("a/b.json") == Destination(Path("a/b.json"), FORMATS[".json"])
+    assert Destination.parse("B.html") == Destination(Path("B.html"), FORMATS[".html"])
+    beside = tuple(BESIDE[".csv"].items())
+    assert Destination.parse("a/B.CSV") == Destination(Path("a/B.CSV"), FORMATS[".csv"], beside)
     assert Destination.parse("a/B.CSV").paths == (Path("a/B.CSV"), Path("a/B.files.csv"))
     assert Destination.parse("-").paths == ()
 
@@ -57,7 +55,7 @@ def test_an_unknown_suffix_is_refused_in_one_line(text: str) -> None:
         Destination.parse(text)
     message = str(refused.value)
     assert ".json" in message
-    assert ".csv or .html" in message
+    assert ".html or .pdf" in message
     assert "\n" not in message
 
 
@@ -181,8 +179,8 @@ def test_a_failing_system_call_leaves_the_old_report(
 
 @pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "full"), ValueError("NaN"), KeyboardInterrupt()])
 def test_a_writer_that_breaks_off_leaves_the_old_report(target: Path, error: BaseException) -> None:
-    def half(document: Document, stream: TextIO, evidence: Evidence) -> None:
-        stream.write("{" * 100_000)
+    def half(document: Document, stream: BinaryIO, evidence: Evidence) -> None:
+        stream.write(b"{" * 100_000)
         stream.flush()
         raise error
 
@@ -197,11 +195,11 @@ def test_of_two_files_none_is_replaced_before_both_are_written(tmp_path: Path) -
     path.write_text(OLD)
     beside.write_text(OLD)
 
-    def full(document: Document, stream: TextIO, evidence: Evidence) -> None:
+    def full(document: Document, stream: BinaryIO, evidence: Evidence) -> None:
         raise OSError(errno.ENOSPC, "full")
 
     with pytest.raises(ReportError, match="full"):
-        Destination(path, csv_report.write, ((".files.csv", full),)).write(DOCUMENT)
+        Destination(path, FORMATS[".csv"], ((".files.csv", full),)).write(DOCUMENT)
     assert sorted(each.name for each in tmp_path.iterdir()) == ["out.csv", "out.files.csv"]
     assert path.read_text() == beside.read_text() == OLD
     Destination.parse(str(path)).write(DOCUMENT)

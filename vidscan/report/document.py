@@ -106,6 +106,11 @@ def result_document(report: Report) -> Document:
     return entry
 
 
+def require_result(entry: Any) -> None:
+    """Raises MismatchError, a ValueError, where a value is no entry of a document's ``results``."""
+    from_plain(Result, entry, Form.REPORT)
+
+
 def report_from(
     entry: Document,
     source: Source,
@@ -123,7 +128,7 @@ def report_from(
         result = from_plain(Result, entry, Form.REPORT)
     except MismatchError as error:
         raise ReportError(
-            f"{source.name!r}: its entry in the journal is damaged ({quoted(str(error))}): "
+            f"{source.name!r}: its entry among the results is damaged ({quoted(str(error))}): "
             "delete it and start anew"
         ) from error
     return Report(

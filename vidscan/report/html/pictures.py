@@ -28,6 +28,13 @@ _HEAT_SIDE = 48
 _HEAT_OPACITY = 0.75
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class EncodedCrop(EvidenceCrop):
+    """A crop with the JPEG that it was decoded from, as :func:`jpeg_of` makes it."""
+
+    jpeg: bytes = b""
+
+
 @dataclass(frozen=True, slots=True)
 class Picture:
     """One face: its crop as a JPEG, and as a PNG the heat map that is laid over it, if any.
@@ -162,14 +169,14 @@ def _picture(crop: EvidenceCrop, name: str, poor: Collection[tuple[int, float]])
         crop.track,
         crop.time_s,
         crop.fake_probability,
-        crop_file(crop.image),
-        None if crop.heat is None else heat_file(crop.heat),
+        crop.jpeg if isinstance(crop, EncodedCrop) else jpeg_of(crop.image),
+        None if crop.heat is None else heat_png_of(crop.heat),
         (crop.track, round(crop.time_s, 3)) in poor,
         crop.heat is not None and not crop.heat.any(),
     )
 
 
-def crop_file(image: Image) -> bytes:
+def jpeg_of(image: Image) -> bytes:
     """Encodes RGB ``uint8[size, size, 3]`` as a JPEG of at most ``CROP_SIDE`` pixels."""
     import cv2
 
@@ -179,7 +186,7 @@ def crop_file(image: Image) -> bytes:
     return _encoded("jpeg", bgr, (cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY))
 
 
-def heat_file(heat: Heat) -> bytes:
+def heat_png_of(heat: Heat) -> bytes:
     """Encodes ``float32[cells, cells]``, 0-1, as a PNG that is more opaque where it is hotter."""
     import cv2
 

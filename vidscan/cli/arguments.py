@@ -14,7 +14,15 @@ from pathlib import Path
 from typing import Any, NamedTuple, get_type_hints
 
 from vidscan import __version__
-from vidscan.cli.requests import EXPORT_FORMATS, DoctorRequest, ExportOptions, Request, ScanRequest, has_page
+from vidscan.cli.requests import (
+    EXPORT_FORMATS,
+    DoctorRequest,
+    ExportOptions,
+    ReportRequest,
+    Request,
+    ScanRequest,
+    has_page,
+)
 from vidscan.errors import UsageError
 from vidscan.flags import add_flags, values_of
 from vidscan.media.storage import is_remote, local_path
@@ -98,6 +106,9 @@ def build_parser() -> argparse.ArgumentParser:
     _add_places(image, "STILL")
     _add_scan_flags(image, without=(*FOLDERS_ALONE, "annotate"), sampled=False)
 
+    report = _add_command(commands, "report", "write what a store of results holds", _report_request)
+    add_flags(report, ReportRequest)
+
     export = _add_command(commands, "export", "write a checkpoint as a file for deployment", _export_options)
     export.add_argument(
         "checkpoint",
@@ -113,7 +124,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     doctor = _add_command(commands, "doctor", "check the installation", _doctor_request)
     add_flags(doctor, DoctorRequest)
-    for each in (export, doctor):
+    for each in (report, export, doctor):
         each.add_argument("-v", "--verbose", action="store_true", help="show tracebacks")
     return parser
 
@@ -198,6 +209,10 @@ def _export_options(given: dict[str, Any]) -> ExportOptions:
     return ExportOptions(
         given["format"], given["out"], given["checkpoint"], **values_of(ExportOptions, given)
     )
+
+
+def _report_request(given: dict[str, Any]) -> ReportRequest:
+    return ReportRequest(**values_of(ReportRequest, given))
 
 
 def _doctor_request(given: dict[str, Any]) -> DoctorRequest:

@@ -10,7 +10,7 @@ from io import TextIOWrapper
 from typing import TYPE_CHECKING
 
 from vidscan.cli.arguments import EXIT_INTERRUPTED, EXIT_OK, EXIT_SOME_FAILED, EXIT_USAGE, parse
-from vidscan.cli.requests import DoctorRequest, ExportOptions, Request, ScanRequest
+from vidscan.cli.requests import DoctorRequest, ExportOptions, ReportRequest, Request, ScanRequest
 from vidscan.errors import VidscanError
 
 if TYPE_CHECKING:
@@ -55,6 +55,10 @@ def _prepare(request: Request, parts: Parts | None, opened: ExitStack) -> Callab
             from vidscan.cli.scan import prepare_scan
 
             return prepare_scan(request, parts or Parts(), opened)
+        case ReportRequest():
+            from vidscan.cli.report import prepare_report
+
+            return prepare_report(request, opened)
         case DoctorRequest():
             return lambda: _examine(request)
         case ExportOptions():

@@ -121,8 +121,7 @@ class ScanRequest:
     @property
     def dataset(self) -> str | None:
         """Where a Parquet dataset shall lie, if the report is to be one."""
-        found = (each for each in self.reports if each.rstrip("/").lower().endswith(".parquet"))
-        return next(found, None)
+        return next(filter(is_dataset, self.reports), None)
 
     @property
     def one_clip(self) -> bool:
@@ -130,9 +129,49 @@ class ScanRequest:
         return self.command == "run" and len(self.places) == 1
 
 
+def is_dataset(place: str) -> bool:
+    """Tells whether a report's place is that of a Parquet dataset, which is a folder."""
+    return place.rstrip("/").lower().endswith(".parquet")
+
+
 def has_page(reports: Iterable[str]) -> bool:
     """Tells whether one of the reports is an HTML page or a PDF, which show faces."""
     return any(each.lower().endswith((".html", ".pdf")) for each in reports)
+
+
+LABELS = ("fake", "uncertain", "real", "no-face", "failed")
+"""Outcomes of a source, as ``--only`` names them."""
+
+
+def _only(text: str) -> tuple[str, ...]:
+    """The labels that a list names, as results have them; raises UsageError where one is unknown."""
+    named = [each.strip().lower().replace("_", "-") for each in text.split(",") if each.strip()]
+    for each in named:
+        if each not in LABELS:
+            raise UsageError(f"--only {quoted(each)}: is no outcome: give some of {','.join(LABELS)}")
+    return tuple(each.upper().replace("-", "_") for each in dict.fromkeys(named))
+
+
+@dataclass(frozen=True, slots=True)
+class ReportRequest:
+    """What ``vidscan report`` is asked to do: write the results in ``store``, or a part of them.
+
+    ``only`` are labels as results have them, such as NO_FACE; none for all.
+    """
+
+    store: Path = flag(help_text=f"what vidscan dir --store NAME{ENDING} has made")
+    to: tuple[str, ...] = flag(
+        (),
+        "write to OUT.html, OUT.pdf, OUT.json, OUT.jsonl, OUT.csv or OUT.parquet, a path or a URL; - for "
+        "JSON on stdout; given several times, to each",
+        "OUT",
+        required=True,
+    )
+    only: tuple[str, ...] = flag(
+        (), f"sources of these outcomes alone: some of {','.join(LABELS)}", "LABEL,…", read=_only
+    )
+    source: str | None = flag(None, "sources whose path fits this pattern alone; * takes slashes too", "GLOB")
+    quiet: bool = flag(False, "print errors only", short="q")
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,4 +213,4 @@ class ExportOptions:
             raise UsageError(f"--calibrate only applies to int8 formats, not to {self.format}: remove it")
 
 
-Request: TypeAlias = ScanRequest | DoctorRequest | ExportOptions
+Request: TypeAlias = ScanRequest | ReportRequest | DoctorRequest | ExportOptions

@@ -22,6 +22,7 @@ from vidscan.report.parquet.dataset import ParquetDataset, Scan, Stamped
 from vidscan.report.summary import tally
 from vidscan.results.held import Held, has_changed
 from vidscan.results.rows import FAILED
+from vidscan.results.store import Store
 from vidscan.results.terms import compare_terms, scan_terms
 from vidscan.system.frameworks import import_pyarrow
 from vidscan.version import __version__
@@ -139,6 +140,23 @@ def open_dataset(
         compare = partial(compare_terms, shown)
         return ParquetDataset.resume(filesystem, folder, terms, shown=shown, compare=compare)
     return ParquetDataset.begin(filesystem, folder, terms, shown=shown)
+
+
+def write_dataset(place: str, store: Store, ids: Sequence[int]) -> str:
+    """Writes results of a store, those with these ids, as a new dataset; returns what it is called.
+
+    Raises ReportError where it is there, or cannot be written, and StoreError where the store cannot be read.
+    """
+    shown, heading = storage.remote(place).shown, store.heading
+    filesystem, folder = _arrow_filesystem(place)
+    dataset = ParquetDataset.begin(filesystem, folder, heading.terms, shown=shown)
+    model = heading.model
+    networks = tuple((each["name"], each["sha256"]) for each in model.get("members", ()))
+    scan = Scan(heading.vidscan, model["name"], model["sha256"], networks)
+    for start in range(0, len(ids), PART_RESULTS):
+        part = [Stamped(*each) for each in store.stamped(ids[start : start + PART_RESULTS])]
+        dataset.append(part, scan, datetime.now(UTC))
+    return shown
 
 
 def _arrow_filesystem(place: str) -> tuple[Any, str]:

@@ -53,7 +53,9 @@ class ResultsInStore:
         """The sources of which the store has no result that still holds."""
         self.outdated = self._held.recall(sources)
         self._store.set_complete(False)
-        return self._held.left()
+        left = self._held.left()
+        self._store.expect(self._store.count() + len(left))
+        return left
 
     def begin(self, sources: Iterable[Source]) -> Iterator[Source]:
         """Passes sources on to be scanned, and notes the state of each one's file."""

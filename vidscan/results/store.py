@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import zlib
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -27,7 +27,7 @@ from vidscan.system.files import raising
 ENDING = ".vidscan"
 """Of the names of stores that are kept."""
 
-_COMPLETE = "complete"
+_COMPLETE, _EXPECTED = "complete", "expected"
 
 
 class Store(StoredResults):
@@ -170,9 +170,21 @@ class Store(StoredResults):
             if complete:
                 connection.execute(f"INSERT INTO heading VALUES ('{_COMPLETE}', 'true')")
 
-    def stamped(self) -> Iterator[tuple[Document, str | None]]:
-        """Every result with the state that its file had."""
-        ids = self.ids()
+    @property
+    def expected(self) -> int | None:
+        """How many sources there will be when the scan into the store has come to its end, where known."""
+        for (value,) in self._database.select(f"SELECT value FROM heading WHERE name = '{_EXPECTED}'"):
+            return int(value)
+        return None
+
+    def expect(self, sources: int) -> None:
+        """Notes how many sources there will be in the end."""
+        with self._database.change() as connection:
+            connection.execute("REPLACE INTO heading VALUES (?, ?)", (_EXPECTED, str(sources)))
+
+    def stamped(self, ids: Sequence[int] | None = None) -> Iterator[tuple[Document, str | None]]:
+        """Every result, or those with these ids, with the state that its file had."""
+        ids = self.ids() if ids is None else ids
         for number, (state,) in zip(ids, self._columns("state", ids), strict=True):
             yield self.result(number), state
 

@@ -20,6 +20,8 @@ from vidscan_training.crops.extract import CropOptions, extract, sources_from_fo
 from vidscan_training.evaluation.calibrate import CalibrateOptions, calibrate_checkpoint
 from vidscan_training.evaluation.calibrate import as_text as calibration_text
 from vidscan_training.evaluation.evaluate import STDOUT, EvaluateOptions, evaluate
+from vidscan_training.evaluation.marks import MarksOptions, calibrate_by_marks
+from vidscan_training.evaluation.marks import as_text as marks_text
 from vidscan_training.evaluation.report import as_json, as_text
 from vidscan_training.fitting.backbones import BACKBONES
 from vidscan_training.fitting.options import FitOptions
@@ -51,8 +53,8 @@ def build_parser() -> argparse.ArgumentParser:
         ("average", "average the weights of related checkpoints", _add_average_flags, _run_average),
         (
             "calibrate",
-            "fit probabilities and thresholds on the validation clips",
-            CalibrateOptions,
+            "fit probabilities and thresholds on the validation clips, or thresholds on your own marks",
+            _add_calibrate_flags,
             _run_calibrate,
         ),
         ("evaluate", "measure a checkpoint on crops", EvaluateOptions, _run_evaluate),
@@ -96,9 +98,32 @@ def _run_evaluate(flags: argparse.Namespace) -> int:
     return EXIT_OK
 
 
+def _add_calibrate_flags(parser: argparse.ArgumentParser) -> None:
+    # Defaults of their own: argparse would make a path of the mark for none.
+    for name, told in (("checkpoint", "gets a new card"), ("crops", "made by vidscan-train crops")):
+        parser.add_argument(name, type=Path, nargs="?", default=None, metavar=name.upper(), help=told)
+    parser.add_argument(
+        "--marks",
+        type=Path,
+        metavar="STORE",
+        help="in place of CROPS, what was marked fake and real in a store of results: sets thresholds alone",
+    )
+    add_flags(parser, CalibrateOptions, without=("checkpoint", "crops"), noted=False)
+
+
 def _run_calibrate(flags: argparse.Namespace) -> int:
-    """Fits calibration and thresholds, writes them into the card, and says what they are."""
-    options = CalibrateOptions(**values_of(CalibrateOptions, vars(flags)))
+    """Fits calibration and thresholds, or the latter alone, writes them into the card, and tells them."""
+    given = {name: value for name, value in vars(flags).items() if value is not None}
+    if "marks" in given:
+        if unused := given.keys() & {"crops", "method_weights", "batch_size"}:
+            raise UsageError(f"--marks goes without {' and '.join(sorted(unused))}: leave one of them out")
+        marks, known = given["marks"], ("checkpoint", "false_alarms", "misses", "band")
+        asked = {name: given[name] for name in known if name in given}
+        print(marks_text(calibrate_by_marks(MarksOptions(marks, **asked)), marks))
+        return EXIT_OK
+    if "checkpoint" not in given or "crops" not in given:
+        raise UsageError("name a CHECKPOINT and CROPS, or a store of results with --marks")
+    options = CalibrateOptions(**values_of(CalibrateOptions, given))
     print(calibration_text(calibrate_checkpoint(options)))
     return EXIT_OK
 

@@ -114,20 +114,20 @@ def calibrated_card(card: ModelCard, scored: Sequence[ScoredRow], options: Calib
     clips = clip_logits(scored, options.method_weights)
     slope, intercept = fit_platt(clips)
     probability = 1 / (1 + np.exp(-clips.means(slope, intercept)))
-    fake_threshold, real_threshold = choose_thresholds(clips, probability, options)
+    fake_from, real_to = choose_thresholds(clips, probability, options)
     fitted_on = f"{len(clips.fake)} validation clips, {int(clips.fake.sum())} of them fake"
     figures = {
         "fitted_on": fitted_on,
         "false_alarm_rate_allowed": options.false_alarms,
         "miss_rate_allowed": options.misses,
-        "false_alarm_rate": _share(probability >= fake_threshold, ~clips.fake, clips.weight),
-        "miss_rate": _share(probability <= real_threshold, clips.fake, clips.weight),
+        "false_alarm_rate": _share(probability >= fake_from, ~clips.fake, clips.weight),
+        "miss_rate": _share(probability <= real_to, clips.fake, clips.weight),
     }
     return replace(
         card,
         calibration=Calibration(slope, intercept, fitted_on, clips.spread(slope, intercept)),
-        fake_threshold=fake_threshold,
-        real_threshold=real_threshold,
+        fake_threshold=fake_from,
+        real_threshold=real_to,
         metrics={**card.metrics, "calibration": figures},
     )
 
@@ -183,10 +183,20 @@ def choose_thresholds(
     real = ~clips.fake
     upper = lowest_allowed(probability[real], clips.weight[real], options.false_alarms)
     lower = 1 - lowest_allowed(1 - probability[clips.fake], clips.weight[clips.fake], options.misses)
-    fake_threshold = min(max(upper, 0.5 + options.band), 1 - CLIP_AT)
-    real_threshold = max(min(lower, 0.5 - options.band), CLIP_AT)
+    return fake_threshold(upper, options.band), real_threshold(lower, options.band)
+
+
+def fake_threshold(lowest: float, band: float) -> float:
+    """The threshold at ``lowest``, or at the upper edge of the band around 0.5."""
+    kept = min(max(lowest, 0.5 + band), 1 - CLIP_AT)
     # Rounded away from the middle, so that rounding cannot let more mistakes through.
-    return float(np.ceil(fake_threshold * 1e4) / 1e4), float(np.floor(real_threshold * 1e4) / 1e4)
+    return float(np.ceil(kept * 1e4) / 1e4)
+
+
+def real_threshold(highest: float, band: float) -> float:
+    """The threshold at ``highest``, or at the lower edge of the band around 0.5."""
+    kept = max(min(highest, 0.5 - band), CLIP_AT)
+    return float(np.floor(kept * 1e4) / 1e4)
 
 
 def lowest_allowed(scores: npt.NDArray[np.float64], weight: npt.NDArray[np.float64], rate: float) -> float:

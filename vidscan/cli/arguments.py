@@ -40,7 +40,7 @@ exit codes:
   130  interrupted (what was finished is in the report); 143 where it was by SIGTERM
 """
 
-FOLDERS_ALONE = ("from_list", "recursive")
+FOLDERS_ALONE = ("from_list", "recursive", "watch")
 """Flags that ``vidscan dir`` has and ``run`` and ``image`` lack."""
 
 

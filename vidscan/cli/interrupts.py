@@ -24,7 +24,7 @@ class Interrupts:
     The first one ends :meth:`until_interrupted`; the second raises KeyboardInterrupt in the main thread, as
     does every further one. Python hands signals to the main thread alone: elsewhere nothing is taken over.
 
-    ``received`` is the first signal that came, or None.
+    ``received`` is the first signal that came, or None; ``at_once``: whether a second one did.
     """
 
     def __init__(self, stop_now: Callable[[], None]) -> None:
@@ -33,6 +33,7 @@ class Interrupts:
         self._before: dict[signal.Signals, Any] = {}
         self._held = False
         self.received: int | None = None
+        self.at_once = False
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
@@ -66,6 +67,7 @@ class Interrupts:
         if first:
             _say(_NOTICE)
             return
+        self.at_once = True
         self._stop_now()
         raise KeyboardInterrupt
 

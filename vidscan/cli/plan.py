@@ -87,7 +87,7 @@ def plan_of(request: ScanRequest, parts: Parts) -> Plan:
     store = _store_place(request, destinations)
     skipped = Counter[str]()
     found = find_sources(request, skipped)
-    if any(source.kind is SourceKind.VIDEO for source in found):
+    if request.watch or any(source.kind is SourceKind.VIDEO for source in found):
         find_program()
     certificates_in(request.options.provenance.trust)
     if request.explain_dir is not None:
@@ -99,7 +99,9 @@ def plan_of(request: ScanRequest, parts: Parts) -> Plan:
     models = parts.load_models(request.options.model.paths or None, runtime=request.options.model.runtime)
     _check_thresholds(models, request.options)
     options = request.options
-    if request.store is None:  # else the terms of the store would change with the number of sources
+    if (
+        request.store is None and not request.watch
+    ):  # else the terms of the store would change with the number of sources
         options = replace(options, evidence=options.evidence.shared_by(len(found)))
     # Standard output belongs to the data where the data go there.
     to_stdout = any(each.to_stdout for each in destinations)
@@ -139,7 +141,9 @@ def find_sources(request: ScanRequest, skipped: Counter[str]) -> list[Source]:
         return from_list(request.from_list)
     if request.command == "dir":
         (folder,) = request.places
-        return sources.from_folder(folder, recursive=request.recursive, skipped=skipped)
+        return sources.from_folder(
+            folder, recursive=request.recursive, skipped=skipped, may_be_empty=request.watch
+        )
     named = sources.from_paths(request.places)
     if request.command == "image":
         return [_as_still(each) for each in named]

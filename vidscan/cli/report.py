@@ -68,9 +68,9 @@ def _nothing(request: ReportRequest, held: int) -> str:
 
 
 def _so_far(store: Store) -> str:
-    expected = store.expected
-    of_all = "" if expected is None else f" of {expected:,}"
-    return f"{store.count():,}{of_all} finished so far"
+    count, expected = store.count(), store.expected
+    of_all = "" if expected is None or expected <= count else f" of {expected:,}"  # more may have arrived
+    return f"{count:,}{of_all} finished so far"
 
 
 def _say(console: Console, line: str) -> None:

@@ -40,6 +40,9 @@ class ScanRequest:
         None, "instead of a folder, the paths and URLs in a text, CSV or Parquet file", "FILE"
     )
     recursive: bool = flag(False, "look into subfolders too")
+    watch: bool = flag(
+        False, "then go on with what arrives in the folder, once it has stopped growing, until Ctrl-C"
+    )
     store: Path | None = flag(
         None,
         f"keep the results, with faces, in a file named so ({ENDING}), for reports and marks later",
@@ -95,6 +98,7 @@ class ScanRequest:
                 "DIR for PNG files"
             )
         self._check_store()
+        self._check_watch()
         if self.retry_failed and not self.resume:
             raise UsageError("--retry-failed goes with --resume: add it, or leave both out to start anew")
 
@@ -112,6 +116,16 @@ class ScanRequest:
                 "--resume needs the --report FILE of a folder's scan that was broken off, or its --store: "
                 "name it too"
             )
+
+    def _check_watch(self) -> None:
+        if not self.watch:
+            return
+        if self.from_list is not None or any(is_remote(str(place)) for place in self.places):
+            raise UsageError("--watch looks at a folder on this machine's disks or mounted there: name one")
+        if self.ray is not None:
+            raise UsageError("--watch goes with --engine local: a cluster would wait with it")
+        if self.dataset is not None:
+            raise UsageError("--watch does not go with a Parquet report: keep a --store, and write one of it")
 
     @property
     def keeps_pictures(self) -> bool:

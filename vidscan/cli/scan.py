@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, nullcontext
 
@@ -10,13 +11,16 @@ from rich.console import Console
 
 from vidscan.cli.arguments import EXIT_FAKE, EXIT_OK, EXIT_SOME_FAILED
 from vidscan.cli.interrupts import Interrupts
-from vidscan.cli.plan import Parts, Plan, plan_of
+from vidscan.cli.plan import Parts, Plan, find_sources, plan_of
 from vidscan.cli.progress import ScanProgress
 from vidscan.cli.requests import ScanRequest
 from vidscan.cli.sinks import HeatMaps, Terminal, write_annotated
+from vidscan.cli.watching import reports_of_arrivals
 from vidscan.engines import open_engine
+from vidscan.engines.arrivals import Arrivals
 from vidscan.protocols import Engine, Results, Sink
 from vidscan.records import Report, Source
+from vidscan.report.escape import visible
 from vidscan.results.held import Held
 from vidscan.results.in_store import ResultsInStore
 from vidscan.results.opening import open_store
@@ -44,7 +48,7 @@ def prepare_scan(request: ScanRequest, parts: Parts, opened: ExitStack) -> Calla
         with opened.pop_all():  # the results are needed longer than what scans
             with running:
                 _scan(_reports(plan, engine, results, left, interrupts), sinks, interrupts)
-            if interrupts.received is not None:
+            if interrupts.received is not None and (interrupts.at_once or not request.watch):
                 print("vidscan: interrupted", file=sys.stderr)
                 return interrupts.exit_code
             all_written = write_annotated(request, plan.options.verdict, results.reports(), plan.say)
@@ -123,7 +127,17 @@ def _resumed(finished: int, left: int, outdated: int) -> str:
 def _reports(
     plan: Plan, engine: Engine, results: Results, left: Sequence[Source], interrupts: Interrupts
 ) -> Iterator[Report]:
-    """The reports as they are finished, under a progress display on stderr."""
+    """The reports as they are finished, under a progress display on stderr unless a folder is watched."""
+    if plan.request.watch:
+        done = {source.id for source in plan.found} - {source.id for source in left}
+        arrivals = Arrivals(
+            lambda: find_sources(plan.request, Counter()),
+            plan.found,
+            [source for source in plan.found if source.id in done],
+        )
+        plan.say(f"watching {visible(str(plan.request.places[0]))}: Ctrl-C ends")
+        yield from reports_of_arrivals(arrivals, engine, results, interrupts, plan.say)
+        return
     sources = interrupts.until_interrupted(results.begin(left))
     with ScanProgress(Console(stderr=True), len(left), shown=not plan.request.quiet) as progress:
         for report in engine.scan(sources, progress):

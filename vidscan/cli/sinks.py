@@ -94,7 +94,7 @@ def _same(path: Path, other: Path) -> bool:
 
 
 class Terminal:
-    """Shows each report of single files, or a summary of a folder's in the end."""
+    """Shows each report of single files, or a summary of a folder's in the end; of a watched one both."""
 
     def __init__(
         self, console: Console, request: ScanRequest, results: Results, skipped: Mapping[str, int]
@@ -106,7 +106,9 @@ class Terminal:
         """Shows a file as soon as it is finished."""
         if self._request.quiet and report.error is not None:
             print(f"vidscan: {visible(report.error.message)}", file=sys.stderr)
-        if self._request.command != "dir":
+        if self._request.watch:
+            folder.print_line(self._console, report)
+        elif self._request.command != "dir":
             text.print_report(self._console, report)
             self._console.print()
 

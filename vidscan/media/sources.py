@@ -101,7 +101,11 @@ def state_of(source: Source) -> str | None:
 
 
 def from_folder(
-    folder: Path | str, *, recursive: bool = False, skipped: Counter[str] | None = None
+    folder: Path | str,
+    *,
+    recursive: bool = False,
+    skipped: Counter[str] | None = None,
+    may_be_empty: bool = False,
 ) -> list[Source]:
     """Lists all clips and stills in a folder or below a URL, sorted by path; hidden files are left out.
 
@@ -109,7 +113,8 @@ def from_folder(
     ``skipped`` counts the other files that are not hidden, by their suffixes in lower case.
 
     Raises:
-        SourceError: the folder is missing, is a file, cannot be read, or holds no clip or still.
+        SourceError: the folder is missing, is a file, cannot be read, or holds no clip or still and not
+            ``may_be_empty``.
     """
     hint = "" if recursive else "; --recursive looks into subfolders too"
     if storage.is_remote(str(folder)):
@@ -130,7 +135,7 @@ def from_folder(
     except OSError as error:
         where = folder if error.filename is None else Path(os.fsdecode(error.filename))
         raise SourceError(f"{where}: cannot be read ({error.strerror}): check its permissions") from error
-    if not paths:
+    if not paths and not may_be_empty:
         raise SourceError(f"{folder}: holds no clip or still that vidscan knows{hint}")
     return [_from_local(str(number), path) for number, path in enumerate(paths)]
 

@@ -22,7 +22,7 @@ class Held:
     def __init__(self, store: Store, *, pictures: bool = False, retry_failed: bool = False) -> None:
         """``pictures``: faces are put into the store. ``retry_failed``: what failed is not recalled."""
         self.store, self._pictures, self._retry_failed = store, pictures, retry_failed
-        self.sources: Sequence[Source] = ()
+        self.sources: list[Source] = []
         self.labels: Counter[str] = Counter()
         self.declared_ai = 0
         self._places: dict[str, int] = {}
@@ -33,7 +33,7 @@ class Held:
 
     def recall(self, sources: Sequence[Source]) -> int:
         """Takes in what the store has of unchanged sources; returns how many of its results it left out."""
-        self.sources = sources
+        self.sources = list(sources)
         self._places = {source.id: place for place, source in enumerate(sources)}
         self._ids = array("q", bytes(8 * len(sources)))
         met, there = Counter[str](), 0
@@ -60,15 +60,21 @@ class Held:
         return [source for source, number in zip(self.sources, self._ids, strict=True) if not number]
 
     def stamping(self, sources: Iterable[Source]) -> Iterator[Source]:
-        """Passes the sources on, and notes the state of each one's file before it is read."""
+        """Passes the sources on, new ones too, and notes the state of each one's file before it is read."""
         for source in sources:
+            if source.id not in self._places:
+                self._ids.append(0)
+                self.sources.append(source)
+                self._places[source.id] = len(self.sources) - 1
             self._begun[source.id] = state_of(source)
             yield source
 
     def add(self, report: Report) -> None:
-        """Puts a finished source on the disk, with its state at :meth:`stamping`."""
+        """Puts a finished source on the disk, with its state at :meth:`stamping`; again where it changed."""
         source, result = report.source, result_document(report)
         place = self._places[source.id]
+        if self._ids[place] and (known := self.store.find(source.name, self._occurrences.get(source.id, 0))):
+            self._count(known.label, known.declares_ai, -1)
         self._ids[place] = self.store.add(
             source,
             self._begun.pop(source.id),
@@ -82,9 +88,9 @@ class Held:
         """The ids of the results that the store has, in the order of the sources."""
         return array("q", filter(None, self._ids))
 
-    def _count(self, label: str, ai: bool) -> None:
-        self.labels[label] += 1
-        self.declared_ai += ai
+    def _count(self, label: str, ai: bool, times: int = 1) -> None:
+        self.labels[label] += times
+        self.declared_ai += ai * times
 
     def known_sources(self) -> dict[int, Source]:
         """The sources by these ids."""

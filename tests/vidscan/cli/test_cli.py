@@ -241,7 +241,7 @@ def test_annotate_names_a_folder_for_several_clips(no_work, folder, capsys):
 
 def test_explain_says_where_its_pictures_go(no_work, bright_clip, capsys):
     assert main(["run", str(bright_clip), "--explain", "--report", "x.json"], no_work) == 2
-    assert "--report OUT.html, or --explain-dir DIR" in only_line(capsys.readouterr().err)
+    assert "--report OUT.html or OUT.pdf, or --explain-dir DIR" in only_line(capsys.readouterr().err)
 
 
 @pytest.mark.parametrize(
@@ -465,7 +465,7 @@ def test_folder_given_to_run(no_work, tmp_path, capsys):
     [
         ("no/such/folder/out.json", "does not exist"),
         ("a-folder.json", "is a folder"),
-        ("out.pdf", "names no format"),
+        ("out.doc", "names no format"),
         ("out", "names no format"),
     ],
 )

@@ -52,6 +52,16 @@ def print_summary(console: Console, reports: Sequence[Report]) -> None:
     console.print(Group(*left_out(len(remarks) - _MAX_REMARKS), Text(), totals))
 
 
+def print_line(console: Console, report: Report) -> None:
+    """Prints what came of one source in one line."""
+    if (verdict := verdict_of(report)) is None:
+        print_failure(console, report.source.name, report)
+        return
+    probability = "" if verdict.label is Label.NO_FACE else coloured(verdict.fake_probability)
+    told = Text.assemble(badge(verdict), "  ", probability, "  ", visible(report.source.name))
+    console.print(told, soft_wrap=True)
+
+
 def print_totals(console: Console, found: Mapping[str, int]) -> None:
     """Prints the number of sources of each outcome, if there are too many to be listed."""
     console.print(_totals(found))

@@ -15,8 +15,7 @@ from typing import Any
 
 from vidscan.errors import StoreError, quoted
 from vidscan.records import EvidenceCrop
-from vidscan.report.document import SCHEMA as REPORT_SCHEMA
-from vidscan.report.document import Document, Evidence, require_result
+from vidscan.report.document import Document, Evidence, assemble, require_result
 from vidscan.report.summary import tally
 from vidscan.results import pictures, rows, tables
 from vidscan.results.database import Database
@@ -102,15 +101,14 @@ class StoredResults:
             labels[label] += 1
             declared += ai == 1
             finished = max(finished, at)
-        return {
-            "schema": REPORT_SCHEMA,
-            "created": finished,
-            "vidscan": self.heading.vidscan,
-            "model": self.heading.model,
-            "options": self.heading.options,
-            "summary": tally(labels.elements(), declared),
-            "results": Lazy(ids, self.results),
-        }
+        return assemble(
+            Lazy(ids, self.results),
+            options=self.heading.options,
+            model=self.heading.model,
+            summary=tally(labels.elements(), declared),
+            created=finished,
+            vidscan=self.heading.vidscan,
+        )
 
     def evidence_by_source(self) -> Evidence:
         """The pictures kept, by the names that reports have; each is read as it is asked for."""

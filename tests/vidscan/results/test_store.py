@@ -226,6 +226,7 @@ def test_what_is_no_store_is_refused(tmp_path, store):
         ("UPDATE sources SET label = 'PERHAPS'", "a row"),
         ("UPDATE sources SET fake_probability = 7", "a row"),
         ("UPDATE sources SET name = x'00ff'", "a row"),
+        ("UPDATE sources SET finished = 'yesterday'", "a row"),
         ("UPDATE results SET document = x'00ff'", "a result"),
         ("UPDATE results SET document = 'text'", "a result"),
         ("UPDATE pictures SET jpeg = x'ffd8ff'", "a picture"),

@@ -113,9 +113,13 @@ class StoredResults:
 
     def _rows(self, ids: Sequence[int]) -> Iterator[Row]:
         """The sources with these ids, in their order."""
+        for values in self._columns(rows.COLUMNS, ids):
+            yield rows.row_from(self.shown, values)
+
+    def _columns(self, columns: str, ids: Sequence[int]) -> Iterator[tuple[Any, ...]]:
+        """Columns of the table of sources for these ids, in their order."""
         for start in range(0, len(ids), PAGE):
-            for values in self._of("sources", "id", rows.COLUMNS, ids[start : start + PAGE]):
-                yield rows.row_from(self.shown, values)
+            yield from self._of("sources", "id", columns, ids[start : start + PAGE])
 
     def _of(self, table: str, key: str, columns: str, ids: Sequence[int]) -> list[tuple[Any, ...]]:
         """One row of a table for each of a page of ids, in their order."""

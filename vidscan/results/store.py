@@ -172,7 +172,8 @@ class Store(StoredResults):
 
     def stamped(self) -> Iterator[tuple[Document, str | None]]:
         """Every result with the state that its file had."""
-        for number, state in self._database.select("SELECT id, state FROM sources ORDER BY position, id"):
+        ids = self.ids()
+        for number, (state,) in zip(ids, self._columns("state", ids), strict=True):
             yield self.result(number), state
 
     def keep(self, ids: Collection[int]) -> None:

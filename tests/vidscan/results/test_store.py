@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -178,6 +179,18 @@ def test_others_read_and_mark_while_a_scan_writes_and_a_second_scan_is_refused(s
     beside.claim()
     beside.close()
     assert [path.name for path in store.path.parent.iterdir()] == ["case.vidscan"]
+
+
+def test_the_file_is_whole_once_the_scan_has_closed_it_though_others_still_read(store, tmp_path):
+    filled(store)
+    reader = Store.open(store.path, write=False)
+    assert reader.count() == len(SOME)
+    store.close()
+    copy = shutil.copy(store.path, tmp_path / "copy.vidscan")
+    alone = Store.open(copy, write=False)
+    assert alone.count() == len(SOME)
+    alone.close()
+    reader.close()
 
 
 def test_threads_have_connections_of_their_own(store):

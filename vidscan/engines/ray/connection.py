@@ -49,7 +49,7 @@ def connect(ray: Any, address: str | None) -> str:
         for (
             each,
             handler,
-        ) in handlers.items():  # Ray sets one of its own, which knows nothing of unfinished scans
+        ) in handlers.items():  # Ray sets one of its own, which knows nothing of stores
             signal.signal(each, handler)
     page = getattr(context, "dashboard_url", None)
     return f"http://{page}" if page else ""

@@ -15,6 +15,7 @@ from report_samples import (
     by_members,
     clip,
     document_of,
+    evidence_of,
     face_crops,
     failed,
     interview,
@@ -28,7 +29,6 @@ from vidscan.errors import ReportError
 from vidscan.records import Label, Remark, Report, Source, SourceFacts, SourceKind
 from vidscan.report import pdf
 from vidscan.report.destination import Destination
-from vidscan.report.document import evidence_of
 from vidscan.report.html.view import file_views
 from vidscan.report.legend import not_meant
 

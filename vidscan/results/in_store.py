@@ -67,11 +67,7 @@ class ResultsInStore:
         """The finished sources' reports, in the order of the sources; read as they are asked for."""
         sources, ids = self._held.known_sources(), self._held.ids()
 
-        def read(some: Sequence[int]) -> list[Report]:
-            results = self._store.results(some)
-            return [self._restore(result, sources[n]) for n, result in zip(some, results, strict=True)]
-
-        return Lazy(ids, read)
+        return Lazy(ids, lambda number: self._restore(self._store.result(number), sources[number]))
 
     def summary(self) -> dict[str, int]:
         """How many sources there are of each outcome."""

@@ -205,6 +205,7 @@ def test_program_does_not_know_its_tests():
         ("pillow_heif", {"vidscan.media.still_decoders"}),
         ("fsspec", {"vidscan.media.storage"}),
         ("c2pa", {"vidscan.provenance.credentials_worker"}),
+        ("sqlite3", {f"vidscan.results.{name}" for name in ("database", "rows", "tables")}),
         ("msgspec", {"vidscan.system.typed_json"}),
         ("pyarrow", {"vidscan.report.parquet.schema", "vidscan.system.frameworks"}),
         ("argparse", {f"vidscan.cli.{name}" for name in ("arguments", "main", "scan", "plan")}),

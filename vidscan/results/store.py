@@ -124,6 +124,12 @@ class Store:
         (values,) = self._columns(rows.COLUMNS, [number])
         return rows.row_from(self.shown, values)
 
+    def known(self, name: str) -> tuple[int, str | None] | None:
+        """The id of the source of a name, and the state that its file had; None where there is none."""
+        query = "SELECT id, state FROM sources WHERE path = ? AND occurrence = 0"
+        found: list[tuple[int, str | None]] = self._database.select(query, (rows.path_of(name),))
+        return found[0] if found else None
+
     def result(self, number: int) -> Document:
         """The whole result of the source with this id: its entry in a report."""
         return self.results([number])[0]

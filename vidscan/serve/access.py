@@ -122,7 +122,7 @@ class Access:
             if entrance:
                 return HTMLResponse(_OUTSIDE, 401)
             return _refusal(401, "the token is missing or wrong: send Authorization: Bearer TOKEN")
-        if method not in _READING and not headers.keys() & {"origin", "sec-fetch-site"}:
+        if method not in _READING and not {"origin", "sec-fetch-site"} & {*headers.keys()}:
             return _refusal(403, "a request by cookie that changes something must say where it comes from")
         return None
 

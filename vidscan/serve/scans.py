@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import threading
 import time
+import traceback
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 from vidscan.errors import VidscanError
-from vidscan.protocols import Engine
+from vidscan.protocols import Engine, Observer
 from vidscan.records import ErrorInfo, Report, Source
 from vidscan.report.document import Document
 
@@ -29,6 +31,11 @@ PROGRESS_S = 0.25
 
 class StoppableEngine(Engine, Protocol):
     """An engine whose scan can be broken off."""
+
+    def scan(
+        self, sources: Iterable[Source], observer: Observer | None = None
+    ) -> Generator[Report, None, None]:
+        """As of any engine; closing the stream ends all that it started."""
 
     def stop(self) -> None:
         """Breaks the scan under way off at once, from any thread; it ends without what it had in hand."""
@@ -80,8 +87,8 @@ class Scan:
 
     def told(self) -> Document:
         """The scan as plain JSON values."""
-        names = ("id", "name", "state", "created", "sources", "finished", "results", "error", "note")
-        return {name: getattr(self, name) for name in names} | {"progress": self.progress}
+        names = ("id", "name", "state", "created", "sources", "finished", "error", "note", "progress")
+        return {name: getattr(self, name) for name in names} | {"results": list(self.results)}
 
     @property
     def over(self) -> bool:
@@ -131,23 +138,26 @@ class Scans:
         if self._thread.is_alive():
             self._thread.join()
 
-    def submit(self, name: str, items: Iterable[Item], note: str = "") -> Scan:
-        """Queues a scan; raises QueueFullError where too many wait."""
+    def submit(self, name: str, items: Sequence[Item], known: Sequence[int] = (), note: str = "") -> int:
+        """Queues a scan, of which the results ``known`` are there already, and returns its number.
+
+        Raises QueueFullError where too many wait.
+        """
         with self._changed:
             if len(self._queue) >= MAX_QUEUED:
                 raise QueueFullError(f"{MAX_QUEUED} scans wait already: try again when some are finished")
             self._count += 1
-            waiting = deque(items)
-            scan = Scan(self._count, name, waiting, len(waiting), note)
+            scan = Scan(self._count, name, deque(items), len(items) + len(known), note)
+            scan.finished, scan.results = len(known), list(known)
             self._all[scan.id] = scan
-            self._queue.append(scan)
-            if not waiting:
-                self._queue.pop()
+            if items:
+                self._queue.append(scan)
+            else:
                 scan.state = State.DONE
             self._forget()
             self._tell(scan.told())
             self._changed.notify_all()
-            return scan
+            return scan.id
 
     def cancel(self, number: int) -> bool:
         """Calls a scan off, unless it is over; False where there is none of this number."""
@@ -182,7 +192,7 @@ class Scans:
 
     # The engine's side: it takes sources, and says how far it is.
 
-    def __iter__(self) -> Iterator[Source]:
+    def __iter__(self) -> Self:
         """The sources of all scans, in order.
 
         It ends for now, so that the engine finishes what it has in hand, where the running scan has no more;
@@ -199,7 +209,7 @@ class Scans:
                     if (source := self._hand_out(scan, scan.left.popleft())) is not None:
                         return source
                 if self._in_hand:
-                    break
+                    break  # for now
                 if scan is not None:
                     self._end(scan, State.DONE)
                 elif self._queue:
@@ -242,25 +252,23 @@ class Scans:
     # The thread.
 
     def _work(self) -> None:
-        while True:
+        while self._wait_for_work():
             try:
-                with self._engine as engine:
-                    for report in engine.scan(self, self):
+                with self._engine as engine, closing(engine.scan(self, self)) as reports:
+                    for report in reports:
                         self._take(report)
             except VidscanError as error:
                 self._break_off(str(error))
-            except Exception:
-                self._break_off("a fault in vidscan, told in the terminal that it was started in")
-                self._report_fault()
-            with self._changed:
-                self._take_back()
-                if self._closed:
-                    return
+            except Exception:  # noqa: BLE001 - one scan has failed, and the next may not
+                traceback.print_exc()
+                self._break_off("a fault in vidscan; the terminal that it was started in tells more")
+            self._take_back()
 
-    def _report_fault(self) -> None:
-        import traceback
-
-        traceback.print_exc()
+    def _wait_for_work(self) -> bool:
+        """Returns as soon as a scan is to be done; False where all is to end."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or self._running is not None or self._queue)
+            return not self._closed
 
     def _take(self, report: Report) -> None:
         with self._changed:
@@ -283,18 +291,21 @@ class Scans:
     def _break_off(self, error: str) -> None:
         """The running scan has failed as a whole."""
         with self._changed:
-            if (scan := self._running) is not None:
+            # It may have failed before it took the first source.
+            scan = self._running or (self._queue.popleft() if self._queue else None)
+            if scan is not None:
                 scan.error = error
                 self._end(scan, State.FAILED)
 
     def _take_back(self) -> None:
         """Takes what the engine dropped as it was stopped: of the scan that runs now, it is still to do."""
-        for item, _ in reversed(self._in_hand.values()):
-            if self._running is not None and not self._closed:
-                self._running.left.appendleft(item)
-            else:
-                item.discard()
-        self._in_hand.clear()
+        with self._changed:
+            for item, _ in reversed(self._in_hand.values()):
+                if self._running is not None and not self._closed:
+                    self._running.left.appendleft(item)
+                else:
+                    item.discard()
+            self._in_hand.clear()
 
     def _end(self, scan: Scan, state: State) -> None:
         scan.state, scan.progress = state, None

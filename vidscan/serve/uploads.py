@@ -69,7 +69,7 @@ def shown_name(given: str) -> str:
         raise HTTPException(400, "a file's name holds .. or begins at a root: send the name alone")
     kept = "".join(each for each in parts[-1] if unicodedata.category(each)[0] not in "C")
     name = unicodedata.normalize("NFC", " ".join(kept.split()))
-    stem, suffix = os.path.splitext(name)
+    stem, suffix = Path(name).stem, Path(name).suffix
     if kind_of(Path(name)) is None:
         raise HTTPException(415, f"{name[:MAX_NAME]!r}: is by its name no clip or still that vidscan knows")
     return stem[: MAX_NAME - len(suffix)] + suffix
@@ -108,7 +108,9 @@ class UploadFolder:
                 raise HTTPException(400, "the upload was broken off") from error
             if isinstance(error, OSError) and not isinstance(error, TimeoutError):
                 why = error.strerror or "no room"
-                raise HTTPException(507, f"the upload cannot be kept ({why}): make room on the disk") from error
+                raise HTTPException(
+                    507, f"the upload cannot be kept ({why}): make room on the disk"
+                ) from error
             raise
 
     async def _fill(self, form: _Form, request: Request) -> None:

@@ -12,10 +12,10 @@ import signal
 import sys
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
 from vidscan import errors
 from vidscan.engines.dispatch import Dispatch, failed_report, worker_died_report
@@ -44,6 +44,10 @@ MAX_FRUITLESS_STARTS = 2
 """So many workers in a row that die before they ask for a source are a fault of the installation."""
 
 
+Stream: TypeAlias = Generator[Report, None, None]
+"""Reports as they come; closing it ends the worker."""
+
+
 class IsolatedEngine:
     """Scans as the local engine does, in a process that may die. A source over which it died is FAILED."""
 
@@ -70,7 +74,7 @@ class IsolatedEngine:
     def __exit__(self, *_: object) -> None:
         pass  # a worker lives as long as the scan
 
-    def scan(self, sources: Iterable[Source], observer: Observer | None = None) -> Iterator[Report]:
+    def scan(self, sources: Iterable[Source], observer: Observer | None = None) -> Stream:
         """Yields one report a source, in order; raises WorkerError without a worker, and as the scan does."""
         self._stopped = False
         dispatch, fruitless = Dispatch(sources), 0

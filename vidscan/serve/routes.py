@@ -89,7 +89,7 @@ async def _get_page(service: Service, request: Request) -> Response:
 
 async def _put_mark(service: Service, request: Request) -> Response:
     asked = await read_json(request)
-    mark, note = (asked.get("mark"), asked.get("note", "")) if isinstance(asked, dict) else ("", "")
+    mark, note = (asked.get("mark", ""), asked.get("note", "")) if isinstance(asked, dict) else ("", "")
     if mark not in (None, *MARKS) or not isinstance(note, str) or len(note) > MAX_NOTE:
         marks = ", ".join(MARKS)
         raise HTTPException(400, f"a mark is {marks} or null, with a note of up to {MAX_NOTE} characters")

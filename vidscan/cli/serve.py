@@ -13,24 +13,18 @@ from typing import TYPE_CHECKING
 
 from vidscan.cli.arguments import EXIT_OK
 from vidscan.cli.plan import Parts, tell_what_takes_long
-from vidscan.cli.requests import ServeRequest, is_loopback
+from vidscan.cli.requests import ENDING, ServeRequest, is_loopback
 from vidscan.engines.isolated.parent import IsolatedEngine
-from vidscan.errors import ReportError, StoreError, UsageError
+from vidscan.errors import StoreError, UsageError
 from vidscan.media.ffmpeg.program import find_program
-from vidscan.models.ensemble import Ensemble
 from vidscan.models.loading import with_runtimes
 from vidscan.options import EvidenceOptions, ScanOptions
 from vidscan.provenance.trust import certificates_in
-from vidscan.report.codec import plain
-from vidscan.report.document import Document, model_document
+from vidscan.report.document import Document
 from vidscan.report.escape import visible
-from vidscan.results.in_memory import scan_terms
-from vidscan.results.journal import compare_terms
-from vidscan.results.store import ENDING, Store, now
-from vidscan.results.tables import Heading
-from vidscan.system.files import sha256_of
-from vidscan.system.user_folder import cache_folder, trusted_folder
-from vidscan.version import __version__
+from vidscan.results.opening import own_store
+from vidscan.results.store import Store
+from vidscan.results.terms import compare_terms, heading_of
 
 if TYPE_CHECKING:
     from vidscan.models.checkpoint import LoadedModel
@@ -43,10 +37,14 @@ def prepare_server(request: ServeRequest, parts: Parts, opened: ExitStack) -> Ca
 
     Raises VidscanError where something cannot work; nothing is served then.
     """
-    _require_libraries()
-    from vidscan.serve.folder import Folder
-    from vidscan.serve.server import Server, listen
-    from vidscan.serve.service import Service
+    try:
+        from vidscan.serve.folder import Folder
+        from vidscan.serve.server import Server, listen
+        from vidscan.serve.service import Service
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"vidscan serve needs {error.name}, which is not installed: pip install 'vidscan[serve]'"
+        ) from error
 
     place = request.place
     is_store = place is not None and not place.is_dir() and (place.is_file() or place.suffix == ENDING)
@@ -57,7 +55,7 @@ def prepare_server(request: ServeRequest, parts: Parts, opened: ExitStack) -> Ca
     certificates_in(request.options.provenance.trust)
     where = place if is_store else request.store
     if where is None and folder is not None:
-        where = _own_store(folder.root)
+        where = own_store(folder.root.name, str(folder.root))
     listening = opened.enter_context(listen(request.host, request.port))
     if sys.stderr.isatty():
         tell_what_takes_long()
@@ -114,29 +112,6 @@ def _has_screen() -> bool:
     return sys.platform == "darwin" or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
-def _require_libraries() -> None:
-    try:
-        import python_multipart  # noqa: F401
-        import starlette  # noqa: F401
-        import uvicorn  # noqa: F401
-    except ImportError as error:
-        raise UsageError(
-            f"vidscan serve needs {error.name}, which is not installed: pip install 'vidscan[serve]'"
-        ) from error
-
-
-def _own_store(folder: Path) -> Path:
-    """Where the results of a folder lie that are to be kept nowhere else: in the user's own folder."""
-    try:
-        stores = trusted_folder() / "stores"
-        stores.mkdir(mode=0o700, exist_ok=True)
-    except OSError as error:
-        raise UsageError(
-            f"{cache_folder()}: no results can be kept there ({error}): name another place with --store"
-        ) from error
-    return stores / f"{folder.name[:100]}-{sha256_of(os.fsencode(folder))[:12]}{ENDING}"
-
-
 def _open_store(
     path: Path | None, options: ScanOptions, models: Sequence[LoadedModel], *, must_exist: bool
 ) -> tuple[Store, ScanOptions, str | None]:
@@ -147,8 +122,8 @@ def _open_store(
         heading = store.heading
         options = replace(options, evidence=_evidence(heading.options, options.evidence))
         try:
-            compare_terms("the store", heading.terms, scan_terms(options, models))
-        except ReportError as error:
+            compare_terms(store.shown, heading.terms, heading_of(options, models).terms)
+        except StoreError as error:
             return store, options, str(error)
         return store, options, None
     return Store.create(path, heading_of(options, models)), options, None
@@ -160,13 +135,6 @@ def _evidence(told: Document, default: EvidenceOptions) -> EvidenceOptions:
         return EvidenceOptions(**told["evidence"])
     except (KeyError, TypeError, UsageError):
         return default
-
-
-def heading_of(options: ScanOptions, models: Sequence[LoadedModel]) -> Heading:
-    """What a new store says of the scans that go into it."""
-    ensemble = Ensemble.of(models)
-    model = model_document(ensemble.card, ensemble.member_cards)
-    return Heading(scan_terms(options, models), plain(options.to_report()), model, __version__, now())
 
 
 def _uploads(request: ServeRequest) -> UploadFolder:

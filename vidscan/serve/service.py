@@ -110,7 +110,7 @@ class Service:
         """An upload under a name that is still free, as a browser would find one."""
         stem, suffix = Path(upload.name).stem, Path(upload.name).suffix
         name, count = upload.name, 1
-        while name in taken or self.store.known(name) is not None:
+        while name in taken or self.store.find(name) is not None:
             count += 1
             name = f"{stem} ({count}){suffix}"
         taken.add(name)
@@ -129,11 +129,11 @@ class Service:
         already = 0
         for path in paths:
             names = folder.names(path)
-            found = [(name, *kept) for name in names if (kept := self.store.known(name)) is not None]
+            found = [(name, kept) for name in names if (kept := self.store.find(name)) is not None]
             if any(name in waiting for name in names):
                 already += 1
-            elif found and found[0][2] == state_of(_source(str(path))):
-                known.append(found[0][1])
+            elif found and found[0][1].state == state_of(_source(str(path))):
+                known.append(found[0][1].id)
             else:
                 name = found[0][0] if found else str(path)
                 items.append(Item(path, _source(name), ready=_still_there(folder, path)))

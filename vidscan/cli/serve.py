@@ -6,10 +6,11 @@ import os
 import sys
 import webbrowser
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from vidscan.cli.arguments import EXIT_OK
 from vidscan.cli.plan import Parts, tell_what_takes_long
@@ -20,7 +21,6 @@ from vidscan.media.ffmpeg.program import find_program
 from vidscan.models.loading import with_runtimes
 from vidscan.options import EvidenceOptions, ScanOptions
 from vidscan.provenance.trust import certificates_in
-from vidscan.report.document import Document
 from vidscan.report.escape import visible
 from vidscan.results.opening import own_store
 from vidscan.results.store import Store
@@ -29,6 +29,7 @@ from vidscan.results.terms import compare_terms, heading_of
 if TYPE_CHECKING:
     from vidscan.models.checkpoint import LoadedModel
     from vidscan.serve.access import Door
+    from vidscan.serve.folder import Folder
     from vidscan.serve.uploads import UploadFolder
 
 
@@ -38,7 +39,6 @@ def prepare_server(request: ServeRequest, parts: Parts, opened: ExitStack) -> Ca
     Raises VidscanError where something cannot work; nothing is served then.
     """
     try:
-        from vidscan.serve.folder import Folder
         from vidscan.serve.server import Server, listen
         from vidscan.serve.service import Service
     except ModuleNotFoundError as error:
@@ -46,35 +46,20 @@ def prepare_server(request: ServeRequest, parts: Parts, opened: ExitStack) -> Ca
             f"vidscan serve needs {error.name}, which is not installed: pip install 'vidscan[serve]'"
         ) from error
 
-    place = request.place
-    is_store = place is not None and not place.is_dir() and (place.is_file() or place.suffix == ENDING)
-    if is_store and request.store is not None:
-        raise UsageError(f"{place} is a store already: leave --store out")
-    folder = None if place is None or is_store else Folder.at(place)
+    folder, where, is_there = _places(request)
     find_program()
     certificates_in(request.options.provenance.trust)
-    where = place if is_store else request.store
-    if where is None and folder is not None:
-        where = own_store(folder.root.name, str(folder.root))
     listening = opened.enter_context(listen(request.host, request.port))
     if sys.stderr.isatty():
         tell_what_takes_long()
     models = parts.load_models(request.options.model.paths or None, runtime=request.options.model.runtime)
-    store, options, fits = _open_store(where, request.options, models, must_exist=is_store)
+    store, options, misfit = _open_store(where, request.options, models, is_there=is_there)
     opened.callback(store.close)
-
-    def objection() -> str | None:
-        if fits is None:
-            with suppress(StoreError):
-                store.claim()
-                return None
-            return "another vidscan scans into this store: wait for its end"
-        return fits
-
-    service = Service(store, IsolatedEngine(options, models), folder, _uploads(request), objection)
+    engine = IsolatedEngine(options, models)
+    service = Service(store, engine, folder, _uploads(request), partial(_objection, store, misfit))
     opened.callback(service.close)
     door = _door(request, listening.getsockname()[1])
-    for line in _told(request, store, fits):
+    for line in _told(request, store, misfit):
         print(f"vidscan: {visible(line)}", file=sys.stderr)
 
     def started() -> None:
@@ -88,6 +73,32 @@ def prepare_server(request: ServeRequest, parts: Parts, opened: ExitStack) -> Ca
         return EXIT_OK
 
     return work
+
+
+def _places(request: ServeRequest) -> tuple[Folder | None, Path | None, bool]:
+    """The folder to scan, where the store lies (None: in memory), and whether it must be there already."""
+    from vidscan.serve.folder import Folder
+
+    place = request.place
+    if place is None:
+        return None, request.store, False
+    if not place.is_dir() and (place.is_file() or place.suffix == ENDING):
+        if request.store is not None:
+            raise UsageError(f"{place} is a store already: leave --store out")
+        return None, place, True
+    folder = Folder.at(place)
+    return folder, request.store or own_store(folder.root.name, str(folder.root)), False
+
+
+def _objection(store: Store, misfit: str | None) -> str | None:
+    """Why nothing can be scanned into a store now, as it is asked for."""
+    if misfit is not None:
+        return misfit
+    try:
+        store.claim()
+    except StoreError as error:
+        return str(error)
+    return None
 
 
 def _door(request: ServeRequest, port: int) -> Door:
@@ -113,28 +124,29 @@ def _has_screen() -> bool:
 
 
 def _open_store(
-    path: Path | None, options: ScanOptions, models: Sequence[LoadedModel], *, must_exist: bool
+    path: Path | None, options: ScanOptions, models: Sequence[LoadedModel], *, is_there: bool
 ) -> tuple[Store, ScanOptions, str | None]:
-    """The store, a new one where there is none, the options to scan with, and why they do not fit it."""
+    """The store, a new one where there is none; the options to scan with; and why they do not fit it."""
     options = with_runtimes(ScanOptions.of(options, evidence=True), models)
-    if path is not None and (must_exist or path.exists()):
-        store = Store.open(path, write=True)
-        heading = store.heading
-        options = replace(options, evidence=_evidence(heading.options, options.evidence))
-        try:
-            compare_terms(store.shown, heading.terms, heading_of(options, models).terms)
-        except StoreError as error:
-            return store, options, str(error)
-        return store, options, None
-    return Store.create(path, heading_of(options, models)), options, None
-
-
-def _evidence(told: Document, default: EvidenceOptions) -> EvidenceOptions:
-    """Which faces a store's scans keep: how many is no matter of taste where results lie side by side."""
+    if path is None or not (is_there or path.exists()):
+        return Store.create(path, heading_of(options, models)), options, None
+    store = Store.open(path, write=True)
+    terms, evidence = store.heading.terms, store.heading.options.get("evidence")
+    options = replace(options, evidence=_evidence(evidence, options.evidence))
     try:
-        return EvidenceOptions(**told["evidence"])
-    except (KeyError, TypeError, UsageError):
-        return default
+        compare_terms(store.shown, terms, heading_of(options, models).terms)
+    except StoreError as error:
+        return store, options, f"{error}, or keep new results elsewhere with --store"
+    return store, options, None
+
+
+def _evidence(told: Any, asked: EvidenceOptions) -> EvidenceOptions:
+    """How many faces a store's scans keep, which follows from how many sources its first scan had."""
+    try:
+        kept = EvidenceOptions(**told)
+    except (TypeError, UsageError):
+        return asked
+    return asked if asked.explained and not kept.explained else kept
 
 
 def _uploads(request: ServeRequest) -> UploadFolder:

@@ -87,9 +87,9 @@ class Service:
     def require_scanning(self) -> None:
         """Raises HTTPException (409) where no scan can go into this store."""
         if (why := self._objection()) is not None:
-            raise HTTPException(409, why)
+            raise HTTPException(409, self.worded(why))
 
-    def worded(self, error: Exception) -> str:
+    def worded(self, error: Exception | str) -> str:
         """An error as an answer tells it: not where the store lies."""
         return str(error).replace(self.store.shown, "the store")
 

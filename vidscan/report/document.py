@@ -106,6 +106,11 @@ def result_document(report: Report) -> Document:
     return entry
 
 
+def require_result(entry: Any) -> None:
+    """Raises MismatchError, a ValueError, where a value is no entry of a document's ``results``."""
+    from_plain(Result, entry, Form.REPORT)
+
+
 def report_from(
     entry: Document,
     source: Source,

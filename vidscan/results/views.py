@@ -1,0 +1,58 @@
+"""What a document refers to and a store holds: results and pictures that are read as they are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, overload
+
+from vidscan.records import EvidenceCrop
+from vidscan.report.document import Document
+
+PAGE = 100
+"""Results that are in memory together."""
+
+
+class LazyResults(Sequence[Document]):
+    """The results with these ids, in their order; as often as they are asked for."""
+
+    def __init__(self, ids: Sequence[int], read: Callable[[Sequence[int]], list[Document]]) -> None:
+        """``read`` gives the results of some ids, in their order."""
+        self._ids, self._read = ids, read
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def __iter__(self) -> Iterator[Document]:
+        for start in range(0, len(self._ids), PAGE):
+            yield from self._read(self._ids[start : start + PAGE])
+
+    @overload
+    def __getitem__(self, place: int) -> Document: ...
+    @overload
+    def __getitem__(self, place: slice) -> LazyResults: ...
+    def __getitem__(self, place: Any) -> Any:
+        if isinstance(place, slice):
+            return LazyResults(self._ids[place], self._read)
+        return self._read([self._ids[place]])[0]
+
+
+class LazyEvidence(Mapping[str, Sequence[EvidenceCrop]]):
+    """Pictures by the ``source`` of their result; as a mapping, it holds the sources that have any."""
+
+    def __init__(
+        self, names: Callable[[], list[str]], read: Callable[[str], tuple[EvidenceCrop, ...]]
+    ) -> None:
+        """``read`` gives the pictures of a source by its name, none where there are none."""
+        self._names, self._read = names, read
+
+    def __getitem__(self, name: str) -> tuple[EvidenceCrop, ...]:
+        found = self._read(name)
+        if not found:
+            raise KeyError(name)
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names())
+
+    def __len__(self) -> int:
+        return len(self._names())

@@ -1,0 +1,81 @@
+"""The folder named at the start: what below it may be scanned, and nothing else on this machine."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from starlette.exceptions import HTTPException
+
+from vidscan.errors import SourceError
+from vidscan.media.sources import from_folder, kind_of
+
+_OUTSIDE = "that is not below the folder that vidscan serve was started with"
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """A folder whose files may be scanned. ``given`` is as the user wrote it, ``root`` without links."""
+
+    given: Path
+    root: Path
+
+    @classmethod
+    def at(cls, given: Path) -> Folder:
+        """Raises SourceError where there is no such folder."""
+        if not given.is_dir():
+            raise SourceError(f"{given}: no such folder: check the path")
+        return cls(given, Path(os.path.realpath(given)))
+
+    def find(self, place: str) -> tuple[list[Path], int]:
+        """The clips and stills at a place in the folder, without links, and how many were left out.
+
+        Left out are links that lead out of the folder. Raises HTTPException where the place does (403), or
+        does not exist (404), or holds nothing to scan (415).
+        """
+        path = self._inside(place)
+        if not path.is_dir():
+            if not path.is_file():
+                raise HTTPException(404, f"{self.shown(path)}: no such file or folder")
+            if kind_of(path) is None:
+                raise HTTPException(415, f"{self.shown(path)}: is by its name no clip or still")
+            return [path], 0
+        try:
+            listed = [source.path for source in from_folder(path, recursive=True)]
+        except SourceError as error:
+            raise HTTPException(415, str(error)) from error
+        found = list(dict.fromkeys(self._real(listed)))
+        return found, len(listed) - len(found)
+
+    def _inside(self, place: str) -> Path:
+        if "\0" in place:
+            raise HTTPException(403, _OUTSIDE)
+        try:
+            # A link in the middle is followed, so what counts is where the path really leads.
+            path = Path(os.path.realpath(self.root / place))
+        except (OSError, ValueError):
+            raise HTTPException(403, _OUTSIDE) from None
+        if not path.is_relative_to(self.root):
+            raise HTTPException(403, _OUTSIDE)
+        return path
+
+    def _real(self, paths: list[Path]) -> Iterator[Path]:
+        """Where files really lie, as far as that is in the folder."""
+        for path in paths:
+            real = Path(os.path.realpath(path))
+            if real.is_relative_to(self.root):
+                yield real
+
+    def holds(self, path: Path) -> bool:
+        """Whether a file that was found still is where it was, and no link to elsewhere."""
+        return Path(os.path.realpath(path)) == path and path.is_relative_to(self.root)
+
+    def names(self, path: Path) -> tuple[str, str]:
+        """What a file may be called: by the folder as it was given, as ``vidscan dir`` does, or in full."""
+        return str(self.given / path.relative_to(self.root)), str(path)
+
+    def shown(self, path: Path) -> str:
+        """A file's name in a message."""
+        return str(path.relative_to(self.root))

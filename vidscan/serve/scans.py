@@ -1,0 +1,329 @@
+"""Scans that were asked for: they queue, one runs at a time, and each can be called off."""
+
+from __future__ import annotations
+
+import threading
+import time
+import traceback
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Protocol, Self
+
+from vidscan.errors import VidscanError
+from vidscan.protocols import Engine, Observer
+from vidscan.records import ErrorInfo, Report, Source
+from vidscan.report.document import Document
+
+MAX_QUEUED = 1000
+"""Upper limit on the scans that wait."""
+
+MAX_KEPT = 1000
+"""Upper limit on the finished scans that are remembered; their results stay."""
+
+PROGRESS_S = 0.25
+"""Progress is told this often."""
+
+
+class StoppableEngine(Engine, Protocol):
+    """An engine whose scan can be broken off."""
+
+    def scan(
+        self, sources: Iterable[Source], observer: Observer | None = None
+    ) -> Generator[Report, None, None]:
+        """As of any engine; closing the stream ends all that it started."""
+
+    def stop(self) -> None:
+        """Breaks the scan under way off at once, from any thread; it ends without what it had in hand."""
+
+
+class QueueFullError(VidscanError):
+    """No further scan is taken for now."""
+
+
+class State(StrEnum):
+    """How far a scan got."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One file of a scan: what the engine reads, and the name under which its result is kept.
+
+    ``ready`` is asked right before it is read, and says why it may not be; ``discard`` is called when it is
+    of no more use.
+    """
+
+    path: Path
+    recorded: Source
+    ready: Callable[[], str | None] = lambda: None
+    discard: Callable[[], None] = lambda: None
+
+
+@dataclass(slots=True, eq=False)
+class Scan:
+    """A scan that was asked for. ``note`` says what was left out of it."""
+
+    id: int
+    name: str
+    left: deque[Item]
+    sources: int
+    note: str = ""
+    state: State = State.QUEUED
+    created: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+    finished: int = 0
+    results: list[int] = field(default_factory=list)
+    error: str | None = None
+    progress: dict[str, Any] | None = None
+
+    def told(self) -> Document:
+        """The scan as plain JSON values."""
+        names = ("id", "name", "state", "created", "sources", "finished", "error", "note", "progress")
+        return {name: getattr(self, name) for name in names} | {"results": list(self.results)}
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more comes of it."""
+        return self.state not in (State.QUEUED, State.RUNNING)
+
+
+class Scans:
+    """The queue, and the thread that works through it.
+
+    Everything here is done under one lock, but for the scanning itself and what is done with a report.
+    """
+
+    def __init__(
+        self,
+        engine: StoppableEngine,
+        keep: Callable[[Item, Report, str | None], int],
+        tell: Callable[[Document], None],
+        state_of: Callable[[Source], str | None],
+    ) -> None:
+        """Starts nothing yet.
+
+        ``keep`` stores a report with the state of its file before it was read, and returns the result's id.
+        ``tell`` is told of every change.
+        """
+        self._engine, self._keep, self._tell, self._state_of = engine, keep, tell, state_of
+        self._changed = threading.Condition()
+        self._all: dict[int, Scan] = {}
+        self._queue: deque[Scan] = deque()
+        self._running: Scan | None = None
+        self._in_hand: dict[str, tuple[Item, str | None]] = {}
+        self._count = self._handed = 0
+        self._closed = False
+        self._told_at = 0.0
+        self._thread = threading.Thread(target=self._work, name="vidscan-scans")
+
+    def start(self) -> None:
+        """Begins to work."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Breaks off what runs, and returns when all has ended."""
+        with self._changed:
+            self._closed = True
+            self._engine.stop()
+            self._changed.notify_all()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def submit(self, name: str, items: Sequence[Item], known: Sequence[int] = (), note: str = "") -> int:
+        """Queues a scan, of which the results ``known`` are there already, and returns its number.
+
+        Raises QueueFullError where too many wait.
+        """
+        with self._changed:
+            if len(self._queue) >= MAX_QUEUED:
+                raise QueueFullError(f"{MAX_QUEUED} scans wait already: try again when some are finished")
+            self._count += 1
+            scan = Scan(self._count, name, deque(items), len(items) + len(known), note)
+            scan.finished, scan.results = len(known), list(known)
+            self._all[scan.id] = scan
+            if items:
+                self._queue.append(scan)
+            else:
+                scan.state = State.DONE
+            self._forget()
+            self._tell(scan.told())
+            self._changed.notify_all()
+            return scan.id
+
+    def cancel(self, number: int) -> bool:
+        """Calls a scan off, unless it is over; False where there is none of this number."""
+        with self._changed:
+            scan = self._all.get(number)
+            if scan is not None and not scan.over:
+                if scan is self._running:
+                    if self._in_hand:
+                        self._engine.stop()
+                else:
+                    self._queue.remove(scan)
+                self._end(scan, State.CANCELLED)
+            return scan is not None
+
+    def told(self, number: int) -> Document | None:
+        """A scan as plain JSON values, None where there is none of this number."""
+        with self._changed:
+            scan = self._all.get(number)
+            return None if scan is None else scan.told()
+
+    def all_told(self) -> list[Document]:
+        """All scans as plain JSON values, the latest first."""
+        with self._changed:
+            return [scan.told() for scan in reversed(self._all.values())]
+
+    def waiting_names(self) -> set[str]:
+        """What the files are called that are not finished yet."""
+        with self._changed:
+            scans = [*self._queue, *([self._running] if self._running else [])]
+            names = {item.recorded.name for scan in scans for item in scan.left}
+            return names | {item.recorded.name for item, _ in self._in_hand.values()}
+
+    # The engine's side: it takes sources, and says how far it is.
+
+    def __iter__(self) -> Self:
+        """The sources of all scans, in order.
+
+        It ends for now, so that the engine finishes what it has in hand, where the running scan has no more;
+        with nothing in hand it waits. So the engine's worker stays, with its networks, from scan to scan.
+        """
+        return self
+
+    def __next__(self) -> Source:
+        """The next source; raises StopIteration where none is left for now."""
+        with self._changed:
+            while not self._closed:
+                scan = self._running
+                while scan is not None and scan.left:
+                    if (source := self._hand_out(scan, scan.left.popleft())) is not None:
+                        return source
+                if self._in_hand:
+                    break  # for now
+                if scan is not None:
+                    self._end(scan, State.DONE)
+                elif self._queue:
+                    self._running = self._queue.popleft()
+                    self._running.state = State.RUNNING
+                    self._tell(self._running.told())
+                else:
+                    self._changed.wait()
+            raise StopIteration
+
+    def _hand_out(self, scan: Scan, item: Item) -> Source | None:
+        if (objection := item.ready()) is not None:
+            scan.finished += 1
+            scan.note = f"{scan.note}; {objection}".removeprefix("; ")
+            item.discard()
+            return None
+        self._handed += 1
+        source = replace(item.recorded, id=str(self._handed), path=item.path)
+        self._in_hand[source.id] = (item, self._state_of(item.recorded))
+        return source
+
+    def part_fetched(self, source: Source) -> None:
+        """Says nothing: no source is remote."""
+
+    def frame_sampled(self, source: Source, time_s: float, duration_s: float | None) -> None:
+        """Notes how far the reading is, and tells it now and then."""
+        with self._changed:
+            scan, item = self._running, self._in_hand.get(source.id)
+            if scan is None or item is None:
+                return
+            scan.progress = {
+                "name": item[0].recorded.name,
+                "reached_s": round(time_s, 3),
+                "duration_s": duration_s,
+            }
+            if (now := time.monotonic()) - self._told_at >= PROGRESS_S:
+                self._told_at = now
+                self._tell(scan.told())
+
+    # The thread.
+
+    def _work(self) -> None:
+        while self._wait_for_work():
+            try:
+                with self._engine as engine, closing(engine.scan(self, self)) as reports:
+                    for report in reports:
+                        self._take(report)
+            except VidscanError as error:
+                self._break_off(str(error))
+            except Exception:  # noqa: BLE001 - one scan has failed, and the next may not
+                traceback.print_exc()
+                self._break_off("a fault in vidscan; the terminal that it was started in tells more")
+            self._take_back()
+
+    def _wait_for_work(self) -> bool:
+        """Returns as soon as a scan is to be done; False where all is to end."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or self._running is not None or self._queue)
+            return not self._closed
+
+    def _take(self, report: Report) -> None:
+        with self._changed:
+            scan, (item, state) = self._running, self._in_hand[report.source.id]
+            if scan is None:  # called off meanwhile
+                return
+        number = self._keep(item, named(report, item), state)
+        with self._changed:
+            self._in_hand.pop(report.source.id, None)
+            item.discard()
+            scan.finished += 1
+            scan.results.append(number)
+            scan.progress = None
+            if scan is self._running:
+                if not scan.left and not self._in_hand:
+                    self._end(scan, State.DONE)
+                else:
+                    self._tell(scan.told())
+
+    def _break_off(self, error: str) -> None:
+        """The running scan has failed as a whole."""
+        with self._changed:
+            # It may have failed before it took the first source.
+            scan = self._running or (self._queue.popleft() if self._queue else None)
+            if scan is not None:
+                scan.error = error
+                self._end(scan, State.FAILED)
+
+    def _take_back(self) -> None:
+        """Takes what the engine dropped as it was stopped: of the scan that runs now, it is still to do."""
+        with self._changed:
+            for item, _ in reversed(self._in_hand.values()):
+                if self._running is not None and not self._closed:
+                    self._running.left.appendleft(item)
+                else:
+                    item.discard()
+            self._in_hand.clear()
+
+    def _end(self, scan: Scan, state: State) -> None:
+        scan.state, scan.progress = state, None
+        while scan.left:
+            scan.left.popleft().discard()
+        if scan is self._running:
+            self._running = None
+        self._tell(scan.told())
+
+    def _forget(self) -> None:
+        over = [scan.id for scan in self._all.values() if scan.over]
+        for number in over[:-MAX_KEPT]:
+            del self._all[number]
+
+
+def named(report: Report, item: Item) -> Report:
+    """The report under the name that is kept, also where a message names the file that was read."""
+    error, path, name = report.error, str(item.path), item.recorded.name
+    if error is not None and path != name:
+        error = ErrorInfo(error.type, error.message.replace(path, name))
+    return replace(report, source=item.recorded, error=error)

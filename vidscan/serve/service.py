@@ -1,0 +1,189 @@
+"""What the server does, whoever asks: scans, results, marks. Nothing here knows HTTP but its refusals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from starlette.exceptions import HTTPException
+
+from vidscan.errors import StoreError
+from vidscan.media.sources import kind_of, state_of
+from vidscan.records import Report, Source, SourceKind
+from vidscan.report.document import Document, result_document
+from vidscan.results.rows import Row
+from vidscan.results.store import Store
+from vidscan.serve.events import Events
+from vidscan.serve.folder import Folder
+from vidscan.serve.scans import Item, QueueFullError, Scans, StoppableEngine
+from vidscan.serve.uploads import Upload, UploadFolder
+
+COLUMNS = (
+    *("id", "name", "kind", "label", "fake_probability", "fake_kind", "declares_ai", "remarks"),
+    *("mark", "note", "finished"),
+)
+"""The columns of the table that the page shows."""
+
+
+def cells(row: Row) -> list[Any]:
+    """A row of that table as JSON values."""
+    mark = row.mark
+    told: dict[str, Any] = {name: getattr(row, name) for name in COLUMNS if name != "note"}
+    told |= {"mark": None if mark is None else mark.label, "note": "" if mark is None else mark.note}
+    return [told[name] for name in COLUMNS]
+
+
+class Service:
+    """The store, what scans into it, and who is told. Usable from any thread once it has started."""
+
+    def __init__(
+        self,
+        store: Store,
+        engine: StoppableEngine,
+        folder: Folder | None,
+        uploads: UploadFolder,
+        objection: Callable[[], str | None] = lambda: None,
+    ) -> None:
+        """``objection`` says, as a scan is asked for, why the store takes none."""
+        self.store, self.folder, self.uploads = store, folder, uploads
+        self.events = Events()
+        self._objection = objection
+        self._scans = Scans(engine, self._keep, lambda told: self.events.publish("scan", told), state_of)
+
+    def start(self) -> None:
+        """Begins to work; is called in the event loop."""
+        self.events.attach()
+        self._scans.start()
+
+    def close(self) -> None:
+        """Breaks off what runs, and ends everything."""
+        self._scans.close()
+        self.uploads.close()
+        self.store.close()
+
+    # Scans
+
+    def scans(self) -> list[Document]:
+        """All scans, the latest first."""
+        return [{name: told[name] for name in told if name != "results"} for told in self._scans.all_told()]
+
+    def scan(self, number: int) -> Document:
+        """A scan, with its result where it is done and has one alone."""
+        told = self._scans.told(number)
+        if told is None:
+            raise HTTPException(404, f"there is no scan {number}")
+        alone = told["state"] == "done" and told["sources"] == 1 and len(told["results"]) == 1
+        return told | {"result": self.store.result(told["results"][0]) if alone else None}
+
+    def cancel(self, number: int) -> None:
+        """Calls a scan off, unless it is over."""
+        if not self._scans.cancel(number):
+            raise HTTPException(404, f"there is no scan {number}")
+
+    def require_scanning(self) -> None:
+        """Raises HTTPException (409) where no scan can go into this store."""
+        if (why := self._objection()) is not None:
+            raise HTTPException(409, why)
+
+    def scan_uploads(self, uploads: Sequence[Upload]) -> int:
+        """Queues what was uploaded as one scan, and returns its number."""
+        try:
+            self.require_scanning()
+            taken = self._scans.waiting_names()
+            items = [self._uploaded(each, taken) for each in uploads]
+            more = f" and {len(items) - 1} more" if len(items) > 1 else ""
+            return self._submit(items[0].recorded.name + more, items)
+        except BaseException:
+            for each in uploads:
+                each.delete()
+            raise
+
+    def _uploaded(self, upload: Upload, taken: set[str]) -> Item:
+        """An upload under a name that is still free, as a browser would find one."""
+        stem, suffix = Path(upload.name).stem, Path(upload.name).suffix
+        name, count = upload.name, 1
+        while name in taken or self.store.known(name) is not None:
+            count += 1
+            name = f"{stem} ({count}){suffix}"
+        taken.add(name)
+        return Item(upload.path, _source(name), discard=upload.delete)
+
+    def scan_path(self, place: str) -> int:
+        """Queues a file or folder below the folder named at the start, without what is known unchanged."""
+        if self.folder is None:
+            raise HTTPException(403, "no folder was named when vidscan serve was started: upload the file")
+        self.require_scanning()
+        folder = self.folder
+        paths, left_out = folder.find(place)
+        items: list[Item] = []
+        known: list[int] = []
+        waiting = self._scans.waiting_names()
+        already = 0
+        for path in paths:
+            names = folder.names(path)
+            found = [(name, *kept) for name in names if (kept := self.store.known(name)) is not None]
+            if any(name in waiting for name in names):
+                already += 1
+            elif found and found[0][2] == state_of(_source(str(path))):
+                known.append(found[0][1])
+            else:
+                name = found[0][0] if found else str(path)
+                items.append(Item(path, _source(name), ready=_still_there(folder, path)))
+        notes = [f"{left_out} links that lead out of the folder were left out"] if left_out else []
+        notes += [f"{already} files wait already"] if already else []
+        return self._submit(place if place not in ("", ".") else folder.root.name, items, known, notes)
+
+    def _submit(
+        self, name: str, items: Sequence[Item], known: Sequence[int] = (), notes: Sequence[str] = ()
+    ) -> int:
+        try:
+            return self._scans.submit(name, items, known, "; ".join(notes))
+        except QueueFullError as error:
+            raise HTTPException(429, str(error)) from error
+
+    def _keep(self, item: Item, report: Report, state: str | None) -> int:
+        number = self.store.add(item.recorded, state, result_document(report), report.evidence)
+        self.events.publish("result", cells(self.store.row(number)))
+        return number
+
+    # Results
+
+    def table(self) -> Document:
+        """All results in a few columns."""
+        return {"columns": COLUMNS, "rows": [cells(row) for row in self.store.rows()]}
+
+    def row(self, number: int) -> Row:
+        """A result's row; raises HTTPException (404) where there is none."""
+        if number not in self.store.ids():
+            raise HTTPException(404, f"there is no result {number}")
+        return self.store.row(number)
+
+    def result(self, number: int) -> Document:
+        """A result's row by the names of its columns, and its entry in a report."""
+        row = self.row(number)
+        return {"row": dict(zip(COLUMNS, cells(row), strict=True)), "result": self.store.result(number)}
+
+    def mark(self, number: int, label: str | None, note: str) -> Document:
+        """Notes what a person found; raises HTTPException (404) where there is no such result."""
+        self.row(number)
+        try:
+            self.store.set_mark(number, label, note)
+        except StoreError as error:
+            raise HTTPException(409, str(error)) from error
+        told = dict(zip(COLUMNS, cells(self.store.row(number)), strict=True))
+        marked = {name: told[name] for name in ("id", "mark", "note")}
+        self.events.publish("mark", marked)
+        return marked
+
+
+def _source(name: str) -> Source:
+    path = Path(name)
+    return Source("", path, kind_of(path) or SourceKind.VIDEO)
+
+
+def _still_there(folder: Folder, path: Path) -> Callable[[], str | None]:
+    def objection() -> str | None:
+        return None if folder.holds(path) else f"{folder.shown(path)} was moved or replaced by a link"
+
+    return objection

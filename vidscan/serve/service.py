@@ -9,7 +9,7 @@ from typing import Any
 from starlette.exceptions import HTTPException
 
 from vidscan.errors import StoreError
-from vidscan.media.sources import kind_of, state_of
+from vidscan.media.sources import IMAGE_SUFFIXES, VIDEO_SUFFIXES, kind_of, state_of
 from vidscan.records import Report, Source, SourceKind
 from vidscan.report.document import Document, result_document
 from vidscan.results.rows import Row
@@ -18,10 +18,11 @@ from vidscan.serve.events import Events
 from vidscan.serve.folder import Folder
 from vidscan.serve.scans import Item, QueueFullError, Scans, StoppableEngine
 from vidscan.serve.uploads import Upload, UploadFolder
+from vidscan.version import __version__
 
 COLUMNS = (
     *("id", "name", "kind", "label", "fake_probability", "fake_kind", "declares_ai", "remarks"),
-    *("mark", "note", "finished"),
+    *("mark", "note", "finished", "duration_s", "error"),
 )
 """The columns of the table that the page shows."""
 
@@ -61,6 +62,16 @@ class Service:
         self._scans.close()
         self.uploads.close()
         self.store.close()
+
+    def about(self) -> Document:
+        """What the page has to know of the server; ``refusal`` says why nothing can be scanned, else None."""
+        return {
+            "vidscan": __version__,
+            "store": None if self.store.path is None else self.store.path.name,
+            "folders": [] if self.folder is None else [str(self.folder.root)],
+            "suffixes": sorted(VIDEO_SUFFIXES | IMAGE_SUFFIXES),
+            "refusal": self._objection(),
+        }
 
     # Scans
 

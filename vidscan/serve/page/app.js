@@ -1,6 +1,6 @@
 // Puts the page together: what the server tells, what the person does, and what is drawn of it.
 
-import { address, ask, send } from "./api.js";
+import { address, send } from "./api.js";
 import { Evidence } from "./evidence.js";
 import { chosen, dropped, skippedWords } from "./files.js";
 import { Filters } from "./filters.js";
@@ -19,7 +19,8 @@ const evidence = new Evidence(table, marks);
 const filters = new Filters(results, { onChange: draw, onSort: sort });
 const queue = new Queue(soon);
 const jobs = new Jobs(queue);
-let suffixes = null;
+let suffixes = [];
+let refusal = null; // why nothing can be scanned
 
 // Draws all that hangs on the results, now: a click is answered in the same moment.
 function draw() {
@@ -92,10 +93,14 @@ function complain(text) {
 new Server({
   onAbout(about) {
     byId("store").textContent = visible(about.store ?? "");
-    suffixes = about.suffixes ?? null;
-    byId("by-path").hidden = !about.folders?.length;
-    byId("folders").replaceChildren(...(about.folders ?? []).map((folder) => make("option", { value: folder })));
-    if (!byId("path").value) byId("path").value = about.folders?.length === 1 ? about.folders[0] : "";
+    suffixes = about.suffixes;
+    refusal = about.refusal;
+    byId("add").hidden = refusal !== null;
+    byId("refusal").hidden = refusal === null;
+    byId("refusal").textContent = refusal === null ? "" : `Nothing new can be scanned here: ${visible(refusal)}`;
+    byId("by-path").hidden = !about.folders.length;
+    byId("folders").replaceChildren(...about.folders.map((folder) => make("option", { value: folder })));
+    if (!byId("path").value) byId("path").value = about.folders[0] ?? "";
   },
   onAll(all, scans) {
     results.replace(all);
@@ -133,7 +138,7 @@ function over(by) {
   depth = by ? Math.max(0, depth + by) : 0;
   byId("drop-here").hidden = !depth;
 }
-const holdsFiles = (event) => event.dataTransfer?.types.includes("Files");
+const holdsFiles = (event) => refusal === null && event.dataTransfer?.types.includes("Files");
 addEventListener("dragenter", (event) => holdsFiles(event) && over(1));
 addEventListener("dragleave", (event) => holdsFiles(event) && over(-1));
 addEventListener("dragover", (event) => holdsFiles(event) && event.preventDefault());

@@ -37,13 +37,13 @@ export function skippedWords(skipped) {
 }
 
 function collection(suffixes) {
-  const known = suffixes ? new Set(suffixes) : null;
+  const known = new Set(suffixes);
   return {
     files: [],
     skipped: new Map(),
     take(file) {
       const ending = /[^.](\.[^.]*)$/.exec(file.name)?.[1].toLowerCase() ?? "";
-      if (known ? known.has(ending) : /^(video|image)\//.test(file.type)) this.files.push(file);
+      if (known.has(ending)) this.files.push(file);
       else this.skipped.set(ending, (this.skipped.get(ending) ?? 0) + 1);
     },
   };

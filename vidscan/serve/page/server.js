@@ -39,11 +39,8 @@ export class Server {
   async fetchAll() {
     this.held = [];
     try {
-      if (!this.about) {
-        this.about = await ask("/about");
-        this.listener.onAbout(this.about);
-      }
-      const [results, scans] = await Promise.all([ask("/results"), ask("/scans")]);
+      const [about, results, scans] = await Promise.all([ask("/about"), ask("/results"), ask("/scans")]);
+      this.listener.onAbout(about);
       this.listener.onAll(results, scans);
       this.listener.onState("");
     } catch (error) {

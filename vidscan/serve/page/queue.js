@@ -3,15 +3,13 @@
 import { ask, upload } from "./api.js";
 import { visible } from "./text.js";
 
-const AT_ONCE = 2; // uploads
 export const CANCELLABLE = ["running", "uploading", "queued", "waiting"];
 
 export class Queue {
   constructor(onChange) {
     this.jobs = new Map(); // by the server's id, or a symbol of our own until it has one
     this.gone = new Set(); // scans that are over, or that were cleared away here
-    this.uploading = 0;
-    this.paused = false;
+    this.busy = false; // with an upload, or with waiting until the server takes the next
     this.changed = onChange;
     addEventListener("beforeunload", (event) => {
       if (this.in("waiting", "uploading").length) event.preventDefault();
@@ -31,15 +29,14 @@ export class Queue {
     this.changed();
   }
 
+  // Uploads go one after the other, in the order in which they were added.
   pump() {
-    for (const job of this.in("waiting")) {
-      if (this.paused || this.uploading >= AT_ONCE) return;
-      this.send(job);
-    }
+    const [next] = this.in("waiting");
+    if (next && !this.busy) this.send(next);
   }
 
   async send(job) {
-    this.uploading += 1;
+    this.busy = true;
     Object.assign(job, { state: "uploading", fraction: 0 });
     const { promise, abort } = upload(job.file, (fraction) => {
       job.fraction = fraction;
@@ -48,28 +45,19 @@ export class Queue {
     job.abort = abort;
     try {
       const { id, again } = await promise;
-      if (again) this.wait(job, again);
-      else {
+      if (again) {
+        job.state = "waiting";
+        await new Promise((resolve) => setTimeout(resolve, 1000 * again));
+      } else {
         this.jobs.delete(job.key);
         if (!this.jobs.has(id) && !this.gone.has(id)) this.told({ id, name: job.file.name, state: "queued" });
       }
     } catch (error) {
       if (this.jobs.has(job.key)) Object.assign(job, { state: "failed", error: error.message });
     }
-    this.uploading -= 1;
+    this.busy = false;
     this.pump();
     this.changed();
-  }
-
-  // The server's queue is full: this upload and those after it are tried again later.
-  wait(job, seconds) {
-    job.state = "waiting";
-    if (this.paused) return;
-    this.paused = true;
-    setTimeout(() => {
-      this.paused = false;
-      this.pump();
-    }, 1000 * seconds);
   }
 
   // All scans as the server lists them; uploads of this window stay.

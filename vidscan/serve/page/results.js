@@ -86,7 +86,7 @@ function sorted(rows, key, descending) {
   const keyed = rows.map((row) => [key(row), row]);
   const sign = descending ? -1 : 1;
   keyed.sort(([a, left], [b, right]) => {
-    if (a === b) return compare(left.order, right.order);
+    if (a === b) return right.suspicion - left.suspicion || compare(left.order, right.order);
     if (a === null || b === null) return a === null ? 1 : -1;
     return sign * compare(a, b);
   });
@@ -116,6 +116,7 @@ function fromServer(told) {
     kind: told.kind,
     label: told.label,
     score: told.fake_probability,
+    suspicion: told.fake_probability ?? -1 - LABELS.indexOf(told.label),
     fakeKind: told.fake_kind ?? null,
     declares: told.declares_ai === true ? "AI" : told.declares_ai === false ? "camera" : null,
     remarks: told.remarks ?? [],

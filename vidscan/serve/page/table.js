@@ -132,6 +132,7 @@ export class Table {
     start.textContent = row.name.slice(0, -row.ending || undefined);
     end.textContent = row.ending ? row.name.slice(-row.ending) : "";
     name.title = row.name;
+    name.setAttribute("aria-label", row.name); // in one piece
     label.firstChild.className = `badge ${row.label.toLowerCase()}`;
     label.firstChild.textContent = row.label.replace("_", " ");
     points.firstChild.textContent = row.score === null ? "" : score(row.score);

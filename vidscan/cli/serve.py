@@ -8,7 +8,6 @@ import webbrowser
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -56,7 +55,7 @@ def prepare_server(request: ServeRequest, parts: Parts, opened: ExitStack) -> Ca
     store, options, misfit = _open_store(where, request.options, models, is_there=is_there)
     opened.callback(store.close)
     engine = IsolatedEngine(options, models)
-    service = Service(store, engine, folder, _uploads(request), partial(_objection, store, misfit))
+    service = Service(store, engine, folder, _uploads(request), misfit)
     opened.callback(service.close)
     door = _door(request, listening.getsockname()[1])
     for line in _told(request, store, misfit):
@@ -88,17 +87,6 @@ def _places(request: ServeRequest) -> tuple[Folder | None, Path | None, bool]:
         return None, place, True
     folder = Folder.at(place)
     return folder, request.store or own_store(folder.root.name, str(folder.root)), False
-
-
-def _objection(store: Store, misfit: str | None) -> str | None:
-    """Why nothing can be scanned into a store now, as it is asked for."""
-    if misfit is not None:
-        return misfit
-    try:
-        store.claim()
-    except StoreError as error:
-        return str(error)
-    return None
 
 
 def _door(request: ServeRequest, port: int) -> Door:

@@ -22,10 +22,14 @@ from vidscan.serve.service import Service
 
 API = "/api/v1"
 
-FILES = {"/": "page/index.html", "/page/app.js": "page/app.js", "/page/app.css": "page/app.css"}
+_HERE = Path(__file__).parent
+FILES = {"/": "page/index.html"} | {
+    f"/page/{each.name}": f"page/{each.name}"
+    for each in sorted((_HERE / "page").iterdir())
+    if each.suffix in (".css", ".js")
+}
 """The page's own files by their paths; nothing else of the disk is served."""
 
-_HERE = Path(__file__).parent
 _MIN_GZIP = 1 << 10
 
 
@@ -43,6 +47,10 @@ def routes(service: Service) -> list[BaseRoute]:
 
 async def _file(name: str, request: Request) -> Response:
     return FileResponse(_HERE / name)
+
+
+async def _get_about(service: Service, request: Request) -> Response:
+    return JSONResponse(await run_in_threadpool(service.about))
 
 
 async def _post_scan(service: Service, request: Request) -> Response:
@@ -114,6 +122,7 @@ async def _get_events(service: Service, request: Request) -> Response:
 
 
 _HANDLERS: tuple[tuple[str, str, Callable[[Service, Request], Awaitable[Response]]], ...] = (
+    ("GET", "/about", _get_about),
     ("POST", "/scans", _post_scan),
     ("GET", "/scans", _get_scans),
     ("GET", "/scans/{id:int}", _get_scan),

@@ -9,7 +9,7 @@ from typing import Any
 from starlette.exceptions import HTTPException
 
 from vidscan.errors import StoreError
-from vidscan.media.sources import kind_of, state_of
+from vidscan.media.sources import IMAGE_SUFFIXES, VIDEO_SUFFIXES, kind_of, state_of
 from vidscan.records import Report, Source, SourceKind
 from vidscan.report.document import Document, result_document
 from vidscan.results.rows import Row
@@ -18,10 +18,11 @@ from vidscan.serve.events import Events
 from vidscan.serve.folder import Folder
 from vidscan.serve.scans import Item, QueueFullError, Scans, StoppableEngine
 from vidscan.serve.uploads import Upload, UploadFolder
+from vidscan.version import __version__
 
 COLUMNS = (
     *("id", "name", "kind", "label", "fake_probability", "fake_kind", "declares_ai", "remarks"),
-    *("mark", "note", "finished"),
+    *("mark", "note", "finished", "duration_s", "error"),
 )
 """The columns of the table that the page shows."""
 
@@ -46,12 +47,12 @@ class Service:
         engine: StoppableEngine,
         folder: Folder | None,
         uploads: UploadFolder,
-        objection: Callable[[], str | None] = lambda: None,
+        misfit: str | None = None,
     ) -> None:
-        """``objection`` says, as a scan is asked for, why the store takes none."""
+        """``misfit`` says why what is scanned here cannot go into the store, if it cannot."""
         self.store, self.folder, self.uploads = store, folder, uploads
         self.events = Events()
-        self._objection = objection
+        self._misfit = misfit
         self._scans = Scans(engine, self._keep, self._tell, state_of)
 
     def start(self) -> None:
@@ -64,6 +65,16 @@ class Service:
         self._scans.close()
         self.uploads.close()
         self.store.close()
+
+    def about(self) -> Document:
+        """What the page has to know of the server; ``refusal`` says why nothing can be scanned, else None."""
+        return {
+            "vidscan": __version__,
+            "store": None if self.store.path is None else self.store.path.name,
+            "folders": [] if self.folder is None else [str(self.folder.root)],
+            "suffixes": sorted(VIDEO_SUFFIXES | IMAGE_SUFFIXES),
+            "refusal": None if self._misfit is None else self.worded(self._misfit),
+        }
 
     # Scans
 
@@ -85,9 +96,13 @@ class Service:
             raise HTTPException(404, f"there is no scan {number}")
 
     def require_scanning(self) -> None:
-        """Raises HTTPException (409) where no scan can go into this store."""
-        if (why := self._objection()) is not None:
-            raise HTTPException(409, self.worded(why))
+        """Raises HTTPException (409) where no scan can go into this store, which none does before this."""
+        if self._misfit is not None:
+            raise HTTPException(409, self.worded(self._misfit))
+        try:
+            self.store.claim()
+        except StoreError as error:
+            raise HTTPException(409, self.worded(error)) from error
 
     def worded(self, error: Exception | str) -> str:
         """An error as an answer tells it: not where the store lies."""

@@ -30,7 +30,7 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
         store: Path | None = None,
         max_bytes: int = 1 << 20,
         door: Callable[[int], Door] = Door,
-        objection: Callable[[], str | None] = lambda: None,
+        misfit: str | None = None,
     ) -> Running:
         engine = ToyEngine()
         kept = (
@@ -39,7 +39,7 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
             else Store.create(store, heading_of(engine.options, engine.models))
         )
         uploads = UploadFolder(tmp_path, max_bytes)
-        service = Service(kept, engine, None if folder is None else Folder.at(folder), uploads, objection)
+        service = Service(kept, engine, None if folder is None else Folder.at(folder), uploads, misfit)
         listening = listen("127.0.0.1", None)
         ready = threading.Event()
         own = door(listening.getsockname()[1])

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from serving import ToyEngine, still
+from starlette.exceptions import HTTPException
 from toys import CARD, ToyScorer
 
 from vidscan.cli import serve as command
@@ -27,6 +28,7 @@ from vidscan.results.store import Store
 from vidscan.results.terms import heading_of
 from vidscan.serve import server
 from vidscan.serve.server import listen
+from vidscan.serve.service import Service
 
 PARTS = Parts(lambda models, runtime: Ensemble((ToyScorer(replace(CARD, sha256="70" * 32)),)))
 
@@ -48,8 +50,17 @@ class Caught:
     def run(self, sockets) -> None:
         Caught.last = self
         self.port = sockets[0].getsockname()[1]
-        self.objection = self.service._objection()
+        self.objection = objection_of(self.service)
         self.started()
+
+
+def objection_of(service: Service) -> str | None:
+    """Why a scan that was asked for now would be refused."""
+    try:
+        service.require_scanning()
+    except HTTPException as error:
+        return error.detail
+    return None
 
 
 @pytest.fixture

@@ -70,6 +70,10 @@ class StoredResults:
         for values in self._columns(rows.COLUMNS, self.ids(only, pattern)):
             yield rows.row_from(self.shown, values)
 
+    def holds(self, number: int) -> bool:
+        """Whether there is a source with this id."""
+        return bool(self._database.select("SELECT 1 FROM sources WHERE id = ?", (number,)))
+
     def row(self, number: int) -> Row:
         """The source with this id."""
         (values,) = self._columns(rows.COLUMNS, [number])

@@ -94,7 +94,7 @@ def plan_of(request: ScanRequest, parts: Parts) -> Plan:
     if request.annotate is not None:
         check_annotated(request.annotate, found, in_folder=not request.one_clip)
     if sys.stderr.isatty() and not request.quiet:
-        _tell_what_takes_long()
+        tell_what_takes_long()
     models = parts.load_models(request.options.model.paths or None, runtime=request.options.model.runtime)
     _check_thresholds(models, request.options)
     options = replace(request.options, evidence=request.options.evidence.shared_by(len(found)))
@@ -171,7 +171,7 @@ def _journal_place(request: ScanRequest, destinations: Sequence[Destination]) ->
     return None if report is None else journal_path(report)
 
 
-def _tell_what_takes_long() -> None:
+def tell_what_takes_long() -> None:
     """Shows what the library notes beside its warnings: that a checkpoint is converted, before it scores."""
     log = logging.getLogger("vidscan")
     log.setLevel(logging.INFO)

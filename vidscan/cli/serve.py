@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vidscan.cli.arguments import EXIT_OK
-from vidscan.cli.plan import Parts
+from vidscan.cli.plan import Parts, tell_what_takes_long
 from vidscan.cli.requests import ServeRequest, is_loopback
 from vidscan.engines.isolated.parent import IsolatedEngine
 from vidscan.errors import ReportError, StoreError, UsageError
@@ -34,6 +34,7 @@ from vidscan.version import __version__
 
 if TYPE_CHECKING:
     from vidscan.models.checkpoint import LoadedModel
+    from vidscan.serve.access import Door
     from vidscan.serve.uploads import UploadFolder
 
 
@@ -43,9 +44,8 @@ def prepare_server(request: ServeRequest, parts: Parts, opened: ExitStack) -> Ca
     Raises VidscanError where something cannot work; nothing is served then.
     """
     _require_libraries()
-    from vidscan.serve.access import LOOPBACK_NAMES, Door
     from vidscan.serve.folder import Folder
-    from vidscan.serve.server import Server, listen, new_token
+    from vidscan.serve.server import Server, listen
     from vidscan.serve.service import Service
 
     place = request.place
@@ -59,6 +59,8 @@ def prepare_server(request: ServeRequest, parts: Parts, opened: ExitStack) -> Ca
     if where is None and folder is not None:
         where = _own_store(folder.root)
     listening = opened.enter_context(listen(request.host, request.port))
+    if sys.stderr.isatty():
+        tell_what_takes_long()
     models = parts.load_models(request.options.model.paths or None, runtime=request.options.model.runtime)
     store, options, fits = _open_store(where, request.options, models, must_exist=is_store)
     opened.callback(store.close)
@@ -73,24 +75,43 @@ def prepare_server(request: ServeRequest, parts: Parts, opened: ExitStack) -> Ca
 
     service = Service(store, IsolatedEngine(options, models), folder, _uploads(request), objection)
     opened.callback(service.close)
-    loopback, port = is_loopback(request.host), listening.getsockname()[1]
-    names = LOOPBACK_NAMES | {name.lower() for name in request.allowed_hosts}
-    door = Door(new_token(), port, names, addresses=not loopback)
-    shown = request.host if loopback else "127.0.0.1"
-    url = f"http://{f'[{shown}]' if ':' in shown else shown}:{port}/?token={door.token}"
+    door = _door(request, listening.getsockname()[1])
     for line in _told(request, store, fits):
         print(f"vidscan: {visible(line)}", file=sys.stderr)
 
     def started() -> None:
-        print(url, flush=True)
-        if not request.no_browser:
-            webbrowser.open(url)
+        address = _address(request.host, door.port)
+        print(address + door.token, flush=True)
+        if not request.no_browser and _has_screen():
+            webbrowser.open(address + door.token_for_once())
 
     def work() -> int:
         Server(service, door, started).run(sockets=[listening])
         return EXIT_OK
 
     return work
+
+
+def _door(request: ServeRequest, port: int) -> Door:
+    from vidscan.serve.access import LOOPBACK_NAMES, Door
+
+    names = {_in_address(request.host), *request.allowed_hosts}
+    return Door(port, LOOPBACK_NAMES | {name.lower() for name in names}, not is_loopback(request.host))
+
+
+def _address(host: str, port: int) -> str:
+    """The page's address, up to the token."""
+    shown = "127.0.0.1" if host in ("0.0.0.0", "::") else _in_address(host)
+    return f"http://{shown}:{port}/?token="
+
+
+def _in_address(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _has_screen() -> bool:
+    """Whether a browser would open in a window; one in text would take over the terminal."""
+    return sys.platform == "darwin" or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
 def _require_libraries() -> None:
@@ -130,7 +151,7 @@ def _open_store(
         except ReportError as error:
             return store, options, str(error)
         return store, options, None
-    return Store.create(path, _heading(options, models)), options, None
+    return Store.create(path, heading_of(options, models)), options, None
 
 
 def _evidence(told: Document, default: EvidenceOptions) -> EvidenceOptions:
@@ -141,7 +162,8 @@ def _evidence(told: Document, default: EvidenceOptions) -> EvidenceOptions:
         return default
 
 
-def _heading(options: ScanOptions, models: Sequence[LoadedModel]) -> Heading:
+def heading_of(options: ScanOptions, models: Sequence[LoadedModel]) -> Heading:
+    """What a new store says of the scans that go into it."""
     ensemble = Ensemble.of(models)
     model = model_document(ensemble.card, ensemble.member_cards)
     return Heading(scan_terms(options, models), plain(options.to_report()), model, __version__, now())

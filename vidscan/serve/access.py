@@ -8,6 +8,7 @@ from __future__ import annotations
 import hmac
 import ipaddress
 import re
+import secrets
 from dataclasses import dataclass, field
 
 from starlette.datastructures import Headers, MutableHeaders, QueryParams
@@ -35,24 +36,31 @@ _HEADERS = {
 
 _READING = ("GET", "HEAD")
 _HOST = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^:\[\]]+)(?::(\d{1,5}))?")
+_GO_ON = '<!doctype html><html lang="en"><title>vidscan</title><meta http-equiv="refresh" content="0; url=/">'
 _OUTSIDE = (
     '<!doctype html><html lang="en"><title>vidscan</title><p>Open the whole address that vidscan printed in '
     'the terminal when it started. If you have just done so, <a href="/">go on</a>.'
 )
 
 
+def new_token() -> str:
+    """A token that nobody guesses: 256 bits, as text for addresses."""
+    return secrets.token_urlsafe(32)
+
+
 @dataclass(frozen=True, slots=True)
 class Door:
-    """The token, and the names by which this server may be addressed.
+    """The token, and the names by which this server may be addressed at its port.
 
     ``names``: host names in lower case, without a port. ``addresses``: whether any IP address will do, as no
     page can make one point elsewhere; for servers that other machines may reach.
     """
 
-    token: str = field(repr=False)
     port: int
     names: frozenset[str] = LOOPBACK_NAMES
     addresses: bool = False
+    token: str = field(default_factory=new_token, repr=False)
+    _once: set[str] = field(default_factory=set, repr=False)
 
     @property
     def cookie(self) -> str:
@@ -64,6 +72,19 @@ class Door:
         return given is not None and hmac.compare_digest(
             given.encode("utf-8", "replace"), self.token.encode("ascii")
         )
+
+    def token_for_once(self) -> str:
+        """Another token that opens the page once: other users see what a browser is started with."""
+        token = new_token()
+        self._once.add(token)
+        return token
+
+    def welcomes(self, given: str) -> bool:
+        """Whether this is the token, or one for once that was not used yet."""
+        if given in self._once:  # a look-up by hash tells nothing about what agrees
+            self._once.discard(given)
+            return True
+        return self.opens(given)
 
     def knows(self, host: str) -> bool:
         """Whether a Host header names this server."""
@@ -114,7 +135,9 @@ class Access:
         if not entrance and not _from_own_page(headers, host):
             return _refusal(403, "the request comes from another page")
         if entrance and "token" in (query := QueryParams(scope["query_string"])):
-            return self._welcome() if self._door.opens(query["token"]) else HTMLResponse(_OUTSIDE, 401)
+            if not self._door.welcomes(query["token"]):
+                return HTMLResponse(_OUTSIDE, 401)
+            return self._welcome(headers.get("sec-fetch-site", "none"))
         bearer = headers.get("authorization", "").partition(" ")
         if bearer[0].lower() == "bearer" and self._door.opens(bearer[2].strip()):
             return None
@@ -126,9 +149,13 @@ class Access:
             return _refusal(403, "a request by cookie that changes something must say where it comes from")
         return None
 
-    def _welcome(self) -> Response:
-        """Exchanges the token in the address for a cookie, so that it stays in no history or referrer."""
-        answer = RedirectResponse("/", 303)
+    def _welcome(self, site: str) -> Response:
+        """Exchanges the token in the address for a cookie, so that it stays in no history or referrer.
+
+        A browser that followed a link of another ``site`` would send no strict cookie after a redirect; it
+        does after a page of ours.
+        """
+        answer = RedirectResponse("/", 303) if site == "none" else HTMLResponse(_GO_ON)
         answer.set_cookie(self._door.cookie, self._door.token, path="/", httponly=True, samesite="strict")
         return answer
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,8 +45,9 @@ class Folder:
             listed = [source.path for source in from_folder(path, recursive=True)]
         except SourceError as error:
             raise HTTPException(415, str(error)) from error
-        found = list(dict.fromkeys(self._real(listed)))
-        return found, len(listed) - len(found)
+        real = [Path(os.path.realpath(each)) for each in listed]
+        inside = [each for each in real if each.is_relative_to(self.root)]
+        return list(dict.fromkeys(inside)), len(real) - len(inside)
 
     def _inside(self, place: str) -> Path:
         if "\0" in place:
@@ -60,13 +60,6 @@ class Folder:
         if not path.is_relative_to(self.root):
             raise HTTPException(403, _OUTSIDE)
         return path
-
-    def _real(self, paths: list[Path]) -> Iterator[Path]:
-        """Where files really lie, as far as that is in the folder."""
-        for path in paths:
-            real = Path(os.path.realpath(path))
-            if real.is_relative_to(self.root):
-                yield real
 
     def holds(self, path: Path) -> bool:
         """Whether a file that was found still is where it was, and no link to elsewhere."""

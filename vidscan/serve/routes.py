@@ -17,12 +17,10 @@ from starlette.routing import BaseRoute, Route
 
 from vidscan.results.rows import MARKS, MAX_NOTE
 from vidscan.serve import export
+from vidscan.serve.bodies import is_json, read_json
 from vidscan.serve.service import Service
 
 API = "/api/v1"
-
-MAX_JSON = 64 << 10
-"""Limit on the bytes of a request's JSON."""
 
 _HERE = Path(__file__).parent
 FILES = {"/": "page/index.html"} | {
@@ -58,8 +56,8 @@ async def _get_about(service: Service, request: Request) -> Response:
 async def _post_scan(service: Service, request: Request) -> Response:
     # What can be refused is refused before anything is read.
     await run_in_threadpool(service.require_scanning)
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() == "application/json":
-        asked = await _json(request)
+    if is_json(request):
+        asked = await read_json(request)
         if not isinstance(asked, dict) or not isinstance(asked.get("path"), str):
             raise HTTPException(400, 'send {"path": "..."}')
         number = await run_in_threadpool(service.scan_path, asked["path"])
@@ -98,8 +96,8 @@ async def _get_page(service: Service, request: Request) -> Response:
 
 
 async def _put_mark(service: Service, request: Request) -> Response:
-    asked = await _json(request)
-    mark, note = (asked.get("mark"), asked.get("note", "")) if isinstance(asked, dict) else ("", "")
+    asked = await read_json(request)
+    mark, note = (asked.get("mark", ""), asked.get("note", "")) if isinstance(asked, dict) else ("", "")
     if mark not in (None, *MARKS) or not isinstance(note, str) or len(note) > MAX_NOTE:
         marks = ", ".join(MARKS)
         raise HTTPException(400, f"a mark is {marks} or null, with a note of up to {MAX_NOTE} characters")
@@ -143,21 +141,6 @@ def _number(request: Request) -> int:
     if number >= 1 << 63:
         raise HTTPException(404, "there is no such number")
     return number
-
-
-async def _json(request: Request) -> Any:
-    """The JSON of a request; raises HTTPException where it is none, or too long."""
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
-        raise HTTPException(415, "send JSON, as application/json")
-    text = bytearray()
-    async for chunk in request.stream():
-        text += chunk
-        if len(text) > MAX_JSON:
-            raise HTTPException(413, f"more than {MAX_JSON} bytes of JSON")
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        raise HTTPException(400, "that is no JSON") from None
 
 
 def _json_answer(request: Request, told: Any) -> Response:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
 import signal
 import socket
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
@@ -35,11 +35,6 @@ MAX_IDLE_S = 20.0
 
 END_S = 3
 """How long answers under way may take when the server ends."""
-
-
-def new_token() -> str:
-    """A token that nobody guesses: 256 bits, as text for addresses."""
-    return secrets.token_urlsafe(32)
 
 
 def listen(host: str, port: int | None) -> socket.socket:
@@ -71,10 +66,13 @@ def application(service: Service, door: Door) -> ASGIApp:
         service.start()
         yield
 
+    async def failed(_: Request, error: Exception) -> Response:
+        return JSONResponse({"error": service.worded(error)}, 500)
+
     app = Starlette(
         routes=routes(service),
         lifespan=lifespan,
-        exception_handlers={HTTPException: _refused, VidscanError: _failed, Exception: _fault},
+        exception_handlers={HTTPException: _refused, VidscanError: failed, Exception: _fault},
     )
     app.router.redirect_slashes = False
     return Access(app, door)
@@ -82,10 +80,6 @@ def application(service: Service, door: Door) -> ASGIApp:
 
 async def _refused(_: Request, error: Any) -> Response:
     return JSONResponse({"error": error.detail}, error.status_code, error.headers)
-
-
-async def _failed(_: Request, error: Exception) -> Response:
-    return JSONResponse({"error": str(error)}, 500)
 
 
 async def _fault(_: Request, error: Exception) -> Response:
@@ -153,6 +147,9 @@ class Server(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Has Ctrl-C and SIGTERM end the server; uvicorn would raise them again afterwards."""
+        if threading.current_thread() is not threading.main_thread():  # where none arrive
+            yield
+            return
         before = {each: signal.signal(each, self.handle_exit) for each in (signal.SIGINT, signal.SIGTERM)}
         try:
             yield

@@ -26,6 +26,9 @@ COLUMNS = (
 )
 """The columns of the table that the page shows."""
 
+MAX_LISTED = 100
+"""Events of scans with more sources do not list their results: each comes as an event of its own."""
+
 
 def cells(row: Row) -> list[Any]:
     """A row of that table as JSON values."""
@@ -50,7 +53,7 @@ class Service:
         self.store, self.folder, self.uploads = store, folder, uploads
         self.events = Events()
         self._objection = objection
-        self._scans = Scans(engine, self._keep, lambda told: self.events.publish("scan", told), state_of)
+        self._scans = Scans(engine, self._keep, self._tell, state_of)
 
     def start(self) -> None:
         """Begins to work; is called in the event loop."""
@@ -96,6 +99,10 @@ class Service:
         """Raises HTTPException (409) where no scan can go into this store."""
         if (why := self._objection()) is not None:
             raise HTTPException(409, why)
+
+    def worded(self, error: Exception) -> str:
+        """An error as an answer tells it: not where the store lies."""
+        return str(error).replace(self.store.shown, "the store")
 
     def scan_uploads(self, uploads: Sequence[Upload]) -> int:
         """Queues what was uploaded as one scan, and returns its number."""
@@ -153,8 +160,16 @@ class Service:
         except QueueFullError as error:
             raise HTTPException(429, str(error)) from error
 
+    def _tell(self, told: Document) -> None:
+        # Each event of a large folder would be longer than the last.
+        short = told if told["sources"] <= MAX_LISTED else {**told, "results": []}
+        self.events.publish("scan", short)
+
     def _keep(self, item: Item, report: Report, state: str | None) -> int:
-        number = self.store.add(item.recorded, state, result_document(report), report.evidence)
+        try:
+            number = self.store.add(item.recorded, state, result_document(report), report.evidence)
+        except StoreError as error:
+            raise StoreError(self.worded(error)) from error
         self.events.publish("result", cells(self.store.row(number)))
         return number
 
@@ -181,7 +196,7 @@ class Service:
         try:
             self.store.set_mark(number, label, note)
         except StoreError as error:
-            raise HTTPException(409, str(error)) from error
+            raise HTTPException(409, self.worded(error)) from error
         told = dict(zip(COLUMNS, cells(self.store.row(number)), strict=True))
         marked = {name: told[name] for name in ("id", "mark", "note")}
         self.events.publish("mark", marked)

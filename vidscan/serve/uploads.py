@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
 import secrets
 import shutil
 import tempfile
-import time
 import unicodedata
-from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,18 +19,13 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 
 from vidscan.media.sources import kind_of
+from vidscan.serve.bodies import pieces
 
 MAX_FILES = 100
 """Upper limit on the files of one request."""
 
 MAX_NAME = 200
 """Upper limit on the characters of a name as it is shown."""
-
-MAX_SILENCE_S = 30.0
-"""An upload that sends nothing for so long has ended."""
-
-GRACE_S, MIN_RATE = 60.0, 16 << 10
-"""An upload slower than so many bytes a second, after so many seconds, has ended: it holds a connection."""
 
 FREE_BYTES = 1 << 30
 """So much of the disk is left free for everybody else."""
@@ -115,7 +107,7 @@ class UploadFolder:
 
     async def _fill(self, form: _Form, request: Request) -> None:
         held, received = bytearray(), 0
-        async for chunk in _in_time(request):
+        async for chunk in pieces(request):
             received += len(chunk)
             self._check(received - _FORM_BYTES)
             held += chunk
@@ -141,23 +133,6 @@ def _boundary(request: Request) -> bytes:
     if kind != b"multipart/form-data" or not 0 < len(boundary) <= 70:
         raise HTTPException(415, "send files as multipart/form-data, or a path as JSON")
     return boundary
-
-
-async def _in_time(request: Request) -> AsyncIterator[bytes]:
-    """The body in pieces; raises HTTPException (408) where they come too slowly."""
-    begun, received, more = time.monotonic(), 0, True
-    while more:
-        left = begun + GRACE_S + received / MIN_RATE - time.monotonic()
-        try:
-            message = await asyncio.wait_for(request.receive(), min(left, MAX_SILENCE_S))
-        except TimeoutError:
-            raise HTTPException(408, "the upload came too slowly and was given up") from None
-        if message["type"] == "http.disconnect":
-            raise ClientDisconnect
-        chunk = message.get("body", b"")
-        received += len(chunk)
-        more = message.get("more_body", False)
-        yield chunk
 
 
 class _Form:

@@ -35,7 +35,7 @@ RANKS = {
 }
 """The rooms from the ground up: a room imports only those before it, and the ground."""
 ENDS = ("isolated.parent", "isolated.worker", "ray.driver", "ray.worker")
-SERVING = ("access", "folder", "routes", "server", "service", "uploads")
+SERVING = ("access", "bodies", "folder", "routes", "server", "service", "uploads")
 PURE = {"verdict": set[str](), "tracking": {"vidscan.faces.boxes", "vidscan.faces.crops"}}
 """Rooms that import nothing but the ground and these."""
 MAX_MODULES = 16

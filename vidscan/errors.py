@@ -62,10 +62,6 @@ class StoreError(ReportError):
     """A store of results cannot be read or written, or cannot be gone on with."""
 
 
-class JournalError(ReportError):
-    """The journal of a long scan cannot be written, or cannot be gone on with."""
-
-
 def escaped(text: str) -> str:
     r"""``text`` on one line, with what a terminal would act on or hide written as an escape (``\x1b``).
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from serving import PATIENCE_S, Running, ToyEngine, end
 
-from vidscan.cli.serve import heading_of
 from vidscan.records import Report
 from vidscan.report.document import result_document
 from vidscan.results.store import Store
+from vidscan.results.terms import heading_of
 from vidscan.serve.access import Door
 from vidscan.serve.folder import Folder
 from vidscan.serve.server import Server, listen
@@ -53,13 +53,13 @@ def serving(
     *,
     store: Path | None = None,
     folder: Path | None = None,
-    objection: Callable[[], str | None] = lambda: None,
+    misfit: str | None = None,
 ) -> Iterator[Served]:
     """Serves a new store until the block ends."""
     engine = ToyEngine()
     made = Store.create(store, heading_of(engine.options, engine.models))
     below = None if folder is None else Folder.at(folder)
-    service = Service(made, engine, below, UploadFolder(scratch, MAX_BYTES), objection)
+    service = Service(made, engine, below, UploadFolder(scratch, MAX_BYTES), misfit)
     listening = listen("127.0.0.1", None)
     door, ready = Door(listening.getsockname()[1]), threading.Event()
     server = Server(service, door, ready.set)

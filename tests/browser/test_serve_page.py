@@ -128,7 +128,7 @@ def test_a_path_below_the_folder_is_scanned_and_one_outside_is_refused(enter, vi
 
 
 def test_where_nothing_can_be_scanned_the_page_says_why(enter, tmp_path):
-    with serving(tmp_path, objection=lambda: "it was made by --fast") as served:
+    with serving(tmp_path, misfit="it was made by --fast") as served:
         page = enter(served)
         expect(page.locator("#refusal")).to_have_text(
             "Nothing new can be scanned here: it was made by --fast"

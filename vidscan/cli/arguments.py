@@ -40,7 +40,7 @@ exit codes:
   130  interrupted (what was finished is in the report); 143 where it was by SIGTERM
 """
 
-FOLDERS_ALONE = ("from_list", "recursive", "resume", "retry_failed")
+FOLDERS_ALONE = ("from_list", "recursive")
 """Flags that ``vidscan dir`` has and ``run`` and ``image`` lack."""
 
 
@@ -208,8 +208,8 @@ def scan_options(given: dict[str, Any]) -> ScanOptions:
     # What is kept of the faces depends on three flags together.
     kinds = {name: kind for name, kind in stages().items() if name != "evidence"}
     options = ScanOptions(**{name: kind(**values_of(kind, given)) for name, kind in kinds.items()})
-    page = has_page(given.get("report", ()))
-    return ScanOptions.of(options, evidence=page, explain="explain" in given or "explain_dir" in given)
+    shown = has_page(given.get("report", ())) or ("store" in given and given.get("no_pictures", True))
+    return ScanOptions.of(options, evidence=shown, explain="explain" in given or "explain_dir" in given)
 
 
 def _export_options(given: dict[str, Any]) -> ExportOptions:

@@ -11,9 +11,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
-from vidscan.errors import UsageError
+from vidscan.errors import UsageError, quoted
 from vidscan.flags import flag, require_amount
+from vidscan.media.storage import is_remote, local_path
 from vidscan.options import RayOptions, ScanOptions
+
+ENDING = ".vidscan"
+"""Of the names of stores."""
+
+
+def _store(text: str) -> Path | None:
+    if is_remote(text):
+        raise UsageError(f"--store {quoted(text)}: a store lies on this machine's disk: name a file")
+    return local_path(text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +41,16 @@ class ScanRequest:
         None, "instead of a folder, the paths and URLs in a text, CSV or Parquet file", "FILE"
     )
     recursive: bool = flag(False, "look into subfolders too")
-    resume: bool = flag(False, "go on with an interrupted scan, by the journal beside its --report")
+    store: Path | None = flag(
+        None,
+        f"keep the results, with faces, in a file named so ({ENDING}), for reports and marks later",
+        f"NAME{ENDING}",
+        read=_store,
+    )
+    pictures: bool = flag(True, "keep no faces in the --store", name="no-pictures")
+    resume: bool = flag(
+        False, "go on with an interrupted scan, by its --store or what lies beside its --report"
+    )
     retry_failed: bool = flag(False, "with --resume, take up again what failed before")
     reports: tuple[str, ...] = flag(
         (),
@@ -71,15 +90,34 @@ class ScanRequest:
             )
         if self.dataset is not None and len(self.reports) > 1:
             raise UsageError("a Parquet report goes alone: write the others in another scan")
-        if self.options.evidence.explained and not (self.explain_dir or has_page(self.reports)):
+        if self.options.evidence.explained and not (self.explain_dir or self.keeps_pictures):
             raise UsageError(
                 "--explain draws heat maps into a page: add --report OUT.html, or --explain-dir DIR for "
                 "PNG files"
             )
-        if self.resume and set(self.reports) <= {"-"}:
-            raise UsageError("--resume needs the --report FILE of the scan that was broken off: name it too")
+        self._check_store()
         if self.retry_failed and not self.resume:
             raise UsageError("--retry-failed goes with --resume: add it, or leave both out to start anew")
+
+    def _check_store(self) -> None:
+        if self.store is not None and self.store.suffix != ENDING:
+            raise UsageError(f"--store {str(self.store)!r}: the name must end in {ENDING}")
+        if self.store is not None and self.dataset is not None:
+            raise UsageError("--store does not go with a Parquet report, which keeps the results: name one")
+        if self.store is None and not self.pictures:
+            raise UsageError("--no-pictures is about a --store: name that too, or leave it out")
+        if not self.pictures and has_page(self.reports):
+            raise UsageError("--no-pictures leaves an HTML report without faces: leave one of the two out")
+        if self.resume and self.store is None and (self.command != "dir" or set(self.reports) <= {"-"}):
+            raise UsageError(
+                "--resume needs the --report FILE of a folder's scan that was broken off, or its --store: "
+                "name it too"
+            )
+
+    @property
+    def keeps_pictures(self) -> bool:
+        """Whether faces are kept after the scan, in a page or in a store."""
+        return has_page(self.reports) or (self.store is not None and self.pictures)
 
     @property
     def dataset(self) -> str | None:
@@ -147,7 +185,10 @@ class ServeRequest:
     place: Path | None = None
     options: ScanOptions = field(default_factory=ScanOptions)
     store: Path | None = flag(
-        None, "keep the results in NAME.vidscan (default: of a folder, in your own folder)", "NAME.vidscan"
+        None,
+        "keep the results in NAME.vidscan (default: of a folder, in your own folder)",
+        "NAME.vidscan",
+        read=_store,
     )
     port: int | None = flag(None, "listen on this port (default: a free one)", "N")
     no_browser: bool = flag(False, "do not open the page in a browser")

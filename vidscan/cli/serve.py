@@ -6,35 +6,29 @@ import os
 import sys
 import webbrowser
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from vidscan.cli.arguments import EXIT_OK
 from vidscan.cli.plan import Parts, tell_what_takes_long
-from vidscan.cli.requests import ServeRequest, is_loopback
+from vidscan.cli.requests import ENDING, ServeRequest, is_loopback
 from vidscan.engines.isolated.parent import IsolatedEngine
-from vidscan.errors import ReportError, StoreError, UsageError
+from vidscan.errors import StoreError, UsageError
 from vidscan.media.ffmpeg.program import find_program
-from vidscan.models.ensemble import Ensemble
 from vidscan.models.loading import with_runtimes
 from vidscan.options import EvidenceOptions, ScanOptions
 from vidscan.provenance.trust import certificates_in
-from vidscan.report.codec import plain
-from vidscan.report.document import Document, model_document
 from vidscan.report.escape import visible
-from vidscan.results.in_memory import scan_terms
-from vidscan.results.journal import compare_terms
-from vidscan.results.store import ENDING, Store, now
-from vidscan.results.tables import Heading
-from vidscan.system.files import sha256_of
-from vidscan.system.user_folder import cache_folder, trusted_folder
-from vidscan.version import __version__
+from vidscan.results.opening import own_store
+from vidscan.results.store import Store
+from vidscan.results.terms import compare_terms, heading_of
 
 if TYPE_CHECKING:
     from vidscan.models.checkpoint import LoadedModel
     from vidscan.serve.access import Door
+    from vidscan.serve.folder import Folder
     from vidscan.serve.uploads import UploadFolder
 
 
@@ -43,40 +37,28 @@ def prepare_server(request: ServeRequest, parts: Parts, opened: ExitStack) -> Ca
 
     Raises VidscanError where something cannot work; nothing is served then.
     """
-    _require_libraries()
-    from vidscan.serve.folder import Folder
-    from vidscan.serve.server import Server, listen
-    from vidscan.serve.service import Service
+    try:
+        from vidscan.serve.server import Server, listen
+        from vidscan.serve.service import Service
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"vidscan serve needs {error.name}, which is not installed: pip install 'vidscan[serve]'"
+        ) from error
 
-    place = request.place
-    is_store = place is not None and not place.is_dir() and (place.is_file() or place.suffix == ENDING)
-    if is_store and request.store is not None:
-        raise UsageError(f"{place} is a store already: leave --store out")
-    folder = None if place is None or is_store else Folder.at(place)
+    folder, where, is_there = _places(request)
     find_program()
     certificates_in(request.options.provenance.trust)
-    where = place if is_store else request.store
-    if where is None and folder is not None:
-        where = _own_store(folder.root)
     listening = opened.enter_context(listen(request.host, request.port))
     if sys.stderr.isatty():
         tell_what_takes_long()
     models = parts.load_models(request.options.model.paths or None, runtime=request.options.model.runtime)
-    store, options, fits = _open_store(where, request.options, models, must_exist=is_store)
+    store, options, misfit = _open_store(where, request.options, models, is_there=is_there)
     opened.callback(store.close)
-
-    def objection() -> str | None:
-        if fits is None:
-            with suppress(StoreError):
-                store.claim()
-                return None
-            return "another vidscan scans into this store: wait for its end"
-        return fits
-
-    service = Service(store, IsolatedEngine(options, models), folder, _uploads(request), objection)
+    engine = IsolatedEngine(options, models)
+    service = Service(store, engine, folder, _uploads(request), misfit)
     opened.callback(service.close)
     door = _door(request, listening.getsockname()[1])
-    for line in _told(request, store, fits):
+    for line in _told(request, store, misfit):
         print(f"vidscan: {visible(line)}", file=sys.stderr)
 
     def started() -> None:
@@ -90,6 +72,21 @@ def prepare_server(request: ServeRequest, parts: Parts, opened: ExitStack) -> Ca
         return EXIT_OK
 
     return work
+
+
+def _places(request: ServeRequest) -> tuple[Folder | None, Path | None, bool]:
+    """The folder to scan, where the store lies (None: in memory), and whether it must be there already."""
+    from vidscan.serve.folder import Folder
+
+    place = request.place
+    if place is None:
+        return None, request.store, False
+    if not place.is_dir() and (place.is_file() or place.suffix == ENDING):
+        if request.store is not None:
+            raise UsageError(f"{place} is a store already: leave --store out")
+        return None, place, True
+    folder = Folder.at(place)
+    return folder, request.store or own_store(folder.root.name, str(folder.root)), False
 
 
 def _door(request: ServeRequest, port: int) -> Door:
@@ -114,59 +111,30 @@ def _has_screen() -> bool:
     return sys.platform == "darwin" or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
-def _require_libraries() -> None:
-    try:
-        import python_multipart  # noqa: F401
-        import starlette  # noqa: F401
-        import uvicorn  # noqa: F401
-    except ImportError as error:
-        raise UsageError(
-            f"vidscan serve needs {error.name}, which is not installed: pip install 'vidscan[serve]'"
-        ) from error
-
-
-def _own_store(folder: Path) -> Path:
-    """Where the results of a folder lie that are to be kept nowhere else: in the user's own folder."""
-    try:
-        stores = trusted_folder() / "stores"
-        stores.mkdir(mode=0o700, exist_ok=True)
-    except OSError as error:
-        raise UsageError(
-            f"{cache_folder()}: no results can be kept there ({error}): name another place with --store"
-        ) from error
-    return stores / f"{folder.name[:100]}-{sha256_of(os.fsencode(folder))[:12]}{ENDING}"
-
-
 def _open_store(
-    path: Path | None, options: ScanOptions, models: Sequence[LoadedModel], *, must_exist: bool
+    path: Path | None, options: ScanOptions, models: Sequence[LoadedModel], *, is_there: bool
 ) -> tuple[Store, ScanOptions, str | None]:
-    """The store, a new one where there is none, the options to scan with, and why they do not fit it."""
+    """The store, a new one where there is none; the options to scan with; and why they do not fit it."""
     options = with_runtimes(ScanOptions.of(options, evidence=True), models)
-    if path is not None and (must_exist or path.exists()):
-        store = Store.open(path, write=True)
-        heading = store.heading
-        options = replace(options, evidence=_evidence(heading.options, options.evidence))
-        try:
-            compare_terms("the store", heading.terms, scan_terms(options, models))
-        except ReportError as error:
-            return store, options, str(error)
-        return store, options, None
-    return Store.create(path, heading_of(options, models)), options, None
-
-
-def _evidence(told: Document, default: EvidenceOptions) -> EvidenceOptions:
-    """Which faces a store's scans keep: how many is no matter of taste where results lie side by side."""
+    if path is None or not (is_there or path.exists()):
+        return Store.create(path, heading_of(options, models)), options, None
+    store = Store.open(path, write=True)
+    terms, evidence = store.heading.terms, store.heading.options.get("evidence")
+    options = replace(options, evidence=_evidence(evidence, options.evidence))
     try:
-        return EvidenceOptions(**told["evidence"])
-    except (KeyError, TypeError, UsageError):
-        return default
+        compare_terms(store.shown, terms, heading_of(options, models).terms)
+    except StoreError as error:
+        return store, options, f"{error}, or keep new results elsewhere with --store"
+    return store, options, None
 
 
-def heading_of(options: ScanOptions, models: Sequence[LoadedModel]) -> Heading:
-    """What a new store says of the scans that go into it."""
-    ensemble = Ensemble.of(models)
-    model = model_document(ensemble.card, ensemble.member_cards)
-    return Heading(scan_terms(options, models), plain(options.to_report()), model, __version__, now())
+def _evidence(told: Any, asked: EvidenceOptions) -> EvidenceOptions:
+    """How many faces a store's scans keep, which follows from how many sources its first scan had."""
+    try:
+        kept = EvidenceOptions(**told)
+    except (TypeError, UsageError):
+        return asked
+    return asked if asked.explained and not kept.explained else kept
 
 
 def _uploads(request: ServeRequest) -> UploadFolder:

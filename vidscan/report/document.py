@@ -128,7 +128,7 @@ def report_from(
         result = from_plain(Result, entry, Form.REPORT)
     except MismatchError as error:
         raise ReportError(
-            f"{source.name!r}: its entry in the journal is damaged ({quoted(str(error))}): "
+            f"{source.name!r}: its entry among the results is damaged ({quoted(str(error))}): "
             "delete it and start anew"
         ) from error
     return Report(

@@ -24,7 +24,7 @@ def declares_ai(report: Report) -> bool:
 
 
 def tally(labels: Iterable[str | None], declared_ai: int) -> dict[str, int]:
-    """Counts outcomes by the labels of the verdicts; a source without one has failed.
+    """Counts outcomes by the labels of the verdicts; a source without one, or labelled FAILED, has failed.
 
     ``declared_ai``, of those that declare AI, is passed on: they are counted among the outcomes already.
     """

@@ -6,13 +6,16 @@ import json
 import sqlite3
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from vidscan.errors import quoted
 from vidscan.records.limits import Count, Limits, Probability, Seconds
 from vidscan.report.document import Document
 from vidscan.results.tables import damaged
 from vidscan.system.typed_json import Form, MismatchError, from_plain
+
+FAILED = "FAILED"
+"""The label of a source without a verdict."""
 
 MARKS = ("fake", "real", "unsure")
 """What a person may find a source to be."""
@@ -63,6 +66,20 @@ COLUMNS = (
 """The columns that make a row, as a query names them."""
 
 
+class Known(NamedTuple):
+    """What tells whether a result still holds: its file's state; and what it is counted as."""
+
+    id: int
+    state: str | None
+    label: str
+    declares_ai: bool
+
+
+def label_of(result: Document) -> str:
+    """The label of a result's verdict, or FAILED."""
+    return FAILED if result["verdict"] is None else str(result["verdict"]["label"])
+
+
 def path_of(name: str) -> bytes:
     """A source's name as a key, with what Python makes of bytes that are no UTF-8: lone surrogates."""
     return name.encode("utf-8", "surrogatepass")
@@ -109,7 +126,7 @@ def columns_of(result: Document) -> dict[str, Any]:
     return {
         "name": result["source"],
         "kind": result["kind"],
-        "label": verdict.get("label", "FAILED"),
+        "label": label_of(result),
         "fake_probability": verdict.get("fake_probability"),
         "confidence": verdict.get("confidence"),
         "fake_kind": (verdict.get("kind") or {}).get("label"),

@@ -1,7 +1,6 @@
 """A store of results: one SQLite file with a row, the whole result and the pictures of every source.
 
-It holds the results of scans on one set of terms. A scan writes into it while others read and mark. What
-is read is checked, since a store may come from elsewhere.
+It holds the results of scans on one set of terms. A scan writes into it while others read and mark.
 """
 
 from __future__ import annotations
@@ -9,64 +8,54 @@ from __future__ import annotations
 import json
 import os
 import zlib
-from array import array
-from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from datetime import UTC, datetime
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
-from vidscan.errors import StoreError, quoted
+from vidscan.errors import StoreError
 from vidscan.records import EvidenceCrop, Source
-from vidscan.report.document import SCHEMA as REPORT_SCHEMA
-from vidscan.report.document import Document, Evidence, require_result
-from vidscan.report.summary import tally
+from vidscan.report.document import Document
 from vidscan.results import pictures, rows, tables
 from vidscan.results.database import Claim, Database
-from vidscan.results.rows import MARKS, MAX_NOTE, Row
-from vidscan.results.tables import Heading, damaged
-from vidscan.results.views import PAGE, LazyEvidence, LazyResults
+from vidscan.results.reading import StoredResults
+from vidscan.results.rows import MARKS, MAX_NOTE, Known
+from vidscan.results.tables import Heading, now
 from vidscan.system.files import raising
 
 ENDING = ".vidscan"
 """Of the names of stores that are kept."""
 
-MAX_RESULT = 256 << 20
-"""Bytes of one result as JSON."""
-
-_RANKED = (
-    "CASE label WHEN 'FAKE' THEN 0 WHEN 'UNCERTAIN' THEN 1 WHEN 'REAL' THEN 2 WHEN 'NO_FACE' THEN 3 "
-    "ELSE 4 END, ifnull(fake_probability, -1) DESC, position, id"
-)
+_COMPLETE = "complete"
 
 
-class Store:
-    """An open store; see :meth:`create` and :meth:`open`. Usable from any thread.
-
-    Every method may raise StoreError: one line with the file, the cause and the remedy. Sources are chosen by
-    ``only``, labels (FAKE, UNCERTAIN, REAL, NO_FACE, FAILED) or none for all, and ``pattern``, as a shell has
-    them for names, in which ``*`` takes slashes too.
-    """
+class Store(StoredResults):
+    """An open store; see :meth:`create` and :meth:`open`, and :class:`StoredResults` for what it tells."""
 
     def __init__(self, database: Database, claim: Claim | None = None) -> None:
-        self._database, self._claim = database, claim
-        self._heading: Heading | None = None
+        super().__init__(database)
+        self._claim = claim
 
     @classmethod
     def create(cls, path: Path | None, heading: Heading) -> Self:
         """A new store, claimed for a scan; in memory alone where ``path`` is None."""
-        claim = None if path is None else Claim(path)
+        claim = None
+        if path is not None:
+            claim = Claim(path)
+            try:
+                _make_empty(path)
+            except BaseException:
+                claim.release()
+                raise
+        store = cls(Database(path, write=True), claim)
         try:
-            if path is not None:
-                _require_room(path)
-            database = Database(path, write=True)
-            with database.change() as connection:
+            with store._database.change() as connection:
                 tables.make(connection, heading)
         except BaseException:
-            if claim is not None:
-                claim.release()
+            store.delete()
             raise
-        return cls(database, claim)
+        return store
 
     @classmethod
     def open(cls, path: Path, *, write: bool) -> Self:
@@ -75,73 +64,35 @@ class Store:
             raise StoreError(f"{path}: there is no such store: check the name, or make it with --store")
         if not path.is_file():
             raise StoreError(f"{path}: is no store of vidscan's: name another")
-        store = cls(Database(path, write=write))
-        try:
-            tables.check(store.shown, store._database.select)
-        except BaseException:
-            store.close()
-            raise
-        return store
+        # Before it is known to be a store, nothing is changed in it.
+        with closing(Database(path, write=False)) as looked_at:
+            tables.check(str(path), looked_at.select)
+        return cls(Database(path, write=write))
 
     def claim(self) -> None:
         """Takes the lock that one scan alone holds on a store, until :meth:`close`."""
         if self._claim is None and self.path is not None:
             self._claim = Claim(self.path)
 
-    @property
-    def path(self) -> Path | None:
-        """The file; None in memory."""
-        return self._database.path
+    def find(self, name: str, occurrence: int = 0) -> Known | None:
+        """What is known of a source by its name, the so-many-eth of it from 0; None where it is new."""
+        query = "SELECT id, state, label, declares_ai FROM sources WHERE path = ? AND occurrence = ?"
+        for number, state, label, ai in self._database.select(query, (rows.path_of(name), occurrence)):
+            return Known(number, state, label, ai == 1)
+        return None
 
-    @property
-    def shown(self) -> str:
-        """What messages call the store."""
-        return "the results in memory" if self.path is None else str(self.path)
+    def count(self) -> int:
+        """How many sources there are."""
+        return int(self._database.select("SELECT count(*) FROM sources")[0][0])
 
-    @property
-    def heading(self) -> Heading:
-        """What all results have in common."""
-        if self._heading is None:
-            self._heading = tables.heading(self.shown, self._database.select)
-        return self._heading
+    def end(self) -> int:
+        """The position after the last source's."""
+        return int(self._database.select("SELECT ifnull(max(position) + 1, 0) FROM sources")[0][0])
 
-    def ids(
-        self, only: Collection[str] = (), pattern: str | None = None, *, ranked: bool = False
-    ) -> array[int]:
-        """The ids of sources, in the order of the sources or, ``ranked``, the most suspicious first."""
-        where, values = rows.chosen(only, pattern)
-        order = _RANKED if ranked else "position, id"
-        found = self._database.select(f"SELECT id FROM sources{where} ORDER BY {order}", values)
-        return array("q", (number for (number,) in found))
-
-    def rows(self, only: Collection[str] = (), pattern: str | None = None) -> Iterator[Row]:
-        """The sources chosen, in their order, without their results."""
-        for values in self._columns(rows.COLUMNS, self.ids(only, pattern)):
-            yield rows.row_from(self.shown, values)
-
-    def row(self, number: int) -> Row:
-        """The source with this id."""
-        (values,) = self._columns(rows.COLUMNS, [number])
-        return rows.row_from(self.shown, values)
-
-    def known(self, name: str) -> tuple[int, str | None] | None:
-        """The id of the source of a name, and the state that its file had; None where there is none."""
-        query = "SELECT id, state FROM sources WHERE path = ? AND occurrence = 0"
-        found: list[tuple[int, str | None]] = self._database.select(query, (rows.path_of(name),))
-        return found[0] if found else None
-
-    def result(self, number: int) -> Document:
-        """The whole result of the source with this id: its entry in a report."""
-        return self.results([number])[0]
-
-    def results(self, ids: Sequence[int]) -> list[Document]:
-        """The whole results of the sources with these ids, in their order."""
-        return [self._unpacked(packed) for (packed,) in self._of("results", "source", "document", ids)]
-
-    def evidence(self, number: int) -> tuple[EvidenceCrop, ...]:
-        """The pictures kept of the source with this id."""
-        query = f"SELECT {pictures.COLUMNS} FROM pictures WHERE source = ? ORDER BY number"
-        return tuple(pictures.crop_from(self.shown, each) for each in self._database.select(query, (number,)))
+    def arrange(self, positions: Iterable[tuple[int, int]]) -> None:
+        """Puts sources in order by pairs of position and id."""
+        with self._database.change() as connection:
+            connection.executemany("UPDATE sources SET position = ? WHERE id = ?", positions)
 
     def add(
         self,
@@ -200,33 +151,53 @@ class Store:
                 "DELETE FROM sources WHERE path = ?", ((rows.path_of(name),) for name in names)
             )
 
-    def document(
-        self, only: Collection[str] = (), pattern: str | None = None, *, ids: Sequence[int] | None = None
-    ) -> Document:
-        """The report on the sources chosen, or on those with these ``ids``, which may be given instead.
+    def amend(self, heading: Heading) -> None:
+        """Writes another heading; what was created when stays."""
+        heading = replace(heading, created=self.heading.created)
+        with self._database.change() as connection:
+            tables.put_heading(connection, heading)
+        self._heading = heading
 
-        Its ``results`` are read from the file as often as they are asked for. ``created`` is when the last of
-        the sources was finished.
-        """
-        ids = self.ids(only, pattern) if ids is None else ids
-        labels, declared, finished = Counter[str | None](), 0, self.heading.created
-        for label, ai, at in self._columns("label, declares_ai, finished", ids):
-            labels[None if label == "FAILED" else label] += 1
-            declared += ai == 1
-            finished = max(finished, at)
-        return {
-            "schema": REPORT_SCHEMA,
-            "created": finished,
-            "vidscan": self.heading.vidscan,
-            "model": self.heading.model,
-            "options": self.heading.options,
-            "summary": tally(labels.elements(), declared),
-            "results": LazyResults(ids, self.results),
-        }
+    @property
+    def complete(self) -> bool:
+        """Whether a scan into the store came to its end."""
+        return bool(self._database.select(f"SELECT * FROM heading WHERE name = '{_COMPLETE}'"))
 
-    def evidence_by_source(self) -> Evidence:
-        """The pictures kept, by the names that reports have; each is read as it is asked for."""
-        return LazyEvidence(self._pictured, self._pictures_of)
+    def set_complete(self, complete: bool) -> None:
+        """Notes whether a scan into the store came to its end."""
+        with self._database.change() as connection:
+            connection.execute(f"DELETE FROM heading WHERE name = '{_COMPLETE}'")
+            if complete:
+                connection.execute(f"INSERT INTO heading VALUES ('{_COMPLETE}', 'true')")
+
+    def stamped(self) -> Iterator[tuple[Document, str | None]]:
+        """Every result with the state that its file had."""
+        ids = self.ids()
+        for number, (state,) in zip(ids, self._columns("state", ids), strict=True):
+            yield self.result(number), state
+
+    def keep(self, ids: Collection[int]) -> None:
+        """Takes out all sources but those with these ids."""
+        others = [(number,) for number in self.ids() if number not in ids]
+        with self._database.change() as connection:
+            connection.executemany("DELETE FROM sources WHERE id = ?", others)
+
+    def delete(self) -> None:
+        """Closes the file, deletes it, and gives up the claim; the results are kept elsewhere."""
+        self._database.close()
+        if self.path is not None:
+            with raising(
+                lambda why: StoreError(f"{self.path}: cannot be removed ({why}): delete it yourself")
+            ):
+                self.path.unlink(missing_ok=True)
+        self.close()
+
+    def leave(self) -> None:
+        """Closes the file; deletes it where it holds nothing."""
+        if self.count():
+            self.close()
+        else:
+            self.delete()
 
     def close(self) -> None:
         """Closes the file and gives up the claim."""
@@ -235,57 +206,12 @@ class Store:
             self._claim.release()
             self._claim = None
 
-    def _columns(self, columns: str, ids: Sequence[int]) -> Iterator[tuple[Any, ...]]:
-        """Columns of the table of sources for these ids, in their order."""
-        for start in range(0, len(ids), PAGE):
-            yield from self._of("sources", "id", columns, ids[start : start + PAGE])
-
-    def _of(self, table: str, key: str, columns: str, ids: Sequence[int]) -> list[tuple[Any, ...]]:
-        """One row of a table for each of a page of ids, in their order."""
-        query = f"SELECT {key}, {columns} FROM {table} WHERE {key} IN ({', '.join('?' * len(ids))})"
-        found = {number: values for number, *values in self._database.select(query, tuple(ids))}
-        for number in ids:
-            if number not in found:
-                raise StoreError(f"{self.shown}: holds no result {number}: it was taken out, or never there")
-        return [tuple(found[number]) for number in ids]
-
-    def _unpacked(self, packed: Any) -> Document:
-        try:
-            if not isinstance(packed, bytes) or len(packed) > MAX_RESULT:
-                raise ValueError("no result, or a longer one than any")
-            inflating = zlib.decompressobj()
-            text = inflating.decompress(packed, MAX_RESULT)
-            if not inflating.eof:
-                raise ValueError("a cut-off result, or a longer one than any")
-            entry: Document = json.loads(text)
-            require_result(entry)
-        except (ValueError, RecursionError, zlib.error) as error:  # MismatchError among them
-            raise damaged(self.shown, f"a result: {quoted(str(error))}") from error
-        return entry
-
-    def _pictured(self) -> list[str]:
-        query = (
-            "SELECT DISTINCT name FROM sources WHERE id IN (SELECT source FROM pictures) ORDER BY position"
-        )
-        return [str(name) for (name,) in self._database.select(query)]
-
-    def _pictures_of(self, name: str) -> tuple[EvidenceCrop, ...]:
-        for (number,) in self._database.select("SELECT id FROM sources WHERE name = ? ORDER BY id", (name,)):
-            if found := self.evidence(number):
-                return found
-        return ()
-
-
-def now() -> str:
-    """This second, ISO 8601 in UTC."""
-    return datetime.now(UTC).isoformat(timespec="seconds")
-
 
 def _packed(result: Document) -> bytes:
     return zlib.compress(json.dumps(result, allow_nan=False, separators=(",", ":")).encode("ascii"))
 
 
-def _require_room(path: Path) -> None:
+def _make_empty(path: Path) -> None:
     """Makes an empty file for a store; raises StoreError where something is there, or it cannot be made."""
     with raising(lambda why: StoreError(f"{path}: cannot be made ({why}): name another place")):
         if path.is_symlink() or (path.exists() and path.stat().st_size):

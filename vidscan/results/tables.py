@@ -6,6 +6,7 @@ import json
 import sqlite3
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime
 from typing import Any
 
 from vidscan.errors import StoreError
@@ -60,8 +61,7 @@ def make(connection: sqlite3.Connection, heading: Heading) -> None:
     """Makes the tables in an empty database."""
     for table in _TABLES:
         connection.execute(table)
-    told = [(name, json.dumps(value, allow_nan=False)) for name, value in asdict(heading).items()]
-    connection.executemany("INSERT INTO heading VALUES (?, ?)", told)
+    put_heading(connection, heading)
     connection.execute(f"PRAGMA application_id = {APPLICATION}")
     connection.execute(f"PRAGMA user_version = {VERSION}")
 
@@ -92,6 +92,17 @@ def heading(shown: str, select: Select) -> Heading:
     except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise damaged(shown, "its heading") from error
     return Heading(**{name: told[name] for name in kinds})
+
+
+def put_heading(connection: sqlite3.Connection, heading: Heading) -> None:
+    """Writes the heading, in place of the one before."""
+    told = [(name, json.dumps(value, allow_nan=False)) for name, value in asdict(heading).items()]
+    connection.executemany("REPLACE INTO heading VALUES (?, ?)", told)
+
+
+def now() -> str:
+    """This second, ISO 8601 in UTC."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def damaged(shown: str, what: str) -> StoreError:

@@ -3,36 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, overload
+from typing import Any, TypeVar, overload
 
 from vidscan.records import EvidenceCrop
-from vidscan.report.document import Document
+
+_Item = TypeVar("_Item")
 
 PAGE = 100
-"""Results that are in memory together."""
+"""Items that are in memory together."""
 
 
-class LazyResults(Sequence[Document]):
-    """The results with these ids, in their order; as often as they are asked for."""
+class Lazy(Sequence[_Item]):
+    """The items with these ids, in their order; as often as they are asked for."""
 
-    def __init__(self, ids: Sequence[int], read: Callable[[Sequence[int]], list[Document]]) -> None:
-        """``read`` gives the results of some ids, in their order."""
+    def __init__(self, ids: Sequence[int], read: Callable[[Sequence[int]], list[_Item]]) -> None:
+        """``read`` gives the items of some ids, in their order."""
         self._ids, self._read = ids, read
 
     def __len__(self) -> int:
         return len(self._ids)
 
-    def __iter__(self) -> Iterator[Document]:
+    def __iter__(self) -> Iterator[_Item]:
         for start in range(0, len(self._ids), PAGE):
             yield from self._read(self._ids[start : start + PAGE])
 
     @overload
-    def __getitem__(self, place: int) -> Document: ...
+    def __getitem__(self, place: int) -> _Item: ...
     @overload
-    def __getitem__(self, place: slice) -> LazyResults: ...
+    def __getitem__(self, place: slice) -> Lazy[_Item]: ...
     def __getitem__(self, place: Any) -> Any:
         if isinstance(place, slice):
-            return LazyResults(self._ids[place], self._read)
+            return Lazy(self._ids[place], self._read)
         return self._read([self._ids[place]])[0]
 
 

@@ -47,12 +47,12 @@ class Service:
         engine: StoppableEngine,
         folder: Folder | None,
         uploads: UploadFolder,
-        objection: Callable[[], str | None] = lambda: None,
+        misfit: str | None = None,
     ) -> None:
-        """``objection`` says, as a scan is asked for, why the store takes none."""
+        """``misfit`` says why what is scanned here cannot go into the store, if it cannot."""
         self.store, self.folder, self.uploads = store, folder, uploads
         self.events = Events()
-        self._objection = objection
+        self._misfit = misfit
         self._scans = Scans(engine, self._keep, self._tell, state_of)
 
     def start(self) -> None:
@@ -73,7 +73,7 @@ class Service:
             "store": None if self.store.path is None else self.store.path.name,
             "folders": [] if self.folder is None else [str(self.folder.root)],
             "suffixes": sorted(VIDEO_SUFFIXES | IMAGE_SUFFIXES),
-            "refusal": self._objection(),
+            "refusal": None if self._misfit is None else self.worded(self._misfit),
         }
 
     # Scans
@@ -96,11 +96,15 @@ class Service:
             raise HTTPException(404, f"there is no scan {number}")
 
     def require_scanning(self) -> None:
-        """Raises HTTPException (409) where no scan can go into this store."""
-        if (why := self._objection()) is not None:
-            raise HTTPException(409, why)
+        """Raises HTTPException (409) where no scan can go into this store, which none does before this."""
+        if self._misfit is not None:
+            raise HTTPException(409, self.worded(self._misfit))
+        try:
+            self.store.claim()
+        except StoreError as error:
+            raise HTTPException(409, self.worded(error)) from error
 
-    def worded(self, error: Exception) -> str:
+    def worded(self, error: Exception | str) -> str:
         """An error as an answer tells it: not where the store lies."""
         return str(error).replace(self.store.shown, "the store")
 
@@ -121,7 +125,7 @@ class Service:
         """An upload under a name that is still free, as a browser would find one."""
         stem, suffix = Path(upload.name).stem, Path(upload.name).suffix
         name, count = upload.name, 1
-        while name in taken or self.store.known(name) is not None:
+        while name in taken or self.store.find(name) is not None:
             count += 1
             name = f"{stem} ({count}){suffix}"
         taken.add(name)
@@ -140,11 +144,11 @@ class Service:
         already = 0
         for path in paths:
             names = folder.names(path)
-            found = [(name, *kept) for name in names if (kept := self.store.known(name)) is not None]
+            found = [(name, kept) for name in names if (kept := self.store.find(name)) is not None]
             if any(name in waiting for name in names):
                 already += 1
-            elif found and found[0][2] == state_of(_source(str(path))):
-                known.append(found[0][1])
+            elif found and found[0][1].state == state_of(_source(str(path))):
+                known.append(found[0][1].id)
             else:
                 name = found[0][0] if found else str(path)
                 items.append(Item(path, _source(name), ready=_still_there(folder, path)))

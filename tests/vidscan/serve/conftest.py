@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from serving import PATIENCE_S, Running, ToyEngine, end
 
-from vidscan.cli import serve as command
 from vidscan.results.store import Store
+from vidscan.results.terms import heading_of
 from vidscan.serve.access import Door
 from vidscan.serve.folder import Folder
 from vidscan.serve.server import Server, listen
@@ -30,16 +30,16 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
         store: Path | None = None,
         max_bytes: int = 1 << 20,
         door: Callable[[int], Door] = Door,
-        objection: Callable[[], str | None] = lambda: None,
+        misfit: str | None = None,
     ) -> Running:
         engine = ToyEngine()
         kept = (
             Store.open(store, write=True)
             if store is not None and store.exists()
-            else Store.create(store, command.heading_of(engine.options, engine.models))
+            else Store.create(store, heading_of(engine.options, engine.models))
         )
         uploads = UploadFolder(tmp_path, max_bytes)
-        service = Service(kept, engine, None if folder is None else Folder.at(folder), uploads, objection)
+        service = Service(kept, engine, None if folder is None else Folder.at(folder), uploads, misfit)
         listening = listen("127.0.0.1", None)
         ready = threading.Event()
         own = door(listening.getsockname()[1])

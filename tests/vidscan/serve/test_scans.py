@@ -212,7 +212,7 @@ def test_engine_that_fails_fails_one_scan(serve, monkeypatch):
 
 
 def test_store_that_takes_no_scan_is_told_before_an_upload_is_read(serve, folder):
-    running = serve(folder, objection=lambda: "was made with other options: use the same ones")
+    running = serve(folder, misfit="was made with other options: use the same ones")
     assert "other options" in running.upload(("a.png", still())).error
     answer = running.api("POST", "/scans", {"path": ""})
     assert answer.status == 409 and "other options" in answer.error

@@ -1,0 +1,157 @@
+"""What a store tells: its heading, rows, results, pictures, and the document that reports are written from.
+
+All of it is checked as it is read, since a store may come from elsewhere.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from array import array
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from vidscan.errors import StoreError, quoted
+from vidscan.records import EvidenceCrop
+from vidscan.report.document import SCHEMA as REPORT_SCHEMA
+from vidscan.report.document import Document, Evidence, require_result
+from vidscan.report.summary import tally
+from vidscan.results import pictures, rows, tables
+from vidscan.results.database import Database
+from vidscan.results.rows import Row
+from vidscan.results.tables import Heading, damaged
+from vidscan.results.views import PAGE, Lazy, LazyEvidence
+
+MAX_RESULT = 256 << 20
+"""Bytes of one result as JSON."""
+
+
+class StoredResults:
+    """The results in a database, to be read from any thread.
+
+    Every method may raise StoreError: one line with the file, the cause and the remedy. Sources are chosen by
+    ``only``, labels (FAKE, UNCERTAIN, REAL, NO_FACE, FAILED) or none for all, and ``pattern``, as a shell has
+    them for names, in which ``*`` takes slashes too.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._heading: Heading | None = None
+
+    @property
+    def path(self) -> Path | None:
+        """The file; None in memory."""
+        return self._database.path
+
+    @property
+    def shown(self) -> str:
+        """What messages call the store."""
+        return "the results in memory" if self.path is None else str(self.path)
+
+    @property
+    def heading(self) -> Heading:
+        """What all results have in common."""
+        if self._heading is None:
+            self._heading = tables.heading(self.shown, self._database.select)
+        return self._heading
+
+    def ids(
+        self, only: Collection[str] = (), pattern: str | None = None, *, ranked: bool = False
+    ) -> array[int]:
+        """The ids of sources, in the order of the sources or, ``ranked``, the most suspicious first."""
+        where, values = rows.chosen(only, pattern)
+        found = self._database.select(f"SELECT id FROM sources{where} ORDER BY position, id", values)
+        return array("q", (number for (number,) in found))
+
+    def rows(self, only: Collection[str] = (), pattern: str | None = None) -> Iterator[Row]:
+        """The sources chosen, in their order, without their results."""
+        for values in self._columns(rows.COLUMNS, self.ids(only, pattern)):
+            yield rows.row_from(self.shown, values)
+
+    def row(self, number: int) -> Row:
+        """The source with this id."""
+        (values,) = self._columns(rows.COLUMNS, [number])
+        return rows.row_from(self.shown, values)
+
+    def result(self, number: int) -> Document:
+        """The whole result of the source with this id: its entry in a report."""
+        return self.results([number])[0]
+
+    def results(self, ids: Sequence[int]) -> list[Document]:
+        """The whole results of the sources with these ids, in their order."""
+        return [self._unpacked(packed) for (packed,) in self._of("results", "source", "document", ids)]
+
+    def evidence(self, number: int) -> tuple[EvidenceCrop, ...]:
+        """The pictures kept of the source with this id."""
+        query = f"SELECT {pictures.COLUMNS} FROM pictures WHERE source = ? ORDER BY number"
+        return tuple(pictures.crop_from(self.shown, each) for each in self._database.select(query, (number,)))
+
+    def document(
+        self, only: Collection[str] = (), pattern: str | None = None, *, ids: Sequence[int] | None = None
+    ) -> Document:
+        """The report on the sources chosen, or on those with these ``ids``, which may be given instead.
+
+        Its ``results`` are read from the file as often as they are asked for. ``created`` is when the last of
+        the sources was finished.
+        """
+        ids = self.ids(only, pattern) if ids is None else ids
+        labels, declared, finished = Counter[str](), 0, self.heading.created
+        for label, ai, at in self._columns("label, declares_ai, finished", ids):
+            labels[label] += 1
+            declared += ai == 1
+            finished = max(finished, at)
+        return {
+            "schema": REPORT_SCHEMA,
+            "created": finished,
+            "vidscan": self.heading.vidscan,
+            "model": self.heading.model,
+            "options": self.heading.options,
+            "summary": tally(labels.elements(), declared),
+            "results": Lazy(ids, self.results),
+        }
+
+    def evidence_by_source(self) -> Evidence:
+        """The pictures kept, by the names that reports have; each is read as it is asked for."""
+        return LazyEvidence(self._pictured, self._pictures_of)
+
+    def _columns(self, columns: str, ids: Sequence[int]) -> Iterator[tuple[Any, ...]]:
+        """Columns of the table of sources for these ids, in their order."""
+        for start in range(0, len(ids), PAGE):
+            yield from self._of("sources", "id", columns, ids[start : start + PAGE])
+
+    def _of(self, table: str, key: str, columns: str, ids: Sequence[int]) -> list[tuple[Any, ...]]:
+        """One row of a table for each of a page of ids, in their order."""
+        query = f"SELECT {key}, {columns} FROM {table} WHERE {key} IN ({', '.join('?' * len(ids))})"
+        found = {number: values for number, *values in self._database.select(query, tuple(ids))}
+        for number in ids:
+            if number not in found:
+                raise StoreError(f"{self.shown}: holds no result {number}: it was taken out, or never there")
+        return [tuple(found[number]) for number in ids]
+
+    def _unpacked(self, packed: Any) -> Document:
+        try:
+            if not isinstance(packed, bytes) or len(packed) > MAX_RESULT:
+                raise ValueError("no result, or a longer one than any")
+            inflating = zlib.decompressobj()
+            text = inflating.decompress(packed, MAX_RESULT)
+            if not inflating.eof:
+                raise ValueError("a cut-off result, or a longer one than any")
+            entry: Document = json.loads(text)
+            require_result(entry)
+        except (ValueError, RecursionError, zlib.error) as error:  # MismatchError among them
+            raise damaged(self.shown, f"a result: {quoted(str(error))}") from error
+        return entry
+
+    def _pictured(self) -> list[str]:
+        query = (
+            "SELECT DISTINCT name FROM sources WHERE id IN (SELECT source FROM pictures) ORDER BY position"
+        )
+        return [str(name) for (name,) in self._database.select(query)]
+
+    def _pictures_of(self, name: str) -> tuple[EvidenceCrop, ...]:
+        for (number,) in self._database.select("SELECT id FROM sources WHERE name = ? ORDER BY id", (name,)):
+            if found := self.evidence(number):
+                return found
+        return ()

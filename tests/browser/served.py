@@ -1,77 +1,41 @@
-"""A server on the loopback interface for the browser's tests, with a toy that finds and judges faces."""
+"""A server for the browser's tests, with toys in place of detector and networks."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
 
-import uvicorn
-from toys import CARD, ToyDetector, ToyScorer
+from serving import PATIENCE_S, Running, ToyEngine, end
 
-from vidscan.engines.local import LocalEngine
-from vidscan.options import ScanOptions
-from vidscan.protocols import Observer
-from vidscan.records import Report, Source
-from vidscan.report.document import model_document, result_document
+from vidscan.records import Report
+from vidscan.report.document import result_document
 from vidscan.results.store import Store
-from vidscan.results.tables import Heading
+from vidscan.results.terms import heading_of
 from vidscan.serve.access import Door
 from vidscan.serve.folder import Folder
-from vidscan.serve.server import application, listen
+from vidscan.serve.server import Server, listen
 from vidscan.serve.service import Service
 from vidscan.serve.uploads import UploadFolder
 
-HEADING = Heading(
-    terms={"vidscan": "1"},
-    options={"sampling": {"fps": 2.0}},
-    model=model_document(CARD, ()),
-    vidscan="1",
-    created="2026-01-02T03:04:05+00:00",
-)
-
-
-class ToyEngine:
-    """Scans in this process; every look at a picture waits until ``may_look`` is set."""
-
-    about = ""
-
-    def __init__(self) -> None:
-        self.options = ScanOptions.of(ScanOptions(), evidence=True)
-        self.may_look = threading.Event()
-        self.may_look.set()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-    def scan(self, sources: Iterable[Source], observer: Observer | None = None) -> Iterator[Report]:
-        detector = ToyDetector(breaks=lambda image: not self.may_look.wait(60))
-        engine = LocalEngine(self.options, [ToyScorer()], lambda options: detector)
-        yield from engine.scan(sources, observer)
-
-    def stop(self) -> None:
-        self.may_look.set()
+MAX_BYTES = 10_000_000
 
 
 @dataclass
-class Served:
-    """A running server: where it is, what it keeps, and the toy that scans."""
+class Served(Running):
+    """A running server with its store."""
 
-    url: str
     store: Store
-    service: Service
-    engine: ToyEngine
-    token: str = field(repr=False)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
 
     @property
     def entrance(self) -> str:
-        return f"{self.url}/?token={self.token}"
+        return f"{self.url}/?token={self.door.token}"
 
     def add(self, report: Report) -> int:
         """Puts a result into the store, as a scan of another process would."""
@@ -79,35 +43,31 @@ class Served:
 
     def marks(self) -> dict[str, tuple[str | None, str]]:
         """The marks in the store by the names of the sources."""
-        return {
-            row.name: (row.mark.label, row.mark.note) for row in self.store.rows() if row.mark is not None
-        }
+        marked = [row for row in self.store.rows() if row.mark is not None]
+        return {row.name: (row.mark.label, row.mark.note) for row in marked}
 
 
 @contextmanager
 def serving(
-    store: Store,
-    uploads: Path,
+    scratch: Path,
     *,
+    store: Path | None = None,
     folder: Path | None = None,
     misfit: str | None = None,
 ) -> Iterator[Served]:
-    """Serves a store until the block ends."""
+    """Serves a new store until the block ends."""
     engine = ToyEngine()
-    service = Service(store, engine, folder and Folder.at(folder), UploadFolder(uploads, 10_000_000), misfit)
+    made = Store.create(store, heading_of(engine.options, engine.models))
+    below = None if folder is None else Folder.at(folder)
+    service = Service(made, engine, below, UploadFolder(scratch, MAX_BYTES), misfit)
     listening = listen("127.0.0.1", None)
-    port = listening.getsockname()[1]
-    door = Door(token="a" * 43, port=port)
-    config = uvicorn.Config(
-        application(service, door), log_config=None, access_log=False, timeout_graceful_shutdown=1
-    )
-    server = uvicorn.Server(config)
+    door, ready = Door(listening.getsockname()[1]), threading.Event()
+    server = Server(service, door, ready.set)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
     thread.start()
+    running = Served(service, door, engine, server, thread, made)
     try:
-        yield Served(f"http://127.0.0.1:{port}", store, service, engine, door.token)
+        assert ready.wait(PATIENCE_S)
+        yield running
     finally:
-        server.should_exit = True
-        thread.join()
-        service.close()
-        listening.close()
+        end(running)

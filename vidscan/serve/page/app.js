@@ -19,7 +19,8 @@ const evidence = new Evidence(table, marks);
 const filters = new Filters(results, { onChange: draw, onSort: sort });
 const queue = new Queue(soon);
 const jobs = new Jobs(queue);
-let suffixes = [];
+let tellSuffixes;
+const suffixes = new Promise((resolve) => { tellSuffixes = resolve; });
 let refusal = null; // why nothing can be scanned
 
 // Draws all that hangs on the results, now: a click is answered in the same moment.
@@ -93,7 +94,7 @@ function complain(text) {
 new Server({
   onAbout(about) {
     byId("store").textContent = visible(about.store ?? "");
-    suffixes = about.suffixes;
+    tellSuffixes(about.suffixes);
     refusal = about.refusal;
     byId("add").hidden = refusal !== null;
     byId("refusal").hidden = refusal === null;
@@ -136,16 +137,17 @@ function scan({ files, skipped }) {
 let depth = 0;
 function over(by) {
   depth = by ? Math.max(0, depth + by) : 0;
-  byId("drop-here").hidden = !depth;
+  byId("drop-here").hidden = !depth || refusal !== null;
 }
-const holdsFiles = (event) => refusal === null && event.dataTransfer?.types.includes("Files");
+const holdsFiles = (event) => event.dataTransfer?.types.includes("Files");
 addEventListener("dragenter", (event) => holdsFiles(event) && over(1));
 addEventListener("dragleave", (event) => holdsFiles(event) && over(-1));
 addEventListener("dragover", (event) => holdsFiles(event) && event.preventDefault());
 addEventListener("drop", async (event) => {
   over(0);
   if (!holdsFiles(event)) return;
-  event.preventDefault();
+  event.preventDefault(); // the browser would open it in place of the page
+  if (refusal !== null) return;
   try {
     scan(await dropped(event.dataTransfer, suffixes));
   } catch (error) {
@@ -153,9 +155,10 @@ addEventListener("drop", async (event) => {
   }
 });
 for (const [id, folder] of [["choose-files", false], ["choose-folder", true]]) {
-  byId(id).addEventListener("change", (event) => {
-    scan(chosen(event.target.files, suffixes, { folder }));
+  byId(id).addEventListener("change", async (event) => {
+    const files = chosen(event.target.files, suffixes, { folder });
     event.target.value = "";
+    scan(await files);
   });
 }
 byId("path-form").addEventListener("submit", async (event) => {

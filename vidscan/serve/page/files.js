@@ -5,10 +5,11 @@ import { counted, visible } from "./text.js";
 const MAX_ENDINGS = 8;
 
 // Gives {files, skipped}; must be called while the drop is being handled, since the browser forgets it then.
+// suffixes is a promise of the endings that are scanned.
 export async function dropped(transfer, suffixes) {
   const items = [...transfer.items].filter((item) => item.kind === "file");
   const entries = items.map((item) => item.webkitGetAsEntry?.() ?? item.getAsFile());
-  const found = collection(suffixes);
+  const found = collection(await suffixes);
   for (const entry of entries) {
     if (entry instanceof File) found.files.push(entry);
     else if (entry?.isFile) found.files.push(await fileOf(entry));
@@ -17,9 +18,10 @@ export async function dropped(transfer, suffixes) {
   return found;
 }
 
-export function chosen(list, suffixes, { folder }) {
-  const found = collection(suffixes);
-  for (const file of list) {
+export async function chosen(list, suffixes, { folder }) {
+  const files = [...list];
+  const found = collection(await suffixes);
+  for (const file of files) {
     if (folder) found.take(file);
     else found.files.push(file);
   }
@@ -55,11 +57,14 @@ async function* inFolder(entry) {
     return;
   }
   const reader = entry.createReader();
-  for (;;) {
-    const some = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
-    if (!some.length) return;
-    for (const each of some) yield* inFolder(each);
-  }
+  const entries = [];
+  let some;
+  do {
+    some = await new Promise((resolve, reject) => reader.readEntries(resolve, reject)); // a hundred at a time
+    entries.push(...some);
+  } while (some.length);
+  entries.sort((a, b) => a.name.localeCompare(b.name, "en", { numeric: true }));
+  for (const each of entries) yield* inFolder(each);
 }
 
 function fileOf(entry) {

@@ -143,7 +143,7 @@ class StoredResults:
             if not inflating.eof:
                 raise ValueError("a cut-off result, or a longer one than any")
             entry: Document = json.loads(text)
-            require_result(entry)
+            require_result(entry, len(self.heading.model.get("members", ())))
         except (ValueError, RecursionError, zlib.error) as error:  # MismatchError among them
             raise damaged(self.shown, f"a result: {quoted(str(error))}") from error
         return entry

@@ -93,7 +93,7 @@ function complain(text) {
 
 new Server({
   onAbout(about) {
-    byId("store").textContent = visible(about.store ?? "");
+    byId("store").textContent = visible(about.store ?? "in memory, gone when vidscan serve ends");
     tellSuffixes(about.suffixes);
     refusal = about.refusal;
     byId("add").hidden = refusal !== null;
@@ -165,6 +165,7 @@ byId("path-form").addEventListener("submit", async (event) => {
   event.preventDefault();
   try {
     await send("POST", "/scans", { path: byId("path").value });
+    byId("by-path").open = false;
   } catch (error) {
     complain(error.message);
   }

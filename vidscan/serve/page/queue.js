@@ -9,6 +9,7 @@ export class Queue {
   constructor(onChange) {
     this.jobs = new Map(); // by the server's id, or a symbol of our own until it has one
     this.gone = new Set(); // scans that are over, or that were cleared away here
+    this.early = []; // what the server told before it answered the upload that it is about
     this.busy = false; // with an upload, or with waiting until the server takes the next
     this.changed = onChange;
     addEventListener("beforeunload", (event) => {
@@ -56,6 +57,7 @@ export class Queue {
       if (this.jobs.has(job.key)) Object.assign(job, { state: "failed", error: error.message });
     }
     this.busy = false;
+    for (const scan of this.early.splice(0)) this.told(scan);
     this.pump();
     this.changed();
   }
@@ -68,7 +70,9 @@ export class Queue {
   }
 
   told(scan) {
-    if (scan.state === "done" || scan.state === "cancelled") {
+    const sent = this.in("uploading").some((job) => job.fraction === 1);
+    if (sent && !this.jobs.has(scan.id)) this.early.push(scan);
+    else if (scan.state === "done" || scan.state === "cancelled") {
       this.jobs.delete(scan.id);
       this.gone.add(scan.id);
     } else if (!this.gone.has(scan.id)) {

@@ -97,11 +97,12 @@ function compare(a, b) {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
-// How many letters at the end of a name stay in sight: names of one camera differ there.
-function endingOf(name) {
-  if (name.length <= 2 * MAX_ENDING) return 0;
-  const between = /[\ud800-\udbff]/.test(name[name.length - MAX_ENDING - 1]); // the halves of one character
-  return MAX_ENDING + (between ? 1 : 0);
+// A name as its folder, the start and the end of the file's own name: in a narrow column they give way in this order.
+function partsOf(name) {
+  const file = Math.max(name.lastIndexOf("/"), name.lastIndexOf("\\")) + 1;
+  let end = name.length - file > 2 * MAX_ENDING ? name.length - MAX_ENDING : name.length;
+  if (/[\udc00-\udfff]/.test(name[end])) end -= 1; // the second half of a character
+  return [name.slice(0, file), name.slice(file, end), name.slice(end)];
 }
 
 function fromServer(told) {
@@ -110,7 +111,7 @@ function fromServer(told) {
   return {
     id: told.id,
     name,
-    ending: endingOf(name),
+    parts: partsOf(name),
     lower,
     order: lower.normalize("NFKD").replace(/\d+/g, (digits) => digits.padStart(12, "0")),
     kind: told.kind,

@@ -113,7 +113,7 @@ export class Table {
       element.append(cell);
       element.cells[key] = cell;
     }
-    element.cells.name.append(make("bdi", {}, make("span"), make("span")));
+    element.cells.name.append(make("bdi", {}, make("span"), make("span", {}, make("span"), make("span"))));
     element.cells.label.append(badge(LABELS[0]));
     element.cells.score.append(make("span"), make("i", { class: "level", "aria-hidden": "true" }));
     this.body.append(element);
@@ -128,9 +128,8 @@ export class Table {
     element.setAttribute("aria-rowindex", index + 2);
     element.setAttribute("aria-selected", row.id === this.selected);
     const { name, label, score: points, fakeKind, declares, remarks, duration, mark, note } = element.cells;
-    const [start, end] = name.firstChild.children;
-    start.textContent = row.name.slice(0, -row.ending || undefined);
-    end.textContent = row.ending ? row.name.slice(-row.ending) : "";
+    const [folder, file] = name.firstChild.children;
+    [folder.textContent, file.firstChild.textContent, file.lastChild.textContent] = row.parts;
     name.title = row.name;
     name.setAttribute("aria-label", row.name); // in one piece
     label.firstChild.className = `badge ${row.label.toLowerCase()}`;

@@ -1,6 +1,6 @@
 """The ``vidscan`` command with a toy detector and a toy network, as a program that can be killed.
 
-It says "begun" on standard output as it begins on the first picture; each takes a hundredth of a second.
+It says "begun" on standard output as it begins on the first picture; each takes 40 ms.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from vidscan.records import Image
 
 def slow(_: Image) -> bool:
     print("begun", flush=True)
-    time.sleep(0.01)
+    time.sleep(0.04)
     return False
 
 

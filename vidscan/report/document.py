@@ -106,9 +106,19 @@ def result_document(report: Report) -> Document:
     return entry
 
 
-def require_result(entry: Any) -> None:
-    """Raises MismatchError, a ValueError, where a value is no entry of a document's ``results``."""
-    from_plain(Result, entry, Form.REPORT)
+def require_result(entry: Any, members: int) -> None:
+    """Raises ValueError where a value is no entry of ``results`` by a model of so many members, or none."""
+    result = from_plain(Result, entry, Form.REPORT)
+    failed = result.status is Status.FAILED
+    if (result.error is None) == failed or (result.verdict is None) != failed:
+        raise ValueError("it is failed and not failed")
+    if not set(result.verdict.tracks if result.verdict else ()) <= {track.id for track in result.tracks}:
+        raise ValueError("a verdict on a track that is not there")
+    faces = (face.members for point in result.timeline for face in point.faces)
+    alone = () if result.verdict is None else result.verdict.members
+    for scores in (alone, *(track.members for track in result.tracks), *faces):
+        if scores and len(scores) != members:
+            raise ValueError("scores of other networks")
 
 
 def report_from(

@@ -70,6 +70,10 @@ class StoredResults:
         for values in self._columns(rows.COLUMNS, self.ids(only, pattern)):
             yield rows.row_from(self.shown, values)
 
+    def holds(self, number: int) -> bool:
+        """Whether there is a source with this id."""
+        return bool(self._database.select("SELECT 1 FROM sources WHERE id = ?", (number,)))
+
     def row(self, number: int) -> Row:
         """The source with this id."""
         (values,) = self._columns(rows.COLUMNS, [number])
@@ -139,7 +143,7 @@ class StoredResults:
             if not inflating.eof:
                 raise ValueError("a cut-off result, or a longer one than any")
             entry: Document = json.loads(text)
-            require_result(entry)
+            require_result(entry, len(self.heading.model.get("members", ())))
         except (ValueError, RecursionError, zlib.error) as error:  # MismatchError among them
             raise damaged(self.shown, f"a result: {quoted(str(error))}") from error
         return entry

@@ -9,7 +9,8 @@ from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from typing import Any
 
-from vidscan.errors import StoreError
+from vidscan.errors import StoreError, quoted
+from vidscan.models.card_file import MAX_DEPTH, card_from_json, nested_deeper_than
 from vidscan.report.document import Document
 
 APPLICATION = int.from_bytes(b"vdsc", "big")
@@ -83,15 +84,37 @@ def check(shown: str, select: Select) -> None:
 
 def heading(shown: str, select: Select) -> Heading:
     """The heading of a store; raises StoreError where it is damaged."""
-    kinds = {each.name: dict if each.type == "Document" else str for each in fields(Heading)}
     try:
         told = {name: json.loads(value) for name, value in select("SELECT name, value FROM heading")}
-        for name, kind in kinds.items():
-            if not isinstance(told[name], kind):
-                raise TypeError(name)
+        found = Heading(**{each.name: told[each.name] for each in fields(Heading)})
+        _check_heading(found)
     except (KeyError, TypeError, ValueError, RecursionError) as error:
-        raise damaged(shown, "its heading") from error
-    return Heading(**{name: told[name] for name in kinds})
+        raise damaged(shown, f"its heading: {quoted(str(error))}") from error
+    return found
+
+
+def _check_heading(heading: Heading) -> None:
+    """Raises ValueError where a heading is none that reports can be written with."""
+    for text in (heading.vidscan, heading.created):
+        if not isinstance(text, str):
+            raise ValueError("a text is none")
+    datetime.fromisoformat(heading.created)
+    for tree in (heading.terms, heading.options, heading.model):
+        if not isinstance(tree, dict) or nested_deeper_than(2 * MAX_DEPTH, tree):
+            raise ValueError("an object is none, or is nested too deep")
+    own = dict(heading.model)
+    members, detector = own.pop("members", []), own.pop("detector", True)
+    if not isinstance(members, list) or len(members) == 1 or detector is not True:
+        raise ValueError("its model is none")
+    for card in (own, *members):
+        card_from_json(card)
+    verdict = heading.options.get("verdict", {})
+    if not isinstance(verdict, dict):
+        raise ValueError("its options are none")
+    for name in ("fake_threshold", "real_threshold"):
+        given = verdict.get(name)
+        if not (given is None or (isinstance(given, int | float) and 0 <= given <= 1)):
+            raise ValueError("a threshold is none")
 
 
 def put_heading(connection: sqlite3.Connection, heading: Heading) -> None:

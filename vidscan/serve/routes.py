@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
@@ -50,20 +49,20 @@ async def _file(name: str, request: Request) -> Response:
 
 
 async def _get_about(service: Service, request: Request) -> Response:
-    return JSONResponse(await run_in_threadpool(service.about))
+    return JSONResponse(await service.aside(service.about))
 
 
 async def _post_scan(service: Service, request: Request) -> Response:
     # What can be refused is refused before anything is read.
-    await run_in_threadpool(service.require_scanning)
+    await service.aside(service.require_scanning)
     if is_json(request):
         asked = await read_json(request)
         if not isinstance(asked, dict) or not isinstance(asked.get("path"), str):
             raise HTTPException(400, 'send {"path": "..."}')
-        number = await run_in_threadpool(service.scan_path, asked["path"])
+        number = await service.aside(partial(service.scan_path, asked["path"]))
     else:
         uploads = await service.uploads.receive(request)
-        number = await run_in_threadpool(service.scan_uploads, uploads)
+        number = await service.aside(partial(service.scan_uploads, uploads))
     return JSONResponse({"id": number}, 202)
 
 
@@ -72,24 +71,24 @@ async def _get_scans(service: Service, request: Request) -> Response:
 
 
 async def _get_scan(service: Service, request: Request) -> Response:
-    return _json_answer(request, await run_in_threadpool(service.scan, _number(request)))
+    return _json_answer(request, await service.aside(partial(service.scan, _number(request))))
 
 
 async def _delete_scan(service: Service, request: Request) -> Response:
-    await run_in_threadpool(service.cancel, _number(request))
+    await service.aside(partial(service.cancel, _number(request)))
     return Response(status_code=204)
 
 
 async def _get_results(service: Service, request: Request) -> Response:
-    return await run_in_threadpool(lambda: _json_answer(request, service.table()))
+    return await service.aside(lambda: _json_answer(request, service.table()))
 
 
 async def _get_result(service: Service, request: Request) -> Response:
-    return await run_in_threadpool(lambda: _json_answer(request, service.result(_number(request))))
+    return await service.aside(lambda: _json_answer(request, service.result(_number(request))))
 
 
 async def _get_page(service: Service, request: Request) -> Response:
-    page = await run_in_threadpool(export.page, service, _number(request))
+    page = await service.aside(partial(export.page, service, _number(request)))
     # The page's own policy stands in it; of the two, a browser holds to both.
     policy = {"Content-Security-Policy": "frame-ancestors 'self'"}
     return Response(page, media_type="text/html; charset=utf-8", headers=policy)
@@ -101,7 +100,7 @@ async def _put_mark(service: Service, request: Request) -> Response:
     if mark not in (None, *MARKS) or not isinstance(note, str) or len(note) > MAX_NOTE:
         marks = ", ".join(MARKS)
         raise HTTPException(400, f"a mark is {marks} or null, with a note of up to {MAX_NOTE} characters")
-    return JSONResponse(await run_in_threadpool(service.mark, _number(request), mark, note))
+    return JSONResponse(await service.aside(partial(service.mark, _number(request), mark, note)))
 
 
 async def _get_export(service: Service, request: Request) -> Response:
@@ -109,10 +108,15 @@ async def _get_export(service: Service, request: Request) -> Response:
     if form not in export.FORMATS:
         raise HTTPException(400, f"the format is one of {', '.join(export.FORMATS)}")
     marked = request.query_params.get("marked", "0") not in ("", "0", "false")
-    pieces = export.pieces(service, form, marked=marked)
+    pieces = _in_turn(service, export.pieces(service, form, marked=marked))
     name = f"vidscan{'-marked' if marked else ''}.{form}"
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
     return StreamingResponse(pieces, media_type=export.FORMATS[form], headers=headers)
+
+
+async def _in_turn(service: Service, pieces: Iterator[str]) -> AsyncIterator[str]:
+    while (piece := await service.aside(partial(next, pieces, None))) is not None:
+        yield piece
 
 
 async def _get_events(service: Service, request: Request) -> Response:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from starlette.exceptions import HTTPException
 
@@ -16,15 +18,21 @@ from vidscan.results.rows import Row
 from vidscan.results.store import Store
 from vidscan.serve.events import Events
 from vidscan.serve.folder import Folder
-from vidscan.serve.scans import Item, QueueFullError, Scans, StoppableEngine
+from vidscan.serve.scan import Item, StoppableEngine
+from vidscan.serve.scans import QueueFullError, Scans
 from vidscan.serve.uploads import Upload, UploadFolder
 from vidscan.version import __version__
+
+Value = TypeVar("Value")
 
 COLUMNS = (
     *("id", "name", "kind", "label", "fake_probability", "fake_kind", "declares_ai", "remarks"),
     *("mark", "note", "finished", "duration_s", "error"),
 )
 """The columns of the table that the page shows."""
+
+MAX_THREADS = 8
+"""Upper limit on what is looked up at once; further requests wait."""
 
 MAX_LISTED = 100
 """Events of scans with more sources do not list their results: each comes as an event of its own."""
@@ -52,6 +60,8 @@ class Service:
         """``misfit`` says why what is scanned here cannot go into the store, if it cannot."""
         self.store, self.folder, self.uploads = store, folder, uploads
         self.events = Events()
+        # A fixed few, each of which keeps its connection to the store: Starlette's come and go.
+        self._threads = ThreadPoolExecutor(MAX_THREADS, "vidscan-serve")
         self._misfit = misfit
         self._scans = Scans(engine, self._keep, self._tell, state_of)
 
@@ -63,6 +73,7 @@ class Service:
     def close(self) -> None:
         """Breaks off what runs, and ends everything."""
         self._scans.close()
+        self._threads.shutdown()
         self.uploads.close()
         self.store.close()
 
@@ -75,6 +86,10 @@ class Service:
             "suffixes": sorted(VIDEO_SUFFIXES | IMAGE_SUFFIXES),
             "refusal": None if self._misfit is None else self.worded(self._misfit),
         }
+
+    async def aside(self, call: Callable[[], Value]) -> Value:
+        """What a call returns that may take a while, made in another thread than the event loop's."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, call)
 
     # Scans
 
@@ -185,7 +200,7 @@ class Service:
 
     def row(self, number: int) -> Row:
         """A result's row; raises HTTPException (404) where there is none."""
-        if number not in self.store.ids():
+        if not self.store.holds(number):
             raise HTTPException(404, f"there is no result {number}")
         return self.store.row(number)
 

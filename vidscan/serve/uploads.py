@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import secrets
 import shutil
 import tempfile
+import time
 import unicodedata
 from contextlib import suppress
 from dataclasses import dataclass
@@ -33,6 +35,8 @@ FREE_BYTES = 1 << 30
 _FORM_BYTES = 1 << 20
 """What a form's own lines may take besides the files."""
 
+_PREFIX = "vidscan-uploads-"
+_NEW_S = 60.0
 _MAX_HEADER = 8 << 10
 _PIECE = 1 << 20
 _ABSOLUTE = re.compile(r"[/\\]|[A-Za-z]:")
@@ -67,6 +71,23 @@ def shown_name(given: str) -> str:
     return stem[: MAX_NAME - len(suffix)] + suffix
 
 
+def _open_folder(path: Path) -> int:
+    return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+
+
+def _delete_if_left_behind(folder: Path) -> None:
+    """Deletes the uploads of a server that was killed: it is ours, nobody holds it, and it is no new one."""
+    with suppress(OSError):
+        lock = _open_folder(folder)
+        try:
+            found = os.fstat(lock)
+            if found.st_uid == os.geteuid() and time.time() - found.st_mtime > _NEW_S:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder)
+        finally:
+            os.close(lock)
+
+
 class UploadFolder:
     """A folder for this user alone, which is gone when the server ends."""
 
@@ -75,12 +96,20 @@ class UploadFolder:
 
         ``max_bytes``: the upper limit on one request's files together.
         """
-        self.path = Path(tempfile.mkdtemp(prefix="vidscan-uploads-", dir=parent))
+        for each in Path(parent or tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+            _delete_if_left_behind(each)
+        self.path = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
         self._max_bytes = max_bytes
+        self._lock = _open_folder(self.path)
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
     def close(self) -> None:
-        """Deletes the folder with what is left in it."""
+        """Deletes the folder with what is left in it; may be called twice."""
         shutil.rmtree(self.path, ignore_errors=True)
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
 
     async def receive(self, request: Request) -> list[Upload]:
         """Takes in a request's files; raises HTTPException, and keeps none of them, where it cannot."""

@@ -41,7 +41,6 @@ from vidscan.options import ScanOptions
 from vidscan.records import Box, Label, ModelCard, Report, SourceFacts, SourceKind, Status, Verdict
 from vidscan.report.codec import valid_text
 from vidscan.report.document import Document, Result, evidence_of
-from vidscan.report.summary import summarise
 from vidscan.system.typed_json import Form, json_schema
 
 VALIDATOR = Draft202012Validator(schema(), format_checker=Draft202012Validator.FORMAT_CHECKER)
@@ -119,7 +118,7 @@ def test_every_document_of_an_ensemble_fits_the_schema_too(reports: list[Report]
 @settings(max_examples=100, deadline=None)
 @given(st.lists(REPORTS, max_size=4))
 def test_the_summary_counts_each_source_once(reports: list[Report]) -> None:
-    found = summarise(reports)
+    found = dict(document_of(*reports)["summary"])
     declared = [report.provenance is not None and report.provenance.declares_ai for report in reports]
     assert found.pop("declared_ai") == declared.count(True)
     assert found.pop("total") == len(reports) == sum(found.values())

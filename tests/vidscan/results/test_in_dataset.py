@@ -47,7 +47,7 @@ class OneModel:
     def __init__(self) -> None:
         from vidscan.records import ModelCard
 
-        self.card = ModelCard("toy", "none", 16, sha256="ab" * 32)
+        self.card = ModelCard("toy", "none", 32, sha256="ab" * 32)
         self.path = Path("toy.keras")
 
 

@@ -22,7 +22,7 @@ from vidscan.media.sources import from_folder, from_paths
 from vidscan.options import ScanOptions
 from vidscan.records import ErrorInfo, Label, ModelCard, Report, Source, SourceKind, Status, Verdict
 from vidscan.report.destination import Destination
-from vidscan.report.document import result_document
+from vidscan.report.document import model_document, result_document
 from vidscan.results import terms as terms_module
 from vidscan.results.held import Held
 from vidscan.results.in_store import ResultsInStore
@@ -32,7 +32,7 @@ from vidscan.results.tables import Heading
 from vidscan.results.terms import heading_of, terms_of
 
 OPTIONS = ScanOptions()
-CARD = ModelCard("toy", "none", 16, sha256="ab" * 32)
+CARD = ModelCard("toy", "none", 32, sha256="ab" * 32)
 
 
 class OneModel:
@@ -302,7 +302,7 @@ def test_hostile_names_are_known_again(tmp_path, out):
 
 
 def heading(fps: float = 2.0, sha256: str = "a1", place: str = "m", **card: Any) -> Heading:
-    card = {"name": "toy", "fake_threshold": 0.6} | card
+    card = model_document(CARD, ()) | {"fake_threshold": 0.6} | card
     options = {"sampling": {"fps": fps}, "model": {"path": place}}
     return Heading(terms_of(options, card, [sha256]), options, card, "1", "2026-01-02T03:04:05+00:00")
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import http.client
+import os
 import socket
 import threading
 import time
 from collections import Counter
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from serving import PATIENCE_S, Running, still
 
 from vidscan.serve import server
+from vidscan.serve.service import MAX_THREADS
 
 
 def stays_up(running: Running) -> None:
@@ -103,3 +106,20 @@ def test_long_request_that_goes_on_is_not_cut(serve, monkeypatch):
     running.upload(("a.png", still()))
     assert stream.readline() == b"event: scan\n"
     connection.close()
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="Linux alone")
+def test_store_is_open_a_few_times_however_many_ask(serve, tmp_path):
+    running = serve(store=tmp_path / "kept.vidscan")
+
+    def ask() -> None:
+        assert running.api("GET", "/results").status == 200
+        assert running.api("GET", "/results/export?format=json").json == []
+
+    threads = [threading.Thread(target=ask) for _ in range(60)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    opened = [os.path.realpath(each) for each in Path("/proc/self/fd").iterdir()]
+    assert 0 < opened.count(str(tmp_path / "kept.vidscan")) <= MAX_THREADS + 2

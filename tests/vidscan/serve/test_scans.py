@@ -14,7 +14,8 @@ from toys import CARD
 from vidscan.errors import ScoringError, StoreError
 from vidscan.records import ErrorInfo, Report, Source, SourceKind, Status
 from vidscan.serve import scans
-from vidscan.serve.scans import Item, Scans
+from vidscan.serve.scan import Item, named
+from vidscan.serve.scans import Scans
 
 
 @pytest.fixture
@@ -333,7 +334,7 @@ def test_cancelling_between_two_scans_costs_the_next_nothing():
 
 def test_reports_go_under_the_name_that_is_kept():
     own = item("face.png", Path("/tmp/private/0123.png"))
-    report = scans.named(report_on(Source("7", own.path, SourceKind.IMAGE)), own)
+    report = named(report_on(Source("7", own.path, SourceKind.IMAGE)), own)
     assert report.source == own.recorded
     assert report.error.message == "face.png: a toy's failure"
 

@@ -15,7 +15,7 @@ from serving import Running, form, still
 from starlette.exceptions import HTTPException
 
 from vidscan.serve import bodies, uploads
-from vidscan.serve.uploads import MAX_FILES, MAX_NAME, shown_name
+from vidscan.serve.uploads import MAX_FILES, MAX_NAME, UploadFolder, shown_name
 
 
 def head_of(running: Running, headers: Mapping[str, str], length: int) -> bytes:
@@ -234,3 +234,21 @@ def test_upload_that_is_broken_off_leaves_nothing(serve):
     while running.server.server_state.tasks:
         assert running.ask("GET", "/").status == 200
     assert left(running) == []
+
+
+def test_uploads_of_a_server_that_was_killed_are_deleted(tmp_path):
+    running, left_behind = UploadFolder(tmp_path, 1), tmp_path / "vidscan-uploads-killed"
+    new = tmp_path / "vidscan-uploads-new"
+    for each in (left_behind, new):
+        each.mkdir()
+        (each / "private.mp4").write_bytes(b"x")
+    (running.path / "waiting.mp4").write_bytes(b"x")
+    for each in (left_behind, running.path):
+        os.utime(each, (1, 1))
+    (tmp_path / "vidscan-uploads-link").symlink_to(new)
+    other = UploadFolder(tmp_path, 1)
+    assert not left_behind.exists() and new.exists()
+    assert (running.path / "waiting.mp4").exists()
+    running.close()
+    other.close()
+    assert not running.path.exists() and not other.path.exists()

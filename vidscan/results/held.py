@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from vidscan.media.sources import state_of
 from vidscan.records import Report, Source
-from vidscan.report.document import declares_ai, result_document
+from vidscan.report.document import Document, declares_ai, result_document
 from vidscan.results.rows import FAILED, label_of
 from vidscan.results.store import Store
 
@@ -45,10 +45,10 @@ class Held:
             there += known is not None
             if known is None or has_changed(source, known.state):
                 continue
-            if not (self._retry_failed and known.label == FAILED):
-                self.store.result(known.id)  # what is damaged is said before the work, not after it
+            result = self.store.result(known.id)  # what is damaged is said before the work, not after it
+            if not (self._retry_failed and label_of(result) == FAILED):
                 self._ids[place] = known.id
-                self._count(known.label, known.declares_ai)
+                self._count(result)
         held = self.store.count()
         # Sources of other folders, which a store may hold too, stay before these.
         self._first = 0 if held == there else self.store.end()
@@ -76,15 +76,15 @@ class Held:
             report.evidence if self._pictures else (),
             at=(self._first + place, self._occurrences.get(source.id, 0)),
         )
-        self._count(label_of(result), declares_ai(result))
+        self._count(result)
 
     def ids(self) -> array[int]:
         """The ids of the results that the store has, in the order of the sources."""
         return array("q", filter(None, self._ids))
 
-    def _count(self, label: str, ai: bool) -> None:
-        self.labels[label] += 1
-        self.declared_ai += ai
+    def _count(self, result: Document) -> None:
+        self.labels[label_of(result)] += 1
+        self.declared_ai += declares_ai(result)
 
     def known_sources(self) -> dict[int, Source]:
         """The sources by these ids."""

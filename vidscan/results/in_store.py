@@ -92,9 +92,9 @@ class ResultsInStore:
         if failed:
             raise failed[0]
         complete = self._held.labels.total() == len(self._held.sources)
-        if complete:
-            self._store.set_complete(True)
         self._needed = self._kept or not complete or bool(self._held.labels[FAILED])
+        if complete and self._needed:
+            self._store.set_complete(True)
         if places := [place for each in self._destinations for place in each.places]:
             self._say(f"report written to {' and '.join(map(visible, places))}")
         if self._store.path is not None and self._needed:

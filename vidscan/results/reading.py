@@ -15,8 +15,7 @@ from typing import Any
 
 from vidscan.errors import StoreError, quoted
 from vidscan.records import EvidenceCrop
-from vidscan.report.document import SCHEMA as REPORT_SCHEMA
-from vidscan.report.document import Document, Evidence, require_result
+from vidscan.report.document import Document, Evidence, assemble, require_result
 from vidscan.report.summary import tally
 from vidscan.results import pictures, rows, tables
 from vidscan.results.database import Database
@@ -57,18 +56,15 @@ class StoredResults:
             self._heading = tables.heading(self.shown, self._database.select)
         return self._heading
 
-    def ids(
-        self, only: Collection[str] = (), pattern: str | None = None, *, ranked: bool = False
-    ) -> array[int]:
-        """The ids of sources, in the order of the sources or, ``ranked``, the most suspicious first."""
+    def ids(self, only: Collection[str] = (), pattern: str | None = None) -> array[int]:
+        """The ids of the sources chosen, in their order."""
         where, values = rows.chosen(only, pattern)
         found = self._database.select(f"SELECT id FROM sources{where} ORDER BY position, id", values)
         return array("q", (number for (number,) in found))
 
     def rows(self, only: Collection[str] = (), pattern: str | None = None) -> Iterator[Row]:
         """The sources chosen, in their order, without their results."""
-        for values in self._columns(rows.COLUMNS, self.ids(only, pattern)):
-            yield rows.row_from(self.shown, values)
+        return self._rows(self.ids(only, pattern))
 
     def holds(self, number: int) -> bool:
         """Whether there is a source with this id."""
@@ -76,8 +72,8 @@ class StoredResults:
 
     def row(self, number: int) -> Row:
         """The source with this id."""
-        (values,) = self._columns(rows.COLUMNS, [number])
-        return rows.row_from(self.shown, values)
+        (row,) = self._rows([number])
+        return row
 
     def result(self, number: int) -> Document:
         """The whole result of the source with this id: its entry in a report."""
@@ -102,23 +98,27 @@ class StoredResults:
         """
         ids = self.ids(only, pattern) if ids is None else ids
         labels, declared, finished = Counter[str](), 0, self.heading.created
-        for label, ai, at in self._columns("label, declares_ai, finished", ids):
-            labels[label] += 1
-            declared += ai == 1
-            finished = max(finished, at)
-        return {
-            "schema": REPORT_SCHEMA,
-            "created": finished,
-            "vidscan": self.heading.vidscan,
-            "model": self.heading.model,
-            "options": self.heading.options,
-            "summary": tally(labels.elements(), declared),
-            "results": Lazy(ids, self.results),
-        }
+        for row in self._rows(ids):
+            labels[row.label] += 1
+            declared += row.declares_ai is True
+            finished = max(finished, row.finished)
+        return assemble(
+            Lazy(ids, self.results),
+            options=self.heading.options,
+            model=self.heading.model,
+            summary=tally(labels.elements(), declared),
+            created=finished,
+            vidscan=self.heading.vidscan,
+        )
 
     def evidence_by_source(self) -> Evidence:
         """The pictures kept, by the names that reports have; each is read as it is asked for."""
         return LazyEvidence(self._pictured, self._pictures_of)
+
+    def _rows(self, ids: Sequence[int]) -> Iterator[Row]:
+        """The sources with these ids, in their order."""
+        for values in self._columns(rows.COLUMNS, ids):
+            yield rows.row_from(self.shown, values)
 
     def _columns(self, columns: str, ids: Sequence[int]) -> Iterator[tuple[Any, ...]]:
         """Columns of the table of sources for these ids, in their order."""

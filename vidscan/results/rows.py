@@ -6,6 +6,7 @@ import json
 import sqlite3
 from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated, Any, Literal, NamedTuple
 
 from vidscan.errors import quoted
@@ -67,12 +68,10 @@ COLUMNS = (
 
 
 class Known(NamedTuple):
-    """What tells whether a result still holds: its file's state; and what it is counted as."""
+    """What tells whether a result still holds: the state that its file had."""
 
     id: int
     state: str | None
-    label: str
-    declares_ai: bool
 
 
 def label_of(result: Document) -> str:
@@ -146,6 +145,7 @@ def row_from(shown: str, values: tuple[Any, ...]) -> Row:
     found["mark"] = None if at is None else {"label": label, "note": note, "at": at}
     try:
         found["remarks"] = json.loads(found["remarks"])
+        datetime.fromisoformat(found["finished"])
         if found["declares_ai"] is not None:
             found["declares_ai"] = bool(found["declares_ai"])
         return from_plain(Row, found, Form.WIRE)

@@ -76,9 +76,9 @@ class Store(StoredResults):
 
     def find(self, name: str, occurrence: int = 0) -> Known | None:
         """What is known of a source by its name, the so-many-eth of it from 0; None where it is new."""
-        query = "SELECT id, state, label, declares_ai FROM sources WHERE path = ? AND occurrence = ?"
-        for number, state, label, ai in self._database.select(query, (rows.path_of(name), occurrence)):
-            return Known(number, state, label, ai == 1)
+        query = "SELECT id, state FROM sources WHERE path = ? AND occurrence = ?"
+        for number, state in self._database.select(query, (rows.path_of(name), occurrence)):
+            return Known(number, state)
         return None
 
     def count(self) -> int:

@@ -501,16 +501,21 @@ def test_what_may_not_be_read_is_named(tmp_path_factory, capfd):
     (media / "secret").mkdir(parents=True)
     still(media / "a.png", 200).chmod(0)
     (media / "secret").chmod(0)
+    Store.create(base / "case.vidscan", Heading({}, {}, {}, "", "")).close()
     answers = as_nobody(
         lambda: require_content(media / "a.png"),
         lambda: from_folder(media, recursive=True),
         lambda: from_paths([media / "secret" / "b.png"]),
         lambda: Destination.parse(str(base / "out.json")).check(),
         lambda: Store.create(base / "out.json.vidscan", Heading({}, {}, {}, "", "")),
+        lambda: Store.open(base / "case.vidscan", write=True).set_mark(1, "fake", ""),
+        lambda: Store.open(base / "case.vidscan", write=False).count(),
     )
     assert [answer.partition(": ")[0] for answer in answers[:3]] == [
         str(media / "a.png"), str(media / "secret"), str(media / "secret" / "b.png"),
     ]  # fmt: skip
+    assert answers.pop() == "no complaint: 0", "a store that cannot be written is read all the same"
+    assert f"{base / 'case.vidscan'}: cannot be written" in answers.pop()
     assert all("Permission denied" in answer or "cannot be written to" in answer for answer in answers)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -21,7 +22,7 @@ from vidscan.records import HeatKind, HeatSource, Report
 from vidscan.report.document import model_document, result_document
 from vidscan.report.formats import csv, jsonl
 from vidscan.report.formats import json as json_format
-from vidscan.results import tables
+from vidscan.results import database, tables
 from vidscan.results.store import Store
 from vidscan.results.tables import Heading
 
@@ -180,6 +181,18 @@ def test_others_read_and_mark_while_a_scan_writes_and_a_second_scan_is_refused(s
     assert [path.name for path in store.path.parent.iterdir()] == ["case.vidscan"]
 
 
+def test_the_file_is_whole_once_the_scan_has_closed_it_though_others_still_read(store, tmp_path):
+    filled(store)
+    reader = Store.open(store.path, write=False)
+    assert reader.count() == len(SOME)
+    store.close()
+    copy = shutil.copy(store.path, tmp_path / "copy.vidscan")
+    alone = Store.open(copy, write=False)
+    assert alone.count() == len(SOME)
+    alone.close()
+    reader.close()
+
+
 def test_threads_have_connections_of_their_own(store):
     filled(store)
     seen: list[int] = []
@@ -226,6 +239,7 @@ def test_what_is_no_store_is_refused(tmp_path, store):
         ("UPDATE sources SET label = 'PERHAPS'", "a row"),
         ("UPDATE sources SET fake_probability = 7", "a row"),
         ("UPDATE sources SET name = x'00ff'", "a row"),
+        ("UPDATE sources SET finished = 'yesterday'", "a row"),
         ("UPDATE results SET document = x'00ff'", "a result"),
         ("UPDATE results SET document = 'text'", "a result"),
         ("UPDATE pictures SET jpeg = x'ffd8ff'", "a picture"),
@@ -265,6 +279,33 @@ def test_a_full_disk_loses_nothing_that_was_added(store):
     assert json.dumps(store.result(1)) == json.dumps(result_document(SOME[0]))
     assert len(list(store.rows())) >= len(SOME)
     add(store, samples.too_small())
+
+
+def test_where_there_is_no_write_ahead_log_it_does_without(tmp_path, monkeypatch):
+    """As on a network drive: the locks of this SQLite file system have no shared memory."""
+    connected = database._connected
+    monkeypatch.setattr(
+        database,
+        "_connected",
+        lambda where: connected(where + "&vfs=unix-dotfile" if where != ":memory:" else where),
+    )
+    path = tmp_path / "case.vidscan"
+    store = Store.create(path, HEADING)
+    number = add(store, samples.clip())
+    assert store._database.select("PRAGMA journal_mode") == [("delete",)]
+    assert store._database.select("PRAGMA synchronous") == [(2,)], "a commit is on the disk"
+    beside = Store.open(path, write=True)
+    beside.set_mark(number, "fake", "")
+    add(store, samples.still())
+    beside.close()
+    assert [row.label for row in store.rows()] == ["FAKE", "FAKE"]
+    store.close()
+    assert [each.name for each in tmp_path.iterdir()] == ["case.vidscan"]
+
+
+def test_a_commit_is_on_the_disk_when_it_returns(store):
+    assert store._database.select("PRAGMA journal_mode") == [("wal",)]
+    assert store._database.select("PRAGMA synchronous") == [(2,)]
 
 
 def test_the_tables_are_those_that_the_version_stands_for():

@@ -65,9 +65,10 @@ class Folder:
         """Whether a file that was found still is where it was, and no link to elsewhere."""
         return Path(os.path.realpath(path)) == path and path.is_relative_to(self.root)
 
-    def names(self, path: Path) -> tuple[str, str]:
-        """What a file may be called: by the folder as it was given, as ``vidscan dir`` does, or in full."""
-        return str(self.given / path.relative_to(self.root)), str(path)
+    def names(self, path: Path) -> list[str]:
+        """What a store may call a file: in full, or as scans do to which the folder was named otherwise."""
+        names = [str(path), str(self.given / path.relative_to(self.root)), os.path.relpath(path)]
+        return list(dict.fromkeys(names))
 
     def shown(self, path: Path) -> str:
         """A file's name in a message."""

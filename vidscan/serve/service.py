@@ -15,7 +15,7 @@ from vidscan.errors import StoreError
 from vidscan.media.sources import IMAGE_SUFFIXES, VIDEO_SUFFIXES, kind_of, state_of
 from vidscan.records import Report, Source, SourceKind
 from vidscan.report.document import Document, result_document
-from vidscan.results.rows import Row
+from vidscan.results.rows import FAILED, Row
 from vidscan.results.store import Store
 from vidscan.serve.events import Events
 from vidscan.serve.folder import Folder
@@ -152,26 +152,32 @@ class Service:
         if self.folder is None:
             raise HTTPException(403, "no folder was named when vidscan serve was started: upload the file")
         self.require_scanning()
-        folder = self.folder
-        paths, left_out = folder.find(place)
+        paths, left_out = self.folder.find(place)
         items: list[Item] = []
         known: list[int] = []
         waiting = self._scans.waiting_names()
-        already = 0
         for path in paths:
-            names = folder.names(path)
-            found = [(name, kept) for name in names if (kept := self.store.find(name)) is not None]
-            if any(name in waiting for name in names):
-                already += 1
-            elif found and found[0][1].state == state_of(_source(str(path))):
-                known.append(found[0][1].id)
-            else:
-                name = found[0][0] if found else str(path)
-                state = partial(state_of, _source(str(path)))
-                items.append(Item(path, _source(name), _still_there(folder, path), state))
+            item, number = self._of_folder(self.folder, path)
+            if number is not None:
+                known.append(number)
+            elif item.recorded.name not in waiting:
+                items.append(item)
+        wait_already = len(paths) - len(items) - len(known)
         notes = [f"{left_out} links that lead out of the folder were left out"] if left_out else []
-        notes += [f"{already} files wait already"] if already else []
-        return self._submit(place if place not in ("", ".") else folder.root.name, items, known, notes)
+        notes += [f"{wait_already} files wait already"] if wait_already else []
+        return self._submit(place if place not in ("", ".") else self.folder.root.name, items, known, notes)
+
+    def _of_folder(self, folder: Folder, path: Path) -> tuple[Item, int | None]:
+        """A file of the folder, and the id of its result where that holds; what failed is tried again."""
+        state = partial(state_of, _source(str(path)))
+        now, name = state(), ""
+        for each in folder.names(path):
+            if (kept := self.store.find(each)) is None:
+                continue
+            name = name or each
+            if kept.state == now and self.store.row(kept.id).label != FAILED:
+                return Item(path, _source(each)), kept.id
+        return Item(path, _source(name or str(path)), _still_there(folder, path), state), None
 
     def _submit(
         self, name: str, items: Sequence[Item], known: Sequence[int] = (), notes: Sequence[str] = ()

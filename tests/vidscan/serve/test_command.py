@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import pytest
 from serving import ToyEngine, still
 from starlette.exceptions import HTTPException
-from toys import CARD, ToyScorer
+from toys import CARD, ToyDetector, ToyScorer
 
 from vidscan.cli import serve as command
 from vidscan.cli.main import EXIT_USAGE, main
@@ -51,7 +51,11 @@ class Caught:
         Caught.last = self
         self.port = sockets[0].getsockname()[1]
         self.objection = objection_of(self.service)
+        self.look()
         self.started()
+
+    def look(self) -> None:
+        """Does something while the server runs."""
 
 
 def objection_of(service: Service) -> str | None:
@@ -113,6 +117,28 @@ def test_store_of_other_terms_is_shown_and_marked_but_takes_no_scan(caught, tmp_
     assert "fps was 7" in caught.last.objection
     assert main(["serve", str(path), "--no-browser", "--fps", "7"], PARTS) == 0
     assert caught.last.objection is None
+
+
+@pytest.mark.parametrize("pictures", [[], ["--no-pictures"]])
+def test_store_of_a_folders_scan_is_gone_on_with(caught, tmp_path, monkeypatch, pictures):
+    """Also where that named the folder otherwise, and keeps fewer pictures."""
+    monkeypatch.chdir(tmp_path)
+    folder = Path("media")
+    folder.mkdir()
+    for name in ("one.png", "two.png"):
+        (folder / name).write_bytes(still())
+    toys = replace(PARTS, open_detector=lambda options: ToyDetector())
+    assert main(["dir", "media", "--store", "kept.vidscan", "--quiet", *pictures], toys) == 0
+    seen = []
+
+    def look(server: Caught) -> None:
+        number = server.service.scan_path("")
+        seen.append(server.service.scan(number))
+
+    monkeypatch.setattr(caught, "look", look)
+    assert main(["serve", str(tmp_path / "media"), "--store", "kept.vidscan", "--no-browser"], PARTS) == 0
+    assert caught.last.objection is None
+    assert [(told["state"], told["results"]) for told in seen] == [("done", [1, 2])]
 
 
 def test_store_that_another_scan_writes_is_shown_and_takes_no_scan(caught, tmp_path):

@@ -113,6 +113,14 @@ def test_file_that_becomes_a_link_while_it_waits_is_left_out(serve, folder):
     assert len(rows(running)) == 1
 
 
+def test_file_that_failed_is_tried_again(serve, folder):
+    (folder / "broken.png").write_bytes(b"This is no picture.")
+    running = serve(folder)
+    first, second = scan(running, "broken.png"), scan(running, "broken.png")
+    assert first["results"] == second["results"] and running.engine.scans == 2
+    assert rows(running)[0]["label"] == "FAILED" and str(folder / "broken.png") in rows(running)[0]["error"]
+
+
 def test_what_is_not_there_or_nothing_to_scan_is_told_without_a_path(serve, folder):
     running = serve(folder)
     (folder / "empty").mkdir()

@@ -39,6 +39,12 @@ def test_the_table_sorts_by_every_column(filled, enter):
     assert names(page)[0] == "folder/b10.mp4" and names(page)[-1] == "folder/broken.mp4"
     page.get_by_role("button", name="Verdict").click()
     assert names(page)[0] == "folder/broken.mp4"
+    points = page.get_by_role("button", name="P(fake)")
+    points.click()
+    points.click()
+    expect(head).to_have_attribute("aria-sort", "ascending")
+    ascending = ["still.jpg", "b9.mp4", "b10.mp4", "nobody.mp4", "broken.mp4"]  # without a score: last both ways
+    shown(page, *(f"folder/{name}" for name in ascending))
 
 
 def test_the_table_filters(filled, enter):

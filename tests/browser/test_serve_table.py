@@ -43,7 +43,13 @@ def test_the_table_sorts_by_every_column(filled, enter):
     points.click()
     points.click()
     expect(head).to_have_attribute("aria-sort", "ascending")
-    ascending = ["still.jpg", "b9.mp4", "b10.mp4", "nobody.mp4", "broken.mp4"]  # without a score: last both ways
+    ascending = [
+        "still.jpg",
+        "b9.mp4",
+        "b10.mp4",
+        "nobody.mp4",
+        "broken.mp4",
+    ]  # without a score: last both ways
     shown(page, *(f"folder/{name}" for name in ascending))
 
 

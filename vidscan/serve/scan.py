@@ -41,13 +41,15 @@ class State(StrEnum):
 class Item:
     """One file of a scan: what the engine reads, and the name under which its result is kept.
 
-    ``ready`` is asked right before it is read, and says why it may not be; ``discard`` is called when it is
-    of no more use.
+    ``ready`` is asked right before it is read, and says why it may not be; then ``state`` gives what tells
+    the file from a later state of it, None for one that does not stay. ``discard`` is called when it is of
+    no more use.
     """
 
     path: Path
     recorded: Source
     ready: Callable[[], str | None] = lambda: None
+    state: Callable[[], str | None] = lambda: None
     discard: Callable[[], None] = lambda: None
 
 

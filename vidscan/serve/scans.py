@@ -41,14 +41,13 @@ class Scans:
         engine: StoppableEngine,
         keep: Callable[[Item, Report, str | None], int],
         tell: Callable[[Document], None],
-        state_of: Callable[[Source], str | None],
     ) -> None:
         """Starts nothing yet.
 
         ``keep`` stores a report with the state of its file before it was read, and returns the result's id.
         ``tell`` is told of every change.
         """
-        self._engine, self._keep, self._tell, self._state_of = engine, keep, tell, state_of
+        self._engine, self._keep, self._tell = engine, keep, tell
         self._changed = threading.Condition()
         self._all: dict[int, Scan] = {}
         self._queue: deque[Scan] = deque()
@@ -162,7 +161,7 @@ class Scans:
             return None
         self._handed += 1
         source = replace(item.recorded, id=str(self._handed), path=item.path)
-        self._in_hand[source.id] = (item, self._state_of(item.recorded))
+        self._in_hand[source.id] = (item, item.state())
         return source
 
     def part_fetched(self, source: Source) -> None:
@@ -225,8 +224,9 @@ class Scans:
     def _break_off(self, error: str) -> None:
         """The running scan has failed as a whole."""
         with self._changed:
-            # It may have failed before it took the first source.
-            scan = self._running or (self._queue.popleft() if self._queue else None)
+            scan = self._running
+            if scan is None and self._queue and not self._in_hand:
+                scan = self._queue.popleft()  # it failed before it took the first source
             if scan is not None:
                 scan.error = error
                 self._end(scan, State.FAILED)

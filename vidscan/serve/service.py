@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -63,7 +64,7 @@ class Service:
         # A fixed few, each of which keeps its connection to the store: Starlette's come and go.
         self._threads = ThreadPoolExecutor(MAX_THREADS, "vidscan-serve")
         self._misfit = misfit
-        self._scans = Scans(engine, self._keep, self._tell, state_of)
+        self._scans = Scans(engine, self._keep, self._tell)
 
     def start(self) -> None:
         """Begins to work; is called in the event loop."""
@@ -166,7 +167,8 @@ class Service:
                 known.append(found[0][1].id)
             else:
                 name = found[0][0] if found else str(path)
-                items.append(Item(path, _source(name), ready=_still_there(folder, path)))
+                state = partial(state_of, _source(str(path)))
+                items.append(Item(path, _source(name), _still_there(folder, path), state))
         notes = [f"{left_out} links that lead out of the folder were left out"] if left_out else []
         notes += [f"{already} files wait already"] if already else []
         return self._submit(place if place not in ("", ".") else folder.root.name, items, known, notes)

@@ -141,6 +141,15 @@ def test_name_of_a_store_made_elsewhere_is_kept(serve, folder, tmp_path, monkeyp
 # The queue
 
 
+def test_upload_is_never_taken_for_a_file_of_its_name(serve, tmp_path, monkeypatch):
+    """A store that is gone on with in a folder must not know the folder's own face.png by an upload."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "face.png").write_bytes(still(30))
+    running = serve()
+    running.finished(running.upload(("face.png", still(200))).json["id"])
+    assert running.service.store.find("face.png").state is None
+
+
 def test_scans_run_one_at_a_time_and_tell_how_far_they_are(serve, folder):
     running = serve(folder)
     running.engine.gate.clear()
@@ -308,28 +317,59 @@ def report_on(source: Source) -> Report:
     return Report(source=source, status=Status.FAILED, error=error, options={}, model_card=CARD)
 
 
+def wait_for(queue: Scans, number: int) -> None:
+    """Returns once a scan is done."""
+    deadline = time.monotonic() + PATIENCE_S
+    while (now := queue.told(number))["state"] != "done":
+        assert time.monotonic() < deadline and now["error"] is None, now
+        time.sleep(0.01)
+
+
 def test_cancelling_between_two_scans_costs_the_next_nothing():
     started, go_on = threading.Event(), threading.Event()
     engine, kept, told = WorkerLike(started, go_on), [], []
-    queue = Scans(
-        engine, lambda item, report, state: kept.append(report) or len(kept), told.append, lambda _: None
-    )
+
+    def keep(_: Item, report: Report, state: str | None) -> int:
+        kept.append(report)
+        return len(kept)
+
+    queue = Scans(engine, keep, told.append)
     queue.start()
     try:
         first = queue.submit("first", [item("a.png"), item("b.png")])
         second = queue.submit("second", [item("c.png")])
         assert started.wait(PATIENCE_S)
         assert queue.cancel(first)
-        deadline = time.monotonic() + PATIENCE_S
-        while (now := queue.told(second))["state"] != "done":
-            assert time.monotonic() < deadline, now
-            time.sleep(0.01)
+        wait_for(queue, second)
         assert engine.seen == ["a.png", "c.png"] and engine.stops == 1
         assert [report.source.name for report in kept] == ["c.png"]
         assert queue.told(first)["state"] == "cancelled"
     finally:
         queue.close()
     json.dumps(told)
+
+
+def test_failure_over_a_scan_that_was_called_off_fails_no_other():
+    started, go_on = threading.Event(), threading.Event()
+
+    class Failing(WorkerLike):
+        def scan(self, sources, observer):
+            yield from super().scan(sources, observer)
+            if self.seen == ["a.png"]:
+                raise ScoringError("the toy network broke down")
+
+    engine = Failing(started, go_on)
+    queue = Scans(engine, lambda item, report, state: 1, lambda told: None)
+    queue.start()
+    try:
+        first = queue.submit("first", [item("a.png")])
+        second = queue.submit("second", [item("b.png")])
+        assert started.wait(PATIENCE_S)
+        queue.cancel(first)
+        wait_for(queue, second)
+        assert engine.seen == ["a.png", "b.png"] and queue.told(first)["state"] == "cancelled"
+    finally:
+        queue.close()
 
 
 def test_reports_go_under_the_name_that_is_kept():

@@ -172,6 +172,7 @@ def test_two_windows_tell_each_other(filled, enter):
 def test_after_a_break_the_page_catches_up(filled, enter, visit):
     page = enter(filled)
     expect(row(page, "folder/b9.mp4")).to_be_visible()
+    row(page, "folder/b9.mp4").click()
     page.evaluate("window.stayed = true")
     page.context.set_offline(True)
     filled.service.events._loop.call_soon_threadsafe(filled.service.events.close)
@@ -181,6 +182,9 @@ def test_after_a_break_the_page_catches_up(filled, enter, visit):
     expect(row(page, "folder/late.mp4")).to_be_visible()
     expect(page.locator("#connection")).to_be_empty()
     assert page.evaluate("window.stayed")
+    page.keyboard.press("r")
+    expect(row(page, "folder/b9.mp4").locator(".c-mark")).to_have_text("real")
+    expect(page.get_by_role("button", name="Real")).to_have_attribute("aria-pressed", "true")
     visit.said.clear()
 
 

@@ -39,6 +39,18 @@ def test_the_table_sorts_by_every_column(filled, enter):
     assert names(page)[0] == "folder/b10.mp4" and names(page)[-1] == "folder/broken.mp4"
     page.get_by_role("button", name="Verdict").click()
     assert names(page)[0] == "folder/broken.mp4"
+    points = page.get_by_role("button", name="P(fake)")
+    points.click()
+    points.click()
+    expect(head).to_have_attribute("aria-sort", "ascending")
+    ascending = [
+        "still.jpg",
+        "b9.mp4",
+        "b10.mp4",
+        "nobody.mp4",
+        "broken.mp4",
+    ]  # without a score: last both ways
+    shown(page, *(f"folder/{name}" for name in ascending))
 
 
 def test_the_table_filters(filled, enter):
@@ -198,3 +210,21 @@ def test_ten_thousand_rows_sort_and_filter_at_once(served, enter):
     page.keyboard.press("End")
     expect(page.get_by_role("row", selected=True)).to_have_attribute("aria-rowindex", "10001")
     assert page.locator("#grid").get_attribute("aria-rowcount") == "10001"
+
+
+def test_what_comes_meanwhile_moves_nothing_under_the_eyes(served, enter):
+    page = enter(served, before=with_rows(500))
+    expect(page.locator("#shown")).to_have_text("500 of 500 sources shown")
+    focus_table(page)
+    for _ in range(4):
+        page.keyboard.press("PageDown")
+    selected = page.get_by_role("row", selected=True)
+    name, place = selected.locator(".c-name").text_content(), selected.bounding_box()
+    columns, (first, *_) = json.loads(made_rows(1)).values()
+    told = dict(zip(columns, first, strict=True))
+    for number in range(501, 511):
+        suspicious = told | {"id": number, "label": "FAKE", "fake_probability": 0.99999, "error": None}
+        served.service.events.publish("result", list(suspicious.values()))
+    expect(page.locator("#shown")).to_have_text("510 of 510 sources shown")
+    assert selected.locator(".c-name").text_content() == name
+    assert selected.bounding_box() == place

@@ -16,7 +16,7 @@ const results = new Results();
 const table = new Table(byId("grid"), { onSort: sort, onSelect: (row) => evidence.select(row), onOpen: () => evidence.open() });
 const marks = new Marks(results, { onChange: onMark, onRefusal: complain });
 const evidence = new Evidence(table, marks);
-const filters = new Filters(results, { onChange: draw, onSort: sort });
+const filters = new Filters(results, { onChange: () => draw(), onSort: sort });
 const queue = new Queue(soon);
 const jobs = new Jobs(queue);
 let tellSuffixes;
@@ -24,7 +24,7 @@ const suffixes = new Promise((resolve) => { tellSuffixes = resolve; });
 let refusal = null; // why nothing can be scanned
 
 // Draws all that hangs on the results, now: a click is answered in the same moment.
-function draw() {
+function draw({ keepPlace = false } = {}) {
   results.update();
   filters.offerFound();
   filters.tell();
@@ -32,8 +32,8 @@ function draw() {
   const some = results.rows.size > 0;
   document.body.classList.toggle("filled", some);
   byId("results").hidden = !some;
-  table.show(results.shown);
-  evidence.fill();
+  table.show(results.shown, { keepPlace });
+  if (table.current) evidence.refresh(table.current);
   byId("grid").hidden = !results.shown.length;
   byId("none-shown").hidden = results.shown.length > 0;
   offerExport();
@@ -59,7 +59,7 @@ function soon() {
   due = true;
   requestAnimationFrame(() => {
     due = false;
-    if (stale) draw();
+    if (stale) draw({ keepPlace: true });
     stale = false;
     jobs.draw();
     const left = queue.jobs.size - queue.in("failed").length;

@@ -45,6 +45,7 @@ export class Server {
       this.listener.onState("");
     } catch (error) {
       this.listener.onError(error);
+      this.timer = setTimeout(() => this.source?.readyState === EventSource.OPEN && this.fetchAll(), AGAIN_MS);
     }
     const held = this.held;
     this.held = null;

@@ -60,14 +60,19 @@ export class Table {
     }
   }
 
-  // Shows other rows. The selection stays with its source, or goes to what took its place.
-  show(rows) {
+  // Shows other rows. The selection stays with its source, or goes to what took its place. keepPlace leaves the
+  // selected row where it is in the window, whatever comes above it.
+  show(rows, { keepPlace = false } = {}) {
+    const [top, fit] = this.window;
+    const inSight = this.index >= top && this.index < top + fit;
     this.rows = rows;
     this.grid.setAttribute("aria-rowcount", rows.length + 1);
     const before = this.index;
     this.index = this.selected === null ? -1 : rows.findIndex((row) => row.id === this.selected);
-    if (this.index < 0 && this.selected !== null) this.select(Math.min(before, rows.length - 1), { scroll: false });
+    const lost = this.index < 0 && this.selected !== null;
     this.measure();
+    if (lost) this.select(Math.min(before, rows.length - 1), { scroll: false });
+    else if (keepPlace && inSight && top > 0) this.grid.scrollTop += (this.index - before) * this.height;
   }
 
   measure() {
@@ -134,7 +139,7 @@ export class Table {
     name.setAttribute("aria-label", row.name); // in one piece
     label.firstChild.className = `badge ${row.label.toLowerCase()}`;
     label.firstChild.textContent = row.label.replace("_", " ");
-    points.firstChild.textContent = row.score === null ? "" : score(row.score);
+    points.firstChild.textContent = row.score === null && row.label !== "UNCERTAIN" ? "" : score(row.score);
     points.lastChild.className = `level ${row.label.toLowerCase()}`;
     points.lastChild.style.inlineSize = `${100 * (row.score ?? 0)}%`;
     fakeKind.textContent = row.fakeKind ?? "";

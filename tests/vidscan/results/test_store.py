@@ -229,6 +229,7 @@ def test_what_is_no_store_is_refused(tmp_path, store):
         ("PRAGMA user_version = 9", "written by a newer vidscan"),
         ("PRAGMA application_id = 7", "is no store of vidscan's"),
         ("CREATE TRIGGER t AFTER INSERT ON sources BEGIN DELETE FROM sources; END", "has other tables"),
+        ("CREATE TRIGGER sqliteT AFTER INSERT ON sources BEGIN SELECT 1; END", "has other tables"),
         ("CREATE VIEW v AS SELECT 1", "has other tables"),
         ("DELETE FROM heading", "its heading"),
         ("UPDATE heading SET value = '[]'", "its heading"),

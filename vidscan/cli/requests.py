@@ -43,7 +43,7 @@ class ScanRequest:
     recursive: bool = flag(False, "look into subfolders too")
     store: Path | None = flag(
         None,
-        f"keep the results, with faces, in a file named so ({ENDING}), for reports and marks later",
+        "keep the results, with faces, in this file, for reports and marks later",
         f"NAME{ENDING}",
         read=_store,
     )

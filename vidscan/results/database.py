@@ -74,7 +74,7 @@ class Database:
                 if self._write and self.path is not None:
                     with suppress(sqlite3.Error):
                         connection.execute("PRAGMA busy_timeout = 0")
-                        # The log goes into the file also where a reader has it open, and does not end with it.
+                        # Where a reader has it open, the log would be left beside it.
                         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
                         connection.execute("PRAGMA journal_mode = DELETE")
                 connection.close()

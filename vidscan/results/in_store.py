@@ -66,12 +66,7 @@ class ResultsInStore:
     def reports(self) -> Sequence[Report]:
         """The finished sources' reports, in the order of the sources; read as they are asked for."""
         sources, ids = self._held.known_sources(), self._held.ids()
-
-        def read(some: Sequence[int]) -> list[Report]:
-            results = self._store.results(some)
-            return [self._restore(result, sources[n]) for n, result in zip(some, results, strict=True)]
-
-        return Lazy(ids, read)
+        return Lazy(ids, lambda number: self._restore(self._store.result(number), sources[number]))
 
     def summary(self) -> dict[str, int]:
         """How many sources there are of each outcome."""
@@ -82,6 +77,18 @@ class ResultsInStore:
 
         Raises ReportError where one cannot be written; the store keeps the results then.
         """
+        if self._destinations:
+            self._write()
+        complete = self._held.labels.total() == len(self._held.sources)
+        self._needed = self._kept or not complete or bool(self._held.labels[FAILED])
+        if complete and self._needed:
+            self._store.set_complete(True)
+        if places := [place for each in self._destinations for place in each.places]:
+            self._say(f"report written to {' and '.join(map(visible, places))}")
+        if self._store.path is not None and self._needed:
+            self._say(f"results kept in {visible(self._store.shown)}{self._remedy(complete)}")
+
+    def _write(self) -> None:
         document, evidence = self._store.document(ids=self._held.ids()), self._store.evidence_by_source()
         failed = []
         for each in self._destinations:
@@ -91,14 +98,6 @@ class ResultsInStore:
                 failed.append(error)
         if failed:
             raise failed[0]
-        complete = self._held.labels.total() == len(self._held.sources)
-        self._needed = self._kept or not complete or bool(self._held.labels[FAILED])
-        if complete and self._needed:
-            self._store.set_complete(True)
-        if places := [place for each in self._destinations for place in each.places]:
-            self._say(f"report written to {' and '.join(map(visible, places))}")
-        if self._store.path is not None and self._needed:
-            self._say(f"results kept in {visible(self._store.shown)}{self._remedy(complete)}")
 
     def _remedy(self, complete: bool) -> str:
         if not complete:

@@ -21,7 +21,10 @@ from vidscan.results import pictures, rows, tables
 from vidscan.results.database import Database
 from vidscan.results.rows import Row
 from vidscan.results.tables import Heading, damaged
-from vidscan.results.views import PAGE, Lazy, LazyEvidence
+from vidscan.results.views import Lazy, LazyEvidence
+
+PAGE = 500
+"""Rows that are read at once."""
 
 MAX_RESULT = 256 << 20
 """Bytes of one result as JSON."""
@@ -77,11 +80,8 @@ class StoredResults:
 
     def result(self, number: int) -> Document:
         """The whole result of the source with this id: its entry in a report."""
-        return self.results([number])[0]
-
-    def results(self, ids: Sequence[int]) -> list[Document]:
-        """The whole results of the sources with these ids, in their order."""
-        return [self._unpacked(packed) for (packed,) in self._of("results", "source", "document", ids)]
+        ((packed,),) = self._of("results", "source", "document", [number])
+        return self._unpacked(packed)
 
     def evidence(self, number: int) -> tuple[EvidenceCrop, ...]:
         """The pictures kept of the source with this id."""
@@ -103,7 +103,7 @@ class StoredResults:
             declared += row.declares_ai is True
             finished = max(finished, row.finished)
         return assemble(
-            Lazy(ids, self.results),
+            Lazy(ids, self.result),
             options=self.heading.options,
             model=self.heading.model,
             summary=tally(labels.elements(), declared),

@@ -9,23 +9,19 @@ from vidscan.records import EvidenceCrop
 
 _Item = TypeVar("_Item")
 
-PAGE = 100
-"""Items that are in memory together."""
-
 
 class Lazy(Sequence[_Item]):
     """The items with these ids, in their order; as often as they are asked for."""
 
-    def __init__(self, ids: Sequence[int], read: Callable[[Sequence[int]], list[_Item]]) -> None:
-        """``read`` gives the items of some ids, in their order."""
+    def __init__(self, ids: Sequence[int], read: Callable[[int], _Item]) -> None:
+        """``read`` gives the item of an id. One at a time is in memory: that of a long clip is large."""
         self._ids, self._read = ids, read
 
     def __len__(self) -> int:
         return len(self._ids)
 
     def __iter__(self) -> Iterator[_Item]:
-        for start in range(0, len(self._ids), PAGE):
-            yield from self._read(self._ids[start : start + PAGE])
+        return map(self._read, self._ids)
 
     @overload
     def __getitem__(self, place: int) -> _Item: ...
@@ -34,7 +30,7 @@ class Lazy(Sequence[_Item]):
     def __getitem__(self, place: Any) -> Any:
         if isinstance(place, slice):
             return Lazy(self._ids[place], self._read)
-        return self._read([self._ids[place]])[0]
+        return self._read(self._ids[place])
 
 
 class LazyEvidence(Mapping[str, Sequence[EvidenceCrop]]):

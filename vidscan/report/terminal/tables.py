@@ -23,7 +23,7 @@ STAGES = ("decode", "detect", "wait", "score", "total")
 MAX_TRACKS = 8
 """Upper limit on the tracks of a clip that are shown."""
 
-_ROWS_AT_ONCE = 200
+_ROWS_AT_ONCE = 40
 GAP = 2  # columns between those of a table: one of padding and rich's own
 _NUMERIC = ("person", "P(fake)", "people", "faces", "length", "detected", *STAGES)
 

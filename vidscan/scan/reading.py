@@ -19,12 +19,13 @@ import cv2
 
 from vidscan.errors import SourceError, VidscanError, escaped, quoted
 from vidscan.faces.crops import crop_faces
-from vidscan.media.animation import Animation, is_animation
 from vidscan.media.clip import Clip
-from vidscan.media.frames import read_still, require_content, still_remarks
+from vidscan.media.frames import require_content
 from vidscan.media.scratch import Scratch
 from vidscan.media.sources import stamp_of
-from vidscan.options import ScanOptions
+from vidscan.media.stills.animation import Animation, is_animation
+from vidscan.media.stills.photograph import Photograph
+from vidscan.options import SamplingOptions, ScanOptions
 from vidscan.protocols import FaceDetector, Observer
 from vidscan.provenance.reading import ProvenanceReader
 from vidscan.records import (
@@ -188,12 +189,7 @@ class SourceReader:
         notes.note(facts=facts)
         if self.provenance is not None:
             notes.note(provenance=self.provenance.read(local.path))
-        if local.kind is SourceKind.IMAGE:
-            notes.note(remarks=tuple(still_remarks(local.path)))
-            yield Frame(local.id, 0, 0.0, read_still(local.path))
-            return
-        kind = Animation if is_animation(local.path) else Clip
-        clip = kind(local.path, self.options.sampling)
+        clip = _opened(local, self.options.sampling)
         stats = replace(notes.reading.stats, duration_s=clip.duration_s)
         notes.note(facts=replace(facts, codec=clip.codec), stats=stats)
         try:
@@ -201,6 +197,12 @@ class SourceReader:
         finally:
             stats = replace(notes.reading.stats, duration_s=clip.duration_s)
             notes.note(stats=stats, remarks=tuple(clip.remarks))
+
+
+def _opened(local: Source, options: SamplingOptions) -> Photograph | Animation | Clip:
+    if local.kind is SourceKind.IMAGE:
+        return Photograph(local.path)
+    return (Animation if is_animation(local.path) else Clip)(local.path, options)
 
 
 def describe_failure(source: Source, error: BaseException) -> ErrorInfo:

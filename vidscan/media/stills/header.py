@@ -11,8 +11,8 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from vidscan.media.item_header import read_items
-from vidscan.media.jxl_header import read_jxl
+from vidscan.media.stills.item_header import read_items
+from vidscan.media.stills.jxl_header import read_jxl
 
 MAX_STEPS = 100_000
 """Upper limit on the segments, chunks or blocks read of a header; a longer one is refused."""

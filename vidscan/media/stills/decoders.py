@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from vidscan.errors import DecodeError, quoted
 from vidscan.media.ffmpeg.still import decode_still
-from vidscan.media.still_header import StillHeader
+from vidscan.media.stills.header import StillHeader
 from vidscan.records import Image
 
 MAX_DEEP_PIXELS = 1 << 25

@@ -169,6 +169,15 @@ def test_pixels_are_made_square(make_clip, shape: str, size: tuple[int, int]):
     assert np.median(np.abs(shown.astype(int) - stored[rows][:, columns])) < 8
 
 
+@pytest.mark.parametrize("stored", ["yuv420p", "yuv444p"])
+def test_a_stretched_clip_looks_like_one_that_was_stored_so(make_clip, stored: str):
+    graph = f"testsrc2=size=160x240:rate=5:duration=1,format={stored}"
+    oblong = make_clip(f"oblong-{stored}.mkv", *lavfi(f"{graph},setsar=2/1"), "-c:v", "ffv1")
+    wide = make_clip(f"wide-{stored}.mkv", *lavfi(f"{graph},scale=320:240,setsar=1"), "-c:v", "ffv1")
+    for one, other in zip(read(oblong)[1], read(wide)[1], strict=True):
+        assert np.array_equal(one.image, other.image)
+
+
 def test_turned_pixels_are_made_square_the_right_way(make_clip):
     graph = "testsrc2=size=160x240:rate=5:duration=1,setsar=2/1"
     stored = make_clip("to-turn.mp4", *lavfi(graph), *H264)

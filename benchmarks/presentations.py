@@ -25,6 +25,9 @@ from vidscan.media.ffmpeg.decode import probe
 
 Answer: TypeAlias = tuple[str, float]
 
+WITHIN = 0.10
+"""A change of P(fake) that does not matter."""
+
 # Without loss, so that nothing differs but the way of storing.
 BT709 = ("-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709")
 H264 = ("-c:v", "libx264", "-qp", "0", "-preset", "ultrafast", "-pix_fmt", "yuv420p", *BT709)
@@ -146,18 +149,19 @@ def answer(report: vidscan.Report) -> Answer:
 
 
 def row(pairs: list[tuple[Answer, Answer]]) -> str:
-    """Cells on how answers changed: how many labels, the largest change of P(fake), and the mean."""
+    """Cells on how answers changed: how many labels, P(fake) by how much."""
     if not pairs:
-        return " – | – | – |"
+        return " – | – | – | – |"
     other = sum(before[0] != after[0] for before, after in pairs)
     changes = [abs(before[1] - after[1]) for before, after in pairs]
-    return f" {other} | {max(changes):.2f} | {sum(changes) / len(changes):.2f} |"
+    within = sum(change <= WITHIN for change in changes)
+    return f" {other} | {within} | {max(changes):.2f} | {sum(changes) / len(changes):.2f} |"
 
 
 def table(found: Sequence[Mapping[str, Answer]]) -> str:
     """The table of all ways, of the answers on each clip by the ways' names."""
-    head = "other label | largest change of P(fake) | mean"
-    lines = [f"| stored | {head} | as much lost: {head} |", 7 * "|---" + "|"]
+    head = f"other label | within {WITHIN:.2f} | largest change | mean"
+    lines = [f"| stored | {head} | to as much lost: {head} |", 9 * "|---" + "|"]
     for name, like in LIKES.items():
         plain = [(each[like], each[name]) for each in found]
         equal = [(each[f"{name}, lost"], each[name]) for each in found if name in LOST]

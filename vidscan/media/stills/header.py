@@ -25,13 +25,16 @@ MAX_PIECES = 4_000_000
 class StillHeader:
     """A format's usual name and the size in pixels as stored, before any rotation.
 
-    ``several`` is True if the file declares more than one picture.
+    ``several`` is True if the file declares more than one picture. ``transfer`` and ``primaries``: of its
+    colours, as ITU-T H.273 numbers them; 2 is unknown.
     """
 
     format: str
     width: int
     height: int
     several: bool = False
+    transfer: int = 2
+    primaries: int = 2
 
 
 class HeaderError(ValueError):
@@ -88,17 +91,19 @@ def _jpeg(content: bytes) -> StillHeader:
 
 
 def _png(content: bytes) -> StillHeader:
-    """Reads IHDR; an ``acTL`` chunk before the data makes it an animation (PNG, third edition)."""
+    """Reads IHDR; before the data, ``acTL`` makes it an animation, and ``cICP`` tells its colours (PNG 3)."""
     length, kind, width, height = struct.unpack_from(">I4sII", content, 8)
     if kind != b"IHDR" or length != 13:
         raise HeaderError("its first chunk is not IHDR")
-    place, several = 33, False
+    place, several, primaries, transfer = 33, False, 2, 2
     for _ in range(MAX_STEPS):
         length, kind = struct.unpack_from(">I4s", content, place)
         if kind in (b"IDAT", b"IEND"):
-            return StillHeader("PNG", width, height, several)
+            return StillHeader("PNG", width, height, several, transfer, primaries)
         if kind == b"acTL":
             several = struct.unpack_from(">I", content, place + 8)[0] > 1
+        elif kind == b"cICP":
+            primaries, transfer = struct.unpack_from("BB", content, place + 8)
         place += 12 + length
     raise HeaderError("its data does not begin")
 
@@ -205,12 +210,12 @@ def _pnm(content: bytes) -> StillHeader:
 def _items(content: bytes) -> StillHeader:
     found = read_items(content)
     several = found.moving or found.pictures > 1
-    return StillHeader("AVIF" if found.av1 else "HEIC", found.width, found.height, several)
+    name = "AVIF" if found.av1 else "HEIC"
+    return StillHeader(name, found.width, found.height, several, found.transfer, found.primaries)
 
 
 def _jxl(content: bytes) -> StillHeader:
-    width, height, animated = read_jxl(content)
-    return StillHeader("JPEG XL", width, height, animated)
+    return StillHeader("JPEG XL", *read_jxl(content))
 
 
 _FORMATS: tuple[tuple[re.Pattern[bytes], Callable[[bytes], StillHeader]], ...] = (

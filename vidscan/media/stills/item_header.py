@@ -10,6 +10,7 @@ MAX_BOXES = 20_000
 """Upper limit on the boxes, items and references read of one header."""
 
 _PICTURES = (b"hvc1", b"av01", b"grid", b"iden", b"iovl", b"tmap", b"jpeg", b"avc1")
+_HDR = (16, 18)
 _CONTAINERS = {b"meta": 4, b"stsd": 8} | dict.fromkeys(
     (b"iprp", b"ipco", b"moov", b"trak", b"mdia", b"minf", b"stbl"), 0
 )
@@ -22,12 +23,15 @@ class ItemHeader:
 
     ``width`` and ``height``: the largest of any picture, as stored. ``pictures``: how many are no tile,
     thumbnail or plane of another. ``moving``: it holds a track of pictures too. ``av1``: the file is an AVIF.
+    ``transfer`` and ``primaries``: of its colours, of HDR ones first, as ITU-T H.273 numbers them.
     """
 
     width: int = 0
     height: int = 0
     moving: bool = False
     av1: bool = False
+    transfer: int = 2
+    primaries: int = 2
     _items: set[int] = field(default_factory=set)
     _parts: set[int] = field(default_factory=set)
 
@@ -57,6 +61,8 @@ def read_items(content: bytes) -> ItemHeader:
             case b"ispe":
                 width, height = struct.unpack_from(">II", content, start + 4)
                 found.width, found.height = max(found.width, width), max(found.height, height)
+            case b"colr" if content[start : start + 4] == b"nclx" and found.transfer not in _HDR:
+                found.primaries, found.transfer = struct.unpack_from(">HH", content, start + 4)
             case b"iinf":
                 _read_names(content, start, end, found)
             case b"iref":

@@ -15,6 +15,7 @@ from vidscan.media.frames import open_still, read_picture
 from vidscan.media.scratch import locked_folder
 from vidscan.media.stills.decoders import decode
 from vidscan.media.stills.further_pictures import Behind, behind, pages_left_out
+from vidscan.media.stills.tone_mapping import HDR_NAMES
 from vidscan.options import SamplingOptions
 from vidscan.records import Frame, Image, Remark
 
@@ -56,6 +57,9 @@ class Photograph:
         content, header = open_still(self._path)
         first = decode(self._path, content, header)
         yield Frame(source_id, 0, 0.0, first)
+        if name := HDR_NAMES.get(header.transfer):
+            said = f"It is HDR ({name}): its colours were mapped to SDR (BT.709)."
+            self.remarks.append(Remark("tone-mapped", said))
         if left_out := pages_left_out(header):
             self._say(left_out)
         index = 1

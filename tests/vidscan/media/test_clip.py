@@ -10,13 +10,13 @@ import pytest
 
 from vidscan.errors import DecodeError, SourceError, UsageError
 from vidscan.media import clip as clip_module
+from vidscan.media.appended import is_joined_matroska
 from vidscan.media.clap import has_clap
 from vidscan.media.clip import MAX_STREAMS, MAX_SUSPICIONS, Clip
 from vidscan.media.combs import combed
 from vidscan.media.ffmpeg import decode, presentation
 from vidscan.media.ffmpeg.presentation import Fields
 from vidscan.media.ffmpeg.program import crops
-from vidscan.media.matroska import is_joined
 from vidscan.options import SamplingOptions
 from vidscan.records import Frame
 
@@ -436,13 +436,13 @@ def test_a_start_that_is_not_zero_is_no_part_of_the_length(make_clip, offset: st
 
 
 def test_matroska_files_are_told_apart(make_clip, joined_webm: Path, plain: Path, tmp_path: Path):
-    assert is_joined(joined_webm)
-    assert not is_joined(halves(make_clip, ".webm", ("-c:v", "libvpx"))[0])
-    assert not is_joined(plain)
+    assert is_joined_matroska(joined_webm)
+    assert not is_joined_matroska(halves(make_clip, ".webm", ("-c:v", "libvpx"))[0])
+    assert not is_joined_matroska(plain)
     cut = tmp_path / "cut.webm"
     for length in (0, 3, 4, 5, 9, 40, 60):
         cut.write_bytes(joined_webm.read_bytes()[:length])
-        assert not is_joined(cut)
+        assert not is_joined_matroska(cut)
 
 
 # The end

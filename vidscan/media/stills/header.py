@@ -10,7 +10,9 @@ import re
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 
+from vidscan.media.boxes import boxes, in_bytes
 from vidscan.media.stills.item_header import read_items
 from vidscan.media.stills.jxl_header import read_jxl
 
@@ -184,19 +186,10 @@ def _jpeg2000(content: bytes) -> StillHeader:
 
 
 def _code_stream(content: bytes) -> int:
-    """Returns the offset of the code stream in a JP2 file, a sequence of boxes."""
-    place = 0
-    for _ in range(MAX_STEPS):
-        length, kind = struct.unpack_from(">I4s", content, place)
-        head = 8
-        if length == 1:
-            (length,) = struct.unpack_from(">Q", content, place + 8)
-            head = 16
-        if kind == b"jp2c":
-            return place + head
-        if length < head:
-            break
-        place += length
+    """Returns the offset of the code stream in a JP2 file."""
+    for box in islice(boxes(in_bytes(content), 0, len(content)), MAX_STEPS):
+        if box.kind == b"jp2c":
+            return box.start
     raise HeaderError("it holds no code stream")
 
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import struct
+from itertools import islice
 from typing import NamedTuple
+
+from vidscan.media.boxes import boxes, in_bytes
 
 _RATIOS = ((1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))
 """Width over height of pictures that state their height alone."""
 
 _SIDE_BITS = (9, 13, 18, 30)
 _MAX_BOXES = 1000
+_HEADER_BYTES = 130  # what is read of it lies within these
 _UNKNOWN = (2, 2)
 _CUSTOM = 2  # a white point or primaries that are given in full
 
@@ -59,7 +63,7 @@ def read_jxl(content: bytes) -> JxlHeader:
     stream = content if content.startswith(b"\xff\x0a") else _code_stream(content)
     if not stream.startswith(b"\xff\x0a"):
         raise ValueError("it holds no code stream")
-    bits = _Bits(stream[2:130])
+    bits = _Bits(stream[2:_HEADER_BYTES])
     found = JxlHeader(*_size(bits))
     if bits.take(1):  # all defaults
         return found
@@ -110,23 +114,12 @@ def _side(bits: _Bits, small: int) -> int:
 
 def _code_stream(content: bytes) -> bytes:
     """Returns the beginning of the code stream in a container of boxes, whole or in parts."""
-    place, stream = 0, b""
-    for _ in range(_MAX_BOXES):
-        length, kind = struct.unpack_from(">I4s", content, place)
-        head = 8
-        if length == 1:
-            (length,) = struct.unpack_from(">Q", content, place + 8)
-            head = 16
-        if length and length < head:
-            raise ValueError("one of its boxes is shorter than its own header")
-        after = place + length if length else len(content)
-        if kind == b"jxlc":
-            return content[place + head : after]
-        if kind == b"jxlp":  # a number before each part
-            stream += content[place + head + 4 : after]
-            if len(stream) >= 130:
-                return stream
-        place = after
-        if place >= len(content) and stream:
-            return stream
-    raise ValueError("it holds no code stream")
+    stream = b""
+    for box in islice(boxes(in_bytes(content), 0, len(content)), _MAX_BOXES):
+        if box.kind == b"jxlc":
+            return content[box.start : box.end]
+        if box.kind == b"jxlp":  # a number before each part
+            stream += content[box.start + 4 : box.end]
+            if len(stream) >= _HEADER_BYTES:
+                break
+    return stream

@@ -18,6 +18,7 @@ from typing import Any
 import cv2
 
 from vidscan.errors import SourceError, VidscanError, escaped, quoted
+from vidscan.faces.bars import Area, picture_area
 from vidscan.faces.crops import crop_faces
 from vidscan.media.clip import Clip
 from vidscan.media.frames import require_content
@@ -144,6 +145,7 @@ class SourceReader:
         """The crops of one source, or of its copy on this machine, frame by frame."""
         before, still = stamp_of(local.path), local.kind is SourceKind.IMAGE
         watcher = Watcher(self.detector, self.options.detection, still=still)
+        area: Area | None = None
         unjudged: list[FaceSeen] = []
         streams: dict[int, int] = {}
         for frame in self._timed_frames(local, notes):
@@ -156,7 +158,8 @@ class SourceReader:
             large = [face for face in faces if face.box.longer_side >= self.least_face]
             small = [face for face in faces if face.box.longer_side < self.least_face]
             unjudged += small
-            crops = list(crop_faces(frame, large, self.geometries, still=still))
+            area = picture_area(frame.image, area) if large else area
+            crops = list(crop_faces(frame, large, self.geometries, still=still, area=area))
             seconds = time.perf_counter() - started
             notes.add(frames=1, crops=len(crops), small=len(small), detect=seconds)
             yield crops

@@ -69,6 +69,7 @@ class Watcher:
                 track=track,
                 quality=sighting.quality,
                 detail=quality.detail(frame.image, each.box),
+                outlines=quality.outlines(frame.image, each.box),
             )
             for each, sighting, track in zip(found, sightings, tracks, strict=True)
         ]

@@ -17,9 +17,9 @@ from vidscan.cli.requests import ScanRequest
 from vidscan.cli.sinks import check_annotated
 from vidscan.errors import DecodeError, SourceError, UsageError
 from vidscan.media import sources
-from vidscan.media.animation import is_animation
 from vidscan.media.ffmpeg.program import find_program
 from vidscan.media.source_lists import from_list
+from vidscan.media.stills.animation import is_animation
 from vidscan.media.storage import is_remote, local_path
 from vidscan.models.ensemble import Ensemble
 from vidscan.models.loading import Models, with_runtimes

@@ -21,6 +21,7 @@ from vidscan.cli.requests import (
     ReportRequest,
     Request,
     ScanRequest,
+    ServeRequest,
     has_page,
 )
 from vidscan.errors import UsageError
@@ -122,9 +123,15 @@ def build_parser() -> argparse.ArgumentParser:
     export.add_argument("--out", required=True, type=Path, metavar="FILE", help="ends in .onnx")
     add_flags(export, ExportOptions)
 
+    serve = _add_command(commands, "serve", "open a page to scan and work through results", _serve_request)
+    told = "a folder whose clips and stills may be scanned, or a store (default: uploads alone)"
+    serve.add_argument("place", nargs="?", type=Path, metavar="FOLDER|STORE", default=None, help=told)
+    add_flags(serve, ServeRequest)
+    _add_stages(serve)
+
     doctor = _add_command(commands, "doctor", "check the installation", _doctor_request)
     add_flags(doctor, DoctorRequest)
-    for each in (report, export, doctor):
+    for each in (report, export, serve, doctor):
         each.add_argument("-v", "--verbose", action="store_true", help="show tracebacks")
     return parser
 
@@ -168,13 +175,17 @@ def stages() -> dict[str, type[Any]]:
 def _add_scan_flags(
     parser: argparse.ArgumentParser, *, without: Collection[str] = (), sampled: bool = True
 ) -> None:
+    _add_stages(parser, sampled=sampled)
+    add_flags(parser, ScanRequest, without)
+
+
+def _add_stages(parser: argparse.ArgumentParser, *, sampled: bool = True) -> None:
     for kind in stages().values():
         if sampled or kind is not SamplingOptions:
             add_flags(parser, kind)
         if kind is ModelOptions:
             fast = f"{FAST} alone: quicker, and blind to more"
             parser.add_argument("--fast", action="store_true", help=fast)
-    add_flags(parser, ScanRequest, without)
 
 
 def _scan_request(given: dict[str, Any]) -> ScanRequest:
@@ -213,6 +224,10 @@ def _export_options(given: dict[str, Any]) -> ExportOptions:
 
 def _report_request(given: dict[str, Any]) -> ReportRequest:
     return ReportRequest(**values_of(ReportRequest, given))
+
+
+def _serve_request(given: dict[str, Any]) -> ServeRequest:
+    return ServeRequest(given["place"], scan_options(given), **values_of(ServeRequest, given))
 
 
 def _doctor_request(given: dict[str, Any]) -> DoctorRequest:

@@ -10,7 +10,14 @@ from io import TextIOWrapper
 from typing import TYPE_CHECKING
 
 from vidscan.cli.arguments import EXIT_INTERRUPTED, EXIT_OK, EXIT_SOME_FAILED, EXIT_USAGE, parse
-from vidscan.cli.requests import DoctorRequest, ExportOptions, ReportRequest, Request, ScanRequest
+from vidscan.cli.requests import (
+    DoctorRequest,
+    ExportOptions,
+    ReportRequest,
+    Request,
+    ScanRequest,
+    ServeRequest,
+)
 from vidscan.errors import VidscanError
 
 if TYPE_CHECKING:
@@ -59,6 +66,11 @@ def _prepare(request: Request, parts: Parts | None, opened: ExitStack) -> Callab
             from vidscan.cli.report import prepare_report
 
             return prepare_report(request, opened)
+        case ServeRequest():
+            from vidscan.cli.plan import Parts
+            from vidscan.cli.serve import prepare_server
+
+            return prepare_server(request, parts or Parts(), opened)
         case DoctorRequest():
             return lambda: _examine(request)
         case ExportOptions():

@@ -17,9 +17,9 @@ from vidscan.cli.requests import ScanRequest
 from vidscan.cli.sinks import check_annotated
 from vidscan.errors import DecodeError, SourceError, UsageError
 from vidscan.media import sources
-from vidscan.media.animation import is_animation
 from vidscan.media.ffmpeg.program import find_program
 from vidscan.media.source_lists import from_list
+from vidscan.media.stills.animation import is_animation
 from vidscan.media.storage import is_remote, local_path
 from vidscan.models.ensemble import Ensemble
 from vidscan.models.loading import Models, with_runtimes
@@ -95,7 +95,7 @@ def plan_of(request: ScanRequest, parts: Parts) -> Plan:
     if request.annotate is not None:
         check_annotated(request.annotate, found, in_folder=not request.one_clip)
     if sys.stderr.isatty() and not request.quiet:
-        _tell_what_takes_long()
+        tell_what_takes_long()
     models = parts.load_models(request.options.model.paths or None, runtime=request.options.model.runtime)
     _check_thresholds(models, request.options)
     options = request.options
@@ -182,7 +182,7 @@ def _store_place(request: ScanRequest, destinations: Sequence[Destination]) -> P
     return store_beside(report)
 
 
-def _tell_what_takes_long() -> None:
+def tell_what_takes_long() -> None:
     """Shows what the library notes beside its warnings: that a checkpoint is converted, before it scores."""
     log = logging.getLogger("vidscan")
     log.setLevel(logging.INFO)

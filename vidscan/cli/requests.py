@@ -5,13 +5,14 @@ As in :mod:`vidscan.options`, a field says which flag sets it.
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
 from vidscan.errors import UsageError, quoted
-from vidscan.flags import flag
+from vidscan.flags import flag, require_amount
 from vidscan.media.storage import is_remote, local_path
 from vidscan.options import RayOptions, ScanOptions
 
@@ -45,7 +46,7 @@ class ScanRequest:
     )
     store: Path | None = flag(
         None,
-        f"keep the results, with faces, in a file named so ({ENDING}), for reports and marks later",
+        "keep the results, with faces, in this file, for reports and marks later",
         f"NAME{ENDING}",
         read=_store,
     )
@@ -227,4 +228,53 @@ class ExportOptions:
             raise UsageError(f"--calibrate only applies to int8 formats, not to {self.format}: remove it")
 
 
-Request: TypeAlias = ScanRequest | ReportRequest | DoctorRequest | ExportOptions
+@dataclass(frozen=True, slots=True)
+class ServeRequest:
+    """What ``vidscan serve`` is asked to do.
+
+    ``place``: a folder whose files may be scanned, or a store to be worked through; None takes uploads alone.
+    """
+
+    place: Path | None = None
+    options: ScanOptions = field(default_factory=ScanOptions)
+    store: Path | None = flag(
+        None,
+        "keep the results in NAME.vidscan (default: of a folder, in your own folder)",
+        "NAME.vidscan",
+        read=_store,
+    )
+    port: int | None = flag(None, "listen on this port (default: a free one)", "N")
+    no_browser: bool = flag(False, "do not open the page in a browser")
+    max_upload: float = flag(4.0, "take uploads of up to so much at once, in GB", "N")
+    host: str = flag("127.0.0.1", "listen on this address; any but this machine's own needs --i-know", "H")
+    i_know: bool = flag(False, "with --host: you know who can reach it, and that all goes unencrypted")
+    allowed_hosts: tuple[str, ...] = flag(
+        (),
+        "a name by which a reverse proxy passes requests on; may be given again",
+        "NAME",
+        name="allowed-host",
+    )
+
+    def __post_init__(self) -> None:
+        """Refuses what cannot work, before anything is loaded."""
+        require_amount("--max-upload", self.max_upload, "give a number above 0, such as 4")
+        if self.port is not None and not 0 <= self.port <= 65535:
+            raise UsageError(f"--port {self.port} cannot work: give a number from 1 to 65535")
+        if not self.i_know and not is_loopback(self.host):
+            raise UsageError(
+                f"--host {self.host}: everybody who reaches this machine could try the page, and what they "
+                "send goes unencrypted: leave it out, or add --i-know"
+            )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address is reached from this machine alone."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+Request: TypeAlias = ScanRequest | ReportRequest | DoctorRequest | ExportOptions | ServeRequest

@@ -24,6 +24,14 @@ def store_beside(report: Path | str) -> Path:
     """
     if isinstance(report, Path):
         return report.with_name(report.name + ENDING)
+    return own_store(storage.file_name(report), report)
+
+
+def own_store(name: str, place: str) -> Path:
+    """Where results lie in the user's folder that are told by a ``name`` and apart by the whole ``place``.
+
+    Raises StoreError where that cannot be used.
+    """
     try:
         folder = trusted_folder() / "stores"
         folder.mkdir(mode=0o700, exist_ok=True)
@@ -32,8 +40,7 @@ def store_beside(report: Path | str) -> Path:
             f"{cache_folder()}: no store can be kept there ({error}): make it yours alone, or name another "
             "folder with VIDSCAN_CACHE"
         ) from error
-    told_apart = sha256_of(os.fsencode(report))[:12]
-    return folder / f"{storage.file_name(report)[:100]}-{told_apart}{ENDING}"
+    return folder / f"{name[:100]}-{sha256_of(os.fsencode(place))[:12]}{ENDING}"
 
 
 def open_store(path: Path | None, heading: Heading, *, resume: bool, kept: bool) -> Store:

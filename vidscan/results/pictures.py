@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from vidscan.media.still_header import HeaderError, read_header
+from vidscan.media.stills.header import HeaderError, read_header
 from vidscan.records import EvidenceCrop, Heat, HeatKind, HeatSource, Image
 from vidscan.report.html.pictures import EncodedCrop, jpeg_of
 from vidscan.results.tables import damaged

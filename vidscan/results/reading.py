@@ -69,6 +69,10 @@ class StoredResults:
         """The sources chosen, in their order, without their results."""
         return self._rows(self.ids(only, pattern))
 
+    def holds(self, number: int) -> bool:
+        """Whether there is a source with this id."""
+        return bool(self._database.select("SELECT 1 FROM sources WHERE id = ?", (number,)))
+
     def row(self, number: int) -> Row:
         """The source with this id."""
         (row,) = self._rows([number])

@@ -39,6 +39,9 @@ _TABLES = (
     "heat_kind TEXT, heat_network TEXT, PRIMARY KEY (source, number))",
 )
 
+_COUNTERS = "CREATE TABLE sqlite_sequence(name,seq)"
+"""What SQLite adds to tables whose ids are never given twice."""
+
 Select = Callable[[str], list[tuple[Any, ...]]]
 """Gives the rows of a query."""
 
@@ -73,12 +76,12 @@ def check(shown: str, select: Select) -> None:
     It must have exactly the tables above: what else a file can define, such as triggers, would be run.
     """
     (application,), (version,) = select("PRAGMA application_id")[0], select("PRAGMA user_version")[0]
-    there = {text for (text,) in select("SELECT sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'")}
+    there = {text for (text,) in select("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL")}
     if application != APPLICATION:
         raise StoreError(f"{shown}: is no store of vidscan's: name another")
     if version > VERSION:
         raise StoreError(f"{shown}: was written by a newer vidscan: update this one, or name another")
-    if there != set(_TABLES):
+    if there != {*_TABLES, _COUNTERS}:
         raise StoreError(f"{shown}: has other tables than a store of vidscan's: name another")
 
 

@@ -229,6 +229,7 @@ def test_what_is_no_store_is_refused(tmp_path, store):
         ("PRAGMA user_version = 9", "written by a newer vidscan"),
         ("PRAGMA application_id = 7", "is no store of vidscan's"),
         ("CREATE TRIGGER t AFTER INSERT ON sources BEGIN DELETE FROM sources; END", "has other tables"),
+        ("CREATE TRIGGER sqliteT AFTER INSERT ON sources BEGIN SELECT 1; END", "has other tables"),
         ("CREATE VIEW v AS SELECT 1", "has other tables"),
         ("DELETE FROM heading", "its heading"),
         ("UPDATE heading SET value = '[]'", "its heading"),
@@ -261,6 +262,40 @@ def test_a_store_that_was_tampered_with_is_refused(store, change, said):
         assert opened.heading and list(opened.rows()) and opened.result(number)
         opened.evidence(number)
     assert str(store.path) in str(caught.value)
+
+
+def read_all(path: Path) -> int:
+    store = Store.open(path, write=False)
+    try:
+        numbers = [row.id for row in store.rows()]
+        return len([(store.result(number), store.evidence(number)) for number in numbers])
+    finally:
+        store.close()
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.3, 0.5, 0.7, 0.9])
+def test_a_damaged_file_is_one_line(store, share):
+    for number in range(40):
+        add(store, replace(samples.clip(f"{number}.mp4"), evidence=samples.face_crops(1, [0.9])))
+    store.close()
+    size = store.path.stat().st_size
+    with store.path.open("r+b") as file:
+        file.seek(int(share * size))
+        file.write(bytes(range(256)) * 40)
+    with pytest.raises(StoreError) as refused:
+        read_all(store.path)
+    assert str(refused.value).startswith(f"{store.path}: ") and "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("share", [0.2, 0.6, 0.95])
+def test_a_file_cut_short_is_one_line(store, share):
+    for number in range(40):
+        add(store, samples.clip(f"{number}.mp4"))
+    store.close()
+    with store.path.open("r+b") as file:
+        file.truncate(int(share * store.path.stat().st_size))
+    with pytest.raises(StoreError, match=str(store.path)):
+        read_all(store.path)
 
 
 def test_a_result_that_inflates_beyond_all_bounds_is_refused(store, monkeypatch):

@@ -96,15 +96,22 @@ def member_table(report: Report, verdict: Verdict) -> Table:
 
 
 def face_table(report: Report) -> Table:
-    """Lists the faces of a still."""
+    """Lists the faces of a still, each where it was first seen."""
     table = plain_table("face", "P(fake)", "at (pixels)", "size", "detected", "")
-    notes = {track.id: track.note for track in report.tracks}
-    for face in (face for point in report.timeline for face in point.faces):
+    tracks = {track.id: track for track in report.tracks}
+    first = {face.track: face for point in reversed(report.timeline) for face in point.faces}
+    for number, face in sorted(first.items()):
         place = f"{face.box.x:.0f}, {face.box.y:.0f}"
         size = f"{face.box.w:.0f}×{face.box.h:.0f}"
-        detected = score(face.detection_confidence)
-        said = Text(visible(remark(notes.get(face.track, ""), face.quality)), "dim")
-        table.add_row(str(face.track), coloured(face.fake_probability), place, size, detected, said)
+        detected, probability, said = score(face.detection_confidence), face.fake_probability, []
+        if track := tracks.get(number):
+            probability = track.fake_probability if track.faces > 1 else probability
+            said += [f"picture {track.stream + 1}"] if track.stream else []
+            said += [f"{track.faces} frames"] if track.faces > 1 else []
+        if note := remark(track.note if track else "", face.quality):
+            said.append(note)
+        shown = Text(visible(", ".join(said)), "dim")
+        table.add_row(str(number), coloured(probability), place, size, detected, shown)
     return table
 
 

@@ -10,9 +10,11 @@ import re
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 
-from vidscan.media.item_header import read_items
-from vidscan.media.jxl_header import read_jxl
+from vidscan.media.boxes import boxes, in_bytes
+from vidscan.media.stills.item_header import read_items
+from vidscan.media.stills.jxl_header import read_jxl
 
 MAX_STEPS = 100_000
 """Upper limit on the segments, chunks or blocks read of a header; a longer one is refused."""
@@ -25,13 +27,16 @@ MAX_PIECES = 4_000_000
 class StillHeader:
     """A format's usual name and the size in pixels as stored, before any rotation.
 
-    ``several`` is True if the file declares more than one picture.
+    ``several`` is True if the file declares more than one picture. ``transfer`` and ``primaries``: of its
+    colours, as ITU-T H.273 numbers them; 2 is unknown.
     """
 
     format: str
     width: int
     height: int
     several: bool = False
+    transfer: int = 2
+    primaries: int = 2
 
 
 class HeaderError(ValueError):
@@ -88,17 +93,19 @@ def _jpeg(content: bytes) -> StillHeader:
 
 
 def _png(content: bytes) -> StillHeader:
-    """Reads IHDR; an ``acTL`` chunk before the data makes it an animation (PNG, third edition)."""
+    """Reads IHDR; before the data, ``acTL`` makes it an animation, and ``cICP`` tells its colours (PNG 3)."""
     length, kind, width, height = struct.unpack_from(">I4sII", content, 8)
     if kind != b"IHDR" or length != 13:
         raise HeaderError("its first chunk is not IHDR")
-    place, several = 33, False
+    place, several, primaries, transfer = 33, False, 2, 2
     for _ in range(MAX_STEPS):
         length, kind = struct.unpack_from(">I4s", content, place)
         if kind in (b"IDAT", b"IEND"):
-            return StillHeader("PNG", width, height, several)
+            return StillHeader("PNG", width, height, several, transfer, primaries)
         if kind == b"acTL":
             several = struct.unpack_from(">I", content, place + 8)[0] > 1
+        elif kind == b"cICP":
+            primaries, transfer = struct.unpack_from("BB", content, place + 8)
         place += 12 + length
     raise HeaderError("its data does not begin")
 
@@ -179,19 +186,10 @@ def _jpeg2000(content: bytes) -> StillHeader:
 
 
 def _code_stream(content: bytes) -> int:
-    """Returns the offset of the code stream in a JP2 file, a sequence of boxes."""
-    place = 0
-    for _ in range(MAX_STEPS):
-        length, kind = struct.unpack_from(">I4s", content, place)
-        head = 8
-        if length == 1:
-            (length,) = struct.unpack_from(">Q", content, place + 8)
-            head = 16
-        if kind == b"jp2c":
-            return place + head
-        if length < head:
-            break
-        place += length
+    """Returns the offset of the code stream in a JP2 file."""
+    for box in islice(boxes(in_bytes(content), 0, len(content)), MAX_STEPS):
+        if box.kind == b"jp2c":
+            return box.start
     raise HeaderError("it holds no code stream")
 
 
@@ -205,12 +203,12 @@ def _pnm(content: bytes) -> StillHeader:
 def _items(content: bytes) -> StillHeader:
     found = read_items(content)
     several = found.moving or found.pictures > 1
-    return StillHeader("AVIF" if found.av1 else "HEIC", found.width, found.height, several)
+    name = "AVIF" if found.av1 else "HEIC"
+    return StillHeader(name, found.width, found.height, several, found.transfer, found.primaries)
 
 
 def _jxl(content: bytes) -> StillHeader:
-    width, height, animated = read_jxl(content)
-    return StillHeader("JPEG XL", width, height, animated)
+    return StillHeader("JPEG XL", *read_jxl(content))
 
 
 _FORMATS: tuple[tuple[re.Pattern[bytes], Callable[[bytes], StillHeader]], ...] = (

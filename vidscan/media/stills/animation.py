@@ -12,8 +12,8 @@ import numpy as np
 from vidscan.errors import DecodeError
 from vidscan.media.ffmpeg.command import EDGE
 from vidscan.media.frames import open_still, require_content
-from vidscan.media.further_pictures import ANIMATED
-from vidscan.media.still_decoders import FAILURES
+from vidscan.media.stills.decoders import FAILURES
+from vidscan.media.stills.further_pictures import ANIMATED
 from vidscan.options import SamplingOptions
 from vidscan.records import Frame, Remark
 

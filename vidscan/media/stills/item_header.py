@@ -6,10 +6,13 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from vidscan.media.boxes import Box, boxes, in_bytes
+
 MAX_BOXES = 20_000
 """Upper limit on the boxes, items and references read of one header."""
 
 _PICTURES = (b"hvc1", b"av01", b"grid", b"iden", b"iovl", b"tmap", b"jpeg", b"avc1")
+_HDR = (16, 18)
 _CONTAINERS = {b"meta": 4, b"stsd": 8} | dict.fromkeys(
     (b"iprp", b"ipco", b"moov", b"trak", b"mdia", b"minf", b"stbl"), 0
 )
@@ -22,12 +25,15 @@ class ItemHeader:
 
     ``width`` and ``height``: the largest of any picture, as stored. ``pictures``: how many are no tile,
     thumbnail or plane of another. ``moving``: it holds a track of pictures too. ``av1``: the file is an AVIF.
+    ``transfer`` and ``primaries``: of its colours, of HDR ones first, as ITU-T H.273 numbers them.
     """
 
     width: int = 0
     height: int = 0
     moving: bool = False
     av1: bool = False
+    transfer: int = 2
+    primaries: int = 2
     _items: set[int] = field(default_factory=set)
     _parts: set[int] = field(default_factory=set)
 
@@ -45,7 +51,7 @@ def read_items(content: bytes) -> ItemHeader:
         ValueError: it is invalid.
     """
     found = ItemHeader()
-    for kind, start, end in _boxes(content, 0, len(content)):
+    for kind, start, end, _ in _boxes(content, 0, len(content)):
         match kind:
             case b"ftyp":
                 found.av1 = any(brand in content[start:end] for brand in (b"avif", b"avis"))
@@ -57,6 +63,8 @@ def read_items(content: bytes) -> ItemHeader:
             case b"ispe":
                 width, height = struct.unpack_from(">II", content, start + 4)
                 found.width, found.height = max(found.width, width), max(found.height, height)
+            case b"colr" if content[start : start + 4] == b"nclx" and found.transfer not in _HDR:
+                found.primaries, found.transfer = struct.unpack_from(">HH", content, start + 4)
             case b"iinf":
                 _read_names(content, start, end, found)
             case b"iref":
@@ -64,38 +72,31 @@ def read_items(content: bytes) -> ItemHeader:
     return found
 
 
-def _boxes(content: bytes, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
-    """Yields the kind of each box and where its content lies; containers are gone through too.
+def _boxes(content: bytes, start: int, end: int) -> Iterator[Box]:
+    """Yields each box, and after a container those in it.
 
     What follows the file's last whole box is no fault: cameras append data of their own.
     """
-    whole, waiting, steps = end, [(start, end)], 0
+    waiting, steps = [boxes(in_bytes(content), start, end)], 0
     while waiting:
-        place, end = waiting.pop()
-        while place + 8 <= end:
-            steps += 1
-            if steps > MAX_BOXES:
-                raise ValueError(f"it has more than {MAX_BOXES} boxes")
-            length, kind = struct.unpack_from(">I4s", content, place)
-            head = 8
-            if length == 1:
-                (length,) = struct.unpack_from(">Q", content, place + 8)
-                head = 16
-            after = place + length if length else end
-            if (length and length < head) or after > end:
-                if end < whole:
-                    raise struct.error(f"{kind!r} is cut off")
-                after = end
-            yield kind, place + head, after
-            if kind in _CONTAINERS:
-                waiting.append((place + head + _CONTAINERS[kind], after))
-            place = after
+        box = next(waiting[-1], None)
+        if box is None:
+            waiting.pop()
+            continue
+        steps += 1
+        if steps > MAX_BOXES:
+            raise ValueError(f"it has more than {MAX_BOXES} boxes")
+        if not box.whole and len(waiting) > 1:
+            raise struct.error(f"{box.kind!r} is cut off")
+        yield box
+        if box.kind in _CONTAINERS:
+            waiting.append(boxes(in_bytes(content), box.start + _CONTAINERS[box.kind], box.end))
 
 
 def _read_names(content: bytes, start: int, end: int, found: ItemHeader) -> None:
     """Reads which items are pictures that are not hidden (``infe``, version 2 and 3)."""
     first = start + (6 if content[start] == 0 else 8)
-    for kind, place, _ in _boxes(content, first, end):
+    for kind, place, *_ in _boxes(content, first, end):
         version, hidden = content[place], content[place + 3] & 1
         if kind != b"infe" or version < 2 or hidden:
             continue
@@ -109,7 +110,7 @@ def _read_references(content: bytes, start: int, end: int, found: ItemHeader) ->
     """Reads which items are tiles (``dimg``), thumbnails, or planes of others."""
     layout, size = (">H", 2) if content[start] == 0 else (">I", 4)
     steps = 0
-    for kind, place, _ in _boxes(content, start + 4, end):
+    for kind, place, *_ in _boxes(content, start + 4, end):
         (origin,) = struct.unpack_from(layout, content, place)
         (count,) = struct.unpack_from(">H", content, place + size)
         steps += count

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import re
 import struct
 import subprocess
 import zlib
@@ -18,11 +17,12 @@ from PIL import Image as Pillow
 from toys import ToyDetector, ToyScorer, toy_picture
 
 from vidscan.errors import DecodeError, SourceError
-from vidscan.media import frames, still_decoders
+from vidscan.media import frames
 from vidscan.media.ffmpeg.program import find_program
-from vidscan.media.frames import read_still, require_content, still_remarks
+from vidscan.media.frames import read_still, require_content
 from vidscan.media.sources import from_paths
-from vidscan.media.still_header import MAX_STEPS, HeaderError, read_header
+from vidscan.media.stills import decoders, header
+from vidscan.media.stills.header import MAX_STEPS, HeaderError, read_header
 from vidscan.options import BatchingOptions, DetectionOptions, ScanOptions
 from vidscan.records import Label, Remark
 from vidscan.scan.pipeline import scan
@@ -113,7 +113,7 @@ def test_bomb_is_refused_before_a_decoder_sees_it(tmp_path: Path, monkeypatch: p
     assert read_still(path).shape == (200, 300, 3)
     path.write_bytes(png(60_000, 60_000))
     assert path.stat().st_size < 100_000
-    monkeypatch.setattr(still_decoders.cv2, "imdecode", lambda *_: pytest.fail("it was decoded"))
+    monkeypatch.setattr(decoders.cv2, "imdecode", lambda *_: pytest.fail("it was decoded"))
     with pytest.raises(
         DecodeError, match="has 60000x60000 pixels, and vidscan decodes 134217728 at most: reduce"
     ):
@@ -199,9 +199,8 @@ def test_endless_header_is_given_up(endless: bytes):
 
 
 def test_gif_of_endless_pieces_is_given_up(monkeypatch: pytest.MonkeyPatch):
-    from vidscan.media import still_header
 
-    monkeypatch.setattr(still_header, "MAX_PIECES", 3)
+    monkeypatch.setattr(header, "MAX_PIECES", 3)
     with pytest.raises(HeaderError, match="more than 3 pieces"):
         read_header(encoded("gif", noise()))
 
@@ -336,39 +335,6 @@ def test_pictures_of_one_avif_and_one_heic_are_counted(tmp_path: Path):
     assert read_header(animated).several
     two = modern("heic", smooth(), tmp_path, save_all=True, append_images=others)
     assert read_header(two).several
-
-
-# What lies behind a picture
-
-
-@pytest.mark.parametrize("progressive", [False, True])
-def test_second_jpeg_behind_the_first_is_named(progressive: bool, tmp_path: Path):
-    path = tmp_path / "-it's two.jpg"
-    first, second = (encoded("jpeg", each, progressive=progressive) for each in (smooth(), noise()))
-    path.write_bytes(first)
-    assert still_remarks(path) == []
-    path.write_bytes(first + second)
-    (remark,) = still_remarks(path)
-    command = re.search(r"tail .* > second\.jpg", remark.text)
-    assert command is not None
-    subprocess.run(command[0], shell=True, cwd=tmp_path, check=True)
-    assert (tmp_path / "second.jpg").read_bytes() == second
-    path.write_bytes(first + b"hdrgm:Version" + second)
-    assert still_remarks(path) == []
-
-
-def test_clip_behind_a_picture_is_named(tmp_path: Path, make_clip):
-    clip = make_clip("behind.mp4", "-f", "lavfi", "-i", "testsrc=size=64x48:duration=0.4", "-c:v", "mpeg4")
-    path = tmp_path / "motion.jpg"
-    path.write_bytes(encoded("jpeg", smooth()) + clip.read_bytes())
-    (remark,) = still_remarks(path)
-    command = re.search(r"tail .* > clip\.mp4", remark.text)
-    assert command is not None
-    out = tmp_path / "out"
-    out.mkdir()
-    (out / "motion.jpg").write_bytes(path.read_bytes())
-    subprocess.run(command[0], shell=True, cwd=out, check=True)
-    assert (out / "clip.mp4").read_bytes() == clip.read_bytes()
 
 
 # Numbers of 32 bits and more

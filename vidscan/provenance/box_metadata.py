@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator
 
-from vidscan.provenance.contents import Box, Contents, FileBytes
+from vidscan.media.boxes import Box, boxes
+from vidscan.provenance.contents import Contents, FileBytes
 from vidscan.provenance.exif import add_exif
 from vidscan.provenance.heif_items import read_items
 
@@ -23,27 +23,11 @@ _MIMES = {
 MAX_TRACKS = 32
 
 
-def boxes(file: FileBytes, start: int, end: int) -> Iterator[Box]:
-    """The boxes between two places of a file (ISO/IEC 14496-12, 4.2)."""
-    place = start
-    while place + 8 <= end and len(head := file.at(place, 16)) >= 8:
-        length, kind = struct.unpack_from(">I4s", head)
-        content = place + 8
-        if length == 1 and len(head) == 16:
-            (length,) = struct.unpack_from(">Q", head, 8)
-            content += 8
-        following = end if length == 0 else place + length
-        if following < content:
-            return
-        yield Box(kind, content, min(following, end))
-        place = following
-
-
 def read_boxes(file: FileBytes, found: Contents) -> None:
     """Adds what the boxes of a whole file hold."""
     brand = file.at(8, 4)
     found.mime = _MIMES.get(brand, "video/mp4")
-    for box in boxes(file, 0, file.size):
+    for box in boxes(file.at, 0, file.size):
         user_type = file.at(box.start, 16) if box.kind == b"uuid" else b""
         if box.kind == b"jumb" or user_type == _C2PA:
             found.manifest_bytes += box.end - box.start
@@ -56,12 +40,12 @@ def read_boxes(file: FileBytes, found: Contents) -> None:
         elif box.kind == b"moov":
             _read_movie(file, box, found)
         elif box.kind == b"meta":
-            read_items(file, {each.kind: each for each in boxes(file, box.start + 4, box.end)}, found)
+            read_items(file, {each.kind: each for each in boxes(file.at, box.start + 4, box.end)}, found)
 
 
 def _read_movie(file: FileBytes, movie: Box, found: Contents) -> None:
     tracks = 0
-    for box in boxes(file, movie.start, movie.end):
+    for box in boxes(file.at, movie.start, movie.end):
         if box.kind == b"trak" and tracks < MAX_TRACKS:
             tracks += 1
             _read_track(file, box, found)
@@ -88,7 +72,7 @@ def _read_track(file: FileBytes, track: Box, found: Contents) -> None:
 
 def _inside(file: FileBytes, outer: Box, kind: bytes) -> list[Box]:
     """The first box of a kind in another, if there is one."""
-    return [box for box in boxes(file, outer.start, outer.end) if box.kind == kind][:1]
+    return [box for box in boxes(file.at, outer.start, outer.end) if box.kind == kind][:1]
 
 
 def _counted_or_ended(name: bytes) -> str:
@@ -98,7 +82,7 @@ def _counted_or_ended(name: bytes) -> str:
 
 
 def _read_user_data(file: FileBytes, user_data: Box, found: Contents) -> None:
-    for box in boxes(file, user_data.start, user_data.end):
+    for box in boxes(file.at, user_data.start, user_data.end):
         if box.kind[:1] == b"\xa9":  # QuickTime: length and language, 2 bytes each, then the text
             content = file.at(box.start, box.end - box.start)
             found.add("MP4", box.kind.decode("latin-1"), content[4:].decode("utf-8", "replace"))
@@ -111,15 +95,15 @@ def _read_user_data(file: FileBytes, user_data: Box, found: Contents) -> None:
 def _read_meta(file: FileBytes, meta: Box, found: Contents) -> None:
     """Adds the items of a metadata list, by their own names or by those of a table of keys."""
     plain = file.at(meta.start + 4, 4) == b"hdlr"  # QuickTime's has no version and flags
-    inner = list(boxes(file, meta.start if plain else meta.start + 4, meta.end))
+    inner = list(boxes(file.at, meta.start if plain else meta.start + 4, meta.end))
     keys = [name for box in inner if box.kind == b"keys" for name in _keys(file, box)]
     for items in inner:
         if items.kind != b"ilst":
             continue
-        for item in boxes(file, items.start, items.end):
+        for item in boxes(file.at, items.start, items.end):
             number = int.from_bytes(item.kind, "big")
             name = keys[number - 1] if 0 < number <= len(keys) else item.kind.decode("latin-1")
-            for box in boxes(file, item.start, item.end):
+            for box in boxes(file.at, item.start, item.end):
                 content = file.at(box.start, box.end - box.start)
                 if box.kind == b"name":
                     name = content[4:].decode("utf-8", "replace")

@@ -14,7 +14,8 @@ import numpy.typing as npt
 
 from vidscan.errors import DecodeError, quoted
 from vidscan.media.ffmpeg.still import decode_still
-from vidscan.media.still_header import StillHeader
+from vidscan.media.stills.header import StillHeader
+from vidscan.media.stills.tone_mapping import HDR_NAMES, to_sdr
 from vidscan.records import Image
 
 MAX_DEEP_PIXELS = 1 << 25
@@ -33,11 +34,17 @@ FAILURES = (
 def decode(path: Path, content: bytes, header: StillHeader) -> Image:
     """Returns the first picture of a file as RGB ``uint8[height, width, 3]``, turned as the file says.
 
-    ``content`` is what the file holds, ``header`` what its beginning says; the pixels it states were allowed.
+    HDR is mapped to SDR. ``content`` is what the file holds, ``header`` what its beginning says; the pixels
+    that it states were allowed.
 
     Raises:
         DecodeError: the data is damaged or cut off, or a package is missing that decodes it.
     """
+    picture = _decoded(path, content, header)
+    return to_sdr(picture, header.transfer, header.primaries) if header.transfer in HDR_NAMES else picture
+
+
+def _decoded(path: Path, content: bytes, header: StillHeader) -> Image:
     match header.format:
         case "JPEG XL":
             return decode_still(path, "jpegxl_pipe", header.format)

@@ -21,7 +21,7 @@ CODECS = {
 
 def recording(make_clip, suffix: str, colour: str) -> Path:
     graph = f"color={colour}:size=64x48:rate=10:duration=1"
-    return make_clip(f"{colour}{suffix}", "-f", "lavfi", "-i", graph, *CODECS.get(suffix, ("-c:v", "mpeg4")))
+    return make_clip(f"appended-{colour}{suffix}", "-f", "lavfi", "-i", graph, *CODECS.get(suffix, ("-c:v", "mpeg4")))
 
 
 @pytest.mark.parametrize("suffix", CODECS)
@@ -41,7 +41,7 @@ def test_a_recording_that_is_not_looked_at_is_named(suffix: str, make_clip, tmp_
 def test_fragments_are_no_further_recordings(make_clip):
     graph = ("-f", "lavfi", "-i", "testsrc=size=64x48:rate=10:duration=2")
     how = ("-c:v", "libx264", "-g", "5", "-movflags", "+frag_keyframe+empty_moov")
-    assert Clip(make_clip("fragments.mp4", *graph, *how), SamplingOptions()).remarks == []
+    assert Clip(make_clip("appended-fragments.mp4", *graph, *how), SamplingOptions()).remarks == []
 
 
 def test_further_recordings_in_an_avi_are_looked_at(make_clip, tmp_path: Path):

@@ -65,7 +65,7 @@ class Source:
 
     @property
     def name(self) -> str:
-        """What the source is called in reports, journals and messages."""
+        """What the source is called in reports, stores and messages."""
         return str(self.path) if self.remote is None else self.remote.shown
 
 

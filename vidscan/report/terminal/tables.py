@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import islice
 
 from rich import box
 from rich.cells import cell_len, set_cell_size
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -21,6 +23,7 @@ STAGES = ("decode", "detect", "wait", "score", "total")
 MAX_TRACKS = 8
 """Upper limit on the tracks of a clip that are shown."""
 
+_ROWS_AT_ONCE = 40
 GAP = 2  # columns between those of a table: one of padding and rich's own
 _NUMERIC = ("person", "P(fake)", "people", "faces", "length", "detected", *STAGES)
 
@@ -35,16 +38,29 @@ def shorten(text: str, width: int) -> str:
     return set_cell_size(whole, head) + "…"[:width] + set_cell_size(whole[::-1], tail)[::-1]
 
 
-def named_table(
-    names: Sequence[str], heads: Sequence[str], rows: Sequence[Sequence[str | Text]], width: int
-) -> Table:
-    """Makes a table with a column of files, which gets the width that the other columns leave."""
-    cells = [[len(cell) for cell in column] for column in zip(heads, *rows, strict=True)]
-    room = max(12, width - sum(max(column) + GAP for column in cells))
-    table = plain_table("file", *heads)
-    for name, row in zip(names, rows, strict=True):
-        table.add_row(Text(shorten(name, room)), *row)
-    return table
+def print_named(
+    console: Console,
+    names: Sequence[str],
+    heads: Sequence[str],
+    widths: Sequence[int],
+    rows: Iterable[Sequence[str | Text]],
+) -> None:
+    """Prints a table with a column of files, which gets the width that the other columns leave.
+
+    ``widths``: of the longest cell of each other column. Some rows at a time are in memory.
+    """
+    widths = [max(len(head), width) for head, width in zip(heads, widths, strict=True)]
+    room = max(12, console.width - sum(width + GAP for width in widths))
+    longest = max((cell_len(shorten(name, room)) for name in names), default=0)
+    cells, headed = zip(names, rows, strict=True), False
+    while (some := list(islice(cells, _ROWS_AT_ONCE))) or not headed:
+        table = plain_table("file", *heads)
+        table.show_header, headed = not headed, True
+        for column, width in zip(table.columns, (max(longest, len("file")), *widths), strict=True):
+            column.width = width
+        for name, row in some:
+            table.add_row(Text(shorten(name, room)), *row)
+        console.print(table)
 
 
 def plain_table(*heads: str) -> Table:

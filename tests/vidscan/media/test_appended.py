@@ -12,19 +12,17 @@ from vidscan.media.appended import left_behind
 from vidscan.media.clip import Clip
 from vidscan.options import SamplingOptions
 
-CODECS = {
-    ".flv": ("-c:v", "flv1"),
-    ".mp4": ("-c:v", "mpeg4"),
-    ".mov": ("-c:v", "mpeg4"),
-}
+CODECS = {".flv": "flv1", ".mp4": "mpeg4", ".mov": "mpeg4", ".avi": "mpeg4"}
+ENDED = (".flv", ".mp4", ".mov")
+"""What ffmpeg reads to the end of the first recording alone."""
 
 
 def recording(make_clip, suffix: str, colour: str) -> Path:
     graph = f"color={colour}:size=64x48:rate=10:duration=1"
-    return make_clip(f"{colour}{suffix}", "-f", "lavfi", "-i", graph, *CODECS.get(suffix, ("-c:v", "mpeg4")))
+    return make_clip(f"appended-{colour}{suffix}", "-f", "lavfi", "-i", graph, "-c:v", CODECS[suffix])
 
 
-@pytest.mark.parametrize("suffix", CODECS)
+@pytest.mark.parametrize("suffix", ENDED)
 def test_a_recording_that_is_not_looked_at_is_named(suffix: str, make_clip, tmp_path: Path):
     first, second = (recording(make_clip, suffix, colour) for colour in ("red", "blue"))
     assert Clip(first, SamplingOptions()).remarks == []
@@ -41,7 +39,7 @@ def test_a_recording_that_is_not_looked_at_is_named(suffix: str, make_clip, tmp_
 def test_fragments_are_no_further_recordings(make_clip):
     graph = ("-f", "lavfi", "-i", "testsrc=size=64x48:rate=10:duration=2")
     how = ("-c:v", "libx264", "-g", "5", "-movflags", "+frag_keyframe+empty_moov")
-    assert Clip(make_clip("fragments.mp4", *graph, *how), SamplingOptions()).remarks == []
+    assert Clip(make_clip("appended-fragments.mp4", *graph, *how), SamplingOptions()).remarks == []
 
 
 def test_further_recordings_in_an_avi_are_looked_at(make_clip, tmp_path: Path):
@@ -58,7 +56,7 @@ def test_further_recordings_in_an_avi_are_looked_at(make_clip, tmp_path: Path):
     assert left_behind(path, "avi") == []
 
 
-@pytest.mark.parametrize("suffix", CODECS)
+@pytest.mark.parametrize("suffix", ENDED)
 def test_a_damaged_file_is_gone_through_to_an_end(suffix: str, make_clip, tmp_path: Path):
     content = recording(make_clip, suffix, "red").read_bytes()
     path = tmp_path / f"damaged{suffix}"

@@ -135,7 +135,7 @@ class FaceSeen:
 
     ``confidence`` and ``roll`` are as in :class:`Detection`; ``box`` is in pixels of the frame. ``track`` is
     the number of the track that the face belongs to, 0 where faces are not tracked. ``detail`` tells how fine
-    the face's picture is (see ``vidscan.faces.quality.detail``), from 0.
+    the face's picture is (see ``vidscan.faces.quality.detail``), from 0. ``still``: it was seen in a picture.
     """
 
     source_id: str
@@ -147,6 +147,7 @@ class FaceSeen:
     track: int = 0
     quality: Quality = FULL_QUALITY
     detail: float = 1.0
+    still: bool = False
 
 
 APPEARANCE = 88

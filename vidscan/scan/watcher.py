@@ -38,6 +38,7 @@ class Watcher:
         assess: Assess = quality.assess,
     ) -> None:
         """``still``: the source is a single frame, which is searched more thoroughly than a clip's."""
+        self._still = still
         self._search = FaceSearch(detector, options, still=still)
         self._assess = assess
         self._cuts = CutFinder()
@@ -69,6 +70,7 @@ class Watcher:
                 track=track,
                 quality=sighting.quality,
                 detail=quality.detail(frame.image, each.box),
+                still=self._still,
             )
             for each, sighting, track in zip(found, sightings, tracks, strict=True)
         ]

@@ -55,9 +55,10 @@ def thresholds(clips: Sequence[Clip], logits: Array, fine: npt.NDArray[np.bool_]
     Mistakes are counted both over all clips of a label and as a mean over its sources; the larger counts.
     ``fine``: of which clips FAKE may be said at all.
     """
+    genuine, forged = places_by_source(clips, fake=False), places_by_source(clips, fake=True)
     return Thresholds(
-        _lowest(logits, lambda limit: _alarms_allowed(clips, (logits >= limit) & fine)),
-        -_lowest(-logits, lambda limit: _worse(clips, -logits >= limit, fake=True) <= MISSES),
+        _lowest(logits, lambda limit: _alarms_allowed(_shares(genuine, (logits >= limit) & fine))),
+        -_lowest(-logits, lambda limit: _worse(_shares(forged, -logits >= limit)) <= MISSES),
     )
 
 
@@ -71,33 +72,44 @@ def _lowest(logits: Array, allowed: Callable[[float], bool]) -> float:
     return best
 
 
-def _alarms_allowed(clips: Sequence[Clip], called: npt.NDArray[np.bool_]) -> bool:
-    shares = shares_by_source(clips, called, fake=False)
+Places = Mapping[tuple[str, str], npt.NDArray[np.int64]]
+"""By kind and source: the numbers of the clips of one label."""
+
+SharesBySource = Mapping[tuple[str, str], tuple[float, int]]
+"""By kind and source: the share of the clips of one label that are called, and the number of clips."""
+
+
+def _alarms_allowed(shares: SharesBySource) -> bool:
     crowded = [share for share, count in shares.values() if count >= MANY]
-    return _worse(clips, called, fake=False) <= FALSE_ALARMS and max(crowded, default=0.0) <= ALARMS_OF_ONE
+    return _worse(shares) <= FALSE_ALARMS and max(crowded, default=0.0) <= ALARMS_OF_ONE
 
 
-def _worse(clips: Sequence[Clip], called: npt.NDArray[np.bool_], *, fake: bool) -> float:
-    shares = shares_by_source(clips, called, fake=fake).values()
-    total = sum(count for _, count in shares)
+def _worse(shares: SharesBySource) -> float:
+    """The share over all clips, or the mean over sources: the larger."""
+    total = sum(count for _, count in shares.values())
     return max(
-        sum(share * count for share, count in shares) / total, sum(share for share, _ in shares) / len(shares)
+        sum(share * count for share, count in shares.values()) / total,
+        sum(share for share, _ in shares.values()) / len(shares),
     )
 
 
-def shares_by_source(
-    clips: Sequence[Clip], called: npt.NDArray[np.bool_], *, fake: bool
-) -> Mapping[tuple[str, str], tuple[float, int]]:
-    """By kind and source: the share of the clips of one label that are called, and the number of clips.
+def places_by_source(clips: Sequence[Clip], *, fake: bool) -> Places:
+    """Where the clips of one label are; small sources of a kind stand together."""
+    return {
+        (kind, source): np.asarray(places, np.int64)
+        for kind in dict.fromkeys(clip.row.collection for clip in clips)
+        for (label, source), places in by_source(clips, range(len(clips)), kind).items()
+        if label == fake
+    }
 
-    Small sources of a kind stand together.
-    """
-    found = {}
-    for kind in dict.fromkeys(clip.row.collection for clip in clips):
-        for (label, source), own in by_source(clips, called.astype(float), kind).items():
-            if label == fake:
-                found[kind, source] = (float(np.mean(own)), len(own))
-    return found
+
+def _shares(places: Places, called: npt.NDArray[np.bool_]) -> SharesBySource:
+    return {source: (float(called[own].mean()), len(own)) for source, own in places.items()}
+
+
+def shares_by_source(clips: Sequence[Clip], called: npt.NDArray[np.bool_], *, fake: bool) -> SharesBySource:
+    """The shares of the clips of one label that are called, by kind and source."""
+    return _shares(places_by_source(clips, fake=fake), called)
 
 
 @dataclass(frozen=True, slots=True)

@@ -140,13 +140,12 @@ def two_folds(clips: list[Clip]) -> Folds:
 @pytest.mark.parametrize(
     ("first", "second"),
     [
-        (evenly(1.0), evenly(1.0)),
         (evenly(0.1), evenly(1.5)),
-        (evenly(2.0), evenly(0.3)),
         ({"talking": 1.2, "stills": 0.6, "ffpp": 0.9}, {"talking": 0.8, "stills": 0.9, "ffpp": 0.7}),
     ],
 )
 def test_the_chosen_weights_rank_well_in_every_kind(clips, first, second):
+    clips = clips[::5]
     members = np.stack([made_logits(clips, 1, first), made_logits(clips, 101, second)], axis=1)
     shares = chosen_shares(clips, members, two_folds(clips), all_of(clips))
     alone = [figures(clips, members[:, column]) for column in range(2)]
@@ -157,6 +156,7 @@ def test_the_chosen_weights_rank_well_in_every_kind(clips, first, second):
 
 def test_clips_and_stills_get_weights_of_their_own(clips):
     """The first network alone is good at clips, and says nothing of stills."""
+    clips = clips[::5]
     first, second = {"talking": 2.0, "stills": 0.0, "ffpp": 2.0}, {"talking": 0.3, "stills": 2.0, "ffpp": 0.3}
     members = np.stack([made_logits(clips, 1, first), made_logits(clips, 101, second)], axis=1)
     shares = chosen_shares(clips, members, two_folds(clips), all_of(clips))

@@ -5,6 +5,7 @@ Nothing that judges a fold was fitted on it, but for the weights, of which there
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -63,13 +64,10 @@ def thresholds(clips: Sequence[Clip], logits: Array, fine: npt.NDArray[np.bool_]
 
 
 def _lowest(logits: Array, allowed: Callable[[float], bool]) -> float:
-    """The lowest of the logits, tried from the top, down to which all are allowed."""
-    best = float(logits.max()) + 1e-6
-    for limit in np.unique(logits)[::-1]:
-        if not allowed(float(limit)):
-            break
-        best = float(limit)
-    return best
+    """The lowest of the logits that is allowed as a limit; the lower it is, the more are called."""
+    limits = np.unique(logits)[::-1]
+    refused = bisect_left(limits, True, key=lambda limit: not allowed(float(limit)))
+    return float(limits[refused - 1]) if refused else float(limits[0]) + 1e-6
 
 
 Places = Mapping[tuple[str, str], npt.NDArray[np.int64]]

@@ -32,12 +32,12 @@ def table(judged: Judged) -> str:
     heads += ["ffpp, one fake of three: AUC", "fakes: FAKE", "genuine: FAKE"]
     lines = [f"| exponent | {' | '.join(heads)} |", f"|---|{'---|' * len(heads)}"]
     for tail in TAILS:
-        cells = []
+        cells: list[float] = []
         for medium in (~still, still):
             genuine = np.flatnonzero(medium & ~judged.fake)
             for count in PEOPLE:
                 group = generator.choice(genuine, (DRAWS, count))
-                cells.append(np.mean(_called(logits, judged.fine, group, limit, tail)))
+                cells.append(float(_called(logits, judged.fine, group, limit, tail).mean()))
         cells += _one_of_three(judged, logits, limit, tail, generator)
         name = f"**{tail}**" if tail == TAIL else f"{tail}"
         lines.append(f"| {name} | {' | '.join(f'{cell:.3f}' for cell in cells)} |")

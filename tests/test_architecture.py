@@ -29,12 +29,13 @@ GROUND = 0
 RANKS = {
     "vidscan": [
         *("system", "media", "provenance", "faces", "tracking", "models", "verdict", "report"),
-        *("render", "scan", "engines", "results", "api", "cli"),
+        *("render", "scan", "engines", "results", "api", "serve", "cli"),
     ],
     "vidscan_training": ["crops", "data", "evaluation", "fitting", "recipes", "cli"],
 }
 """The rooms from the ground up: a room imports only those before it, and the ground."""
 ENDS = ("isolated.parent", "isolated.worker", "ray.driver", "ray.worker")
+SERVING = ("access", "bodies", "folder", "routes", "server", "service", "uploads")
 PURE = {"verdict": set[str](), "tracking": {"vidscan.faces.boxes", "vidscan.faces.crops"}}
 """Rooms that import nothing but the ground and these."""
 MAX_MODULES = 16
@@ -201,10 +202,14 @@ def test_program_does_not_know_its_tests():
         ("imageio_ffmpeg", {"vidscan.media.ffmpeg.program"}),
         ("subprocess", {"vidscan.system.processes"}),
         ("ray", {"vidscan.engines.ray.connection"}),
-        ("PIL", {"vidscan.media.animation", "vidscan.media.still_decoders"}),
-        ("pillow_heif", {"vidscan.media.still_decoders"}),
+        ("PIL", {"vidscan.media.stills.animation", "vidscan.media.stills.decoders"}),
+        ("pillow_heif", {"vidscan.media.stills.decoders"}),
         ("fsspec", {"vidscan.media.storage"}),
         ("c2pa", {"vidscan.provenance.credentials_worker"}),
+        ("sqlite3", {f"vidscan.results.{name}" for name in ("database", "rows", "tables")}),
+        ("starlette", {f"vidscan.serve.{name}" for name in SERVING}),
+        ("uvicorn", {"vidscan.serve.server"}),
+        ("python_multipart", {"vidscan.serve.uploads"}),
         ("msgspec", {"vidscan.system.typed_json"}),
         ("pyarrow", {"vidscan.report.parquet.schema", "vidscan.system.frameworks"}),
         ("argparse", {f"vidscan.cli.{name}" for name in ("arguments", "main", "scan", "plan")}),

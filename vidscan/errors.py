@@ -58,8 +58,8 @@ class ReportError(VidscanError):
     """A report cannot be written where it was asked for."""
 
 
-class JournalError(ReportError):
-    """The journal of a long scan cannot be written, or cannot be gone on with."""
+class StoreError(ReportError):
+    """A store of results cannot be read or written, or cannot be gone on with."""
 
 
 def escaped(text: str) -> str:

@@ -120,7 +120,8 @@ def add_flags(
                 parser.add_argument_group(title) if declared.group else parser.add_mutually_exclusive_group()
             )
         shown = f"{each.default:g}" if isinstance(each.default, float) else str(each.default)
-        note = f" (default {shown})" if noted and each.default not in (None, False, (), MISSING) else ""
+        told = noted and each.default not in (None, (), MISSING) and not isinstance(each.default, bool)
+        note = f" (default {shown})" if told else ""
         names, how = _how(each, hints[each.name], declared)
         groups[title].add_argument(*names, help=declared.help + note, **how)
 

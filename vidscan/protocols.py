@@ -107,7 +107,10 @@ class Results(Sink, Protocol):
         """Passes sources on to be scanned, and notes the state of each one's file before it is read."""
 
     def reports(self) -> Sequence[Report]:
-        """The reports that are in memory, in the order of the sources; a store on disk has none."""
+        """The finished sources' reports, in their order, read as they are asked for; a dataset gives none."""
 
     def summary(self) -> dict[str, int]:
         """How many sources there are of each outcome, the recalled ones among them."""
+
+    def close(self) -> None:
+        """Gives back what was opened, and deletes what nothing is left to do with."""

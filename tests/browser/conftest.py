@@ -7,8 +7,12 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from served import Served
 
 FLAGS = (
     "--no-sandbox",
@@ -82,3 +86,64 @@ def show(browser, tmp_path: Path) -> Iterator[Callable[..., Opened]]:
         each.check()
     for context in contexts:
         context.close()
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Served]:
+    """A server with an empty store."""
+    from served import serving
+
+    with serving(tmp_path, store=tmp_path / "case.vidscan") as running:
+        yield running
+
+
+@pytest.fixture
+def filled(served: Served) -> Served:
+    """The same with five results: broken.mp4, nobody.mp4, b9.mp4, still.jpg, b10.mp4."""
+    from made_reports import folder
+
+    for report in folder():
+        served.add(report)
+    return served
+
+
+@dataclass
+class Visit:
+    """What the pages of one test said on their consoles, and what they asked of others than the server."""
+
+    said: list[str] = field(default_factory=list)
+    elsewhere: list[str] = field(default_factory=list)
+
+
+@pytest.fixture
+def visit() -> Visit:
+    return Visit()
+
+
+@pytest.fixture
+def enter(browser, visit: Visit) -> Iterator[Callable[..., object]]:
+    """Opens the page of a server; at the end nothing may have gone wrong in any."""
+    contexts = []
+
+    def open_page(served: Served, *, width: int = 1440, scheme: str = "light", before=lambda page: None):
+        context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(30_000)
+        page.on("console", lambda message: visit.said.append(f"{message.type}: {message.text}"))
+        page.on("pageerror", lambda error: visit.said.append(f"error: {error}"))
+        page.on(
+            "request",
+            lambda request: (
+                request.url.startswith((served.url, "data:")) or visit.elsewhere.append(request.url)
+            ),
+        )
+        before(page)
+        page.goto(served.entrance)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert visit.said == []
+    assert visit.elsewhere == []

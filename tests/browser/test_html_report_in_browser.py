@@ -4,27 +4,20 @@ from __future__ import annotations
 
 import io
 from dataclasses import replace
-from datetime import UTC, datetime
 
 import pytest
 from made_reports import HOSTILE_NAME, clip_with_cuts, clip_with_faces, folder, too_small
+from report_samples import document_of, evidence_of
 
 from vidscan.records import Report
 from vidscan.report import html
-from vidscan.report.document import assemble, evidence_of, result_document
 
 pytestmark = pytest.mark.slow
 
 
 def written(*reports: Report) -> str:
     stream = io.StringIO(newline="")
-    document = assemble(
-        [result_document(report) for report in reports],
-        options={"sampling": {"fps": 2.0}},
-        card=reports[0].model_card,
-        created=datetime(2025, 3, 1, 12, 30, tzinfo=UTC),
-    )
-    html.write(document, stream, evidence_of(reports))
+    html.write(document_of(*reports), stream, evidence_of(reports))
     return stream.getvalue()
 
 

@@ -78,8 +78,9 @@ STILLS: dict[str, tuple[str, ...]] = {
 
 ROTATED, CHANGING, JOINED = "rotated.mp4", "changing.ts", "joined.webm"
 CMYK, TURNED, DEEP, PAIR = "cmyk.jpg", "turned.jpg", "deep.tiff", "pair.mpo"
+MOTION = "motion.jpg"
 MOVING = "moving-webp.mov"  # by this name a clip, and by its content none of ffmpeg's
-PHOTOGRAPHS = (MOVING, CMYK, TURNED, DEEP, PAIR, "still.heic", "still.avif", "moving.avif")
+PHOTOGRAPHS = (MOVING, MOTION, CMYK, TURNED, DEEP, PAIR, "still.heic", "still.avif", "moving.avif")
 NAMES = (*CLIPS, ROTATED, CHANGING, JOINED, *STILLS, *PHOTOGRAPHS)
 
 
@@ -174,6 +175,11 @@ def _make_photograph(path: Path) -> None:
         photograph.save(path, quality=70, save_all=True, append_images=[photograph.rotate(180)])
     elif path.name == MOVING:
         photograph.save(path, "WEBP", quality=70, save_all=True, append_images=[photograph.rotate(180)])
+    elif path.name == MOTION:
+        _make_one(clip := path.with_name("behind.mp4"))
+        photograph.save(path, quality=70)
+        path.write_bytes(path.read_bytes() + clip.read_bytes())
+        clip.unlink()
     elif path.name == "still.heic":
         import pillow_heif
 

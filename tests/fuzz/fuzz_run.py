@@ -131,7 +131,7 @@ def work(task: Task, pipe: Connection) -> None:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="fuzz-")))
         tempfile.tempdir = os.environ["TMPDIR"] = str(folder)  # what vidscan leaves behind shows up here
         detector = stack.enter_context(_detector(task.real_detector))
-        for path in task.media[:2]:  # what is opened once and kept is open now
+        for path in task.media:  # what is opened once and kept is open now
             read(path, detector)
         before = _held(folder)
         for number in task.numbers:
@@ -259,6 +259,7 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=0, help="number of the first mutant")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--only", nargs="+", default=corpus.NAMES, help="names of corpus.py to damage")
     parser.add_argument("--toy", action="store_true", help="a toy detector instead of MediaPipe's")
     parser.add_argument(
         "--keep", type=Path, default=Path("fuzz-faults"), help="where faulty mutants are kept"
@@ -266,7 +267,7 @@ def main() -> int:
     flags = parser.parse_args()
     flags.keep.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
-        media, missing = corpus.make(Path(folder))
+        media, missing = corpus.make(Path(folder), flags.only)
         print(f"{len(media)} media; no encoder for: {', '.join(missing) or 'none missing'}", flush=True)
         started = time.monotonic()
         numbers = range(flags.first, flags.first + flags.mutants)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib import resources
@@ -45,7 +45,9 @@ from vidscan.records import (
     Verdict,
 )
 from vidscan.records.provenance import shortened
-from vidscan.report.document import Document, assemble, result_document
+from vidscan.report.codec import plain, valid_text
+from vidscan.report.document import Document, Evidence, assemble, model_document, result_document
+from vidscan.report.summary import declares_ai, tally
 
 CREATED = datetime(2025, 3, 1, 12, 30, 15, tzinfo=UTC)
 CARD = ModelCard("sample", "lite2", 260, calibration=Calibration(1.1, -0.2, "held-out people"))
@@ -74,19 +76,33 @@ def card_of(reports: Sequence[Report]) -> ModelCard:
     return reports[0].model_card if reports else CARD
 
 
-def to_document(reports: Iterable[Report], **told: Any) -> Document:
+def to_document(
+    reports: Sequence[Report],
+    *,
+    options: Mapping[str, Any],
+    card: ModelCard = CARD,
+    members: Sequence[ModelCard] = (),
+) -> Document:
     """The reports of one scan as one document."""
-    return assemble([result_document(report) for report in reports], **told)
+    results = [result_document(report) for report in reports]
+    labels = [(result["verdict"] or {}).get("label") for result in results]
+    return assemble(
+        results,
+        options=plain(options),
+        model=model_document(card, members),
+        summary=tally(labels, sum(map(declares_ai, reports))),
+        created=CREATED.isoformat(timespec="seconds"),
+    )
 
 
 def document_of(*reports: Report) -> Document:
-    return to_document(
-        reports,
-        options={"sampling": {"fps": 2.0}},
-        card=card_of(reports),
-        members=reports[0].members if reports else (),
-        created=CREATED,
-    )
+    members = reports[0].members if reports else ()
+    return to_document(reports, options={"sampling": {"fps": 2.0}}, card=card_of(reports), members=members)
+
+
+def evidence_of(reports: Iterable[Report]) -> Evidence:
+    """The faces of these reports as writers get them."""
+    return {valid_text(str(report.source.path)): report.evidence for report in reports if report.evidence}
 
 
 def by_members(

@@ -11,7 +11,7 @@ import numpy as np
 from vidscan.errors import DetectionError
 from vidscan.records import Box, Detection, FaceCrop, FaceSeen, Image, ModelCard
 
-CARD = ModelCard("toy", "none", 16, margin=1.0, least_face=0)
+CARD = ModelCard("toy", "none", 32, margin=1.0, least_face=0)
 
 
 class ToyDetector:

@@ -14,7 +14,15 @@ from pathlib import Path
 from typing import Any, NamedTuple, get_type_hints
 
 from vidscan import __version__
-from vidscan.cli.requests import EXPORT_FORMATS, DoctorRequest, ExportOptions, Request, ScanRequest, has_page
+from vidscan.cli.requests import (
+    EXPORT_FORMATS,
+    DoctorRequest,
+    ExportOptions,
+    Request,
+    ScanRequest,
+    ServeRequest,
+    has_page,
+)
 from vidscan.errors import UsageError
 from vidscan.flags import add_flags, values_of
 from vidscan.media.storage import is_remote, local_path
@@ -32,7 +40,7 @@ exit codes:
   130  interrupted (what was finished is in the report); 143 where it was by SIGTERM
 """
 
-FOLDERS_ALONE = ("from_list", "recursive", "resume", "retry_failed")
+FOLDERS_ALONE = ("from_list", "recursive")
 """Flags that ``vidscan dir`` has and ``run`` and ``image`` lack."""
 
 
@@ -111,9 +119,15 @@ def build_parser() -> argparse.ArgumentParser:
     export.add_argument("--out", required=True, type=Path, metavar="FILE", help="ends in .onnx")
     add_flags(export, ExportOptions)
 
+    serve = _add_command(commands, "serve", "open a page to scan and work through results", _serve_request)
+    told = "a folder whose clips and stills may be scanned, or a store (default: uploads alone)"
+    serve.add_argument("place", nargs="?", type=Path, metavar="FOLDER|STORE", default=None, help=told)
+    add_flags(serve, ServeRequest)
+    _add_stages(serve)
+
     doctor = _add_command(commands, "doctor", "check the installation", _doctor_request)
     add_flags(doctor, DoctorRequest)
-    for each in (export, doctor):
+    for each in (export, serve, doctor):
         each.add_argument("-v", "--verbose", action="store_true", help="show tracebacks")
     return parser
 
@@ -157,13 +171,17 @@ def stages() -> dict[str, type[Any]]:
 def _add_scan_flags(
     parser: argparse.ArgumentParser, *, without: Collection[str] = (), sampled: bool = True
 ) -> None:
+    _add_stages(parser, sampled=sampled)
+    add_flags(parser, ScanRequest, without)
+
+
+def _add_stages(parser: argparse.ArgumentParser, *, sampled: bool = True) -> None:
     for kind in stages().values():
         if sampled or kind is not SamplingOptions:
             add_flags(parser, kind)
         if kind is ModelOptions:
             fast = f"{FAST} alone: quicker, and blind to more"
             parser.add_argument("--fast", action="store_true", help=fast)
-    add_flags(parser, ScanRequest, without)
 
 
 def _scan_request(given: dict[str, Any]) -> ScanRequest:
@@ -190,14 +208,18 @@ def scan_options(given: dict[str, Any]) -> ScanOptions:
     # What is kept of the faces depends on three flags together.
     kinds = {name: kind for name, kind in stages().items() if name != "evidence"}
     options = ScanOptions(**{name: kind(**values_of(kind, given)) for name, kind in kinds.items()})
-    page = has_page(given.get("report", ()))
-    return ScanOptions.of(options, evidence=page, explain="explain" in given or "explain_dir" in given)
+    shown = has_page(given.get("report", ())) or ("store" in given and given.get("no_pictures", True))
+    return ScanOptions.of(options, evidence=shown, explain="explain" in given or "explain_dir" in given)
 
 
 def _export_options(given: dict[str, Any]) -> ExportOptions:
     return ExportOptions(
         given["format"], given["out"], given["checkpoint"], **values_of(ExportOptions, given)
     )
+
+
+def _serve_request(given: dict[str, Any]) -> ServeRequest:
+    return ServeRequest(given["place"], scan_options(given), **values_of(ServeRequest, given))
 
 
 def _doctor_request(given: dict[str, Any]) -> DoctorRequest:

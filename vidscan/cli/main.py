@@ -10,7 +10,7 @@ from io import TextIOWrapper
 from typing import TYPE_CHECKING
 
 from vidscan.cli.arguments import EXIT_INTERRUPTED, EXIT_OK, EXIT_SOME_FAILED, EXIT_USAGE, parse
-from vidscan.cli.requests import DoctorRequest, ExportOptions, Request, ScanRequest
+from vidscan.cli.requests import DoctorRequest, ExportOptions, Request, ScanRequest, ServeRequest
 from vidscan.errors import VidscanError
 
 if TYPE_CHECKING:
@@ -55,6 +55,11 @@ def _prepare(request: Request, parts: Parts | None, opened: ExitStack) -> Callab
             from vidscan.cli.scan import prepare_scan
 
             return prepare_scan(request, parts or Parts(), opened)
+        case ServeRequest():
+            from vidscan.cli.plan import Parts
+            from vidscan.cli.serve import prepare_server
+
+            return prepare_server(request, parts or Parts(), opened)
         case DoctorRequest():
             return lambda: _examine(request)
         case ExportOptions():

@@ -17,9 +17,9 @@ from vidscan.cli.requests import ScanRequest
 from vidscan.cli.sinks import check_annotated
 from vidscan.errors import DecodeError, SourceError, UsageError
 from vidscan.media import sources
-from vidscan.media.animation import is_animation
 from vidscan.media.ffmpeg.program import find_program
 from vidscan.media.source_lists import from_list
+from vidscan.media.stills.animation import is_animation
 from vidscan.media.storage import is_remote, local_path
 from vidscan.models.ensemble import Ensemble
 from vidscan.models.loading import Models, with_runtimes
@@ -28,7 +28,7 @@ from vidscan.provenance.trust import certificates_in
 from vidscan.records import Source, SourceKind
 from vidscan.render.heatmaps import check_folder
 from vidscan.report.destination import Destination
-from vidscan.results.journal import journal_path
+from vidscan.results.opening import require_no_journal, store_beside
 
 if TYPE_CHECKING:
     from vidscan.engines.local import OpenDetector
@@ -57,14 +57,15 @@ class Parts:
 class Plan:
     """All that a scan needs. ``options`` are the request's, fitted to the sources and models found.
 
-    The report goes to each of the ``destinations``, or into the request's dataset. ``journal`` is None where
-    none is kept. ``skipped`` counts the files of the folder that are no clip or still, by their suffixes.
+    The report goes to each of the ``destinations``, or into the request's dataset. ``store`` is where results
+    are put one by one, None for memory alone. ``skipped`` counts the files of the folder that are no clip or
+    still, by their suffixes.
     """
 
     request: ScanRequest
     options: ScanOptions
     destinations: Sequence[Destination]
-    journal: Path | None
+    store: Path | None
     found: Sequence[Source]
     skipped: Mapping[str, int]
     models: Sequence[LoadedModel]
@@ -83,7 +84,7 @@ def plan_of(request: ScanRequest, parts: Parts) -> Plan:
 
         import_ray()
     destinations = _destinations(request)
-    journal = _journal_place(request, destinations)
+    store = _store_place(request, destinations)
     skipped = Counter[str]()
     found = find_sources(request, skipped)
     if any(source.kind is SourceKind.VIDEO for source in found):
@@ -94,15 +95,17 @@ def plan_of(request: ScanRequest, parts: Parts) -> Plan:
     if request.annotate is not None:
         check_annotated(request.annotate, found, in_folder=not request.one_clip)
     if sys.stderr.isatty() and not request.quiet:
-        _tell_what_takes_long()
+        tell_what_takes_long()
     models = parts.load_models(request.options.model.paths or None, runtime=request.options.model.runtime)
     _check_thresholds(models, request.options)
-    options = replace(request.options, evidence=request.options.evidence.shared_by(len(found)))
+    options = request.options
+    if request.store is None:  # else the terms of the store would change with the number of sources
+        options = replace(options, evidence=options.evidence.shared_by(len(found)))
     # Standard output belongs to the data where the data go there.
     to_stdout = any(each.to_stdout for each in destinations)
     console = Console(stderr=to_stdout, quiet=request.quiet, highlight=False)
     fitted = with_runtimes(options, models)
-    return Plan(request, fitted, destinations, journal, found, skipped, models, console, parts)
+    return Plan(request, fitted, destinations, store, found, skipped, models, console, parts)
 
 
 def _check_thresholds(models: Sequence[LoadedModel], options: ScanOptions) -> None:
@@ -161,17 +164,21 @@ def _as_clip(source: Source) -> Source:
     return source
 
 
-def _journal_place(request: ScanRequest, destinations: Sequence[Destination]) -> Path | None:
-    if request.command != "dir":
-        return None
+def _store_place(request: ScanRequest, destinations: Sequence[Destination]) -> Path | None:
+    """The store that is named, or else the one beside a folder's report until that is written."""
+    if request.store is not None or request.command != "dir":
+        return request.store
     kept = (each.url or each.path for each in destinations)
     report: Path | str | None = next((each for each in kept if each is not None), None)
     if request.dataset is not None:
         report = request.dataset if is_remote(request.dataset) else local_path(request.dataset)
-    return None if report is None else journal_path(report)
+    if report is None:
+        return None
+    require_no_journal(report)
+    return store_beside(report)
 
 
-def _tell_what_takes_long() -> None:
+def tell_what_takes_long() -> None:
     """Shows what the library notes beside its warnings: that a checkpoint is converted, before it scores."""
     log = logging.getLogger("vidscan")
     log.setLevel(logging.INFO)

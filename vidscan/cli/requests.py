@@ -5,14 +5,25 @@ As in :mod:`vidscan.options`, a field says which flag sets it.
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
-from vidscan.errors import UsageError
-from vidscan.flags import flag
+from vidscan.errors import UsageError, quoted
+from vidscan.flags import flag, require_amount
+from vidscan.media.storage import is_remote, local_path
 from vidscan.options import RayOptions, ScanOptions
+
+ENDING = ".vidscan"
+"""Of the names of stores."""
+
+
+def _store(text: str) -> Path | None:
+    if is_remote(text):
+        raise UsageError(f"--store {quoted(text)}: a store lies on this machine's disk: name a file")
+    return local_path(text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +41,16 @@ class ScanRequest:
         None, "instead of a folder, the paths and URLs in a text, CSV or Parquet file", "FILE"
     )
     recursive: bool = flag(False, "look into subfolders too")
-    resume: bool = flag(False, "go on with an interrupted scan, by the journal beside its --report")
+    store: Path | None = flag(
+        None,
+        "keep the results, with faces, in this file, for reports and marks later",
+        f"NAME{ENDING}",
+        read=_store,
+    )
+    pictures: bool = flag(True, "keep no faces in the --store", name="no-pictures")
+    resume: bool = flag(
+        False, "go on with an interrupted scan, by its --store or what lies beside its --report"
+    )
     retry_failed: bool = flag(False, "with --resume, take up again what failed before")
     reports: tuple[str, ...] = flag(
         (),
@@ -70,15 +90,34 @@ class ScanRequest:
             )
         if self.dataset is not None and len(self.reports) > 1:
             raise UsageError("a Parquet report goes alone: write the others in another scan")
-        if self.options.evidence.explained and not (self.explain_dir or has_page(self.reports)):
+        if self.options.evidence.explained and not (self.explain_dir or self.keeps_pictures):
             raise UsageError(
                 "--explain draws heat maps into a page: add --report OUT.html, or --explain-dir DIR for "
                 "PNG files"
             )
-        if self.resume and set(self.reports) <= {"-"}:
-            raise UsageError("--resume needs the --report FILE of the scan that was broken off: name it too")
+        self._check_store()
         if self.retry_failed and not self.resume:
             raise UsageError("--retry-failed goes with --resume: add it, or leave both out to start anew")
+
+    def _check_store(self) -> None:
+        if self.store is not None and self.store.suffix != ENDING:
+            raise UsageError(f"--store {str(self.store)!r}: the name must end in {ENDING}")
+        if self.store is not None and self.dataset is not None:
+            raise UsageError("--store does not go with a Parquet report, which keeps the results: name one")
+        if self.store is None and not self.pictures:
+            raise UsageError("--no-pictures is about a --store: name that too, or leave it out")
+        if not self.pictures and has_page(self.reports):
+            raise UsageError("--no-pictures leaves an HTML report without faces: leave one of the two out")
+        if self.resume and self.store is None and (self.command != "dir" or set(self.reports) <= {"-"}):
+            raise UsageError(
+                "--resume needs the --report FILE of a folder's scan that was broken off, or its --store: "
+                "name it too"
+            )
+
+    @property
+    def keeps_pictures(self) -> bool:
+        """Whether faces are kept after the scan, in a page or in a store."""
+        return has_page(self.reports) or (self.store is not None and self.pictures)
 
     @property
     def dataset(self) -> str | None:
@@ -136,4 +175,53 @@ class ExportOptions:
             raise UsageError(f"--calibrate only applies to int8 formats, not to {self.format}: remove it")
 
 
-Request: TypeAlias = ScanRequest | DoctorRequest | ExportOptions
+@dataclass(frozen=True, slots=True)
+class ServeRequest:
+    """What ``vidscan serve`` is asked to do.
+
+    ``place``: a folder whose files may be scanned, or a store to be worked through; None takes uploads alone.
+    """
+
+    place: Path | None = None
+    options: ScanOptions = field(default_factory=ScanOptions)
+    store: Path | None = flag(
+        None,
+        "keep the results in NAME.vidscan (default: of a folder, in your own folder)",
+        "NAME.vidscan",
+        read=_store,
+    )
+    port: int | None = flag(None, "listen on this port (default: a free one)", "N")
+    no_browser: bool = flag(False, "do not open the page in a browser")
+    max_upload: float = flag(4.0, "take uploads of up to so much at once, in GB", "N")
+    host: str = flag("127.0.0.1", "listen on this address; any but this machine's own needs --i-know", "H")
+    i_know: bool = flag(False, "with --host: you know who can reach it, and that all goes unencrypted")
+    allowed_hosts: tuple[str, ...] = flag(
+        (),
+        "a name by which a reverse proxy passes requests on; may be given again",
+        "NAME",
+        name="allowed-host",
+    )
+
+    def __post_init__(self) -> None:
+        """Refuses what cannot work, before anything is loaded."""
+        require_amount("--max-upload", self.max_upload, "give a number above 0, such as 4")
+        if self.port is not None and not 0 <= self.port <= 65535:
+            raise UsageError(f"--port {self.port} cannot work: give a number from 1 to 65535")
+        if not self.i_know and not is_loopback(self.host):
+            raise UsageError(
+                f"--host {self.host}: everybody who reaches this machine could try the page, and what they "
+                "send goes unencrypted: leave it out, or add --i-know"
+            )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address is reached from this machine alone."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+Request: TypeAlias = ScanRequest | DoctorRequest | ExportOptions | ServeRequest

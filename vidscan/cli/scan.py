@@ -17,7 +17,10 @@ from vidscan.cli.sinks import HeatMaps, Terminal, write_annotated
 from vidscan.engines import open_engine
 from vidscan.protocols import Engine, Results, Sink
 from vidscan.records import Report, Source
-from vidscan.results.in_memory import ResultsInMemory, open_journal
+from vidscan.results.held import Held
+from vidscan.results.in_store import ResultsInStore
+from vidscan.results.opening import open_store
+from vidscan.results.terms import heading_of
 from vidscan.system.processes import end_all
 
 
@@ -28,8 +31,9 @@ def prepare_scan(request: ScanRequest, parts: Parts, opened: ExitStack) -> Calla
     work; nothing was scanned then.
     """
     plan = plan_of(request, parts)
-    interrupts = opened.enter_context(Interrupts(end_all))
-    engine, results = _open(plan, opened)
+    running = opened.enter_context(ExitStack())
+    interrupts = running.enter_context(Interrupts(end_all))
+    engine, results = _open(plan, opened, running)
     left = results.left(plan.found)
     if len(left) < len(plan.found) or results.outdated:
         plan.say(_resumed(len(plan.found) - len(left), len(left), results.outdated))
@@ -37,13 +41,14 @@ def prepare_scan(request: ScanRequest, parts: Parts, opened: ExitStack) -> Calla
     sinks: list[Sink] = [*heat_maps, results, Terminal(plan.console, request, results, plan.skipped)]
 
     def work() -> int:
-        with opened.pop_all():
-            _scan(_reports(plan, engine, results, left, interrupts), sinks, interrupts)
-        if interrupts.received is not None:
-            print("vidscan: interrupted", file=sys.stderr)
-            return interrupts.exit_code
-        all_written = write_annotated(request, plan.options.verdict, results.reports(), plan.say)
-        return exit_code(results.summary(), fail_on=request.fail_on, all_written=all_written)
+        with opened.pop_all():  # the results are needed longer than what scans
+            with running:
+                _scan(_reports(plan, engine, results, left, interrupts), sinks, interrupts)
+            if interrupts.received is not None:
+                print("vidscan: interrupted", file=sys.stderr)
+                return interrupts.exit_code
+            all_written = write_annotated(request, plan.options.verdict, results.reports(), plan.say)
+            return exit_code(results.summary(), fail_on=request.fail_on, all_written=all_written)
 
     return work
 
@@ -63,38 +68,55 @@ def _scan(reports: Iterator[Report], sinks: Sequence[Sink], interrupts: Interrup
             sink.finish()
 
 
-def _open(plan: Plan, opened: ExitStack) -> tuple[Engine, Results]:
-    """What scans, and what keeps the outcome."""
-    request, dataset, journal = plan.request, None, None
+def _open(plan: Plan, opened: ExitStack, running: ExitStack) -> tuple[Engine, Results]:
+    """What scans, and what keeps the outcome; the latter is closed with ``opened``."""
+    request, dataset = plan.request, None
     if request.dataset is not None:
         from vidscan.results.in_dataset import ResultsInDataset, open_dataset
 
         dataset = open_dataset(request.dataset, plan.options, plan.models, resume=request.resume)
-    if plan.journal is not None:
-        journal = open_journal(plan.journal, plan.options, plan.models, resume=request.resume)
-        opened.callback(journal.close)
-    engine = opened.enter_context(
-        open_engine(
-            "local" if request.ray is None else "ray",
-            plan.options,
-            plan.models,
-            isolate=request.isolate,
-            ray=request.ray,
-            open_detector=plan.parts.open_detector,
-        )
+    store = open_store(
+        plan.store,
+        heading_of(plan.options, plan.models),
+        resume=request.resume,
+        kept=request.store is not None,
     )
+    with ExitStack() as unless_kept:
+        unless_kept.callback(store.leave)
+        engine = running.enter_context(
+            open_engine(
+                "local" if request.ray is None else "ray",
+                plan.options,
+                plan.models,
+                isolate=request.isolate,
+                ray=request.ray,
+                open_detector=plan.parts.open_detector,
+            )
+        )
+        unless_kept.pop_all()
     if engine.about:
         plan.say(engine.about)
     retry = request.retry_failed
-    if dataset is not None and journal is not None:
-        return engine, ResultsInDataset(plan.models, dataset, journal, retry_failed=retry, say=plan.say)
-    return engine, ResultsInMemory(
-        engine.options, plan.models, plan.destinations, journal, retry_failed=retry, say=plan.say
-    )
+    held = Held(store, pictures=request.keeps_pictures, retry_failed=retry)
+    results: Results
+    if dataset is not None:
+        results = ResultsInDataset(plan.models, dataset, held, retry_failed=retry, say=plan.say)
+    else:
+        store.amend(heading_of(engine.options, plan.models))
+        results = ResultsInStore(
+            engine.options,
+            plan.models,
+            held,
+            plan.destinations,
+            kept=request.store is not None,
+            say=plan.say,
+        )
+    opened.callback(results.close)
+    return engine, results
 
 
 def _resumed(finished: int, left: int, outdated: int) -> str:
-    again = f" ({outdated} of the journal's are left out or scanned again)" if outdated else ""
+    again = f" ({outdated} of the results kept are left out or scanned again)" if outdated else ""
     return f"resumed: {finished} files were finished before, {left} are left{again}"
 
 

@@ -18,7 +18,7 @@ from vidscan.render.annotate import SUFFIX, annotate, check_name
 from vidscan.render.heatmaps import check_folder, file_stem, write_heat_maps
 from vidscan.report.escape import visible
 from vidscan.report.summary import of_streams
-from vidscan.report.terminal import text
+from vidscan.report.terminal import folder, text
 from vidscan.report.wording import passed_over
 
 
@@ -113,11 +113,11 @@ class Terminal:
     def finish(self) -> None:
         """Shows what there is of all files together."""
         if self._request.dataset is not None:
-            text.print_totals(self._console, self._results.summary())
+            folder.print_totals(self._console, self._results.summary())
         elif reports := self._results.reports():
             if self._request.command == "dir":
-                text.print_summary(self._console, reports)
+                folder.print_summary(self._console, reports)
             if self._request.verbose:
-                text.print_timings(self._console, reports)
+                folder.print_timings(self._console, reports)
         if self._skipped:
             self._console.print(visible(passed_over(self._skipped)), style="dim", markup=False)

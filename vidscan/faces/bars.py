@@ -5,7 +5,7 @@ Bars say nothing of a face, yet a network that sees their edges in a crop takes 
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -39,8 +39,15 @@ blurred copy behind, 4 at most in pictures without."""
 BLUR_STEP, MIN_STRAIGHT_BLUR = 6, 0.35
 """Levels by which the picture differs from a blurred bar beside it, in this share of the rows or more."""
 
+UNEQUAL = 2
+"""Pixels by which the two bars may differ: encoders move pictures to even columns."""
+
 ROWS = 120
 """About so many rows are looked at for blurred bars; of lower pictures, one in four."""
+
+
+Steps: TypeAlias = npt.NDArray[np.float64]
+"""Of each column, how far its levels differ on average: from the next one's, or from row to row."""
 
 
 class Area(NamedTuple):
@@ -56,8 +63,12 @@ class Area(NamedTuple):
         return self.left <= x < self.right and self.top <= y < self.bottom
 
 
-def picture_area(image: Image) -> Area:
-    """Returns the part of a picture, RGB ``uint8[height, width, 3]``, that no bar covers: mostly all."""
+def picture_area(image: Image, before: Area | None = None) -> Area:
+    """Returns the part of a picture, RGB ``uint8[height, width, 3]``, that no bar covers: mostly all.
+
+    ``before`` is that of the frame before: where blurred bars were, they are found by an edge half as clear,
+    so that a face is not cut out now with them and now without.
+    """
     height, width = image.shape[:2]
     turned = image.swapaxes(0, 1)
     upright, lying = _candidates(image), _candidates(turned)
@@ -66,9 +77,10 @@ def picture_area(image: Image) -> Area:
     left, right = _straight(turned[:, upright[0] : height - upright[1]], lying)
     if not (top or bottom or left or right):
         green = image[..., 1]
-        left = right = _blurred_bars(green)
+        known = before or Area(0, 0, width, height)
+        left, right = _blurred_bars(green, (known.left, width - known.right))
         if not left:
-            top = bottom = _blurred_bars(green.T)
+            top, bottom = _blurred_bars(green.T, (known.top, height - known.bottom))
     return Area(left, top, width - right, height - bottom)
 
 
@@ -104,28 +116,52 @@ def _straight_share(image: Image, bar: int) -> float:
     return float((step > EDGE_STEP).mean())
 
 
-def _blurred_bars(levels: Image) -> int:
-    """Returns the columns of the two equal blurred bars at the sides of one colour's levels, 0 for none."""
+def _blurred_bars(levels: Image, known: tuple[int, int]) -> tuple[int, int]:
+    """Returns the columns of the two blurred bars at the sides of one colour's levels, 0 for none.
+
+    ``known``: those of the frame before, which come first.
+    """
     height, width = levels.shape
     least, most = max(8, round(MIN_BAR * width)), int(MAX_BAR * width)
     if most <= least or height < 3:
-        return 0
+        return 0, 0
     step = max(4, height // ROWS)
     rows = levels[1 : height - 1 : step].astype(np.int16)
     steps = np.abs(np.diff(rows, axis=1)).mean(axis=0)
-    bar = least + int(np.argmax(steps[least - 1 : most - 1] + steps[::-1][least - 1 : most - 1]))
-    for edges in (steps, steps[::-1]):
-        if edges[bar - 1] < STEP * np.percentile(edges[: bar - 2], 90):
-            return 0
     above, below = (levels[first : height - 2 + first : step] for first in (0, 2))
     detail = np.abs(above + below.astype(np.int16) - 2 * rows).mean(axis=0)
-    blurred = max(detail[: bar - 1].mean(), detail[1 - bar :].mean())
-    sides = (rows, rows[:, ::-1])
-    varied = all(np.ptp(np.percentile(side[:, : bar - 1], (5, 95))) > SAME_COLOUR for side in sides)
-    straight = varied and all(_is_straight(side, bar) for side in sides)
-    return bar if straight and blurred <= BLUR * detail[bar + 1 : -bar - 1].mean() else 0
+    sides = (steps, steps[::-1])
+    if all(least <= bar < most for bar in known) and _are_bars(rows, steps, detail, known, clear=0.5):
+        return known
+    about = least + int(np.argmax(sum(_highest_near(each)[least - 1 : most - 1] for each in sides)))
+    bars = _edge_near(sides[0], about), _edge_near(sides[1], about)
+    return bars if _are_bars(rows, steps, detail, bars, clear=1.0) else (0, 0)
 
 
-def _is_straight(rows: npt.NDArray[np.int16], bar: int) -> bool:
-    """Tells whether the picture begins at one column in most rows; a head before a blurred wall does not."""
-    return bool((np.abs(rows[:, bar + 1] - rows[:, bar - 2]) > BLUR_STEP).mean() >= MIN_STRAIGHT_BLUR)
+def _are_bars(
+    rows: npt.NDArray[np.int16], steps: Steps, detail: Steps, bars: tuple[int, int], *, clear: float
+) -> bool:
+    """Tells whether so many columns at the left and right are blurred, and end in edges so ``clear``."""
+    left, right = bars
+    for side, edges, bar in ((rows, steps, left), (rows[:, ::-1], steps[::-1], right)):
+        if edges[bar - 1] < clear * STEP * np.percentile(edges[: bar - 2], 90):
+            return False
+        straight = (np.abs(side[:, bar + 1] - side[:, bar - 2]) > BLUR_STEP).mean()
+        if straight < clear * MIN_STRAIGHT_BLUR:  # as of a head before a blurred wall
+            return False
+        if np.ptp(np.percentile(side[:, : bar - 1], (5, 95))) <= SAME_COLOUR:
+            return False
+    blurred = max(detail[: left - 1].mean(), detail[1 - right :].mean())
+    return bool(blurred <= BLUR * detail[left + 1 : -right - 1].mean())
+
+
+def _highest_near(steps: Steps) -> Steps:
+    """Returns the highest of each step and those up to ``UNEQUAL`` away."""
+    windows = np.lib.stride_tricks.sliding_window_view(np.pad(steps, UNEQUAL), 2 * UNEQUAL + 1)
+    return np.asarray(windows.max(axis=1))
+
+
+def _edge_near(steps: Steps, bar: int) -> int:
+    """Returns the columns of the bar about so wide that ends with the highest step."""
+    first = max(bar - UNEQUAL, 3)
+    return first + int(np.argmax(steps[first - 1 : bar + UNEQUAL]))

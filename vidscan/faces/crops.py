@@ -54,13 +54,18 @@ def still_views(box: Box) -> tuple[View, ...]:
 
 
 def crop_faces(
-    frame: Frame, faces: Iterable[FaceSeen], geometries: Sequence[Geometry], *, still: bool = False
+    frame: Frame,
+    faces: Iterable[FaceSeen],
+    geometries: Sequence[Geometry],
+    *,
+    still: bool = False,
+    area: Area | None = None,
 ) -> Iterator[FaceCrop]:
     """Cuts faces out of their frame; yields one crop a face or, of a still, one for each of its views.
 
-    A crop's ``images`` come in the order of ``geometries``. What bars cover counts as beyond the edge.
+    A crop's ``images`` come in the order of ``geometries``. What lies beyond ``area`` counts as beyond the
+    edge; it is by default what bars do not cover.
     """
-    area = None
     for face in faces:
         area = area or picture_area(frame.image)
         for view in still_views(face.box) if still else (View(face.box),):

@@ -40,6 +40,7 @@ so tight (0.76 of the picture at most)."""
 
 _MIN_SHARPNESS = 0.05  # left even of the worst blur, so that no weight vanishes
 _MIN_POSE, _MIN_CONFIDENCE = 0.3, 0.3
+_LEAST_DETAIL = 0.05  # levels, of an area of one colour
 _SHARPNESS_SIDE, _DETAIL_SIDE = 64, 224
 _RIGHT_EYE, _LEFT_EYE, _NOSE, _RIGHT_EAR, _LEFT_EAR = 0, 1, 2, 4, 5
 
@@ -73,6 +74,20 @@ def detail(image: Image, box: Box) -> float:
     It falls where a face is blurred, and where it was enlarged: by the scan, or by whoever made the file.
     """
     return sharpness(image, box, _DETAIL_SIDE)
+
+
+def outlines(image: Image, box: Box) -> float:
+    """Returns how far a face's hardest edges stand out from its usual detail: high for a drawing.
+
+    Of the absolute differences from the face blurred by a Gaussian of 1 pixel, at 224 pixels a side, the 95th
+    percentile over the median. Skin, and the noise of any camera, have some detail everywhere; areas that are
+    filled with paint have none.
+    """
+    face = square_crop(image, box, margin=1.0, size=_DETAIL_SIDE)
+    grey = cv2.cvtColor(face, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    apart = cv2.absdiff(grey, cv2.GaussianBlur(grey, (0, 0), 1.0))
+    usual, hard = np.percentile(apart, (50, 95))
+    return float(hard / max(usual, _LEAST_DETAIL))
 
 
 def sharpness(image: Image, box: Box, side: int = _SHARPNESS_SIDE) -> float:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from vidscan.errors import DecodeError, SourceError
+from vidscan.media.appended import is_joined_matroska, left_behind
 from vidscan.media.clap import has_clap
 from vidscan.media.combs import combed
 from vidscan.media.ffmpeg import decode
@@ -18,7 +19,6 @@ from vidscan.media.ffmpeg.header import MediaInfo, VideoStream
 from vidscan.media.ffmpeg.presentation import Fields, Presentation, presentation_of
 from vidscan.media.ffmpeg.program import crops, filters, find_program
 from vidscan.media.ffmpeg.seek import spread_frames
-from vidscan.media.matroska import is_joined
 from vidscan.options import SamplingOptions
 from vidscan.records import Frame, Remark
 
@@ -75,7 +75,7 @@ class Clip:
         """
         self._path, self._options = path, options
         self._info = decode.probe(path)
-        self.remarks: list[Remark] = []
+        self.remarks: list[Remark] = left_behind(path, self._info.container)
         self.streams = self._chosen(self._info)
         self.duration_s = self._info.duration_s
         self.codec = self.streams[0].codec
@@ -187,7 +187,7 @@ class Clip:
         return start, length_s / count if length_s else None
 
     def _is_joined(self) -> bool:
-        return "matroska" in self._info.container and is_joined(self._path)
+        return "matroska" in self._info.container and is_joined_matroska(self._path)
 
     def _as_seen(
         self, stream: VideoStream, shown: Presentation, start: _Start, course: _Course

@@ -9,11 +9,10 @@ from pathlib import Path
 
 from vidscan.errors import DecodeError, SourceError
 from vidscan.media.clip import Clip
-from vidscan.media.further_pictures import further_pictures
-from vidscan.media.still_decoders import decode as decode_picture
-from vidscan.media.still_header import HeaderError, StillHeader, read_header
+from vidscan.media.stills.decoders import decode as decode_picture
+from vidscan.media.stills.header import HeaderError, StillHeader, read_header
 from vidscan.options import SamplingOptions
-from vidscan.records import Frame, Image, Remark, Source, SourceKind
+from vidscan.records import Frame, Image, Source, SourceKind
 from vidscan.system.files import raising
 
 MAX_STILL_PIXELS = 1 << 27
@@ -70,20 +69,12 @@ def read_still(path: Path) -> Image:
 def open_still(path: Path) -> tuple[bytes, StillHeader]:
     """Returns a still's bytes and its header, which allows it to be decoded; raises as :func:`read_still`."""
     content = _content(path)
-    header = _header(path, content)
-    if header.width * header.height > MAX_STILL_PIXELS:
-        raise DecodeError(
-            f"{path}: the picture has {header.width}x{header.height} pixels, and vidscan decodes "
-            f"{MAX_STILL_PIXELS} at most: reduce it first"
-        )
-    return content, header
+    return content, _header(path, content)
 
 
-def still_remarks(path: Path) -> list[Remark]:
-    """Returns what a report has to say of a still: what further pictures in its file are left out."""
-    content = _content(path)
-    said = further_pictures(path.name, content, _header(path, content))
-    return [Remark("further-pictures", each) for each in said]
+def read_picture(path: Path, content: bytes) -> Image:
+    """Reads a picture that is a part of a still's file; returns and raises as :func:`read_still` does."""
+    return decode_picture(path, content, _header(path, content))
 
 
 def _content(path: Path) -> bytes:
@@ -98,8 +89,14 @@ def _content(path: Path) -> bytes:
 
 def _header(path: Path, content: bytes) -> StillHeader:
     try:
-        return read_header(content)
+        header = read_header(content)
     except HeaderError as error:
         raise DecodeError(
             f"{path}: no picture that can be read ({error}): convert it to PNG or JPEG, or fetch it again"
         ) from error
+    if header.width * header.height > MAX_STILL_PIXELS:
+        raise DecodeError(
+            f"{path}: the picture has {header.width}x{header.height} pixels, and vidscan decodes "
+            f"{MAX_STILL_PIXELS} at most: reduce it first"
+        )
+    return header

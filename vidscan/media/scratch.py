@@ -13,7 +13,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Self
@@ -43,7 +43,7 @@ class Scratch:
         self._parent = options.scratch or Path(tempfile.gettempdir())
         self._copy_limit_bytes = int(options.scratch_gb * 1e9 / 2)
         self._folder: Path | None = None
-        self._lock: int | None = None
+        self._held = ExitStack()
         self._fetcher = ThreadPoolExecutor(1, thread_name_prefix="fetch")
         self._fetched: dict[str, Future[Path]] = {}
 
@@ -53,10 +53,7 @@ class Scratch:
     def __exit__(self, *_: object) -> None:
         self._closing.set()
         self._fetcher.shutdown(cancel_futures=True)
-        if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
-        if self._lock is not None:
-            os.close(self._lock)
+        self._held.close()
 
     def ahead(self, sources: Iterable[Source]) -> Iterator[Source]:
         """Passes sources on; while a remote one is read, the next is fetched."""
@@ -111,12 +108,26 @@ class Scratch:
             return self._folder
         missing = f"{source.name}: cannot be fetched, as there is no scratch space in {self._parent}"
         with raising(lambda why: SourceError(f"{missing} ({why}): name another place with --scratch")):
-            remove_abandoned(self._parent)
-            folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=self._parent))
-            self._lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        self._folder = folder
-        return folder
+            self._folder = self._held.enter_context(locked_folder(self._parent))
+        return self._folder
+
+
+@contextmanager
+def locked_folder(parent: Path) -> Iterator[Path]:
+    """Gives a new folder, which is removed at the end, or by the next process where this one was killed.
+
+    Raises:
+        OSError: there is no room for it in ``parent``.
+    """
+    remove_abandoned(parent)
+    folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
+    lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(lock)
 
 
 def remove_abandoned(parent: Path) -> None:

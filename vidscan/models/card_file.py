@@ -17,7 +17,7 @@ from vidscan.system.files import raising, replacing, sha256_of
 from vidscan.system.typed_json import Form, MismatchError, field_types, from_plain, optional, parted
 
 _MAX_CARD_BYTES = 1 << 20
-_MAX_DEPTH = 16
+MAX_DEPTH = 16
 _MAX_NAME_SHOWN = 80
 
 
@@ -74,8 +74,8 @@ def card_from_json(document: Any) -> ModelCard:
     except MismatchError as error:
         raise ValueError(_sentence(error)) from error
     for name in ("split", "metrics"):
-        if _nested_deeper_than(_MAX_DEPTH, getattr(card, name)):
-            raise ValueError(f'"{name}" is nested more than {_MAX_DEPTH} deep')
+        if nested_deeper_than(MAX_DEPTH, getattr(card, name)):
+            raise ValueError(f'"{name}" is nested more than {MAX_DEPTH} deep')
     if card.members:
         _check_detector(card)
     if card.stills is not None and len(card.stills.weights) != len(card.members):
@@ -99,10 +99,10 @@ def _check_detector(card: ModelCard) -> None:
         raise ValueError('"sha256" must be null where there are "members": each has its own')
 
 
-def _nested_deeper_than(levels: int, tree: Any) -> bool:
-    """Reports hold the whole card, and what writes them calls itself for each level."""
+def nested_deeper_than(levels: int, tree: Any) -> bool:
+    """Whether a tree is so deep: what writes reports, which hold it, calls itself for each level."""
     nodes = list(tree.values()) if isinstance(tree, dict) else tree if isinstance(tree, list) else None
-    return nodes is not None and (not levels or any(_nested_deeper_than(levels - 1, node) for node in nodes))
+    return nodes is not None and (not levels or any(nested_deeper_than(levels - 1, node) for node in nodes))
 
 
 def _sentence(error: MismatchError) -> str:

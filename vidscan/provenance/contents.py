@@ -53,14 +53,6 @@ class Contents:
         self.xmp += packet[: MAX_PART - len(self.xmp)]
 
 
-class Box(NamedTuple):
-    """A box of an ISO base media file: its type, and where its content begins and ends in the file."""
-
-    kind: bytes
-    start: int
-    end: int
-
-
 class FileBytes:
     """Parts of a file by their place, as many as one file may cost: whatever reads them comes to an end.
 

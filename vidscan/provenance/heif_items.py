@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from vidscan.provenance.contents import Box, Contents, FileBytes
+from vidscan.media.boxes import Box
+from vidscan.provenance.contents import Contents, FileBytes
 from vidscan.provenance.exif import add_exif
 
 MAX_ITEMS = 2000

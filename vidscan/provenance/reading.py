@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Self
 
 from vidscan.errors import quoted
-from vidscan.provenance.boxes import read_boxes
+from vidscan.provenance.box_metadata import read_boxes
 from vidscan.provenance.contents import Contents, FileBytes
 from vidscan.provenance.credentials import CredentialsReader
 from vidscan.provenance.declaration import provenance_of

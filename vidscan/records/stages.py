@@ -65,7 +65,7 @@ class Source:
 
     @property
     def name(self) -> str:
-        """What the source is called in reports, journals and messages."""
+        """What the source is called in reports, stores and messages."""
         return str(self.path) if self.remote is None else self.remote.shown
 
 
@@ -135,7 +135,8 @@ class FaceSeen:
 
     ``confidence`` and ``roll`` are as in :class:`Detection`; ``box`` is in pixels of the frame. ``track`` is
     the number of the track that the face belongs to, 0 where faces are not tracked. ``detail`` tells how fine
-    the face's picture is (see ``vidscan.faces.quality.detail``), from 0. ``still``: it was seen in a picture.
+    the face's picture is, and ``outlines`` how like a drawing (see ``vidscan.faces.quality``), from 0.
+    ``still``: it was seen in a picture.
     """
 
     source_id: str
@@ -147,6 +148,7 @@ class FaceSeen:
     track: int = 0
     quality: Quality = FULL_QUALITY
     detail: float = 1.0
+    outlines: float = 0.0
     still: bool = False
 
 

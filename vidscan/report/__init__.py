@@ -2,8 +2,8 @@
 
 ``WRITERS`` names the file formats by suffix. To add one, write a module with a ``write`` function and add an
 entry here; it gets the document of :func:`vidscan.report.document.assemble`, whose numbers and texts are
-ready to be written, and the faces of ``evidence_of``, which only a page shows. Terminal output is in
-:mod:`vidscan.report.terminal.text`.
+ready to be written and whose results may be read only as they are asked for, and the faces kept, which only a
+page shows. Terminal output is in :mod:`vidscan.report.terminal`.
 """
 
 from __future__ import annotations

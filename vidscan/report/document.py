@@ -7,9 +7,8 @@ compares with the types here and in :mod:`vidscan.records`.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Annotated, Any
 
@@ -32,8 +31,7 @@ from vidscan.records import (
     Verdict,
 )
 from vidscan.records.limits import Limits
-from vidscan.report.codec import UNDECODED_BYTE, plain, valid_text, writer
-from vidscan.report.summary import tally
+from vidscan.report.codec import UNDECODED_BYTE, plain, writer
 from vidscan.system.typed_json import Form, MismatchError, from_plain
 from vidscan.version import __version__
 
@@ -106,6 +104,21 @@ def result_document(report: Report) -> Document:
     return entry
 
 
+def require_result(entry: Any, members: int) -> None:
+    """Raises ValueError where a value is no entry of ``results`` by a model of so many members, or none."""
+    result = from_plain(Result, entry, Form.REPORT)
+    failed = result.status is Status.FAILED
+    if (result.error is None) == failed or (result.verdict is None) != failed:
+        raise ValueError("it is failed and not failed")
+    if not set(result.verdict.tracks if result.verdict else ()) <= {track.id for track in result.tracks}:
+        raise ValueError("a verdict on a track that is not there")
+    faces = (face.members for point in result.timeline for face in point.faces)
+    alone = () if result.verdict is None else result.verdict.members
+    for scores in (alone, *(track.members for track in result.tracks), *faces):
+        if scores and len(scores) != members:
+            raise ValueError("scores of other networks")
+
+
 def report_from(
     entry: Document,
     source: Source,
@@ -123,7 +136,7 @@ def report_from(
         result = from_plain(Result, entry, Form.REPORT)
     except MismatchError as error:
         raise ReportError(
-            f"{source.name!r}: its entry in the journal is damaged ({quoted(str(error))}): "
+            f"{source.name!r}: its entry among the results is damaged ({quoted(str(error))}): "
             "delete it and start anew"
         ) from error
     return Report(
@@ -147,38 +160,31 @@ def report_from(
 def assemble(
     results: Sequence[Document],
     *,
-    options: Mapping[str, Any],
-    card: ModelCard,
-    created: datetime,
-    members: Sequence[ModelCard] = (),
+    options: Document,
+    model: Document,
+    summary: Mapping[str, int],
+    created: str,
+    vidscan: str = __version__,
 ) -> Document:
-    """The results of one scan as one document.
+    """The results of one scan as one document; ``results`` may read them as they are asked for.
 
-    In ``options``, any nesting of plain values, paths and dataclasses, and in the card, a number that is not
-    finite becomes null. ``created`` is written in UTC (a naive time is taken as local). ``members`` are the
-    cards of an ensemble; fewer than two are not listed.
+    ``options`` are plain values, ``model`` is as :func:`model_document` makes it, ``summary`` as
+    :func:`vidscan.report.summary.tally` does, ``created`` ISO 8601 in UTC.
     """
     return {
         "schema": SCHEMA,
-        "created": created.astimezone(UTC).isoformat(timespec="seconds"),
-        "vidscan": __version__,
-        "model": model_document(card, members),
-        "options": plain(options),
-        "summary": tally(
-            ((result["verdict"] or {}).get("label") for result in results), sum(map(declares_ai, results))
-        ),
-        "results": list(results),
+        "created": created,
+        "vidscan": vidscan,
+        "model": model,
+        "options": options,
+        "summary": summary,
+        "results": results,
     }
 
 
 def declares_ai(result: Document) -> bool:
     """Whether a result's file says of itself that AI made or edited it."""
     return bool((result["provenance"] or {}).get("declares_ai"))
-
-
-def evidence_of(reports: Iterable[Report]) -> Evidence:
-    """The faces that the scans kept, for writers that show pictures; sources without any are left out."""
-    return {valid_text(report.source.name): report.evidence for report in reports if report.evidence}
 
 
 def model_document(card: ModelCard, members: Sequence[ModelCard]) -> Document:

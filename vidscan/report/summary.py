@@ -12,19 +12,13 @@ from vidscan.records import Label, Report, Status, Track
 _ORDER = (Label.FAKE, Label.UNCERTAIN, Label.REAL, Label.NO_FACE, None)
 
 
-def summarise(reports: Iterable[Report]) -> dict[str, int]:
-    """Counts the sources: ``total``, by verdict, failed, and those that declare AI."""
-    reports = list(reports)
-    return tally(map(_label, reports), sum(declares_ai(report) for report in reports))
-
-
 def declares_ai(report: Report) -> bool:
     """Tells whether a source's file says of itself that AI made or edited it."""
     return report.provenance is not None and report.provenance.declares_ai is True
 
 
 def tally(labels: Iterable[str | None], declared_ai: int) -> dict[str, int]:
-    """Counts outcomes by the labels of the verdicts; a source without one has failed.
+    """Counts outcomes by the labels of the verdicts; a source without one, or labelled FAILED, has failed.
 
     ``declared_ai``, of those that declare AI, is passed on: they are counted among the outcomes already.
     """
@@ -34,14 +28,10 @@ def tally(labels: Iterable[str | None], declared_ai: int) -> dict[str, int]:
     return found | {"declared_ai": declared_ai}
 
 
-def most_suspicious_first(reports: Iterable[Report]) -> list[Report]:
-    """Sorts reports for the reader: by verdict, then by falling score."""
-
-    def rank(report: Report) -> tuple[int, float]:
-        score = report.verdict.fake_probability if report.verdict else None
-        return _ORDER.index(_label(report)), -suspicion(score)
-
-    return sorted(reports, key=rank)
+def rank(report: Report) -> tuple[int, float]:
+    """Returns what reports are sorted by for the reader: the verdict, then the falling score."""
+    score = report.verdict.fake_probability if report.verdict else None
+    return _ORDER.index(_label(report)), -suspicion(score)
 
 
 def suspicion(fake_probability: float | None) -> float:

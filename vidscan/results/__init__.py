@@ -1,1 +1,1 @@
-"""What a scan has finished: in memory with a journal, or as a Parquet dataset."""
+"""What a scan has finished: in a store on this machine, or in a Parquet dataset."""

@@ -1,7 +1,7 @@
 """The results of a scan in a Parquet dataset: for archives that no memory holds.
 
-Results go into the journal one by one, and from there into the dataset in parts. So a driver that is killed
-loses nothing that was finished, and one that goes on elsewhere, without the journal, a part at most.
+Results go into a store on this machine one by one, and from there into the dataset in parts. So a driver that
+is killed loses nothing that was finished, and one that goes on elsewhere, without the store, a part at most.
 """
 
 from __future__ import annotations
@@ -17,13 +17,12 @@ from vidscan.media import storage
 from vidscan.models.ensemble import Ensemble
 from vidscan.options import ScanOptions
 from vidscan.records import Report, Source
-from vidscan.report.document import Document, declares_ai, result_document
 from vidscan.report.escape import visible
 from vidscan.report.parquet.dataset import ParquetDataset, Scan, Stamped
-from vidscan.report.parquet.schema import label_of
 from vidscan.report.summary import tally
-from vidscan.results.in_memory import scan_terms
-from vidscan.results.journal import Journal, compare_terms, has_changed
+from vidscan.results.held import Held, has_changed
+from vidscan.results.rows import FAILED
+from vidscan.results.terms import compare_terms, scan_terms
 from vidscan.system.frameworks import import_pyarrow
 from vidscan.version import __version__
 
@@ -36,8 +35,6 @@ PART_RESULTS = 1000
 PART_S = 300.0
 """Seconds after which a part is written, however few results there are."""
 
-FAILED = "FAILED"
-
 
 class ResultsInDataset:
     """Keeps the results of a scan in a dataset; see :class:`vidscan.protocols.Results`.
@@ -49,19 +46,19 @@ class ResultsInDataset:
         self,
         models: Sequence[LoadedModel],
         dataset: ParquetDataset,
-        journal: Journal,
+        held: Held,
         *,
         retry_failed: bool = False,
         say: Callable[[str], None] = lambda line: None,
     ) -> None:
-        """Touches nothing yet; see :class:`vidscan.results.in_memory.ResultsInMemory`.
+        """Touches nothing yet; see :class:`vidscan.results.in_store.ResultsInStore`.
 
-        The journal keeps each result on the disk until its part of the dataset is written.
+        The store keeps each result on the disk until its part of the dataset is written.
         """
         ensemble = Ensemble.of(models)
         networks = tuple((each.name, each.sha256) for each in ensemble.member_cards)
         self._scan = Scan(__version__, ensemble.card.name, ensemble.card.sha256, networks)
-        self._dataset, self._journal = dataset, journal
+        self._dataset, self._held, self._store = dataset, held, held.store
         self._retry_failed, self._say = retry_failed, say
         self._wanted = 0
         self._labels: Counter[str] = Counter()
@@ -70,7 +67,7 @@ class ResultsInDataset:
         self.outdated = 0
 
     def left(self, sources: Sequence[Source]) -> list[Source]:
-        """The sources of which neither dataset nor journal has a result that still holds."""
+        """The sources of which neither dataset nor store has a result that still holds."""
         self._wanted = len(sources)
         found = {source.name: source for source in sources}
         done, outdated = set(), set()
@@ -86,52 +83,45 @@ class ResultsInDataset:
                 self._declared_ai += known.declares_ai
         self._dataset.forget(outdated)
         self.outdated = len(outdated)
-        open_ones = [source for source in sources if source.name not in done]
-        self._journal.recall(open_ones, retry_failed=self._retry_failed)
-        for result in self._journal.results.values():
-            self._count(result)
-        return [source for source in open_ones if source.id not in self._journal.results]
+        self._held.recall([source for source in sources if source.name not in done])
+        self._store.keep(set(self._held.ids()))
+        return self._held.left()
 
     def begin(self, sources: Iterable[Source]) -> Iterator[Source]:
-        """Passes sources on to be scanned; the journal notes the state of each one's file."""
-        return self._journal.stamping(sources)
+        """Passes sources on to be scanned, and notes the state of each one's file."""
+        return self._held.stamping(sources)
 
     def take(self, report: Report) -> None:
         """Adds a finished source; it is on the disk when this returns."""
-        result = result_document(report)
-        self._journal.add(report.source, result)
-        self._count(result)
-        if len(self._journal.results) >= PART_RESULTS or time.monotonic() - self._written_at > PART_S:
+        self._held.add(report)
+        if self._store.count() >= PART_RESULTS or time.monotonic() - self._written_at > PART_S:
             self.write_part()
 
     def reports(self) -> Sequence[Report]:
-        """None: they are on the disk."""
+        """None: they are in the dataset."""
         return ()
 
     def summary(self) -> dict[str, int]:
         """How many sources there are of each outcome."""
-        labels = (None if label == FAILED else label for label in self._labels.elements())
-        return tally(labels, self._declared_ai)
-
-    def _count(self, result: Document) -> None:
-        self._labels[label_of(result)] += 1
-        self._declared_ai += declares_ai(result)
+        found = self._labels + self._held.labels
+        return tally(found.elements(), self._declared_ai + self._held.declared_ai)
 
     def write_part(self) -> None:
-        """Moves what the journal holds into the dataset; keeps it there where a ReportError is raised."""
-        held = self._journal.results
-        if held:
-            part = [Stamped(result, self._journal.states[name]) for name, result in held.items()]
+        """Moves what the store holds into the dataset; keeps it there where a ReportError is raised."""
+        if part := [Stamped(*each) for each in self._store.stamped()]:
             self._dataset.append(part, self._scan, datetime.now(UTC))
-            self._journal.empty()
+            self._store.keep(())
         self._written_at = time.monotonic()
 
     def finish(self) -> None:
-        """Writes the last part and deletes the journal."""
+        """Writes the last part."""
         self.write_part()
-        self._journal.delete()
-        left = "" if self._labels.total() == self._wanted else "; --resume goes on"
+        left = "" if (self._labels + self._held.labels).total() == self._wanted else "; --resume goes on"
         self._say(f"results written to {visible(self._dataset.shown)}{left}")
+
+    def close(self) -> None:
+        """Closes the store; deletes it where the dataset has all that it held."""
+        self._store.leave()
 
 
 def open_dataset(

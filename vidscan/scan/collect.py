@@ -16,6 +16,7 @@ from vidscan.protocols import Explainer, Scorer
 from vidscan.records import (
     EvidenceCrop,
     FaceScore,
+    FaceSeen,
     Report,
     ScoredBatch,
     SourceKind,
@@ -140,12 +141,17 @@ def whole_faces(rows: Sequence[FaceScore]) -> list[FaceScore]:
     """The faces of a still, each with the mean of its views, in the order of their first rows.
 
     A view is to a still what a frame is to a clip: clipped logits are averaged, those of each member of an
-    ensemble alike. ``rows`` come in the order in which the crops were cut; each face has a track of its own.
+    ensemble alike. ``rows`` come in the order in which the crops were cut.
     """
-    faces: dict[int, list[FaceScore]] = defaultdict(list)
+    faces: dict[tuple[int, int], list[FaceScore]] = defaultdict(list)
     for row in rows:
-        faces[row.face.track].append(row)
+        faces[_sighting(row.face)].append(row)
     return [_together(views) for views in faces.values()]
+
+
+def _sighting(face: FaceSeen | EvidenceCrop) -> tuple[int, int]:
+    """What tells a face of one picture from the others of a still's file."""
+    return face.track, face.frame_index
 
 
 def _together(views: Sequence[FaceScore]) -> FaceScore:
@@ -160,5 +166,6 @@ def _mean(scores: Sequence[float]) -> float:
 
 def with_face_scores(kept: Sequence[EvidenceCrop], faces: Sequence[FaceScore]) -> tuple[EvidenceCrop, ...]:
     """The crops kept of a still, with the scores of the whole faces in the place of their first views'."""
-    scores = {each.face.track: each.fake_probability for each in faces if each.fake_probability is not None}
-    return tuple(replace(crop, fake_probability=scores[crop.track]) for crop in kept)
+    scores = {_sighting(each.face): each.fake_probability for each in faces}
+    whole = [(crop, scores[_sighting(crop)]) for crop in kept]
+    return tuple(replace(crop, fake_probability=p, time_s=0.0) for crop, p in whole if p is not None)

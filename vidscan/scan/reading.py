@@ -18,13 +18,15 @@ from typing import Any
 import cv2
 
 from vidscan.errors import SourceError, VidscanError, escaped, quoted
+from vidscan.faces.bars import Area, picture_area
 from vidscan.faces.crops import crop_faces
-from vidscan.media.animation import Animation, is_animation
 from vidscan.media.clip import Clip
-from vidscan.media.frames import read_still, require_content, still_remarks
+from vidscan.media.frames import require_content
 from vidscan.media.scratch import Scratch
 from vidscan.media.sources import stamp_of
-from vidscan.options import ScanOptions
+from vidscan.media.stills.animation import Animation, is_animation
+from vidscan.media.stills.photograph import Photograph
+from vidscan.options import SamplingOptions, ScanOptions
 from vidscan.protocols import FaceDetector, Observer
 from vidscan.provenance.reading import ProvenanceReader
 from vidscan.records import (
@@ -143,6 +145,7 @@ class SourceReader:
         """The crops of one source, or of its copy on this machine, frame by frame."""
         before, still = stamp_of(local.path), local.kind is SourceKind.IMAGE
         watcher = Watcher(self.detector, self.options.detection, still=still)
+        area: Area | None = None
         unjudged: list[FaceSeen] = []
         streams: dict[int, int] = {}
         for frame in self._timed_frames(local, notes):
@@ -155,7 +158,8 @@ class SourceReader:
             large = [face for face in faces if face.box.longer_side >= self.least_face]
             small = [face for face in faces if face.box.longer_side < self.least_face]
             unjudged += small
-            crops = list(crop_faces(frame, large, self.geometries, still=still))
+            area = picture_area(frame.image, area) if large else area
+            crops = list(crop_faces(frame, large, self.geometries, still=still, area=area))
             seconds = time.perf_counter() - started
             notes.add(frames=1, crops=len(crops), small=len(small), detect=seconds)
             yield crops
@@ -188,12 +192,7 @@ class SourceReader:
         notes.note(facts=facts)
         if self.provenance is not None:
             notes.note(provenance=self.provenance.read(local.path))
-        if local.kind is SourceKind.IMAGE:
-            notes.note(remarks=tuple(still_remarks(local.path)))
-            yield Frame(local.id, 0, 0.0, read_still(local.path))
-            return
-        kind = Animation if is_animation(local.path) else Clip
-        clip = kind(local.path, self.options.sampling)
+        clip = _opened(local, self.options.sampling)
         stats = replace(notes.reading.stats, duration_s=clip.duration_s)
         notes.note(facts=replace(facts, codec=clip.codec), stats=stats)
         try:
@@ -201,6 +200,12 @@ class SourceReader:
         finally:
             stats = replace(notes.reading.stats, duration_s=clip.duration_s)
             notes.note(stats=stats, remarks=tuple(clip.remarks))
+
+
+def _opened(local: Source, options: SamplingOptions) -> Photograph | Animation | Clip:
+    if local.kind is SourceKind.IMAGE:
+        return Photograph(local.path)
+    return (Animation if is_animation(local.path) else Clip)(local.path, options)
 
 
 def describe_failure(source: Source, error: BaseException) -> ErrorInfo:

@@ -26,7 +26,7 @@ Assess: TypeAlias = Callable[[Image, Detection, Sequence[Box]], Quality]
 class Watcher:
     """Goes through the frames of one source, one video stream after the other, each in order of time.
 
-    ``cuts_s``: when new shots began, in seconds; not where another stream did.
+    ``cuts_s``: when new shots began in a clip, in seconds; not where another stream did.
     """
 
     def __init__(
@@ -37,10 +37,9 @@ class Watcher:
         still: bool,
         assess: Assess = quality.assess,
     ) -> None:
-        """``still``: the source is a single frame, which is searched more thoroughly than a clip's."""
-        self._still = still
+        """``still``: the source is a still, whose pictures are searched more thoroughly than a clip's."""
         self._search = FaceSearch(detector, options, still=still)
-        self._assess = assess
+        self._assess, self._still = assess, still
         self._cuts = CutFinder()
         self._tracker = Tracker()
         self._reidentifier = Reidentifier()
@@ -50,7 +49,7 @@ class Watcher:
     def look(self, frame: Frame) -> list[FaceSeen]:
         """The faces in the next frame, surest first; raises DetectionError where the detector fails."""
         cut, other = self._cuts.is_cut(frame.image), frame.stream != self._stream
-        if cut and not other:
+        if cut and not other and not self._still:
             self.cuts_s.append(frame.time_s)
         self._shot += cut or other
         self._stream = frame.stream
@@ -70,6 +69,7 @@ class Watcher:
                 track=track,
                 quality=sighting.quality,
                 detail=quality.detail(frame.image, each.box),
+                outlines=quality.outlines(frame.image, each.box),
                 still=self._still,
             )
             for each, sighting, track in zip(found, sightings, tracks, strict=True)

@@ -46,6 +46,11 @@ POOR = 0.15
 """No verdict rests on a person whose sightings' mean quality is below this: that of faces of full size under
 a blur of 1 pixel in 40, or of faces of 48 pixels that are blurred or turned away as well."""
 
+DRAWN = 16.0
+"""From these mean outlines on, nobody is called REAL: the networks have learnt nothing of drawings. Chosen on
+photographs of three sources, which have 15.7 at most, also as JPEG of quality 20; ``benchmarks/drawings.py``
+tells what it costs others and what it holds back."""
+
 _NO_PERSONS: Mapping[int, int] = MappingProxyType({})
 
 
@@ -62,7 +67,8 @@ def judge(
 
     One synthesised person makes a source FAKE, and the reason names the track. In a clip, FAKE and REAL need
     a person who counts, was seen at least twice and well enough, for FAKE also in enough detail
-    (``card.least_detail``), and says the same; otherwise the label is UNCERTAIN. All faces of a still count.
+    (``card.least_detail``), for REAL not as a drawing looks, and says the same; otherwise the label is
+    UNCERTAIN. All faces of a still count.
     ``scores`` come in any order. ``members``: the cards of an ensemble's members, in the order of
     ``FaceScore.members``; then ``card`` is that of the whole, and the reason says if one member alone says
     FAKE and another REAL. ``persons``: the person of each track, by default the track itself. Raises
@@ -156,16 +162,17 @@ def _decide(people: Sequence[Person], fake: float, real: float, least_detail: fl
     often = [person for person in saying_so if still or len(person.scores) > 1]
     if not often:
         return replace(undecided, seen_once=True)
-    detail = least_detail if label is Label.FAKE else 0.0
-    well = [person for person in often if not _lacking(person, detail)]
+    well = [person for person in often if not _lacking(person, label, least_detail)]
     if not well:
         person = highest(often)
-        return replace(undecided, person=person, lacking=_lacking(person, detail))
+        return replace(undecided, person=person, lacking=_lacking(person, label, least_detail))
     return replace(undecided, label=label, person=highest(well))
 
 
-def _lacking(person: Person, least_detail: float) -> str:
-    """Returns what a person's sightings have too little of for a verdict, as reasons name it; else ""."""
+def _lacking(person: Person, label: Label, least_detail: float) -> str:
+    """Returns what keeps a person's sightings from such a verdict, as reasons name it; else ""."""
     if person.quality < POOR:
         return person.lacking
+    if label is Label.REAL:
+        return "outlines" if person.outlines >= DRAWN else ""
     return "detail" if person.detail < least_detail else ""

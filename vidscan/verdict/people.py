@@ -28,7 +28,8 @@ class Person:
     """One person with all judged sightings, in order of time: clipped scores and weights.
 
     ``number`` is that of the first track; ``weights`` are the sightings' qualities, ``weight`` the person's
-    share in the verdict, 0-1. ``detail``: the mean of the sightings'. ``lacking`` names the factor of quality
+    share in the verdict, 0-1. ``detail``, ``outlines``: the means of the
+    sightings'. ``lacking`` names the factor of quality
     that the sightings lack most.
     ``views``: the clipped scores of the views of a still's face, whose mean is its score; empty in a clip.
     """
@@ -40,6 +41,7 @@ class Person:
     fake_probability: float
     weight: float
     detail: float
+    outlines: float
     lacking: str
     views: tuple[float, ...] = ()
 
@@ -151,6 +153,7 @@ def _person(tracks: Sequence[Track], judged: Sequence[FaceScore]) -> Person:
         fake_probability=_mean(ordered),
         weight=tracks[0].weight,
         detail=fmean(score.face.detail for score in ordered),
+        outlines=fmean(score.face.outlines for score in ordered),
         lacking=_lacking([score.face.quality for score in ordered]),
         views=tuple(clipped(view) for score in ordered for view in score.views),
     )

@@ -99,6 +99,8 @@ def _undecided(decision: Decision, count: int) -> str:
 
 
 def _poorly(lacking: str) -> str:
+    if lacking == "outlines":
+        return "it has the even areas and hard outlines of a drawing, on which no verdict is given"
     return f"the picture is too poor for a verdict: the face is {_LACKING[lacking]}"
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import pytest
@@ -279,3 +281,45 @@ def test_worker_is_what_the_system_ends_where_memory_runs_out(tmp_path: Path, st
     deadline = time.monotonic() + 10
     while os.path.exists(f"/proc/{pid}") and time.monotonic() < deadline:  # noqa: PTH110
         time.sleep(0.05)
+
+
+def test_scan_that_is_stopped_ends_without_what_it_had_and_the_next_goes_well(tmp_path: Path, starts: Path):
+    engine = toy_engine(starts)
+    sources = stills(tmp_path, "one.png", "hang.png", "two.png")
+    watcher = Watcher()
+
+    def stop_once_it_hangs() -> None:
+        while not any(name == "hang.png" for name, _, _ in watcher.seen):
+            time.sleep(0.01)
+        engine.stop()
+
+    stopping = threading.Thread(target=stop_once_it_hangs)
+    stopping.start()
+    reports = list(engine.scan(sources, watcher))
+    stopping.join()
+    assert [report.source.path.name for report in reports] in ([], ["one.png"])
+    assert [report.status for report in engine.scan(sources[2:])] == [Status.OK]
+    assert len(list(starts.iterdir())) == 2
+
+
+def test_source_that_comes_later_goes_to_the_same_worker(tmp_path: Path, starts: Path):
+    """The stream of sources may end for now, and give more once what is in hand is finished."""
+    waiting = stills(tmp_path, "one.png", "two.png", "three.png")
+    in_hand: list[Source] = []
+
+    class Sources:
+        def __iter__(self) -> Self:
+            return self
+
+        def __next__(self) -> Source:
+            if in_hand or not waiting:
+                raise StopIteration
+            in_hand.append(waiting.pop(0))
+            return in_hand[-1]
+
+    seen = []
+    for report in toy_engine(starts).scan(Sources()):
+        seen.append(report.source.path.name)
+        in_hand.clear()
+    assert seen == ["one.png", "two.png", "three.png"]
+    assert len(list(starts.iterdir())) == 1

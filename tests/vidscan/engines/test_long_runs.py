@@ -6,9 +6,11 @@ import itertools
 import json
 import os
 import signal
+import sqlite3
 import sys
 import threading
 import time
+import zlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -31,7 +33,8 @@ from vidscan.media.frames import require_content
 from vidscan.media.sources import from_folder, from_paths
 from vidscan.models.ensemble import Ensemble
 from vidscan.report.destination import Destination
-from vidscan.results.journal import Journal
+from vidscan.results.store import Store
+from vidscan.results.tables import Heading
 from vidscan.scan import batches
 from vidscan.system import processes
 
@@ -155,7 +158,7 @@ def test_first_signal_finishes_the_file_under_way_of_run_too(detector, folder, b
     assert main(["run", *paths, "--report", str(report)]) == 130
     (result,) = document(report)["results"]
     assert result["stats"]["frames_sampled"] == 4
-    assert not report.with_name("out.json.journal").exists()
+    assert not report.with_name("out.json.vidscan").exists()
 
 
 def test_second_signal_stops_a_decoder_that_gives_nothing(detector, dark_clip, tmp_path, monkeypatch):
@@ -286,12 +289,12 @@ def test_broken_off_scan_is_not_begun_anew_unasked(detector, folder, tmp_path, c
     assert report.read_bytes() == before and detector.pictures == 0
 
 
-def test_complete_scan_leaves_no_journal(detector, folder, tmp_path, capsys):
+def test_complete_scan_leaves_no_store(detector, folder, tmp_path, capsys):
     report = tmp_path / "out.json"
     (folder / "f.png").unlink()
     assert main(["dir", str(folder), "--report", str(report)]) == 0
     assert sorted(each.name for each in tmp_path.iterdir()) == ["media", "out.json"]
-    assert "journal" not in capsys.readouterr().out
+    assert "kept" not in capsys.readouterr().out
 
 
 def test_failed_files_are_retried_only_when_asked(detector, folder, tmp_path, capsys):
@@ -306,7 +309,7 @@ def test_failed_files_are_retried_only_when_asked(detector, folder, tmp_path, ca
     assert main([*command, "--resume", "--retry-failed"]) == 0
     assert detector.pictures == 1
     assert document(report)["summary"]["failed"] == 0
-    assert not report.with_name("out.json.journal").exists()
+    assert not report.with_name("out.json.vidscan").exists()
     assert main(command) == 0
 
 
@@ -334,7 +337,7 @@ def test_changed_file_is_scanned_again_and_a_gone_one_left_out(detector, folder,
     results = {Path(each["source"]).name: each["verdict"] for each in document(report)["results"]}
     assert list(results) == ["a.png", "c.png", "d.png", "e.png", "f.png"]
     assert results["a.png"]["label"] == "NO_FACE"
-    assert "2 of the journal's are left out or scanned again" in " ".join(capsys.readouterr().out.split())
+    assert "2 of the results kept are left out or scanned again" in " ".join(capsys.readouterr().out.split())
 
 
 def test_other_options_and_another_checkpoint_are_refused(detector, folder, tmp_path, monkeypatch, capsys):
@@ -367,29 +370,36 @@ def test_flags_that_need_others(detector, folder, flags, said, capsys):
 def test_damaged_entry_is_refused(detector, folder, tmp_path, capsys):
     report = tmp_path / "out.json"
     broken_off(detector, folder, report)
-    journal = report.with_name("out.json.journal")
-    head, *entries = journal.read_text().splitlines(keepends=True)
-    entries[0] = entries[0].replace('"verdict":{', '"verdict":{"odd":1,')
-    journal.write_text("".join([head, *entries]))
+    with sqlite3.connect(report.with_name("out.json.vidscan")) as connection:
+        ((packed,),) = connection.execute("SELECT document FROM results WHERE source = 1")
+        odd = zlib.decompress(packed).replace(b'"verdict":{', b'"verdict":{"odd":1,')
+        connection.execute("UPDATE results SET document = ? WHERE source = 1", (zlib.compress(odd),))
+    connection.close()
     capsys.readouterr()
     assert main(["dir", str(folder), "--report", str(report), "--batch-size", "2", "--resume"]) == 2
     assert "is damaged" in only_line(capsys.readouterr().err)
+    assert detector.pictures == 0
 
 
 # The disk
 
 
 def test_disk_that_fills_up_costs_the_file_that_was_being_noted_alone(detector, folder, tmp_path, capsys):
-    report, journal = tmp_path / "out.json", tmp_path / "out.json.journal"
-    broken_off(detector, folder, tmp_path / "other.json")
-    size = (tmp_path / "other.json.journal").stat().st_size
-    capsys.readouterr()
-    with files_of_at_most(size - 100):
+    report, add = tmp_path / "out.json", Store.add
+
+    def add_on_a_full_disk(store: Store, *told, **more) -> int:
+        if store.count() == 2:  # nothing that there is may grow any more
+            size = max(each.stat().st_size for each in tmp_path.iterdir() if each.is_file())
+            with files_of_at_most(size):
+                return add(store, *told, **more)
+        return add(store, *told, **more)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Store, "add", add_on_a_full_disk)
         assert main(["dir", str(folder), "--report", str(report), "--batch-size", "2"]) == 1
-    assert "cannot be written" in only_line(capsys.readouterr().err)
+    assert "out.json.vidscan: " in only_line(capsys.readouterr().err)
     assert document(report)["summary"]["total"] == 2
     assert sorted(each.name for each in tmp_path.iterdir() if each.name.startswith(".")) == []
-    assert journal.read_bytes().count(b"\n") == 3  # the terms and two of three files
     assert main(["dir", str(folder), "--report", str(report), "--batch-size", "2", "--resume"]) == 1
     assert document(report)["summary"]["total"] == 6
 
@@ -398,7 +408,7 @@ def test_report_that_cannot_be_written_in_the_end_loses_nothing(
     detector, folder, tmp_path, monkeypatch, capsys
 ):
     report = tmp_path / "out.json"
-    (folder / "f.png").unlink()  # nothing failed, so nothing but the missing report speaks for the journal
+    (folder / "f.png").unlink()  # nothing failed, so nothing but the missing report speaks for the store
     report.write_text("the previous report")
     real = os.replace
 
@@ -418,10 +428,10 @@ def test_report_that_cannot_be_written_in_the_end_loses_nothing(
     assert document(report)["summary"]["total"] == 5
 
 
-def test_a_journals_place_that_is_taken_is_found_out_before_the_work(detector, folder, tmp_path, capsys):
-    (tmp_path / "out.json.journal").mkdir()
+def test_a_stores_place_that_is_taken_is_found_out_before_the_work(detector, folder, tmp_path, capsys):
+    (tmp_path / "out.json.vidscan").mkdir()
     assert main(["dir", str(folder), "--report", str(tmp_path / "out.json")]) == 2
-    assert "Is a directory" in only_line(capsys.readouterr().err)
+    assert "out.json.vidscan: is no store" in only_line(capsys.readouterr().err)
     assert detector.pictures == 0
 
 
@@ -491,16 +501,21 @@ def test_what_may_not_be_read_is_named(tmp_path_factory, capfd):
     (media / "secret").mkdir(parents=True)
     still(media / "a.png", 200).chmod(0)
     (media / "secret").chmod(0)
+    Store.create(base / "case.vidscan", Heading({}, {}, {}, "", "")).close()
     answers = as_nobody(
         lambda: require_content(media / "a.png"),
         lambda: from_folder(media, recursive=True),
         lambda: from_paths([media / "secret" / "b.png"]),
         lambda: Destination.parse(str(base / "out.json")).check(),
-        lambda: Journal.begin(base / "out.json.journal", {}),
+        lambda: Store.create(base / "out.json.vidscan", Heading({}, {}, {}, "", "")),
+        lambda: Store.open(base / "case.vidscan", write=True).set_mark(1, "fake", ""),
+        lambda: Store.open(base / "case.vidscan", write=False).count(),
     )
     assert [answer.partition(": ")[0] for answer in answers[:3]] == [
         str(media / "a.png"), str(media / "secret"), str(media / "secret" / "b.png"),
     ]  # fmt: skip
+    assert answers.pop() == "no complaint: 0", "a store that cannot be written is read all the same"
+    assert f"{base / 'case.vidscan'}: cannot be written" in answers.pop()
     assert all("Permission denied" in answer or "cannot be written to" in answer for answer in answers)
 
 

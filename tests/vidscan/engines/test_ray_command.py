@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from ray_cluster import SAMPLES, Nodes, copies
+from stored import finished
 
 from vidscan.cli.main import EXIT_OK, EXIT_USAGE, main
 
@@ -78,21 +79,21 @@ def test_a_killed_driver_repeats_only_what_was_in_flight(nodes: Nodes, tmp_path)
     clips, out = folder_of(4, tmp_path / "clips"), tmp_path / "out.json"
     arguments = scan_of(clips, nodes, out)
     first = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    journal = tmp_path / "out.json.journal"
+    store = tmp_path / "out.json.vidscan"
     until = time.monotonic() + 100
-    while not (journal.exists() and len(journal.read_bytes().splitlines()) > 8):
+    while finished(store) < 8:
         assert time.monotonic() < until and first.poll() is None
         time.sleep(0.05)
     first.send_signal(signal.SIGKILL)
     first.wait()
-    done = sum(line.endswith(b"\n") for line in journal.read_bytes().splitlines(keepends=True)) - 1
+    done = finished(store)
     assert 8 <= done < 28
     again = subprocess.run([*arguments, "--resume"], capture_output=True, text=True, timeout=120)
     assert again.returncode == EXIT_OK, again.stderr
     assert f"resumed: {done} files were finished before, {28 - done} are left" in again.stdout
     results = json.loads(out.read_text())["results"]
     assert [result["source"] for result in results] == [str(path) for path in sorted(clips.iterdir())]
-    assert not journal.exists()
+    assert not store.exists()
 
 
 def test_interrupt_keeps_what_was_finished_and_waits_for_what_is_in_flight(nodes: Nodes, tmp_path):
@@ -103,8 +104,8 @@ def test_interrupt_keeps_what_was_finished_and_waits_for_what_is_in_flight(nodes
         stderr=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
     )
-    journal = tmp_path / "out.json.journal"
-    while not (journal.exists() and len(journal.read_bytes().splitlines()) > 3):
+    store = tmp_path / "out.json.vidscan"
+    while finished(store) < 3:
         assert scan.poll() is None
         time.sleep(0.05)
     scan.send_signal(signal.SIGTERM)
@@ -148,8 +149,8 @@ def test_fifty_clips_from_a_bucket_into_parquet_while_a_node_dies(nodes: Nodes, 
     scan = subprocess.Popen(
         scan_of("s3://clips/in", nodes, out), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-    journal = tmp_path / "out.parquet.journal"
-    while not (journal.exists() and len(journal.read_bytes().splitlines()) > 12):
+    store = tmp_path / "out.parquet.vidscan"
+    while finished(store) < 12:
         assert scan.poll() is None
         time.sleep(0.05)
     nodes.kill()

@@ -53,6 +53,24 @@ def test_blurred_copies_at_the_sides_are_told(turned: bool):
     assert np.abs(np.subtract(picture_area(image), expected)).max() <= 2
 
 
+def test_blurred_bars_may_differ_by_a_pixel_or_two():
+    image = compressed(before_blurred_copy(face_alone(), 80))[:, 2:]
+    assert np.abs(np.subtract(picture_area(image), (78, 0, 278, 200))).max() <= 2
+
+
+def test_blurred_bars_of_the_frame_before_are_found_by_a_fainter_edge():
+    clear, whole = before_blurred_copy(face_alone(), 80), Area(0, 0, 360, 200)
+    bars = picture_area(clear)
+    faint = clear.copy()
+    for edge in (80, 280):
+        faint[:, edge - 6 : edge + 6] = cv2.blur(clear, (4, 1))[:, edge - 6 : edge + 6]
+    assert picture_area(faint) == whole == picture_area(faint, whole)
+    assert picture_area(faint, bars) == bars
+    cut = np.ascontiguousarray(cv2.resize(data.coffee(), (360, 200)))  # another shot
+    assert picture_area(cut, bars) == whole
+    assert picture_area(cut[:100, :150], bars) == Area(0, 0, 150, 100)
+
+
 @pytest.mark.parametrize(
     "picture",
     [

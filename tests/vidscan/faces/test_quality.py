@@ -8,7 +8,7 @@ import pytest
 from skimage import data
 
 from vidscan.faces.detector import MediaPipeFaceDetector
-from vidscan.faces.quality import FULL_SIZE, assess, detail
+from vidscan.faces.quality import FULL_SIZE, assess, detail, outlines
 from vidscan.options import DetectionOptions
 from vidscan.records import Box, Detection
 
@@ -62,6 +62,17 @@ def test_blur_and_enlargement_take_detail_away_and_contrast_does_not():
     assert detail(small, Box(0, 0, 75, 75)) < fine / 4  # enlarged to be looked at
     assert detail(cv2.GaussianBlur(picture, (0, 0), 2), box) < fine / 4
     assert detail(picture // 2 + 64, box) == pytest.approx(fine, rel=0.05)
+
+
+def test_drawings_have_hard_outlines_and_photographs_have_not():
+    picture, box = data.astronaut()[50:220, 140:310], Box(0, 0, 170, 170)
+    drawn = cv2.pyrMeanShiftFiltering(picture, 15, 40) // 40 * 40
+    assert outlines(picture, box) < 14 < 20 < outlines(drawn, box)
+    noise = np.random.default_rng(0).normal(0, 2, picture.shape)
+    assert outlines(np.clip(picture + noise, 0, 255).astype(np.uint8), box) < 14
+    _, worst = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 25])
+    assert outlines(np.asarray(cv2.imdecode(worst, cv2.IMREAD_COLOR), np.uint8), box) < 14
+    assert outlines(np.full((50, 50, 3), 90, np.uint8), Box(0, 0, 50, 50)) < 0.01
 
 
 def test_a_flat_picture_is_not_sharp():

@@ -10,13 +10,13 @@ import pytest
 
 from vidscan.errors import DecodeError, SourceError, UsageError
 from vidscan.media import clip as clip_module
+from vidscan.media.appended import is_joined_matroska
 from vidscan.media.clap import has_clap
 from vidscan.media.clip import MAX_STREAMS, MAX_SUSPICIONS, Clip
 from vidscan.media.combs import combed
 from vidscan.media.ffmpeg import decode, presentation
 from vidscan.media.ffmpeg.presentation import Fields
 from vidscan.media.ffmpeg.program import crops
-from vidscan.media.matroska import is_joined
 from vidscan.options import SamplingOptions
 from vidscan.records import Frame
 
@@ -167,6 +167,15 @@ def test_pixels_are_made_square(make_clip, shape: str, size: tuple[int, int]):
     rows = np.arange(0, height, height // 8) * 240 // height
     shown = frames[0].image[:: height // 8, :: width // 8][: len(rows), : len(columns)]
     assert np.median(np.abs(shown.astype(int) - stored[rows][:, columns])) < 8
+
+
+@pytest.mark.parametrize("stored", ["yuv420p", "yuv444p"])
+def test_a_stretched_clip_looks_like_one_that_was_stored_so(make_clip, stored: str):
+    graph = f"testsrc2=size=160x240:rate=5:duration=1,format={stored}"
+    oblong = make_clip(f"oblong-{stored}.mkv", *lavfi(f"{graph},setsar=2/1"), "-c:v", "ffv1")
+    wide = make_clip(f"wide-{stored}.mkv", *lavfi(f"{graph},scale=320:240,setsar=1"), "-c:v", "ffv1")
+    for one, other in zip(read(oblong)[1], read(wide)[1], strict=True):
+        assert np.array_equal(one.image, other.image)
 
 
 def test_turned_pixels_are_made_square_the_right_way(make_clip):
@@ -427,13 +436,13 @@ def test_a_start_that_is_not_zero_is_no_part_of_the_length(make_clip, offset: st
 
 
 def test_matroska_files_are_told_apart(make_clip, joined_webm: Path, plain: Path, tmp_path: Path):
-    assert is_joined(joined_webm)
-    assert not is_joined(halves(make_clip, ".webm", ("-c:v", "libvpx"))[0])
-    assert not is_joined(plain)
+    assert is_joined_matroska(joined_webm)
+    assert not is_joined_matroska(halves(make_clip, ".webm", ("-c:v", "libvpx"))[0])
+    assert not is_joined_matroska(plain)
     cut = tmp_path / "cut.webm"
     for length in (0, 3, 4, 5, 9, 40, 60):
         cut.write_bytes(joined_webm.read_bytes()[:length])
-        assert not is_joined(cut)
+        assert not is_joined_matroska(cut)
 
 
 # The end

@@ -250,7 +250,7 @@ def test_a_fast_scan_is_not_gone_on_with_by_both(shipped, detector, tmp_path, ca
     folder, report = tmp_path / "media", tmp_path / "out.json"
     folder.mkdir()
     still(folder / "a.png", 150, 150, 150)
-    (folder / "broken.png").write_text("no still")  # so that the journal stays
+    (folder / "broken.png").write_text("no still")  # so that the results stay beside the report
     command = ["dir", str(folder), "--report", str(report), "--runtime", "keras"]
     assert main([*command, "--fast"]) == 1
     assert main([*command, "--fast", "--resume"]) == 1
@@ -261,7 +261,7 @@ def test_a_fast_scan_is_not_gone_on_with_by_both(shipped, detector, tmp_path, ca
 
 
 def test_another_detector_card_is_other_terms(shipped):
-    from vidscan.results.in_memory import scan_terms
+    from vidscan.results.terms import scan_terms
 
     first = scan_terms(ScanOptions(), load_models(runtime="keras"))
     turned = scan_terms(ScanOptions(), load_models(["vidscan-vit", "vidscan-lite2"], runtime="keras"))

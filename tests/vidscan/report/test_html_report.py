@@ -18,13 +18,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from report_samples import (
     CARD,
-    CREATED,
     ENSEMBLE_REPORTS,
     HOSTILE,
     REPORTS,
     by_members,
     clip,
     document_of,
+    evidence_of,
     face_crops,
     failed,
     interview,
@@ -50,7 +50,6 @@ from vidscan.records import (
     SourceKind,
 )
 from vidscan.report import html
-from vidscan.report.document import evidence_of
 from vidscan.report.html import pictures
 from vidscan.report.html.chart import UNJUDGED, chart_of, strip_of
 from vidscan.report.html.view import MAX_MOMENTS, file_views, folder_and_names, moments_of_each, thresholds
@@ -152,7 +151,7 @@ def test_an_uncalibrated_score_is_not_called_a_probability() -> None:
 
 def test_thresholds_that_were_asked_for_are_said_to_be() -> None:
     options = {"verdict": {"fake_threshold": 0.7, "real_threshold": None}}
-    document = to_document([clip()], options=options, card=CARD, created=CREATED)
+    document = to_document([clip()], options=options, card=CARD)
     stream = io.StringIO()
     html.write(document, stream)
     assert "FAKE from 0.70, REAL up to 0.40, set for this scan." in Page(stream.getvalue()).text
@@ -167,7 +166,7 @@ def test_thresholds_are_those_of_the_verdict(
     card = replace(CARD, fake_threshold=max(card_fake, card_real), real_threshold=min(card_fake, card_real))
     options = VerdictOptions(fake, real)
     echoed = {"verdict": {"fake_threshold": fake, "real_threshold": real}}
-    document = to_document([], options=echoed, card=card, created=CREATED)
+    document = to_document([], options=echoed, card=card)
     assert thresholds(document) == thresholds_of_the_verdict(card, options)
 
 

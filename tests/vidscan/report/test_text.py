@@ -42,7 +42,8 @@ from vidscan.records import (
     Tag,
     Verdict,
 )
-from vidscan.report.terminal.text import print_report, print_summary, print_timings
+from vidscan.report.terminal.folder import print_summary, print_timings
+from vidscan.report.terminal.text import print_report
 
 
 def shown(draw: Callable[..., None], what: Report | Sequence[Report], width: int = 100) -> str:
@@ -490,5 +491,5 @@ def test_a_failure_is_one_line_on_any_width() -> None:
 
 
 def test_a_table_that_nobody_sees_is_not_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vidscan.report.terminal.text._summary_table", lambda *_: pytest.fail("it was drawn"))
+    monkeypatch.setattr("vidscan.report.terminal.folder._rows", lambda *_: pytest.fail("it was drawn"))
     print_summary(Console(file=io.StringIO(), quiet=True), [clip(), failed()])

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from stored import finished
 
 from vidscan.cli.main import EXIT_OK, EXIT_SOME_FAILED, EXIT_USAGE, main
 from vidscan.engines.dispatch import failed_report
@@ -19,8 +20,10 @@ from vidscan.media.sources import from_folder
 from vidscan.options import ScanOptions
 from vidscan.records import ErrorInfo, Label, Provenance, Report, Source, Status, Verdict
 from vidscan.results import in_dataset
+from vidscan.results.held import Held
 from vidscan.results.in_dataset import ResultsInDataset, open_dataset
-from vidscan.results.in_memory import open_journal
+from vidscan.results.opening import open_store, store_beside
+from vidscan.results.terms import heading_of
 
 pytest.importorskip("pyarrow", reason="pyarrow is not installed: pip install 'vidscan[parquet]'")
 duckdb = pytest.importorskip("duckdb")
@@ -44,7 +47,7 @@ class OneModel:
     def __init__(self) -> None:
         from vidscan.records import ModelCard
 
-        self.card = ModelCard("toy", "none", 16, sha256="ab" * 32)
+        self.card = ModelCard("toy", "none", 32, sha256="ab" * 32)
         self.path = Path("toy.keras")
 
 
@@ -56,8 +59,11 @@ class Run:
         resume = out.exists()
         models = [OneModel()]
         dataset = open_dataset(str(out), OPTIONS, models, resume=resume)
-        self.journal = open_journal(out.with_name("out.parquet.journal"), OPTIONS, models, resume=resume)
-        self.results = ResultsInDataset(models, dataset, self.journal, say=self.said.append, **more)
+        heading = heading_of(OPTIONS, models)
+        self.store = open_store(store_beside(out), heading, resume=resume, kept=False)
+        self.results = ResultsInDataset(
+            models, dataset, Held(self.store, **more), say=self.said.append, **more
+        )
         self.left = self.results.left(from_folder(folder))
 
     def scan(self, count: int = 99, failing: str = "") -> list[str]:
@@ -71,11 +77,11 @@ class Run:
         return done
 
     def die(self) -> None:
-        self.journal.close()
+        self.store.close()
 
     def end(self) -> dict[str, int]:
         self.results.finish()
-        self.journal.close()
+        self.results.close()
         assert self.said == [f"results written to {self.out}"]
         return self.results.summary()
 
@@ -102,7 +108,7 @@ def test_a_scan_in_one_go(folder: Path, tmp_path: Path) -> None:
     summary = run.end()
     assert summary["total"] == 6 and summary["failed"] == 1 and summary["no_face"] == 5
     assert rows(tmp_path / "out.parquet") == ALL
-    assert not (tmp_path / "out.parquet.journal").exists()
+    assert not (tmp_path / "out.parquet.vidscan").exists()
 
 
 def test_files_that_declare_ai_are_counted_also_when_they_are_recalled(folder, tmp_path, monkeypatch) -> None:
@@ -134,22 +140,22 @@ def test_a_killed_driver_repeats_nothing_that_was_finished(folder, tmp_path, mon
     assert rows(tmp_path / "out.parquet") == ALL
 
 
-def test_a_driver_without_the_journal_goes_on_from_the_parts(folder, tmp_path, monkeypatch) -> None:
+def test_a_driver_without_the_store_goes_on_from_the_parts(folder, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(in_dataset, "PART_RESULTS", 2)
     first = Run(folder, tmp_path / "out.parquet")
     first.scan(3)
     first.die()
-    (tmp_path / "out.parquet.journal").unlink()
+    (tmp_path / "out.parquet.vidscan").unlink()
     second = Run(folder, tmp_path / "out.parquet")
     assert second.scan() == ALL[2:], "what was in no part yet"
     second.end()
     assert rows(tmp_path / "out.parquet") == ALL
 
 
-def test_killed_before_the_journal_is_emptied_nothing_is_there_twice(folder, tmp_path, monkeypatch) -> None:
+def test_killed_before_the_store_is_emptied_nothing_is_there_twice(folder, tmp_path, monkeypatch) -> None:
     first = Run(folder, tmp_path / "out.parquet")
     first.scan(3)
-    monkeypatch.setattr(first.journal, "empty", lambda: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr(first.store, "keep", lambda ids: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         first.results.write_part()
     first.die()
@@ -278,16 +284,14 @@ def test_a_report_for_a_missing_bucket_is_found_out_before_the_work(s3, capsys, 
 
 
 @pytest.mark.slow
-def test_a_killed_scan_of_a_bucket_goes_on_by_the_journal_in_the_users_folder(s3, own_cache: Path) -> None:
+def test_a_killed_scan_of_a_bucket_goes_on_by_the_store_in_the_users_folder(s3, own_cache: Path) -> None:
     for number in range(12):
         s3.put("clips", f"in/{number:02}.jpg", SAMPLES / "astronaut.jpg")
     command = [sys.executable, "-m", "vidscan", "dir", "s3://clips/in", "--fast", "--batch-size", "1"]
     command += ["--report", "s3://clips/out.json"]
     first = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     until = time.monotonic() + 100
-    while not any(
-        len(path.read_bytes().splitlines()) > 2 for path in (own_cache / "journals").glob("out.json-*")
-    ):
+    while not any(finished(path) > 1 for path in (own_cache / "stores").glob("out.json-*.vidscan")):
         assert first.poll() is None and time.monotonic() < until
         time.sleep(0.02)
     first.send_signal(signal.SIGKILL)
@@ -296,7 +300,7 @@ def test_a_killed_scan_of_a_bucket_goes_on_by_the_journal_in_the_users_folder(s3
     assert again.returncode == EXIT_OK, again.stderr
     assert "resumed: " in again.stdout
     assert len(s3.content("clips", "out.json").decode().split('"source": "s3://clips/in/')) == 13
-    assert not list((own_cache / "journals").glob("out.json-*"))
+    assert not list((own_cache / "stores").glob("out.json-*"))
 
 
 @pytest.mark.slow

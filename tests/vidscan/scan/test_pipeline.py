@@ -368,7 +368,7 @@ def test_a_crop_is_cut_once_for_all_members_that_want_it(bright_clip: Path, monk
     upright_crop = crops.upright_crop
     monkeypatch.setattr(crops, "upright_crop", counting)
     scan_all(from_paths([bright_clip]), ToyScorer(), ToyScorer(WIDE), ToyScorer(replace(CARD, name="twin")))
-    assert sorted(cut) == [(16, 1.0)] * 4 + [(24, 2.0)] * 4
+    assert sorted(cut) == [(24, 2.0)] * 4 + [(32, 1.0)] * 4
 
 
 def test_batches_fill_across_files_for_every_member(mixed: list[Source]):

@@ -52,7 +52,7 @@ def test_crops_of_all_sources_in_one_stream_with_a_reading_each(bright_clip: Pat
     assert [(crop.face.source_id, crop.face.time_s) for crop in crops] == [
         (name, time) for name in "ac" for time in (0.0, 0.5, 1.0, 1.5)
     ]
-    assert all(crop.images[0].shape == (16, 16, 3) for crop in crops)
+    assert all(crop.images[0].shape == (32, 32, 3) for crop in crops)
     found = readings(ledger)
     assert [reading.source for reading in found] == sources
     assert [reading.error for reading in found] == [None] * 3

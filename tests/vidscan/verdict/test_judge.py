@@ -14,7 +14,7 @@ from vidscan.options import VerdictOptions
 from vidscan.probability import average, combine
 from vidscan.records import Box, Calibration, FaceScore, Label, ModelCard, Quality, SourceKind, StillRule
 from vidscan.verdict.evidence import views_interval
-from vidscan.verdict.judge import CLIP_AT, judge, thresholds
+from vidscan.verdict.judge import CLIP_AT, DRAWN, judge, thresholds
 
 CARD = ModelCard("test", "none", 224, calibration=Calibration(1.0, 0.0, "nothing"))
 OPTIONS = VerdictOptions()
@@ -178,6 +178,18 @@ class TestVerdictOnClips:
             enough = [but(face, detail=0.1) for face in faces[:seen]]
             assert judge(enough, card, OPTIONS, kind).verdict.label is Label.FAKE
             assert judge(blurred[:seen], CARD, OPTIONS, kind).verdict.label is Label.FAKE
+
+    @pytest.mark.parametrize("kind", SourceKind)
+    def test_a_drawing_is_called_fake_and_never_real(self, kind: SourceKind):
+        seen = 10 if kind is SourceKind.VIDEO else 1
+        for score, label in ((0.01, Label.REAL), (0.99, Label.FAKE)):
+            faces = clip([score] * seen)
+            drawn = [but(face, outlines=DRAWN) for face in faces]
+            nearly = [but(face, outlines=DRAWN - 0.1) for face in faces]
+            assert judge(nearly, CARD, OPTIONS, kind).verdict.label is label
+            verdict = judge(drawn, CARD, OPTIONS, kind).verdict
+            assert verdict.label is (Label.UNCERTAIN if label is Label.REAL else label)
+            assert ("of a drawing" in verdict.reason) == (label is Label.REAL)
 
     def test_a_sharp_fake_is_called_one_beside_a_more_suspicious_blurred_face(self):
         faces = [

@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 import vidscan
 from vidscan.errors import SourceError, UsageError
+from vidscan.faces.bars import Area, picture_area
 from vidscan.faces.crops import crop_faces
 from vidscan.faces.detector import MediaPipeFaceDetector
 from vidscan.flags import flag
@@ -160,6 +161,8 @@ def _crops_of(
         fps = 1.0
         if kind is SourceKind.VIDEO and (duration := decode.probe(path).duration_s):
             fps = wanted / duration
+        area: Area | None = None
+        geometries = [Geometry(options.size, options.margin, options.level)]
         for frame in sample_frames(source, SamplingOptions(fps)):
             found = list(detector.detect(frame.image))
             if not options.all_faces:
@@ -168,7 +171,8 @@ def _crops_of(
                 FaceSeen(source.id, frame.index, frame.time_s, each.box, each.confidence, each.roll)
                 for each in found
             ]
-            yield from crop_faces(frame, seen, [Geometry(options.size, options.margin, options.level)])
+            area = picture_area(frame.image, area) if seen else area
+            yield from crop_faces(frame, seen, geometries, area=area)
 
 
 def _clip_name(item: LabelledSource) -> str:

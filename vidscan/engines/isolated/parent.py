@@ -12,10 +12,10 @@ import signal
 import sys
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
 from vidscan import errors
 from vidscan.engines.dispatch import Dispatch, failed_report, worker_died_report
@@ -44,6 +44,10 @@ MAX_FRUITLESS_STARTS = 2
 """So many workers in a row that die before they ask for a source are a fault of the installation."""
 
 
+Stream: TypeAlias = Generator[Report, None, None]
+"""Reports as they come; closing it ends the worker."""
+
+
 class IsolatedEngine:
     """Scans as the local engine does, in a process that may die. A source over which it died is FAILED."""
 
@@ -61,6 +65,8 @@ class IsolatedEngine:
         self._job = Job(options, tuple(model.path for model in models))
         self._command = worker or WORKER
         self._limit_s = SILENCE_LIMIT_S + SECONDS_PER_CROP * options.batching.batch_size * len(models)
+        self._child: Child | None = None
+        self._stopped = False
 
     def __enter__(self) -> Self:
         return self
@@ -68,13 +74,17 @@ class IsolatedEngine:
     def __exit__(self, *_: object) -> None:
         pass  # a worker lives as long as the scan
 
-    def scan(self, sources: Iterable[Source], observer: Observer | None = None) -> Iterator[Report]:
+    def scan(self, sources: Iterable[Source], observer: Observer | None = None) -> Stream:
         """Yields one report a source, in order; raises WorkerError without a worker, and as the scan does."""
+        self._stopped = False
         dispatch, fruitless = Dispatch(sources), 0
         while not dispatch.exhausted():
             with Child(self._command, fed=True, heard=False) as child:
                 worker = _Worker(child, self._limit_s, observer)
+                self._child = child
                 try:
+                    if self._stopped:
+                        return
                     worker.send(self._job)
                     for source, told in worker.finished(dispatch):
                         yield replace(failed_report(source, None, self.options, *self._cards), **told)
@@ -85,11 +95,22 @@ class IsolatedEngine:
                     cause = f"the worker process gave no sign of life for {self._limit_s:.0f} s and was ended"
                 except WireError as error:
                     cause = f"the worker process sent what is no report ({error}) and was ended"
+                finally:
+                    self._child = None
+            if self._stopped:
+                return
             fruitless = 0 if worker.given else fruitless + 1
             if fruitless >= MAX_FRUITLESS_STARTS:
                 raise WorkerError(f"{cause} before it began: run without --isolate to see why")
             if (culprit := dispatch.take_back(worker)) is not None:
                 yield worker_died_report(culprit, cause, self.options, *self._cards)
+
+    def stop(self) -> None:
+        """Ends the worker at once, from any thread: the scan under way ends without what it had in hand."""
+        self._stopped = True
+        child = self._child
+        if child is not None:
+            child.kill()
 
 
 def _death(child: Child) -> str:

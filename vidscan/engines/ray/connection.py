@@ -46,7 +46,10 @@ def connect(ray: Any, address: str | None) -> str:
             "status` there shows it, and RAY_AUTH_MODE=token if it asks for a token"
         ) from error
     finally:
-        for each, handler in handlers.items():  # Ray sets one of its own, which knows nothing of journals
+        for (
+            each,
+            handler,
+        ) in handlers.items():  # Ray sets one of its own, which knows nothing of stores
             signal.signal(each, handler)
     page = getattr(context, "dashboard_url", None)
     return f"http://{page}" if page else ""

@@ -64,7 +64,15 @@ _BREAKS_OFF = re.compile(r"\[.*(?:partial file|ended prematurely|[Tt]runcat)")
 # Packets' times go on where their clock goes back, by the duration of the one before.
 _GO_ON = "setts=ts=if(eq(N\\,0)\\,DTS\\,PREV_OUTDTS+if(lt(DTS\\,PREV_INDTS)\\,DURATION\\,DTS-PREV_INDTS))"
 
-_CODECS = {"h264": "H.264", "hevc": "HEVC", "av1": "AV1", "vp8": "VP8", "vp9": "VP9", "mpeg2video": "MPEG-2"}
+_CODECS = {
+    "none": "video",  # of a codec that the file does not name
+    "h264": "H.264",
+    "hevc": "HEVC",
+    "av1": "AV1",
+    "vp8": "VP8",
+    "vp9": "VP9",
+    "mpeg2video": "MPEG-2",
+}
 
 
 # What a file may make ffmpeg open (itself alone) and how large a picture it may make it decode.

@@ -86,10 +86,12 @@ class Presentation:
         return (*(_tone_mapping(self.colour) if self.colour else ()), *(_SQUARE if self.stretch else ()))
 
 
-# The longer way round, so that nothing is lost. "sar" is that of the upright frame.
+# The longer way round, so that nothing is lost. "sar" is that of the upright frame. Chroma stays as coarse as
+# it is stored: in full chroma, faces look otherwise to a network: P(fake) of genuine ones rose by up to 0.24.
 _SQUARE = (
     Filter("scale", {"w": "round(iw*max(sar,1))", "h": "round(ih/min(sar,1))"}),
     Filter("setsar", {"sar": 1}),
+    Filter("format", {"pix_fmts": "yuv420p|yuv422p|yuv444p|gbrp|gray"}),
 )
 
 

@@ -49,18 +49,22 @@ def write(document: Document, stream: TextIO, evidence: Evidence = NO_EVIDENCE) 
     """
     members = [f"member_{number}" for number, _ in enumerate(document["model"].get("members", ()), start=1)]
     rows = (row for number, result in _numbered(document) for row in _faces(number, result, members))
-    _write_table(stream, (*FACE_COLUMNS, *members), rows)
+    write_table(stream, (*FACE_COLUMNS, *members), rows)
 
 
 def write_files(document: Document, stream: TextIO, evidence: Evidence = NO_EVIDENCE) -> None:
     """Writes every source of ``document`` as one row, also those without a face; else like :func:`write`."""
     columns = (*FILE_COLUMNS, "members") if "members" in document["model"] else FILE_COLUMNS
-    _write_table(stream, columns, (_file(number, result) for number, result in _numbered(document)))
+    write_table(stream, columns, (_file(number, result) for number, result in _numbered(document)))
 
 
-def _write_table(stream: TextIO, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
+def write_table(
+    stream: TextIO, columns: Sequence[str], rows: Iterable[Mapping[str, Any]], *, header: bool = True
+) -> None:
+    """Writes rows as :func:`write` does, under the names of the columns unless ``header`` is False."""
     table = csv.DictWriter(stream, columns, lineterminator="\n")
-    table.writeheader()
+    if header:
+        table.writeheader()
     table.writerows({name: _harmless(row[name]) for name in columns} for row in rows)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, TextIO
 
 from vidscan.report.document import NO_EVIDENCE, Document, Evidence
@@ -23,10 +23,11 @@ def write(document: Document, stream: TextIO, evidence: Evidence = NO_EVIDENCE) 
 
 def _pieces(value: Any, depth: int) -> Iterator[str]:
     """Yields ``value`` in writing order, so that a large report is never held as one text."""
-    if depth >= _ONE_LINE_DEPTH or not value or not isinstance(value, dict | list):
-        yield _line(value)
-        return
     keyed = isinstance(value, dict)
+    listed = isinstance(value, Sequence) and not isinstance(value, str)
+    if depth >= _ONE_LINE_DEPTH or not value or not (keyed or listed):
+        yield _line(list(value) if listed else value)
+        return
     yield "{" if keyed else "["
     for position, entry in enumerate(value):
         yield ("," if position else "") + "\n" + "  " * (depth + 1)

@@ -28,6 +28,13 @@ _HEAT_SIDE = 48
 _HEAT_OPACITY = 0.75
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class EncodedCrop(EvidenceCrop):
+    """A crop with the JPEG that it was decoded from, as :func:`jpeg_of` makes it."""
+
+    jpeg: bytes = b""
+
+
 @dataclass(frozen=True, slots=True)
 class Picture:
     """One face as data URIs: the crop, and the heat map that is laid over it, if any.
@@ -152,21 +159,21 @@ def _picture(crop: EvidenceCrop, name: str, poor: Collection[tuple[int, float]])
         crop.track,
         crop.time_s,
         crop.fake_probability,
-        _crop_uri(crop.image),
+        _uri("jpeg", crop.jpeg if isinstance(crop, EncodedCrop) else jpeg_of(crop.image)),
         None if crop.heat is None else _heat_uri(crop.heat),
         (crop.track, round(crop.time_s, 3)) in poor,
         crop.heat is not None and not crop.heat.any(),
     )
 
 
-def _crop_uri(image: Image) -> Markup:
+def jpeg_of(image: Image) -> bytes:
     """Encodes RGB ``uint8[size, size, 3]`` as a JPEG of at most ``CROP_SIDE`` pixels."""
     import cv2
 
     if max(image.shape[:2]) > CROP_SIDE:
         image = np.asarray(cv2.resize(image, (CROP_SIDE, CROP_SIDE), interpolation=cv2.INTER_AREA), np.uint8)
     bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
-    return _data_uri("jpeg", bgr, (cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY))
+    return _encoded("jpeg", bgr, (cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY))
 
 
 def _heat_uri(heat: Heat) -> Markup:
@@ -176,12 +183,12 @@ def _heat_uri(heat: Heat) -> Markup:
     smooth = cv2.resize(heat.astype(np.float32), (_HEAT_SIDE, _HEAT_SIDE), interpolation=cv2.INTER_CUBIC)
     smooth = np.clip(smooth, 0.0, 1.0)
     opacity = np.rint(smooth * 255 * _HEAT_OPACITY).astype(np.uint8)
-    return _data_uri("png", np.dstack([heat_colours(smooth), opacity]))
+    return _uri("png", _encoded("png", np.dstack([heat_colours(smooth), opacity])))
 
 
 def colour_scale() -> Markup:
     """Encodes the colours of a heat map from cold to hot as a picture of one row."""
-    return _data_uri("png", heat_colours(np.linspace(0, 1, 128, dtype=np.float32)[None, :]))
+    return _uri("png", _encoded("png", heat_colours(np.linspace(0, 1, 128, dtype=np.float32)[None, :])))
 
 
 def heat_colours(values: Heat) -> Image:
@@ -192,10 +199,14 @@ def heat_colours(values: Heat) -> Image:
     return np.asarray(coloured, np.uint8)
 
 
-def _data_uri(kind: str, pixels: Image, options: Sequence[int] = ()) -> Markup:
+def _encoded(kind: str, pixels: Image, options: Sequence[int] = ()) -> bytes:
     import cv2
 
     done, encoded = cv2.imencode(f".{kind}", pixels, list(options))
     if not done:
         raise ValueError(f"OpenCV cannot write a {kind.upper()} picture: reinstall opencv-contrib-python")
-    return Markup(f"data:image/{kind};base64,{base64.b64encode(encoded.tobytes()).decode('ascii')}")
+    return encoded.tobytes()
+
+
+def _uri(kind: str, content: bytes) -> Markup:
+    return Markup(f"data:image/{kind};base64,{base64.b64encode(content).decode('ascii')}")

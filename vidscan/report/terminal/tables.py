@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import islice
 
 from rich import box
 from rich.cells import cell_len, set_cell_size
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -21,6 +23,7 @@ STAGES = ("decode", "detect", "wait", "score", "total")
 MAX_TRACKS = 8
 """Upper limit on the tracks of a clip that are shown."""
 
+_ROWS_AT_ONCE = 40
 GAP = 2  # columns between those of a table: one of padding and rich's own
 _NUMERIC = ("person", "P(fake)", "people", "faces", "length", "detected", *STAGES)
 
@@ -35,16 +38,29 @@ def shorten(text: str, width: int) -> str:
     return set_cell_size(whole, head) + "…"[:width] + set_cell_size(whole[::-1], tail)[::-1]
 
 
-def named_table(
-    names: Sequence[str], heads: Sequence[str], rows: Sequence[Sequence[str | Text]], width: int
-) -> Table:
-    """Makes a table with a column of files, which gets the width that the other columns leave."""
-    cells = [[len(cell) for cell in column] for column in zip(heads, *rows, strict=True)]
-    room = max(12, width - sum(max(column) + GAP for column in cells))
-    table = plain_table("file", *heads)
-    for name, row in zip(names, rows, strict=True):
-        table.add_row(Text(shorten(name, room)), *row)
-    return table
+def print_named(
+    console: Console,
+    names: Sequence[str],
+    heads: Sequence[str],
+    widths: Sequence[int],
+    rows: Iterable[Sequence[str | Text]],
+) -> None:
+    """Prints a table with a column of files, which gets the width that the other columns leave.
+
+    ``widths``: of the longest cell of each other column. Some rows at a time are in memory.
+    """
+    widths = [max(len(head), width) for head, width in zip(heads, widths, strict=True)]
+    room = max(12, console.width - sum(width + GAP for width in widths))
+    longest = max((cell_len(shorten(name, room)) for name in names), default=0)
+    cells, headed = zip(names, rows, strict=True), False
+    while (some := list(islice(cells, _ROWS_AT_ONCE))) or not headed:
+        table = plain_table("file", *heads)
+        table.show_header, headed = not headed, True
+        for column, width in zip(table.columns, (max(longest, len("file")), *widths), strict=True):
+            column.width = width
+        for name, row in some:
+            table.add_row(Text(shorten(name, room)), *row)
+        console.print(table)
 
 
 def plain_table(*heads: str) -> Table:
@@ -82,15 +98,22 @@ def member_table(report: Report, verdict: Verdict) -> Table:
 
 
 def face_table(report: Report) -> Table:
-    """Lists the faces of a still."""
+    """Lists the faces of a still, each where it was first seen."""
     table = plain_table("face", "P(fake)", "at (pixels)", "size", "detected", "")
-    notes = {track.id: track.note for track in report.tracks}
-    for face in (face for point in report.timeline for face in point.faces):
+    tracks = {track.id: track for track in report.tracks}
+    first = {face.track: face for point in reversed(report.timeline) for face in point.faces}
+    for number, face in sorted(first.items()):
         place = f"{face.box.x:.0f}, {face.box.y:.0f}"
         size = f"{face.box.w:.0f}×{face.box.h:.0f}"
-        detected = score(face.detection_confidence)
-        said = Text(visible(remark(notes.get(face.track, ""), face.quality)), "dim")
-        table.add_row(str(face.track), coloured(face.fake_probability), place, size, detected, said)
+        detected, probability, said = score(face.detection_confidence), face.fake_probability, []
+        if track := tracks.get(number):
+            probability = track.fake_probability if track.faces > 1 else probability
+            said += [f"picture {track.stream + 1}"] if track.stream else []
+            said += [f"{track.faces} frames"] if track.faces > 1 else []
+        if note := remark(track.note if track else "", face.quality):
+            said.append(note)
+        shown = Text(visible(", ".join(said)), "dim")
+        table.add_row(str(number), coloured(probability), place, size, detected, shown)
     return table
 
 

@@ -1,0 +1,1 @@
+"""A server on this machine: a page to work through results, and the same over REST."""

@@ -78,6 +78,8 @@ def card_from_json(document: Any) -> ModelCard:
             raise ValueError(f'"{name}" is nested more than {MAX_DEPTH} deep')
     if card.members:
         _check_detector(card)
+    if card.stills is not None and len(card.stills.weights) != len(card.members):
+        raise ValueError('"stills.weights" must be one for each of the "members"')
     if card.real_threshold > card.fake_threshold:
         raise ValueError('"real_threshold" must not lie above "fake_threshold"')
     return card

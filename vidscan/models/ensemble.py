@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TypeVar, overload
 
 from vidscan.models.calibration import LOGIT_LIMIT
-from vidscan.probability import average
+from vidscan.probability import average, combine
 from vidscan.protocols import Scorer
 from vidscan.records import Calibration, Geometry, ModelCard, member_names
 
@@ -19,8 +19,8 @@ AnyScorer = TypeVar("AnyScorer", bound=Scorer, covariant=True)
 class Ensemble(Sequence[AnyScorer]):
     """The networks that look at every face, each at crops of its own geometry; often a single one.
 
-    What they say is put together by ``probability.combine``, with the weights of their cards. It is a
-    sequence of its members, and goes wherever models go.
+    What they say is put together by ``probability.combine``, with the weights of their cards or, of a still,
+    with those that a detector card has for it. It is a sequence of its members, and goes wherever models go.
 
     ``detector`` is the detector card that was fitted for exactly these members, None where there is none;
     then the weights on the members' cards are those that it gives them.
@@ -58,6 +58,13 @@ class Ensemble(Sequence[AnyScorer]):
     def member_cards(self) -> tuple[ModelCard, ...]:
         """The members' cards as reports list them: none where one model is all there is."""
         return tuple(member.card for member in self.members) if len(self.members) > 1 else ()
+
+    def together(self, scores: Sequence[float], *, still: bool) -> float:
+        """P(fake) of one face of a still or of a clip, 0-1, from what each member says of it, in order."""
+        rule = self.detector.stills if still and self.detector is not None else None
+        if rule is not None:
+            return combine(scores, rule.weights, rule.calibration)
+        return combine(scores, self.weights, self.calibration)
 
     @property
     def weights(self) -> tuple[float, ...]:

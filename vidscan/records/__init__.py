@@ -12,6 +12,7 @@ from vidscan.records.card import (
     Member,
     ModelCard,
     Quantisation,
+    StillRule,
     member_names,
     thresholds_in_force,
 )

@@ -42,6 +42,17 @@ class Member:
     weight: Weight
 
 
+@dataclass(frozen=True, slots=True)
+class StillRule:
+    """How a detector card wants the faces of stills put together, where clips have another rule.
+
+    ``weights`` are the members' say, above 0, in their order; ``calibration`` scales their mean logit.
+    """
+
+    weights: Annotated[tuple[Weight, ...], Limits(2, 16, words="a list of 2 to 16 weights above 0")]
+    calibration: Calibration
+
+
 LEAST_FACE = 48
 """``least_face`` of a network that nobody has asked: at a margin of 1.4, 67 pixels of video in its crop."""
 
@@ -71,7 +82,7 @@ class ModelCard:
     With ``members``, two or more, it is a detector card: it has no file of its own, and speaks of those
     networks together. A face's score is then the members' calibrated and clipped logits, averaged by their
     weights and scaled by this card's own ``calibration``; thresholds, ``least_face`` and ``least_detail`` are
-    the whole's.
+    the whole's. With ``stills`` these weights and this calibration are for clips, and stills have their own.
     """
 
     name: str
@@ -96,6 +107,11 @@ class ModelCard:
     members: Annotated[
         tuple[Member, ...], Limits(0, MAX_MEMBERS, words=f"a list of 2 to {MAX_MEMBERS} networks, or empty")
     ] = ()
+    stills: StillRule | None = None
+
+    def calibration_of(self, *, still: bool) -> Calibration | None:
+        """What scales the logits of faces in a still, or of those in a clip; None where nobody fitted it."""
+        return self.stills.calibration if still and self.stills is not None else self.calibration
 
     @property
     def geometry(self) -> Geometry:

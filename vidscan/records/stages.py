@@ -136,6 +136,7 @@ class FaceSeen:
     ``confidence`` and ``roll`` are as in :class:`Detection`; ``box`` is in pixels of the frame. ``track`` is
     the number of the track that the face belongs to, 0 where faces are not tracked. ``detail`` tells how fine
     the face's picture is, and ``outlines`` how like a drawing (see ``vidscan.faces.quality``), from 0.
+    ``still``: it was seen in a picture.
     """
 
     source_id: str
@@ -148,6 +149,7 @@ class FaceSeen:
     quality: Quality = FULL_QUALITY
     detail: float = 1.0
     outlines: float = 0.0
+    still: bool = False
 
 
 APPEARANCE = 88

@@ -202,7 +202,12 @@ def model_document(card: ModelCard, members: Sequence[ModelCard]) -> Document:
 
 
 def _card(card: ModelCard) -> Document:
-    """A card without the names and hashes of members: they stand in the members' own cards."""
+    """A card without the names and hashes of members: they stand in the members' own cards.
+
+    ``stills`` is there only where stills have a rule of their own.
+    """
     whole: Document = plain(card)
     del whole["members"]
+    if card.stills is None:
+        del whole["stills"]
     return whole

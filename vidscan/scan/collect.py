@@ -11,10 +11,9 @@ from typing import Any
 from vidscan.models.ensemble import Ensemble
 from vidscan.models.gradcam import with_heat
 from vidscan.options import ScanOptions
-from vidscan.probability import average, clipped, combine
+from vidscan.probability import average, clipped
 from vidscan.protocols import Explainer, Scorer
 from vidscan.records import (
-    Calibration,
     EvidenceCrop,
     FaceScore,
     FaceSeen,
@@ -73,7 +72,7 @@ def collect(
         return report
 
     for batch in scored:
-        rows = face_scores(batch, ensemble.weights, ensemble.calibration)
+        rows = face_scores(batch, ensemble)
         for row, image in zip(rows, batch.batch.images[shown], strict=False):
             pending = waiting[row.face.source_id]
             pending.rows.append(row)
@@ -129,13 +128,11 @@ def _report(
     )
 
 
-def face_scores(
-    scored: ScoredBatch, weights: Sequence[float], calibration: Calibration | None = None
-) -> list[FaceScore]:
+def face_scores(scored: ScoredBatch, ensemble: Ensemble[Scorer]) -> list[FaceScore]:
     """The faces of a batch, with what their members say put together."""
     said = [tuple(row) for row in scored.fake_probability.tolist()]
     return [
-        FaceScore(face, combine(each, weights, calibration), each if len(weights) > 1 else ())
+        FaceScore(face, ensemble.together(each, still=face.still), each if len(ensemble) > 1 else ())
         for face, each in zip(scored.batch.faces, said, strict=True)
     ]
 

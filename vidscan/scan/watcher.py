@@ -70,6 +70,7 @@ class Watcher:
                 quality=sighting.quality,
                 detail=quality.detail(frame.image, each.box),
                 outlines=quality.outlines(frame.image, each.box),
+                still=self._still,
             )
             for each, sighting, track in zip(found, sightings, tracks, strict=True)
         ]

@@ -16,6 +16,7 @@ from vidscan.options import VerdictOptions
 from vidscan.probability import CLIP_AT
 from vidscan.records import (
     TYPICAL_SPREAD,
+    Calibration,
     FaceScore,
     Findings,
     Interval,
@@ -84,7 +85,7 @@ def judge(
     decision = _decide(people, *thresholds(card, options), card.least_detail, still)
     stretches = () if still else segments(scores, decision.fake, options.segment_gap_s)
     alone = _members_alone(judged, members, options, kind, persons)
-    likely = _likely(people, card)
+    likely = _likely(people, card.calibration_of(still=still))
     reason = (still_sentence if still else clip_sentence)(decision, people)
     calibrated, small = card.calibration is not None, len(scores) - len(judged)
     reason += notes(decision, people, stretches, likely, calibrated=calibrated, unjudged=small)
@@ -110,11 +111,11 @@ def _without_scores(scores: Sequence[FaceScore], card: ModelCard, still: bool) -
     return Verdict(Label.UNCERTAIN, None, None, unjudged_sentence(largest, card.least_face))
 
 
-def _likely(people: Sequence[Person], card: ModelCard) -> Interval:
+def _likely(people: Sequence[Person], calibration: Calibration | None) -> Interval:
     """Returns the range of the source's P(fake) by that of its most suspicious person."""
     counted = [person for person in people if person.counted]
     first = highest(counted)
-    spread = TYPICAL_SPREAD if card.calibration is None else card.calibration.spread
+    spread = TYPICAL_SPREAD if calibration is None else calibration.spread
     seen_once = views_interval(first.views, spread) if first.views else None
     own = seen_once or interval(first.scores, spread, first.weights)
     others = [person for person in counted if person is not first]

@@ -109,6 +109,20 @@ def test_a_detector_card_is_read_and_written_like_any_other(tmp_path: Path):
     assert read_card(tmp_path / "again.json") == card
 
 
+def test_a_detector_card_may_have_a_rule_for_stills(tmp_path: Path):
+    rule = {"weights": [0.1, 0.9], "calibration": DETECTOR["calibration"]}
+    card = read_card(stranger(tmp_path, **DETECTOR, stills=rule))
+    assert card.stills is not None and card.stills.weights == (0.1, 0.9)
+    assert card.calibration_of(still=True) == card.stills.calibration
+    write_card(card, tmp_path / "x.json")
+    assert read_card(tmp_path / "x.json") == card
+    for wrong in ([0.1], [0.1, 0.2, 0.7], [0.1, 0]):
+        with pytest.raises(CardError, match=r"stills\.weights"):
+            read_card(stranger(tmp_path, **DETECTOR, stills=rule | {"weights": wrong}))
+    with pytest.raises(CardError, match=r'"stills\.weights" must be one for each of the "members"'):
+        read_card(stranger(tmp_path, stills=rule))
+
+
 def test_a_card_of_one_network_has_no_members(tmp_path: Path):
     write_card(OTHER, tmp_path / "one.json")
     card = read_card(tmp_path / "one.json")

@@ -10,7 +10,8 @@ from toys import CARD, ConstantScorer, ToyScorer, toy_crop
 
 from vidscan.errors import ScoringError
 from vidscan.models.ensemble import Ensemble
-from vidscan.records import CropBatch, Geometry
+from vidscan.probability import combine
+from vidscan.records import Calibration, CropBatch, Geometry, StillRule
 from vidscan.scan.scoring import score_batches
 
 SIZE = 16
@@ -108,6 +109,17 @@ def test_a_single_member_is_no_ensemble_to_its_reports():
     assert [card.name for card in two.member_cards] == ["wide", "toy"]
     assert two.weights == (1.0, 3.0)
     assert two.card.name == "wide + toy"
+
+
+def test_stills_are_put_together_by_their_own_rule_where_a_card_has_one():
+    rule = StillRule((3.0, 1.0), Calibration(2.0, -0.5, "stills"))
+    detector = replace(CARD, calibration=Calibration(1.0, 0.0, "clips"))
+    said = (0.9, 0.3)
+    pair = Ensemble((ToyScorer(WIDE), ToyScorer()), replace(detector, stills=rule))
+    assert pair.together(said, still=False) == combine(said, (1.0, 1.0), detector.calibration)
+    assert pair.together(said, still=True) == combine(said, rule.weights, rule.calibration)
+    same = replace(pair, detector=detector)
+    assert same.together(said, still=True) == same.together(said, still=False)
 
 
 def test_the_member_that_gives_no_probability_is_named():

@@ -37,7 +37,18 @@ from report_samples import (
 
 from vidscan.errors import ReportError
 from vidscan.options import ScanOptions
-from vidscan.records import Box, Label, ModelCard, Report, SourceFacts, SourceKind, Status, Verdict
+from vidscan.records import (
+    Box,
+    Calibration,
+    Label,
+    ModelCard,
+    Report,
+    SourceFacts,
+    SourceKind,
+    Status,
+    StillRule,
+    Verdict,
+)
 from vidscan.report.codec import valid_text
 from vidscan.report.document import Document, Result
 from vidscan.system.typed_json import Form, json_schema
@@ -91,7 +102,7 @@ def test_the_schema_has_every_field_of_a_card() -> None:
     published, derived = schema()["$defs"], json_schema(ModelCard, Form.CARD)["$defs"]
     fields = set(derived["ModelCard"]["properties"])
     assert set(published["card"]["properties"]) == fields - {"ensemble_weight"} | {"detector"}
-    assert set(published["member"]["properties"]) == fields - {"members"}
+    assert set(published["member"]["properties"]) == fields - {"members", "stills"}
     calibration = published["card"]["properties"]["calibration"]["properties"]
     assert set(calibration) == set(derived["Calibration"]["properties"])
 
@@ -104,6 +115,15 @@ def test_every_document_fits_the_schema_and_survives_json(reports: list[Report])
     written = json.dumps(document, allow_nan=False, ensure_ascii=False).encode("utf-8")
     assert json.loads(written) == document
     assert len(document["results"]) == len(reports)
+
+
+def test_a_rule_for_stills_is_told_with_the_card() -> None:
+    rule = StillRule((0.1, 0.9), Calibration(1.1, 0.2, "stills"))
+    report = replace(clip(), model_card=replace(CARD, stills=rule))
+    document = document_of(report)
+    assert document["model"]["stills"]["weights"] == [0.1, 0.9]
+    VALIDATOR.validate(document)
+    assert "stills" not in document_of(clip())["model"]
 
 
 @settings(max_examples=80, deadline=None)
@@ -484,10 +504,10 @@ def test_broken_members_do_not_fit_the_schema(name: str) -> None:
 
 def test_a_members_card_in_the_schema_is_that_of_a_model_with_a_weight() -> None:
     card, member = schema()["$defs"]["card"], schema()["$defs"]["member"]
-    assert set(member["properties"]) == set(card["properties"]) - {"members", "detector"} | {
+    assert set(member["properties"]) == set(card["properties"]) - {"members", "stills", "detector"} | {
         "ensemble_weight"
     }
-    assert set(member["properties"]) == {each.name for each in fields(MEMBERS[0])} - {"members"}
+    assert set(member["properties"]) == {each.name for each in fields(MEMBERS[0])} - {"members", "stills"}
 
 
 @pytest.mark.parametrize("name", BREAKS)
@@ -509,9 +529,9 @@ def test_every_object_that_vidscan_owns_is_closed() -> None:
                 closed = node.get("additionalProperties") is False
                 # An ensemble's report alone has members, a name that is no UTF-8 its bytes, a still's face
                 # views; reports of earlier versions have no quantisation, least_detail, crops_scored and
-                # provenance. Most files need no remark, and have one stream.
+                # provenance. Most files need no remark, and have one stream. Few cards tell stills apart.
                 sometimes = {"members", "detector", "source_bytes", "quantisation", "views", "crops_scored"}
-                sometimes |= {"least_detail", "provenance", "declared_ai", "remarks", "stream"}
+                sometimes |= {"least_detail", "provenance", "declared_ai", "remarks", "stream", "stills"}
                 complete = set(node.get("required", ())) == set(node["properties"]) - sometimes
                 if not (closed and complete):
                     open_objects.append(place)

@@ -27,6 +27,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from vidscan.records import (
+    Calibration,
     ContentCredentials,
     CredentialsState,
     Label,
@@ -37,6 +38,7 @@ from vidscan.records import (
     Report,
     Segment,
     SourceKind,
+    StillRule,
     Tag,
     Verdict,
 )
@@ -156,6 +158,14 @@ def test_an_ensemble_shows_what_each_member_says() -> None:
     assert lines[start + 4].strip() == "together: the weighted mean of their logits; thresholds alike"
     assert "member" not in shown(print_report, clip())
     assert "member" not in shown(print_report, by_members(no_face()))
+
+
+def test_a_still_shows_the_weights_that_stills_have() -> None:
+    report, rule = by_members(still()), StillRule((0.1, 0.9), Calibration(1.0, 0.0, "stills"))
+    ruled = replace(report, model_card=replace(report.model_card, stills=rule))
+    lines = [line.split() for line in shown(print_report, ruled).splitlines()]
+    assert ["lite2", "0.96", "FAKE", "0.1", "260", "px,", "margin", "1.4"] in lines
+    assert ["b4", "0.11", "REAL", "0.9", "380", "px,", "margin", "1.3"] in lines
 
 
 def test_a_folder_shows_each_members_score_by_file() -> None:

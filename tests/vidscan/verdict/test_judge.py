@@ -12,7 +12,7 @@ from toys import toy_face
 from vidscan.errors import ScoringError
 from vidscan.options import VerdictOptions
 from vidscan.probability import average, combine
-from vidscan.records import Box, Calibration, FaceScore, Label, ModelCard, Quality, SourceKind
+from vidscan.records import Box, Calibration, FaceScore, Label, ModelCard, Quality, SourceKind, StillRule
 from vidscan.verdict.evidence import views_interval
 from vidscan.verdict.judge import CLIP_AT, DRAWN, judge, thresholds
 
@@ -543,6 +543,15 @@ class TestPersons:
         joined = judge(scores, CARD, OPTIONS, SourceKind.VIDEO, persons={1: 1, 2: 1}).verdict
         assert joined.label is Label.FAKE
         assert joined.reason.startswith("The one person followed looks synthesised")
+
+    def test_a_rule_for_stills_has_its_own_spread(self):
+        rule = StillRule((1.0, 1.0), replace(CARD.calibration, spread=2 * CARD.calibration.spread))
+        card = replace(CARD, stills=rule)
+        faces = [replace(each, views=(0.8, 0.8)) for each in clip([0.8])]
+        still_one = judge(faces, card, OPTIONS, SourceKind.IMAGE).verdict
+        assert still_one.interval == views_interval((0.8, 0.8), rule.calibration.spread)
+        clips = [judge(clip([0.8] * 4), each, OPTIONS, SourceKind.VIDEO) for each in (card, CARD)]
+        assert clips[0].verdict.interval == clips[1].verdict.interval
 
     def test_all_of_their_tracks_are_named(self):
         scores = [

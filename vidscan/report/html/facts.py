@@ -69,7 +69,7 @@ def card_facts(card: Document) -> Iterator[Fact]:
 
 def figures(card: Mapping[str, Any]) -> Iterator[Fact]:
     """Yields every figure on a card: its thresholds, calibration, split and metrics."""
-    nested = {name: card[name] for name in ("calibration", "split", "metrics") if card[name]}
+    nested = {name: card[name] for name in ("calibration", "stills", "split", "metrics") if card.get(name)}
     return flat({name: card[name] for name in ("fake_threshold", "real_threshold")} | nested)
 
 

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from vidscan.records import Report, Verdict
+from vidscan.records import Report, SourceKind, Verdict
 from vidscan.report.escape import visible
 from vidscan.report.summary import joined, of_streams, ranked_tracks
 from vidscan.report.terminal.strip import colour
@@ -88,8 +88,10 @@ def track_table(report: Report) -> Table:
 def member_table(report: Report, verdict: Verdict) -> Table:
     """Lists the members of an ensemble with what each alone says."""
     table = plain_table("member", "P(fake)", "alone says", "weight", "crop")
-    for card, said in zip(report.members, verdict.members, strict=True):
-        probability, weight = coloured(said.fake_probability), f"{card.ensemble_weight:g}"
+    rule = report.model_card.stills if report.source.kind is SourceKind.IMAGE else None
+    weights = [card.ensemble_weight for card in report.members] if rule is None else rule.weights
+    for card, say, said in zip(report.members, weights, verdict.members, strict=True):
+        probability, weight = coloured(said.fake_probability), f"{say:g}"
         crop = f"{card.input_size} px, margin {card.margin:g}"
         table.add_row(Text(shorten(said.name, 32)), probability, said.label.value, weight, crop)
     return table

@@ -7,15 +7,22 @@ from made_rows import made_clips
 from vidscan_training.recipes.vit.folds import Clip, Folds
 from vidscan_training.recipes.vit.fusion import (
     KINDS,
-    LOSS,
-    SHARES,
+    ByMedium,
     Fusion,
-    Rule,
+    Shares,
+    apart,
+    are_stills,
     balanced,
-    chosen_share,
     clipped,
     figures,
     fuse,
+    second_alone,
+)
+from vidscan_training.recipes.vit.rules import (
+    LOSS,
+    TIE,
+    Rule,
+    chosen_shares,
     left_out,
     rules,
     shares_by_source,
@@ -111,8 +118,9 @@ def test_genuine_clips_of_which_fake_is_never_said_move_no_threshold():
     fine[1020:1060] = False
     limits = thresholds(clips, logits, fine)
     assert limits.fake == 1.0
-    rule = Rule(Fusion((1.0,), 1.0, 0.0), limits)
-    said = rule.verdicts(logits[:, None], fine)
+    alike = Fusion((1.0,), 1.0, 0.0)
+    rule = Rule(ByMedium(alike, alike), limits)
+    said = rule.verdicts(logits[:, None], np.zeros(len(clips), bool), fine)
     assert set(said[1020:1060]) == {0}
     assert set(said[1060:]) == {1}
 
@@ -125,36 +133,53 @@ def test_detector_that_always_errs_decides_nothing():
     assert not np.any(logits <= limits.real)
 
 
-@pytest.mark.parametrize("seed", range(4))
+def two_folds(clips: list[Clip]) -> Folds:
+    return Folds({(clip.row.collection, clip.row.source): _fold_of(clip) for clip in clips})
+
+
 @pytest.mark.parametrize(
     ("first", "second"),
     [
-        (evenly(1.0), evenly(1.0)),
         (evenly(0.1), evenly(1.5)),
-        (evenly(2.0), evenly(0.3)),
         ({"talking": 1.2, "stills": 0.6, "ffpp": 0.9}, {"talking": 0.8, "stills": 0.9, "ffpp": 0.7}),
     ],
 )
-def test_chosen_share_loses_little_in_any_kind(clips, first, second, seed):
-    members = np.stack([made_logits(clips, seed, first), made_logits(clips, seed + 100, second)], axis=1)
-    share = chosen_share(clips, members)
+def test_the_chosen_weights_rank_well_in_every_kind(clips, first, second):
+    clips = clips[::5]
+    members = np.stack([made_logits(clips, 1, first), made_logits(clips, 101, second)], axis=1)
+    shares = chosen_shares(clips, members, two_folds(clips), all_of(clips))
     alone = [figures(clips, members[:, column]) for column in range(2)]
-    least = {kind: max(own[kind] for own in alone) - LOSS for kind in KINDS}
-    found = {each: figures(clips, members @ [each, 1.0 - each]) for each in SHARES}
-    allowed = [each for each, own in found.items() if all(own[kind] >= least[kind] for kind in KINDS)]
-    assert share in allowed
-    assert sum(found[share].values()) == max(sum(found[each].values()) for each in allowed)
+    found = figures(clips, shares.mixed(members, are_stills(clips)))
+    for kind in KINDS:
+        assert found[kind] >= max(own[kind] for own in alone) - LOSS
 
 
-def test_share_with_the_highest_mean_is_passed_over_where_it_loses_too_much(clips):
-    """The first network is much the better in two kinds and much the worse in the third."""
-    first, second = {"talking": 2.0, "stills": 0.5, "ffpp": 2.0}, {"talking": 0.8, "stills": 0.9, "ffpp": 0.8}
-    members = np.stack([made_logits(clips, 1, first), 0.6 * made_logits(clips, 101, second)], axis=1)
-    found = {each: figures(clips, members @ [each, 1.0 - each]) for each in SHARES}
-    freely = max(found, key=lambda each: sum(found[each].values()))
-    least = figures(clips, members[:, 1])["stills"] - LOSS
-    assert found[freely]["stills"] < least
-    assert found[chosen_share(clips, members)]["stills"] >= least
+def test_clips_and_stills_get_weights_of_their_own(clips):
+    """The first network alone is good at clips, and says nothing of stills."""
+    clips = clips[::5]
+    first, second = {"talking": 2.0, "stills": 0.0, "ffpp": 2.0}, {"talking": 0.3, "stills": 2.0, "ffpp": 0.3}
+    members = np.stack([made_logits(clips, 1, first), made_logits(clips, 101, second)], axis=1)
+    shares = chosen_shares(clips, members, two_folds(clips), all_of(clips))
+    assert shares.clips > 0.5 > shares.stills
+    best = max(figures(clips, members @ [each, 1.0 - each])["stills"] for each in np.arange(0.05, 1.0, 0.05))
+    assert figures(clips, shares.mixed(members, are_stills(clips)))["stills"] >= best - TIE
+
+
+def test_clips_and_stills_are_calibrated_each_by_themselves(clips):
+    members, fake, still = (
+        np.stack([made_logits(clips, 1, evenly(1.0))] * 2, axis=1),
+        truth(clips),
+        are_stills(clips),
+    )
+    members[still] = 3.0 * members[still] + 2.0
+    logits = apart(Shares(0.5, 0.1))(clips, members).logits(members, still)
+    chances = 1.0 / (1.0 + np.exp(-logits))
+    for own in (still, ~still):
+        weights = balanced([clip for clip, each in zip(clips, own, strict=True) if each])
+        assert weights @ chances[own] == pytest.approx(0.5, abs=0.01)
+        assert weights @ fake[own] == pytest.approx(0.5)
+    alike = second_alone(clips, members)
+    assert alike.clips == alike.stills
 
 
 def test_fused_logits_are_calibrated_and_members_weighted_by_the_share(clips):
@@ -186,10 +211,10 @@ def test_logits_are_clipped_as_in_a_scan():
 
 
 def test_clips_left_out_do_not_move_their_own_calibration_and_thresholds(clips):
-    folds = Folds({(clip.row.collection, clip.row.source): _fold_of(clip) for clip in clips})
+    folds, fit = two_folds(clips), apart(Shares(0.4, 0.2))
     members = np.stack([made_logits(clips, 7, evenly(1.5)), made_logits(clips, 8, evenly(1.0))], axis=1)
     fine = np.arange(len(clips)) % 10 > 0
-    logits, verdicts = left_out(clips, members, fine, rules(clips, members, folds, 0.4, fine), folds)
+    logits, verdicts = left_out(clips, members, fine, rules(clips, members, folds, fit, fine), folds)
     assert set(np.unique(verdicts)) == {-1, 0, 1}
 
     own = np.array([folds.fold(clip.row) == "b" for clip in clips])
@@ -197,7 +222,7 @@ def test_clips_left_out_do_not_move_their_own_calibration_and_thresholds(clips):
     absurd = members.copy()
     changed = np.setdiff1d(np.flatnonzero(own), watched)
     absurd[changed] = np.where(truth(clips)[changed], -5.0, 5.0)[:, None]
-    others = rules(clips, absurd, folds, 0.4, fine)
+    others = rules(clips, absurd, folds, fit, fine)
     other_logits, other_verdicts = left_out(clips, absurd, fine, others, folds)
     np.testing.assert_array_equal(other_logits[watched], logits[watched])
     np.testing.assert_array_equal(other_verdicts[watched], verdicts[watched])

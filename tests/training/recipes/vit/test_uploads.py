@@ -8,7 +8,7 @@ from made_rows import made_row
 from vidscan_training.recipes.vit import uploads
 from vidscan_training.recipes.vit.faces import FaceStore
 from vidscan_training.recipes.vit.folds import Folds, clips_of
-from vidscan_training.recipes.vit.fusion import KINDS
+from vidscan_training.recipes.vit.fusion import KINDS, Shares
 from vidscan_training.recipes.vit.judged import Judged
 
 SOURCES = {"camera": False, "phone": False, "swap": True, "sync": True}
@@ -32,7 +32,7 @@ def made(path: Path) -> tuple[Judged, Folds]:
     clips = clips_of(rows, np.ones(len(rows), bool))
     judged = Judged(
         store, logits, logits, np.full(len(rows), 2.5), clips, np.stack([logits, logits], axis=1),
-        np.full(len(rows), 0.3), 1.0, 0.0, 0.25,
+        np.full(len(rows), 0.3), 1.0, 0.0, Shares(0.25, 0.1),
     )  # fmt: skip
     folds = Folds(
         {(kind, source): "a" if source in ("camera", "swap") else "b" for kind in KINDS for source in SOURCES}

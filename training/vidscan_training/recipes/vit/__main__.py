@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from vidscan.errors import VidscanError
-from vidscan_training.recipes.vit import uploads
+from vidscan_training.recipes.vit import several, uploads
 from vidscan_training.recipes.vit.collections import listed
 from vidscan_training.recipes.vit.export import export, write_cards
 from vidscan_training.recipes.vit.faces import FaceStore, extract
@@ -70,7 +70,7 @@ def run(flags: argparse.Namespace) -> None:
         case "folds":
             folds = Folds.read()
             judged = judge(FaceStore.open(flags.store), folds, ProbeOptions())
-            print(table(judged, folds), uploads.table(judged, folds), sep="\n\n")
+            print(table(judged, folds), uploads.table(judged, folds), several.table(judged), sep="\n\n")
         case "export":
             store = FaceStore.open(flags.store)
             export(store, port.load_weights(flags.weights), flags.folder, flags.precision)

@@ -2,32 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from vidscan.models.card_file import write_card
 from vidscan.models.checkpoint import load_model
-from vidscan.records import Calibration, Member, ModelCard
+from vidscan.records import Calibration, Member, ModelCard, StillRule
 from vidscan.system.files import replacing, sha256_of
 from vidscan_training.recipes.vit.faces import FaceStore
 from vidscan_training.recipes.vit.features import REFERENCE, evened, loaded
-from vidscan_training.recipes.vit.folds import Folds, Learnt, clips_of, headline
-from vidscan_training.recipes.vit.fusion import (
-    LEAST_DETAIL,
-    Array,
-    Fusion,
-    Thresholds,
-    balanced,
-    figures,
-    fuse,
-    shares_by_source,
-    thresholds,
-)
+from vidscan_training.recipes.vit.folds import Clip, Folds, Learnt, clips_of, headline
+from vidscan_training.recipes.vit.fusion import Array, Fusion, Shares, apart, are_stills, figures
 from vidscan_training.recipes.vit.judged import SETS, Judged, judge, means, single_frames, verdicts
 from vidscan_training.recipes.vit.probe import ProbeOptions, fit, head_of
+from vidscan_training.recipes.vit.rules import LEAST_DETAIL, Thresholds, shares_by_source, thresholds
 from vidscan_training.recipes.vit.tower.graph import Precision, detector_model
 from vidscan_training.recipes.vit.tower.port import SIDE, Weights
 from vidscan_training.recipes.vit.views import MARGIN
@@ -92,10 +85,13 @@ def second_card(judged: Judged, folds: Folds, options: ProbeOptions, sha256: str
     logits = judged.members[:, 1]
     limits = thresholds(judged.clips, logits, judged.fine)
     calibration = Calibration(
-        judged.slope, judged.intercept, _fitted_on(judged), _spread(judged, judged.slope * judged.second)
+        judged.slope,
+        judged.intercept,
+        _fitted_on(judged.clips),
+        _spread(judged, judged.slope * judged.second),
     )
     metrics = {
-        "sources left out": _headline(judged, 0.0),
+        "sources left out": _headline(judged, Shares(0.0, 0.0)),
         "verdicts": _verdicts(judged, *verdicts(judged, folds)["second"]),
         "8 bits against float32": precision_cost(judged.store, folds, options),
         "head": asdict(options),
@@ -122,11 +118,11 @@ def second_card(judged: Judged, folds: Folds, options: ProbeOptions, sha256: str
 def together_card(judged: Judged, folds: Folds, second: ModelCard) -> ModelCard:
     """The card of both networks as one detector."""
     first = load_model("vidscan-lite2", "onnx").card
-    fusion = fuse(judged.members, judged.fake, balanced(judged.clips), judged.share)
-    limits = thresholds(judged.clips, fusion.logits(judged.members), judged.fine)
     assert first.sha256 is not None and second.sha256 is not None
+    fusion, still = apart(judged.shares)(judged.clips, judged.members), are_stills(judged.clips)
+    limits = thresholds(judged.clips, fusion.logits(judged.members, still), judged.fine)
     metrics = {
-        "sources left out": _headline(judged, judged.share),
+        "sources left out": _headline(judged, judged.shares),
         "one frame of each clip": single_frames(judged),
         "verdicts": _verdicts(judged, *verdicts(judged, folds)["both"]),
     }
@@ -138,13 +134,12 @@ def together_card(judged: Judged, folds: Folds, second: ModelCard) -> ModelCard:
         positive_class="fake",
         least_face=max(first.least_face, second.least_face),
         least_detail=LEAST_DETAIL,
-        calibration=Calibration(
-            fusion.slope, fusion.intercept, _fitted_on(judged), _spread_of_both(judged, fusion)
-        ),
+        calibration=_calibration(judged, fusion.clips, ~still),
         members=(
-            Member(first.name, first.sha256, judged.share),
-            Member(second.name, second.sha256, 1.0 - judged.share),
+            Member(first.name, first.sha256, fusion.clips.weights[0]),
+            Member(second.name, second.sha256, fusion.clips.weights[1]),
         ),
+        stills=StillRule(fusion.stills.weights, _calibration(judged, fusion.stills, still)),
         terms="Those of its members' cards: non-commercial research use only.",
         data="See the members' cards. Weights, calibration and thresholds: what both say of sources that the "
         "second one's heads never saw; the first one saw none of them but FaceForensics++, of which only "
@@ -161,14 +156,24 @@ def _limits(limits: Thresholds) -> dict[str, Any]:
     return {"fake_threshold": fake, "real_threshold": real}
 
 
-def _fitted_on(judged: Judged) -> str:
-    return f"{len(judged.clips)} clips and stills of sources left out, {int(judged.fake.sum())} of them fake"
+def _calibration(judged: Judged, fusion: Fusion, own: npt.NDArray[np.bool_]) -> Calibration:
+    """That of clips or of stills; the spread is that of a clip's faces: a still has only one."""
+    some = [clip for clip, each in zip(judged.clips, own, strict=True) if each]
+    return Calibration(fusion.slope, fusion.intercept, _fitted_on(some), _spread_of_both(judged, fusion))
 
 
-def _headline(judged: Judged, share: float) -> dict[str, float]:
+def _fitted_on(clips: Sequence[Clip]) -> str:
+    stills, fakes = int(are_stills(clips).sum()), sum(clip.row.fake for clip in clips)
+    parts = [f"{len(clips) - stills} clips"] if stills < len(clips) else []
+    parts += [f"{stills} stills"] if stills else []
+    return f"{' and '.join(parts)} of sources left out, {fakes} of them fake"
+
+
+def _headline(judged: Judged, shares: Shares) -> dict[str, float]:
     clips = clips_of(judged.store.rows, np.isfinite(judged.second))
     second = judged.slope * judged.second + judged.intercept
-    logits = means(share * judged.first + (1 - share) * second, clips)
+    members = np.stack([means(judged.first, clips), means(second, clips)], axis=1)
+    logits = shares.mixed(members, are_stills(clips))
     return {
         name: round(value, 4) for name, value in headline(clips, [float(each) for each in logits]).items()
     }

@@ -16,18 +16,25 @@ from vidscan_training.recipes.vit.faces import FaceStore
 from vidscan_training.recipes.vit.folds import Clip, Folds, auc, by_source, clips_of, headline, out_of_fold
 from vidscan_training.recipes.vit.fusion import (
     KINDS,
-    LEAST_DETAIL,
     Array,
+    Fit,
+    Shares,
+    apart,
+    are_stills,
     balanced,
-    chosen_share,
     clipped,
     figures,
-    left_out,
     platt,
+    second_alone,
+)
+from vidscan_training.recipes.vit.probe import ProbeOptions
+from vidscan_training.recipes.vit.rules import (
+    LEAST_DETAIL,
+    chosen_shares,
+    left_out,
     rules,
     shares_by_source,
 )
-from vidscan_training.recipes.vit.probe import ProbeOptions
 
 SETS = ("blended1", "degraded1", "degraded2")
 """The sets of views that the head is fitted on, beside the plain ones."""
@@ -41,7 +48,7 @@ class Judged:
     by the heads of the folds; ``uploads``, theirs of the degraded views of :data:`folds.UPLOADS`. ``clips``
     are those that fusion is fitted on, ``members`` their mean clipped logits by both, ``[n, 2]``, the
     second's calibrated by ``slope`` and ``intercept``, and ``details`` the mean detail of their faces.
-    ``share`` is the first's weight.
+    ``shares`` are the first's weights.
     """
 
     store: FaceStore
@@ -53,7 +60,7 @@ class Judged:
     details: Array
     slope: float
     intercept: float
-    share: float
+    shares: Shares
 
     @property
     def fake(self) -> npt.NDArray[np.bool_]:
@@ -77,8 +84,9 @@ def judge(store: FaceStore, folds: Folds, options: ProbeOptions) -> Judged:
     members = np.stack(
         [means(clipped(first), clips), means(clipped(slope * second + intercept), clips)], axis=1
     )
-    details, share = means(_details(store), clips), chosen_share(clips, members)
-    return Judged(store, first, second, uploads, clips, members, details, slope, intercept, share)
+    details = means(_details(store), clips)
+    shares = chosen_shares(clips, members, folds, details >= LEAST_DETAIL)
+    return Judged(store, first, second, uploads, clips, members, details, slope, intercept, shares)
 
 
 def means(logits: Array, clips: Sequence[Clip], faces: int | None = None) -> Array:
@@ -136,13 +144,13 @@ def verdicts(judged: Judged, folds: Folds) -> dict[str, tuple[Array, Array]]:
     first = judged.members[:, 0]
     return {
         "first": (first, np.where(first >= limits[1], 1, np.where(first <= limits[0], -1, 0))),
-        "second": _of_both(judged, folds, 0.0),
-        "both": _of_both(judged, folds, judged.share),
+        "second": _of_both(judged, folds, second_alone),
+        "both": _of_both(judged, folds, apart(judged.shares)),
     }
 
 
-def _of_both(judged: Judged, folds: Folds, share: float) -> tuple[Array, Array]:
-    rule_of = rules(judged.clips, judged.members, folds, share, judged.fine)
+def _of_both(judged: Judged, folds: Folds, fit: Fit) -> tuple[Array, Array]:
+    rule_of = rules(judged.clips, judged.members, folds, fit, judged.fine)
     return left_out(judged.clips, judged.members, judged.fine, rule_of, folds)
 
 
@@ -160,7 +168,8 @@ def _figures(judged: Judged) -> str:
     clips = clips_of(judged.store.rows, scored)
     second = means(clipped(judged.slope * judged.second + judged.intercept), clips)
     first = means(clipped(judged.first), clips)
-    by = {"first": first, "second": second, "both": judged.share * first + (1 - judged.share) * second}
+    both = judged.shares.mixed(np.stack([first, second], axis=1), are_stills(clips))
+    by = {"first": first, "second": second, "both": both}
     found = {name: headline(clips, [float(each) for each in logits]) for name, logits in by.items()}
     names = list(found["both"])
     lines = [f"| AUC, sources left out | {' | '.join(names)} |", f"|---|{'---|' * len(names)}"]
@@ -185,7 +194,11 @@ def _kinds(judged: Judged, said: dict[str, tuple[Array, Array]]) -> str:
             lines.append(f"| {name} | {kind} | {' | '.join(cells)} |")
     shares = shares_by_source(judged.clips, said["both"][1] == 1, fake=False)
     mean = np.mean([share for share, _ in shares.values()])
-    lines.append(f"\nGenuine people called FAKE by both, as a mean over sources: {mean:.3f}.")
+    forged = shares_by_source(judged.clips, said["both"][1] == 1, fake=True).values()
+    called = np.mean([share for share, _ in forged])
+    lines.append(f"\nCalled FAKE by both, as a mean over sources: genuine {mean:.3f}, fakes {called:.3f}.")
+    of = judged.shares
+    lines.append(f"The first network's weight: {of.clips} for clips, {of.stills} for stills.")
     groups = {"fakes": judged.fake, "genuine": ~judged.fake} | {kind: kind_of == kind for kind in KINDS}
     shares_of = [f"{name} {np.mean(~judged.fine[own]):.3f}" for name, own in groups.items()]
     lines.append(f"In too little detail for FAKE: {', '.join(shares_of)}.")
@@ -215,7 +228,8 @@ def single_frames(judged: Judged) -> dict[str, float]:
     """The figures of the first face of each clip alone: what a single frame is worth."""
     first = means(clipped(judged.first), judged.clips, 1)
     second = means(clipped(judged.slope * judged.second + judged.intercept), judged.clips, 1)
-    return figures(judged.clips, judged.share * first + (1 - judged.share) * second)
+    members = np.stack([first, second], axis=1)
+    return figures(judged.clips, judged.shares.mixed(members, are_stills(judged.clips)))
 
 
 def _reliability(judged: Judged, logits: Array) -> str:

@@ -17,13 +17,14 @@ from vidscan.system.files import replacing
 from vidscan_training.recipes.vit.faces import FaceStore
 from vidscan_training.recipes.vit.features import GROUP, make_views, of_set
 from vidscan_training.recipes.vit.folds import UPLOADS, Folds, clips_of
-from vidscan_training.recipes.vit.fusion import KINDS, Array, clipped, left_out, rules, shares_by_source
+from vidscan_training.recipes.vit.fusion import KINDS, Array, apart, clipped
 from vidscan_training.recipes.vit.judged import Judged, means
+from vidscan_training.recipes.vit.rules import left_out, rules, shares_by_source
 from vidscan_training.recipes.vit.tower.port import SIDE
 from vidscan_training.recipes.vit.views import MARGIN
 
 TRIED = (0.0, 0.06, 0.07, 0.08, 0.1, 0.12)
-"""Values of ``fusion.LEAST_DETAIL``."""
+"""Values of ``rules.LEAST_DETAIL``."""
 
 
 def table(judged: Judged, folds: Folds) -> str:
@@ -41,8 +42,9 @@ def table(judged: Judged, folds: Folds) -> str:
         f"|---|{'---|' * 7}",
     ]
     for least in TRIED:
-        rule_of = rules(judged.clips, judged.members, folds, judged.share, judged.details >= least)
-        plain = left_out(judged.clips, judged.members, judged.details >= least, rule_of, folds)[1] == 1
+        fine = judged.details >= least
+        rule_of = rules(judged.clips, judged.members, folds, apart(judged.shares), fine)
+        plain = left_out(judged.clips, judged.members, fine, rule_of, folds)[1] == 1
         worse = left_out(clips, members, fineness >= least, rule_of, folds)[1] == 1
         shares = shares_by_source(judged.clips, plain, fake=False).values()
         cells = [

@@ -14,12 +14,12 @@ from vidscan.probability import combine
 from vidscan.records import Calibration, CropBatch, Geometry, StillRule
 from vidscan.scan.scoring import score_batches
 
-SIZE = 16
+SIZE = CARD.input_size
 
 
 def batch_of(filled: int, batch_size: int = 8) -> CropBatch:
     """A batch whose n-th crop has the brightness 10 * (n + 1)."""
-    crops = [toy_crop(10 * (number + 1)) for number in range(filled)]
+    crops = [toy_crop(10 * (number + 1), sizes=(SIZE,)) for number in range(filled)]
     image = np.zeros((batch_size, SIZE, SIZE, 3), np.uint8)
     for row, crop in enumerate(crops):
         image[row] = crop.images[0]
@@ -72,7 +72,7 @@ def test_score_that_is_no_probability_is_refused(value: float):
 
 # Several members
 
-WIDE = replace(CARD, name="wide", input_size=8, margin=2.0)
+WIDE = replace(CARD, name="wide", input_size=SIZE // 2, margin=2.0)
 
 
 def two_geometries(filled: int) -> CropBatch:
@@ -84,7 +84,7 @@ def two_geometries(filled: int) -> CropBatch:
 
 def test_each_member_scores_the_crops_of_its_own_geometry():
     ensemble = Ensemble((ToyScorer(), ToyScorer(WIDE), ConstantScorer(0.5)))
-    assert ensemble.geometries == (Geometry(16, 1.0), Geometry(8, 2.0))
+    assert ensemble.geometries == (Geometry(SIZE, 1.0), Geometry(SIZE // 2, 2.0))
     (scored,) = score_batches([two_geometries(5)], ensemble)
     assert scored.fake_probability.shape == (5, 3)
     one = np.array([10, 20, 30, 40, 50]) / 255
@@ -98,7 +98,7 @@ def test_a_margin_alone_makes_another_geometry():
         ToyScorer(replace(CARD, margin=1.5)),
         ToyScorer(replace(CARD, name="like the first")),
     )
-    assert Ensemble(members).geometries == (Geometry(16, 1.0), Geometry(16, 1.5))
+    assert Ensemble(members).geometries == (Geometry(SIZE, 1.0), Geometry(SIZE, 1.5))
 
 
 def test_a_single_member_is_no_ensemble_to_its_reports():

@@ -78,7 +78,7 @@ def _remarks(sheet: Sheet, view: FileView) -> None:
 
 def _stretches(sheet: Sheet, view: FileView) -> None:
     told = [
-        "Each line is a track: a person in one shot." if view.persons else "Each line is a person.",
+        "Each line is a track: a person in one shot.",
         "Dashed lines are the thresholds; stretches that look synthesised are shaded.",
     ]
     if view.result["stats"]["cuts_s"]:

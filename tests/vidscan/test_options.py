@@ -164,7 +164,7 @@ def test_every_flag_of_a_scan_is_declared_by_a_field(command: str):
     assert known - declared <= {"--help", "--fast", "--engine"}, "what stands for values of two fields"
     missing = {"dir": set[str]()}.get(
         command,
-        {"--from-list", "--recursive"} | {name for name in declared if name.startswith("--ray")},
+        {"--from-list", "--recursive", "--watch"} | {name for name in declared if name.startswith("--ray")},
     )
     if command == "image":
         missing |= {"--annotate", "--fps", "--frames", "--keyframes", "--stream"}

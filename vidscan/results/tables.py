@@ -11,7 +11,9 @@ from typing import Any
 
 from vidscan.errors import StoreError, quoted
 from vidscan.models.card_file import MAX_DEPTH, card_from_json, nested_deeper_than
+from vidscan.records import StillRule
 from vidscan.report.document import Document
+from vidscan.system.typed_json import Form, from_plain
 
 APPLICATION = int.from_bytes(b"vdsc", "big")
 """SQLite's ``application_id`` of a store."""
@@ -105,12 +107,7 @@ def _check_heading(heading: Heading) -> None:
     for tree in (heading.terms, heading.options, heading.model):
         if not isinstance(tree, dict) or nested_deeper_than(2 * MAX_DEPTH, tree):
             raise ValueError("an object is none, or is nested too deep")
-    own = dict(heading.model)
-    members, detector = own.pop("members", []), own.pop("detector", True)
-    if not isinstance(members, list) or len(members) == 1 or detector is not True:
-        raise ValueError("its model is none")
-    for card in (own, *members):
-        card_from_json(card)
+    _check_model(heading.model)
     verdict = heading.options.get("verdict", {})
     if not isinstance(verdict, dict):
         raise ValueError("its options are none")
@@ -118,6 +115,19 @@ def _check_heading(heading: Heading) -> None:
         given = verdict.get(name)
         if not (given is None or (isinstance(given, int | float) and 0 <= given <= 1)):
             raise ValueError("a threshold is none")
+
+
+def _check_model(model: Document) -> None:
+    """Raises ValueError where it is not what ``report.document.model_document`` makes."""
+    own = dict(model)
+    members, detector = own.pop("members", []), own.pop("detector", True)
+    if not isinstance(members, list) or len(members) == 1 or detector is not True:
+        raise ValueError("its model is none")
+    still = own.pop("stills", None)  # of the members, which are named in their own cards alone
+    if still is not None and len(from_plain(StillRule, still, Form.CARD).weights) != len(members):
+        raise ValueError("its rule for stills is of other networks")
+    for card in (own, *members):
+        card_from_json(card)
 
 
 def put_heading(connection: sqlite3.Connection, heading: Heading) -> None:

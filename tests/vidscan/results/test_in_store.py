@@ -449,9 +449,11 @@ def test_a_journal_of_0_1_0_is_named(tmp_path, out):
         require_no_journal(out)
 
 
-def test_the_store_of_a_report_at_a_url_lies_in_the_users_folder(own_cache: Path):
+def test_the_store_of_a_report_at_a_url_lies_in_the_users_folder(tmp_path, monkeypatch):
+    cache = tmp_path / "cache"
+    monkeypatch.setenv("VIDSCAN_CACHE", str(cache))
     places = {store_beside(f"s3://bucket/{folder}/out.json") for folder in "ab"}
-    assert len(places) == 2 and {path.parent for path in places} == {own_cache / "stores"}
-    own_cache.chmod(0o777)
+    assert len(places) == 2 and {path.parent for path in places} == {cache / "stores"}
+    cache.chmod(0o777)
     with pytest.raises(StoreError, match="can be written to by others"):
         store_beside("s3://bucket/out.json")

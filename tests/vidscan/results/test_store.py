@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from tests.vidscan import report_samples as samples
 from tests.vidscan.full_disk import files_of_at_most
 from vidscan.errors import StoreError
-from vidscan.records import HeatKind, HeatSource, Report
+from vidscan.records import Calibration, HeatKind, HeatSource, Report, StillRule
 from vidscan.report.document import model_document, result_document
 from vidscan.report.formats import csv, jsonl
 from vidscan.report.formats import json as json_format
@@ -221,6 +222,22 @@ def test_what_is_no_store_is_refused(tmp_path, store):
             Store.open(tmp_path / name, write=False)
     with pytest.raises(StoreError, match="is there already"):
         Store.create(store.path, HEADING)
+
+
+@pytest.mark.parametrize(("weights", "good"), [((0.1, 0.9), True), ((0.1, 0.2, 0.7), False)])
+def test_a_rule_for_stills_is_of_the_members(tmp_path, weights, good):
+    card = replace(samples.CARD, stills=StillRule(weights, Calibration(1.0, 0.0)))
+    heading = replace(
+        HEADING, model=model_document(card, (samples.CARD, replace(samples.CARD, name="second")))
+    )
+    with closing(Store.create(tmp_path / "case.vidscan", heading)):
+        pass
+    with closing(Store.open(tmp_path / "case.vidscan", write=False)) as store:
+        if good:
+            assert store.heading == heading
+        else:
+            with pytest.raises(StoreError, match="rule for stills"):
+                _ = store.heading
 
 
 @pytest.mark.parametrize(

@@ -226,7 +226,7 @@ def test_what_is_no_store_is_refused(tmp_path, store):
 
 @pytest.mark.parametrize(("weights", "good"), [((0.1, 0.9), True), ((0.1, 0.2, 0.7), False)])
 def test_a_rule_for_stills_is_of_the_members(tmp_path, weights, good):
-    card = replace(samples.CARD, stills=StillRule(weights, Calibration(1.0, 0.0)))
+    card = replace(samples.CARD, stills=StillRule(weights, Calibration(1.0, 0.0, "others")))
     heading = replace(
         HEADING, model=model_document(card, (samples.CARD, replace(samples.CARD, name="second")))
     )

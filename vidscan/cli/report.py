@@ -12,6 +12,7 @@ from vidscan.cli.requests import ReportRequest, is_dataset
 from vidscan.errors import StoreError
 from vidscan.report.destination import Destination
 from vidscan.report.escape import visible
+from vidscan.report.wording import counted
 from vidscan.results.store import Store
 
 
@@ -52,11 +53,11 @@ def _write(
     for place in datasets:
         from vidscan.results.in_dataset import write_dataset
 
-        _say(console, f"{len(ids):,} results written to {write_dataset(place, store, ids)}")
+        _say(console, f"{counted(len(ids), 'result')} written to {write_dataset(place, store, ids)}")
     for each in files:
         each.write(document, evidence)
         if each.places:
-            _say(console, f"{len(ids):,} results written to {' and '.join(each.places)}")
+            _say(console, f"{counted(len(ids), 'result')} written to {' and '.join(each.places)}")
 
 
 def _nothing(request: ReportRequest, held: int) -> str:

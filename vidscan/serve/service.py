@@ -15,6 +15,7 @@ from vidscan.errors import StoreError
 from vidscan.media.sources import IMAGE_SUFFIXES, VIDEO_SUFFIXES, kind_of, state_of
 from vidscan.records import Report, Source, SourceKind
 from vidscan.report.document import Document, result_document
+from vidscan.report.wording import counted
 from vidscan.results.rows import FAILED, Row
 from vidscan.results.store import Store
 from vidscan.serve.events import Events
@@ -163,8 +164,8 @@ class Service:
             elif item.recorded.name not in waiting:
                 items.append(item)
         wait_already = len(paths) - len(items) - len(known)
-        notes = [f"{left_out} links that lead out of the folder were left out"] if left_out else []
-        notes += [f"{wait_already} files wait already"] if wait_already else []
+        notes = [f"left out: {counted(left_out, 'link')} out of the folder"] if left_out else []
+        notes += [f"waiting already: {counted(wait_already, 'file')}"] if wait_already else []
         return self._submit(place if place not in ("", ".") else self.folder.root.name, items, known, notes)
 
     def _of_folder(self, folder: Folder, path: Path) -> tuple[Item, int | None]:

@@ -164,6 +164,7 @@ def test_list_of_checkpoints_is_an_ensemble(
     )
 
 
+@pytest.mark.slow
 def test_list_may_hold_loaded_models(
     detector: ToyDetector, red_clip: Path, tiny_checkpoint: Path, contrary_checkpoint: Path
 ):

@@ -552,6 +552,7 @@ def test_ensemble_with_a_member_that_is_refused(tiny_checkpoint, red_clip, tmp_p
     assert "gone.keras: there is no such file" in only_line(capsys.readouterr().err)
 
 
+@pytest.mark.slow
 def test_ensemble_with_a_weight_that_cannot_be(
     tiny_checkpoint, contrary_checkpoint, red_clip, tmp_path, capsys
 ):

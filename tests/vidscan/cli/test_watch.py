@@ -129,6 +129,7 @@ def test_an_empty_folder_is_watched_and_what_never_arrived_is_named(parts, folde
     assert "1 file had not stopped growing and not scanned: " in told and "slow.png" in told
 
 
+@pytest.mark.slow
 def test_a_failed_file_and_what_was_asked_for_decide_the_exit_code(parts, folder, tmp_path) -> None:
     case = tmp_path / "case.vidscan"
     picture(folder / "a.png", 250)

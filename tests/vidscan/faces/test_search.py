@@ -173,6 +173,7 @@ def test_face_that_appears_later_is_found_where_the_picture_changed():
     assert detector.fars <= before + 3 + 5
 
 
+@pytest.mark.slow
 def test_calls_a_frame_stay_within_the_budget_when_everything_changes():
     detector, frames = PaintedFaces(), 48
     search = FaceSearch(detector, ALL)
@@ -188,6 +189,7 @@ def test_calls_a_frame_stay_within_the_budget_when_everything_changes():
     assert detector.nears <= 3
 
 
+@pytest.mark.slow
 def test_new_shot_is_swept_with_the_credit_that_is_left():
     detector = PaintedFaces()
     search = FaceSearch(detector, ALL)

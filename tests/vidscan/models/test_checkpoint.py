@@ -182,6 +182,7 @@ def test_final_model_of_the_reference_project(tmp_path, policy):
     np.testing.assert_allclose(loaded.score(pictures), 1 - expected, atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("half", ["mixed_bfloat16", "bfloat16", "float16"])
 def test_half_precision_of_every_kind_is_scored_in_float32(half, tmp_path, policy):
     policy(half)

@@ -205,6 +205,7 @@ def still(path: Path, *colour: int) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_a_faces_score_does_not_hang_on_its_batch_or_on_the_engine(shipped, detector, tmp_path):
     stills = [still(tmp_path / f"{red}.png", 150, 150, red) for red in (60, 90, 120, 150, 200)]
     alone = [vidscan.scan(path) for path in stills]

@@ -126,6 +126,7 @@ def test_a_rule_for_stills_is_told_with_the_card() -> None:
     assert "stills" not in document_of(clip())["model"]
 
 
+@pytest.mark.slow
 @settings(max_examples=80, deadline=None)
 @given(st.lists(ENSEMBLE_REPORTS, min_size=1, max_size=3))
 def test_every_document_of_an_ensemble_fits_the_schema_too(reports: list[Report]) -> None:

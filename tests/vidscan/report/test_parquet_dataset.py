@@ -194,6 +194,7 @@ def by_source(results: list[Document]) -> list[Document]:
     return sorted(results, key=lambda result: (result["source"], result.get("source_bytes", "")))
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(
     st.lists(
@@ -344,6 +345,7 @@ STEPS = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(STEPS)
 def test_whatever_is_added_forgotten_and_killed_each_source_is_whole_and_there_once(

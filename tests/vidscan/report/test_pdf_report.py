@@ -89,6 +89,7 @@ def test_a_case_file_says_what_the_page_says(name: str) -> None:
     assert "1 March 2025, 12:30 UTC" in whole
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SAMPLES)
 def test_nothing_leaves_the_page_or_lies_on_something_else(name: str) -> None:
     content = written(SAMPLES[name], clip("b.mp4"), clip("very-" * 60 + "long.mp4"))
@@ -110,6 +111,7 @@ def test_nothing_leaves_the_page_or_lies_on_something_else(name: str) -> None:
                 )
 
 
+@pytest.mark.slow
 def test_one_to_three_pages_a_source_then_how_it_was_judged() -> None:
     for report in SAMPLES.values():
         pages = texts(written(report))

@@ -466,6 +466,7 @@ def test_any_report_fits_the_terminal(reports: list[Report], width: int) -> None
     fits(reports, width)
 
 
+@pytest.mark.slow
 @settings(max_examples=80, deadline=None)
 @given(st.lists(ENSEMBLE_REPORTS, min_size=1, max_size=3), st.sampled_from([40, 60, 80, 100, 200]))
 def test_any_report_of_an_ensemble_fits_the_terminal(reports: list[Report], width: int) -> None:

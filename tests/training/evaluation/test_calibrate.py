@@ -151,6 +151,7 @@ def test_impossible_rates_are_refused(changed):
         options(**changed)
 
 
+@pytest.mark.slow
 def test_a_card_is_calibrated_on_validation_rows_alone(tmp_path, monkeypatch):
     crops = make_crop_folder(tmp_path / "crops", groups=9)
     checkpoint = save_tiny(tmp_path / "tiny.keras")

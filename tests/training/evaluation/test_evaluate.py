@@ -46,6 +46,7 @@ def shuffled(folder: CropFolder, seed: int) -> CropFolder:
     return replace(folder, rows=tuple(folder.rows[i] for i in order), landmarks=folder.landmarks[order])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2])
 def test_a_shuffled_manifest_gives_identical_figures(folder, seed):
     plain, _ = measure(ToyScorer(), folder, options(folder))

@@ -569,6 +569,7 @@ def room_with_astronaut(side: int, x: int, y: int, quarters: int = 0) -> tuple[I
     return image, Box(x + corner.x, y + corner.y, corner.w, corner.h)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("still", [False, True])
 @pytest.mark.parametrize("side", [36, 44, 64])
 def test_small_face_in_a_large_picture(detector: MediaPipeFaceDetector, side: int, still: bool):

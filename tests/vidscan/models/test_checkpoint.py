@@ -228,6 +228,7 @@ def test_file_of_an_older_keras(tmp_path):
     np.testing.assert_allclose(loaded.score(pictures), 1 - expected, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_loss_and_metrics_of_the_authors_own_do_no_harm(tmp_path):
     keras = import_keras()
 

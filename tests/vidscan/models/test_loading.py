@@ -239,6 +239,7 @@ def test_fast_goes_without_model(shipped, bright_clip, capsys):
 # Runtimes
 
 
+@pytest.mark.slow
 def test_the_runtime_that_is_asked_for_is_the_keras_files(shipped):
     assert [model.runtime.name for model in load_models(runtime="onnx")] == ["onnx", "onnx"]
 

@@ -107,6 +107,7 @@ def test_the_schema_has_every_field_of_a_card() -> None:
     assert set(calibration) == set(derived["Calibration"]["properties"])
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(st.lists(REPORTS, max_size=4))
 def test_every_document_fits_the_schema_and_survives_json(reports: list[Report]) -> None:

@@ -71,6 +71,7 @@ SAMPLES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SAMPLES)
 def test_a_case_file_says_what_the_page_says(name: str) -> None:
     report = SAMPLES[name]
@@ -171,6 +172,7 @@ NAMES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("script", NAMES)
 def test_names_in_many_scripts_are_readable_to_the_last_letter(script: str) -> None:
     name = NAMES[script]

@@ -62,9 +62,10 @@ export class Queue {
     this.changed();
   }
 
-  // All scans as the server lists them; uploads of this window stay.
+  // All scans as the server lists them; uploads of this window stay, and what is newer than the list.
   replace(scans) {
-    for (const key of this.jobs.keys()) if (typeof key !== "symbol") this.jobs.delete(key);
+    const newest = Math.max(0, ...scans.map((scan) => scan.id));
+    for (const key of this.jobs.keys()) if (typeof key !== "symbol" && key <= newest) this.jobs.delete(key);
     for (const scan of scans) this.told(scan);
     this.changed();
   }

@@ -14,8 +14,8 @@ from vidscan.media.clap import has_clap
 from vidscan.media.combs import combed
 from vidscan.media.ffmpeg import decode
 from vidscan.media.ffmpeg.command import Look
-from vidscan.media.ffmpeg.decode import Picture, codec_name
-from vidscan.media.ffmpeg.header import MediaInfo, VideoStream
+from vidscan.media.ffmpeg.decode import Picture
+from vidscan.media.ffmpeg.header import MediaInfo, VideoStream, codec_name
 from vidscan.media.ffmpeg.presentation import Fields, Presentation, presentation_of
 from vidscan.media.ffmpeg.program import crops, filters, find_program
 from vidscan.media.ffmpeg.seek import spread_frames

@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 from vidscan.errors import DecodeError, SourceError
 from vidscan.media.ffmpeg.command import AS_STORED, Look, sampling_command
-from vidscan.media.ffmpeg.header import MediaInfo, VideoStream, read_header
+from vidscan.media.ffmpeg.header import MediaInfo, codec_name, read_header
 from vidscan.media.ffmpeg.output import MAX_PIXELS, MAX_WORDS, Complaints, failure, read_ppm
 from vidscan.media.ffmpeg.presentation import Fields, Presentation
 from vidscan.media.ffmpeg.program import find_program, passthrough_option, start
@@ -64,17 +64,6 @@ _BREAKS_OFF = re.compile(r"\[.*(?:partial file|ended prematurely|[Tt]runcat)")
 # Packets' times go on where their clock goes back, by the duration of the one before.
 _GO_ON = "setts=ts=if(eq(N\\,0)\\,DTS\\,PREV_OUTDTS+if(lt(DTS\\,PREV_INDTS)\\,DURATION\\,DTS-PREV_INDTS))"
 
-_CODECS = {
-    "none": "video",  # of a codec that the file does not name
-    "h264": "H.264",
-    "hevc": "HEVC",
-    "av1": "AV1",
-    "vp8": "VP8",
-    "vp9": "VP9",
-    "mpeg2video": "MPEG-2",
-}
-
-
 # What a file may make ffmpeg open (itself alone) and how large a picture it may make it decode.
 INPUT_LIMITS = ("-protocol_whitelist", "file", "-format_whitelist", DEMUXERS, "-max_pixels", str(MAX_PIXELS))
 
@@ -112,11 +101,6 @@ def probe(path: Path) -> MediaInfo:
     if told.sound:
         raise SourceError(f"{path}: holds audio but no video: give a file with pictures")
     raise failure(path, "no video that ffmpeg can read", "check the file", said.splitlines())
-
-
-def codec_name(stream: VideoStream) -> str:
-    """A stream's codec as people write it."""
-    return _CODECS.get(stream.codec, stream.codec)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,16 @@ _COLOUR = re.compile(r"\b([\w-]+)/([\w-]+)/(smpte2084|arib-std-b67)\b")
 # A base layer that only a Dolby Vision decoder shows in its colours.
 _DOLBY_ALONE = re.compile(r" *DOVI configuration record: .*\bcompatibility id: 0\b")
 
+_CODECS = {
+    "none": "video",  # of a codec that the file does not name
+    "h264": "H.264",
+    "hevc": "HEVC",
+    "av1": "AV1",
+    "vp8": "VP8",
+    "vp9": "VP9",
+    "mpeg2video": "MPEG-2",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Colour:
@@ -141,3 +151,8 @@ def _below(lines: list[str], place: int) -> Iterator[str]:
         if _STREAM.match(line):
             return
         yield line
+
+
+def codec_name(stream: VideoStream) -> str:
+    """A stream's codec as people write it."""
+    return _CODECS.get(stream.codec, stream.codec)

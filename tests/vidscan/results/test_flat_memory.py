@@ -5,9 +5,11 @@ from __future__ import annotations
 import gc
 import io
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor
 from dataclasses import replace
-from itertools import count
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
@@ -15,7 +17,7 @@ from report_samples import CARD, clip
 from rich.console import Console
 
 from vidscan.options import ScanOptions
-from vidscan.records import Source, SourceKind
+from vidscan.records import Report, Source, SourceKind
 from vidscan.report.destination import Destination
 from vidscan.report.terminal.folder import print_summary, print_timings
 from vidscan.results.held import Held
@@ -49,48 +51,54 @@ def results_of(number: int, folder: Path) -> ResultsInStore:
 
 
 def highest(act: Callable[[], object]) -> int:
-    """The least of three peaks: another test's thread may still be at work beside one of them."""
-    peaks = []
-    for _ in range(3):
-        gc.collect()
-        tracemalloc.start()
-        try:
-            act()
-            peaks.append(tracemalloc.get_traced_memory()[1])
-        finally:
-            tracemalloc.stop()
-    return min(peaks)
+    """The most that Python holds at once during an act, in bytes."""
+    gc.collect()
+    tracemalloc.start()
+    try:
+        act()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
 
 
-def test_six_times_the_results_take_no_more_memory(tmp_path: Path) -> None:
-    few, many = results_of(FEW, tmp_path), results_of(MANY, tmp_path)
+@pytest.fixture
+def alone() -> Iterator[Executor]:
+    """A process in which nothing else is at work: threads that other tests leave count in this one."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        yield pool
 
-    def grown(act: Callable[[ResultsInStore], object]) -> int:
-        act(few)  # what is loaded once
-        return highest(lambda: act(many)) - highest(lambda: act(few))
 
-    def written(results: ResultsInStore, ending: str) -> None:
-        Destination.parse(str(tmp_path / f"out.{ending}")).write(results._store.document())
-
-    console = Console(file=io.StringIO(), width=120)
-    for ending in ("csv", "json"):
-        assert grown(lambda results, ending=ending: written(results, ending)) < GROWTH
-    for show in (print_summary, print_timings):
-        assert grown(lambda results, show=show: show(console, results.reports())) < GROWTH
+def grown(act: Callable[[ResultsInStore], object], folder: Path) -> int:
+    """How many bytes more an act takes on many results than on few."""
+    few, many = results_of(FEW, folder), results_of(MANY, folder)
+    act(few)  # what is loaded once
+    grown = highest(lambda: act(many)) - highest(lambda: act(few))
     for results in (few, many):
         results.close()
+    return grown
 
 
-def test_a_scan_holds_no_results(tmp_path: Path) -> None:
-    folders = (tmp_path / str(number) for number in count())
+def write(ending: str, folder: Path, results: ResultsInStore) -> None:
+    Destination.parse(str(folder / f"out.{ending}")).write(results._store.document())
 
-    def scanned(sources: int) -> int:
-        def act() -> None:
-            folder = next(folders)
-            folder.mkdir()
-            results_of(sources, folder).close()
 
-        return highest(act)
+def show(printed: Callable[[Console, Sequence[Report]], None], results: ResultsInStore) -> None:
+    printed(Console(file=io.StringIO(), width=120), results.reports())
 
-    few = scanned(FEW)
-    assert scanned(MANY) - few < GROWTH
+
+def test_six_times_the_results_take_no_more_memory(tmp_path: Path, alone: Executor) -> None:
+    acts = [partial(write, ending, tmp_path) for ending in ("csv", "json")]
+    acts += [partial(show, printed) for printed in (print_summary, print_timings)]
+    for number, act in enumerate(acts):
+        (folder := tmp_path / str(number)).mkdir()
+        assert alone.submit(grown, act, folder).result() < GROWTH
+
+
+def scanned(sources: int, folder: Path) -> int:
+    folder.mkdir()
+    return highest(lambda: results_of(sources, folder).close())
+
+
+def test_a_scan_holds_no_results(tmp_path: Path, alone: Executor) -> None:
+    few, many = (alone.submit(scanned, n, tmp_path / str(n)).result() for n in (FEW, MANY))
+    assert many - few < GROWTH

@@ -96,6 +96,7 @@ def test_options_say_all_that_a_scan_can_be_asked(detector: ToyDetector, bright_
         vidscan.scan(bright_clip, fpz=1, model=ToyScorer())
 
 
+@pytest.mark.slow
 def test_options_name_the_model(detector: ToyDetector, bright_clip: Path, tiny_checkpoint: Path):
     options = vidscan.ScanOptions(model=ModelOptions((tiny_checkpoint,)))
     assert vidscan.scan(bright_clip, options, fps=1).model_card.name == "tiny"

@@ -38,6 +38,7 @@ def scan(tiny_checkpoint: Path):
 # In whole scans
 
 
+@pytest.mark.slow
 def test_run_annotates_one_clip_and_writes_its_heat_maps(scan, bright_clip, tmp_path, capsys):
     video, maps = tmp_path / "out.mp4", tmp_path / "maps"
     report = tmp_path / "out.json"

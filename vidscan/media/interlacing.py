@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Generator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from enum import Enum
+from itertools import islice
 from pathlib import Path
 from typing import TypeAlias
 
@@ -100,11 +101,21 @@ def interlaced(path: Path, shown: Presentation, time_s: float, *, marked: bool) 
 
 
 def of_one_moment(start: Start, shown: Presentation, fields: Fields | None) -> Generator[Picture, None, None]:
-    """The pictures of a stream; where ``fields`` says that they are of two moments, one field of theirs."""
-    if fields is not Fields.MARKED:
-        yield from start(replace(shown, one_field=fields is Fields.ALL))
+    """The pictures of a stream; where ``fields`` says that they are of two moments, one field of theirs.
+
+    Where only some are, the stream is read once more beside it from the first on that is whole.
+    """
+    if fields is None:
+        yield from start(shown)
         return
-    single = replace(shown, one_field=True)
-    with closing(start(shown)) as wholes, closing(start(single)) as halves:
-        for whole, half in zip(wholes, halves, strict=False):
-            yield half if whole.interlaced else whole
+    with ExitStack() as opened:
+        halves = opened.enter_context(closing(start(replace(shown, one_field=True))))
+        wholes, passed = None, 0
+        for number, half in enumerate(halves):
+            if half.interlaced or fields is Fields.ALL:
+                yield half._replace(interlaced=False)
+                continue
+            if wholes is None:
+                wholes = opened.enter_context(closing(start(shown)))
+            yield next(islice(wholes, number - passed, None), half)
+            passed = number + 1

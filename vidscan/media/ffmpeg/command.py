@@ -81,23 +81,21 @@ def sampling_command(
         period = f"floor(t*{look.fps!r}+{EDGE})"
         previous = f"floor(prev_selected_t*{look.fps!r}+{EDGE})"
         stream = stream.filter("select", f"isnan(prev_selected_t)+gt({period},{previous})+{_GONE_BACK}")
+    # Before the others, as a field is marked no more.
+    stream = stream.filter(f"showinfo@{mark}", checksum=0)
     for each in shown.filters:
         stream = stream.filter(each.name, **each.options)
     strict = ("-xerror",) if look.start_s > 0 else ()
     limit = {} if look.max_frames is None else {"frames:v": look.max_frames}
-    stream = (
-        stream.filter(f"showinfo@{mark}", checksum=0)
-        .output(
-            "pipe:1",
-            format="image2pipe",
-            vcodec="ppm",
-            pix_fmt="rgb24",
-            map_metadata="-1",
-            **passthrough,
-            **limit,
-        )
-        .global_args("-hide_banner", "-nostdin", "-nostats", "-loglevel", "info", *strict)
-    )
+    stream = stream.output(
+        "pipe:1",
+        format="image2pipe",
+        vcodec="ppm",
+        pix_fmt="rgb24",
+        map_metadata="-1",
+        **passthrough,
+        **limit,
+    ).global_args("-hide_banner", "-nostdin", "-nostats", "-loglevel", "info", *strict)
     compiled = [str(part) for part in stream.compile(cmd=program)]
     place = compiled.index("INPUT")
     return [*compiled[: place - 1], *source, *compiled[place + 1 :]]

@@ -170,7 +170,7 @@ def _command(path: Path, look: Look, shown: Presentation, mark: str) -> list[str
 
 
 class Picture(NamedTuple):
-    """A decoded frame: seconds by the clip's clock, an upright RGB picture, whether it is of two fields."""
+    """A decoded frame: seconds by the clip's clock, an upright RGB picture, if it is marked as fields."""
 
     time_s: float
     image: Image

@@ -20,9 +20,9 @@ MAX_STRETCH = 4
 WHITE_NITS = 203
 """The luminance of diffuse white in HDR pictures, cd/m²: Recommendation ITU-R BT.2408, table 1."""
 
-KEPT = 0.8
-"""Share of that white up to which colours stay as they are; what is brighter is compressed. At tonemap's own
-0.3 bright faces lose contrast."""
+KEPT = 0.95
+"""Share of that white up to which colours stay as they are; what is brighter is compressed, so that all of
+SDR comes back as it was but for its brightest. From 0.8 on, bright faces lose contrast that networks miss."""
 
 _HDR_NAMES = {"smpte2084": "PQ", "arib-std-b67": "HLG"}
 _TONE_MAPPERS = ("zscale", "tonemap")

@@ -55,7 +55,11 @@ class Fields(Enum):
 
 @dataclass(slots=True)
 class Doubts:
-    """What was looked into so far: of frames that seemed to have combs, and until when marks are not."""
+    """What is not settled of a stream.
+
+    ``suspicions``: how many of its frames seemed to have combs. ``marks_rest_until_s``: its marks, once
+    found wrong, are believed wrong until then.
+    """
 
     suspicions: int = 0
     marks_rest_until_s: float = 0.0

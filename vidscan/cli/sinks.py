@@ -40,9 +40,14 @@ class HeatMaps:
 def check_annotated(place: Path, sources: Sequence[Source], *, in_folder: bool) -> None:
     """Finds out before any work whether annotated videos can be written to a place; makes its folder.
 
-    Raises UsageError where the name is not an MP4 file's, or is the clip's own, or a clip is remote; and
-    ReportError where the place cannot be written to.
+    Raises UsageError where the name is not an MP4 file's, or is the clip's own, or a clip is remote, or all
+    sources are stills; and ReportError where the place cannot be written to.
     """
+    if sources and all(source.kind is SourceKind.IMAGE for source in sources):
+        raise UsageError(
+            f"--annotate draws into clips, and {sources[0].name} is a still: use --explain-dir DIR or "
+            "--report OUT.html, which show its faces"
+        )
     if any(source.remote is not None for source in sources):
         raise UsageError("--annotate needs clips on this machine's disk: fetch them first")
     if in_folder:

@@ -93,7 +93,8 @@ def plan_of(request: ScanRequest, parts: Parts) -> Plan:
     if request.explain_dir is not None:
         check_folder(request.explain_dir, "--explain-dir")
     if request.annotate is not None:
-        check_annotated(request.annotate, found, in_folder=not request.one_clip)
+        known = () if request.watch else found  # clips may come
+        check_annotated(request.annotate, known, in_folder=not request.one_clip)
     if sys.stderr.isatty() and not request.quiet:
         tell_what_takes_long()
     models = parts.load_models(request.options.model.paths or None, runtime=request.options.model.runtime)

@@ -58,8 +58,8 @@ class Plan:
     """All that a scan needs. ``options`` are the request's, fitted to the sources and models found.
 
     The report goes to each of the ``destinations``, or into the request's dataset. ``store`` is where results
-    are put one by one, None for memory alone. ``skipped`` counts the files of the folder that are no clip or
-    still, by their suffixes.
+    are put one by one, None for memory alone. ``skipped`` counts what of the folder was left out, as
+    :func:`vidscan.media.sources.from_folder` does.
     """
 
     request: ScanRequest
@@ -136,7 +136,7 @@ def _destinations(request: ScanRequest) -> tuple[Destination, ...]:
 def find_sources(request: ScanRequest, skipped: Counter[str]) -> list[Source]:
     """What a request names; raises SourceError where it is not there, or nothing to scan.
 
-    ``skipped`` counts the files of a folder that are no clip or still, by their suffixes.
+    ``skipped`` counts what of a folder is left out, as :func:`vidscan.media.sources.from_folder` does.
     """
     if request.from_list is not None:
         return from_list(request.from_list)

@@ -255,7 +255,8 @@ def test_report_writers_know_the_ground_and_storage():
             if rank("vidscan", each) and room(each) not in ("report", "system")
         }
         assert foreign <= {"vidscan.media", "vidscan.media.storage"}, name
-        own = {"cv2", "jinja2", "markupsafe"} if name.startswith("vidscan.report.html") else set()
+        laid_out = name.startswith(("vidscan.report.content.", "vidscan.report.html."))
+        own = {"cv2", "jinja2", "markupsafe"} if laid_out else set()
         own |= {"fpdf"} if name.startswith("vidscan.report.pdf.") else set()
         own |= {"pyarrow"} if name == "vidscan.report.parquet.schema" else set()
         outside = {top(each) for each in imported(tree)} - {"vidscan"}

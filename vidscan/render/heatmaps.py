@@ -12,7 +12,7 @@ import numpy as np
 
 from vidscan.errors import ReportError
 from vidscan.records import EvidenceCrop, Heat, HeatKind, HeatSource, Image, Source
-from vidscan.report.html.pictures import heat_colours
+from vidscan.report.content.pictures import heat_colours
 from vidscan.system.files import raising, replacing, sha256_of
 
 _STRONGEST = 0.6

@@ -9,6 +9,9 @@ from pathlib import PurePath
 
 from vidscan.records import Label, Report, Status, Track
 
+LABELS = ("FAKE", "UNCERTAIN", "REAL", "NO_FACE", "FAILED")
+"""Outcomes of a file, the most suspicious first."""
+
 _ORDER = (Label.FAKE, Label.UNCERTAIN, Label.REAL, Label.NO_FACE, None)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from vidscan.media.stills.header import HeaderError, read_header
 from vidscan.records import EvidenceCrop, Heat, HeatKind, HeatSource, Image
-from vidscan.report.html.pictures import EncodedCrop, jpeg_of
+from vidscan.report.content.pictures import EncodedCrop, jpeg_of
 from vidscan.results.tables import damaged
 
 MAX_JPEG = 1 << 20

@@ -50,9 +50,15 @@ from vidscan.records import (
     SourceKind,
 )
 from vidscan.report import html
-from vidscan.report.html import pictures
-from vidscan.report.html.chart import UNJUDGED, chart_of, strip_of
-from vidscan.report.html.view import MAX_MOMENTS, file_views, folder_and_names, moments_of_each, thresholds
+from vidscan.report.content import pictures
+from vidscan.report.content.chart import UNJUDGED, chart_of, strip_of
+from vidscan.report.content.file_view import (
+    MAX_MOMENTS,
+    file_views,
+    folder_and_names,
+    moments_of_each,
+    thresholds,
+)
 from vidscan.verdict.judge import thresholds as thresholds_of_the_verdict
 
 VENDOR = Path(html.__file__).parent / "vendor" / "uplot"

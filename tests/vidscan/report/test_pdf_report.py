@@ -28,8 +28,8 @@ from report_samples import (
 from vidscan.errors import ReportError
 from vidscan.records import Label, Remark, Report, Source, SourceFacts, SourceKind
 from vidscan.report import pdf
+from vidscan.report.content.file_view import file_views
 from vidscan.report.destination import Destination
-from vidscan.report.html.view import file_views
 from vidscan.report.legend import not_meant
 
 pdfium = pytest.importorskip("pypdfium2")

@@ -14,20 +14,19 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
+from vidscan.report.content.facts import amount, card_facts, card_limits, figures, file_facts, flat
+from vidscan.report.content.file_view import file_views, folder_and_names, thresholds
+from vidscan.report.content.pictures import colour_scale, data_uri
 from vidscan.report.declaration import NOT_TAKEN_OVER
 from vidscan.report.document import Document, Evidence
 from vidscan.report.escape import visible
-from vidscan.report.html.facts import amount, card_facts, card_limits, figures, file_facts, flat
-from vidscan.report.html.pictures import colour_scale, data_uri
-from vidscan.report.html.view import file_views, folder_and_names, thresholds
 from vidscan.report.legend import HEAT_MAPS, NOT_COMPARABLE, SHARE_AND_QUALITY, meanings, not_meant, scale
+from vidscan.report.summary import LABELS
 from vidscan.report.wording import clock, counted, remark, score
 
 _HERE = Path(__file__).parent
 _STYLES = ("vendor/uplot/uPlot.min.css", "page.css", "file.css")
 _SCRIPTS = ("vendor/uplot/uPlot.iife.min.js", "chart.js", "table.js")
-LABELS = ("FAKE", "UNCERTAIN", "REAL", "NO_FACE", "FAILED")
-"""Outcomes of a file, the most suspicious first."""
 
 
 def render(document: Document, evidence: Evidence) -> str:

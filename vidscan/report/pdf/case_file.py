@@ -9,13 +9,13 @@ from typing import Any
 
 from vidscan.options import ScanOptions
 from vidscan.report.codec import plain
+from vidscan.report.content.facts import Fact, card_facts, card_limits, flat
+from vidscan.report.content.file_view import FileView, file_views, folder_and_names, thresholds
 from vidscan.report.document import Document, Evidence
-from vidscan.report.html.facts import Fact, card_facts, card_limits, flat
-from vidscan.report.html.page import LABELS
-from vidscan.report.html.view import FileView, file_views, folder_and_names, thresholds
 from vidscan.report.legend import HEAT_MAPS, meanings, not_meant, scale
 from vidscan.report.pdf.sheet import SMALL, SOFT, TEXT, Sheet
 from vidscan.report.pdf.source import source_pages
+from vidscan.report.summary import LABELS
 from vidscan.report.wording import clock, counted, score
 
 

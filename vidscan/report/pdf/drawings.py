@@ -7,9 +7,9 @@ from itertools import groupby
 from typing import Any
 from xml.sax.saxutils import quoteattr
 
-from vidscan.report.html.chart import Strip
-from vidscan.report.html.pictures import FacePictures, Filmstrip, Picture
-from vidscan.report.html.view import FileView
+from vidscan.report.content.chart import Strip
+from vidscan.report.content.file_view import FileView
+from vidscan.report.content.pictures import FacePictures, Filmstrip, Picture
 from vidscan.report.pdf.sheet import INK, LINE, OF_LABEL, SMALL, SOFT, Colour, Sheet
 from vidscan.report.wording import clock, score
 

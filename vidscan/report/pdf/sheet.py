@@ -17,8 +17,8 @@ from fpdf.enums import MethodReturnValue, WrapMode, XPos, YPos
 from fpdf.fonts import TTFFont
 from fpdf.prefs import ViewerPreferences
 
+from vidscan.report.content.facts import Fact
 from vidscan.report.escape import visible
-from vidscan.report.html.facts import Fact
 
 Colour: TypeAlias = tuple[int, int, int]
 """Red, green and blue, 0-255."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from vidscan.report.content.facts import Fact, file_facts
+from vidscan.report.content.file_view import FileView, thresholds
 from vidscan.report.declaration import NOT_TAKEN_OVER
 from vidscan.report.document import Document
-from vidscan.report.html.facts import Fact, file_facts
-from vidscan.report.html.view import FileView, thresholds
 from vidscan.report.legend import NOT_COMPARABLE, SHARE_AND_QUALITY
 from vidscan.report.pdf.drawings import faces, gauge, timeline
 from vidscan.report.pdf.sheet import SMALL, SOFT, TEXT, Sheet

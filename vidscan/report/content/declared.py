@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from vidscan.records import ContentCredentials, CredentialsState, Meaning, Provenance
+from vidscan.report.content.facts import Fact
 from vidscan.report.declaration import action_words, credentials_words, ingredient_words, signer_words
-from vidscan.report.html.facts import Fact
 
 
 def declared_facts(provenance: Provenance) -> Iterator[Fact]:

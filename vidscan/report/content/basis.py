@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from vidscan.report.content.facts import Fact
 from vidscan.report.document import Document
-from vidscan.report.html.facts import Fact
 from vidscan.report.wording import counted, score
 
 

@@ -9,13 +9,13 @@ from pathlib import PurePath
 from typing import Any
 
 from vidscan.records import Provenance, thresholds_in_force
+from vidscan.report.content.basis import basis
+from vidscan.report.content.chart import Strip, chart_of, strip_of
+from vidscan.report.content.declared import declared_facts
+from vidscan.report.content.facts import Fact
+from vidscan.report.content.pictures import FacePictures, budget_of_each, face_pictures, poor_faces
 from vidscan.report.declaration import contradiction, declaration
 from vidscan.report.document import NO_EVIDENCE, Document, Evidence
-from vidscan.report.html.basis import basis
-from vidscan.report.html.chart import Strip, chart_of, strip_of
-from vidscan.report.html.declared import declared_facts
-from vidscan.report.html.facts import Fact
-from vidscan.report.html.pictures import FacePictures, budget_of_each, face_pictures, poor_faces
 from vidscan.report.summary import common_folder, suspicion
 from vidscan.report.wording import certainty, score
 from vidscan.system.typed_json import Form, from_plain

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from vidscan.report.content.pictures import Picture
 from vidscan.report.document import Document
-from vidscan.report.html.pictures import Picture
 from vidscan.report.summary import suspicion
 from vidscan.report.terminal.strip import LEVELS, Scale, level
 from vidscan.report.wording import clock, score

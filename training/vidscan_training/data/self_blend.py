@@ -50,6 +50,8 @@ def region_points(landmarks: Landmarks, region: str) -> Landmarks:
         return landmarks[list(_FEATURES)]
     if region == "eyes":
         return landmarks[list(_BROWS + _EYES)]
+    if region == "nose":
+        return landmarks[list(_NOSE)]
     axis = landmarks[_CHIN] - landmarks[_FOREHEAD]
     height = max(float(np.linalg.norm(axis)), 1e-3)
     depth = (landmarks - landmarks[_FOREHEAD]) @ axis / height**2

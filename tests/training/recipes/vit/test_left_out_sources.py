@@ -9,14 +9,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_rows import made_clips, made_row
 
+from vidscan_training.recipes.vit import folds as folds_module
 from vidscan_training.recipes.vit.collections import listed
 from vidscan_training.recipes.vit.faces import FaceStore
-from vidscan_training.recipes.vit.features import of_set
+from vidscan_training.recipes.vit.features import donors, of_set
 from vidscan_training.recipes.vit.folds import (
     FOLDS_FILE,
     OTHERS,
     Clip,
     Folds,
+    Learnt,
     auc,
     by_source,
     clips_of,
@@ -130,3 +132,51 @@ def test_degraded_sets_take_turns_and_self_blends_are_of_real_faces_with_a_mesh(
     assert of_set(store, "degraded3") == of_set(store, "degraded1")
     assert of_set(store, "plain") == list(range(7))
     assert of_set(store, "blended1") == [0, 3, 5, 6]
+
+
+@pytest.fixture
+def several_people(tmp_path) -> FaceStore:
+    """Two sources of three people each, two faces a person, and one of a single person."""
+    people = [("one", f"p{number // 2}") for number in range(6)] + [("two", f"q{n // 2}") for n in range(6)]
+    rows = [made_row(source, person=person, clip=f"{person}{n}") for n, (source, person) in enumerate(people)]
+    rows += [made_row("alone", person="r"), made_row("one", person="p0", fake=True)]
+    meshes = np.random.default_rng(0).random((len(rows), 468, 2)).astype(np.float16)
+    return FaceStore(tmp_path, tuple(rows), meshes)
+
+
+def test_composites_take_from_another_person_of_the_same_source(several_people):
+    rows = several_people.rows
+    for name in ("composed1", "composed2"):
+        found = donors(several_people, name)
+        places = of_set(several_people, name)
+        assert all(not rows[place].fake for place in places)
+        for place, other in enumerate(found):
+            if place not in places:
+                assert other == place
+                continue
+            assert rows[other].person != rows[place].person and not rows[other].fake
+            assert rows[other].source == rows[place].source or rows[place].source == "alone"
+        np.testing.assert_array_equal(found, donors(several_people, name))
+    both = of_set(several_people, "composed1") + of_set(several_people, "composed2")
+    assert sorted(both) == list(range(13))
+    assert donors(several_people, "blended1").tolist() == list(range(14))
+
+
+def test_no_composite_of_a_face_that_is_left_out_is_learnt_from(several_people, monkeypatch):
+    def features(name: str) -> np.ndarray:
+        made = np.full((14, 10, 2, 768), np.nan, np.float16)
+        made[of_set(several_people, name)] = 1
+        return made
+
+    monkeypatch.setattr(folds_module, "loaded", lambda path, names: [features(name) for name in names])
+    learnt = Learnt(several_people, ["composed1"], (6,))
+    kept = np.ones(14, bool)
+    everything = learnt.sample(kept)
+    other = donors(several_people, "composed1")
+    place = of_set(several_people, "composed1")[0]
+    kept[other[place]] = False
+    fewer = learnt.sample(kept)
+    gone = sum(not (kept[each] and kept[other[each]]) for each in of_set(several_people, "composed1"))
+    count = [sum(name.startswith("composed/") for name in sample.source) for sample in (everything, fewer)]
+    assert count[0] - count[1] == gone >= 1
+    assert all(everything.fake[n] for n, name in enumerate(everything.source) if name.startswith("composed/"))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from vidscan_training.recipes.vit.folds import auc
-from vidscan_training.recipes.vit.probe import BLENDED, ProbeOptions, Sample, fit, head_of, sample_weights
+from vidscan_training.recipes.vit.probe import ProbeOptions, Sample, fit, head_of, sample_weights
 
 OPTIONS = ProbeOptions()
 
@@ -15,7 +15,7 @@ OPTIONS = ProbeOptions()
 def sample() -> Sample:
     """60 views of 3 real sources and 3 of fakes, one of these self-blends; people and degraded views vary."""
     sources = ["camera"] * 20 + ["phone"] * 6 + ["studio"] * 4 + ["swap"] * 15 + ["sync"] * 5
-    sources += [f"{BLENDED}/camera"] * 10
+    sources += ["blended/camera"] * 10
     fake = np.arange(60) >= 30
     people = [f"{source}{place % 5 % (place // 7 + 1)}" for place, source in enumerate(sources)]
     generator = np.random.default_rng(3)
@@ -29,18 +29,18 @@ def by_source(sample: Sample, weights: np.ndarray) -> dict[str, float]:
 
 
 @pytest.mark.parametrize("evenness", [0.0, 0.5, 1.0])
-@pytest.mark.parametrize("blended", [0.1, 0.4])
-def test_weights_sum_to_1_with_half_for_each_label(sample, evenness, blended):
-    weights = sample_weights(sample, replace(OPTIONS, evenness=evenness, blended=blended))
+@pytest.mark.parametrize("forged", [0.1, 0.4])
+def test_weights_sum_to_1_with_half_for_each_label(sample, evenness, forged):
+    weights = sample_weights(sample, replace(OPTIONS, evenness=evenness, forged=forged))
     assert weights.dtype == np.float32
     assert np.all(weights > 0)
     assert weights.sum() == pytest.approx(1.0, abs=1e-5)
     assert weights[sample.fake].sum() == pytest.approx(0.5, abs=1e-5)
-    assert by_source(sample, weights)[f"{BLENDED}/camera"] == pytest.approx(0.5 * blended, abs=1e-5)
+    assert by_source(sample, weights)["blended/camera"] == pytest.approx(0.5 * forged, abs=1e-5)
 
 
 def test_without_self_blends_the_other_fakes_have_the_half(sample):
-    kept = np.array([not source.startswith(BLENDED) for source in sample.source])
+    kept = np.array([not source.startswith("blended") for source in sample.source])
     names, people = np.array(sample.source)[kept], np.array(sample.person)[kept]
     rest = Sample(sample.features[kept], sample.fake[kept], list(names), list(people), sample.degraded[kept])
     weights = sample_weights(rest, OPTIONS)

@@ -1,17 +1,17 @@
 """Caches on disk what the tower computes from views of stored faces; heads are fitted on these features.
 
 A cache is a folder beside the faces with one file for each set of views: ``plain``, ``degraded1`` …, and
-``blended1`` … (of real faces alone). A degraded set has every second face, the odd sets those that the even
-ones leave out, because frames of one clip are much alike. ``reference`` is the plain view of some faces in
-float32, to measure what 8 bits cost. Each file holds ``float16[faces, depth, 2, 768]``: after every block
-the class token and the mean patch token. Rows of faces that a set leaves out are NaN. Finished files are
-not made again.
+``blended1`` … and ``composed1`` … (of real faces alone). A degraded or composed set has every second face,
+the odd sets those that the even ones leave out, because frames of one clip are much alike. ``reference`` is
+the plain view of some faces in float32, to measure what 8 bits cost. Each file holds
+``float16[faces, depth, 2, 768]``: after every block the class token and the mean patch token. Rows of faces
+that a set leaves out are NaN. Finished files are not made again.
 """
 
 from __future__ import annotations
 
 import zlib
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -23,6 +23,7 @@ from tqdm import tqdm
 from vidscan.models.runtimes.onnx import OnnxRuntime
 from vidscan.records import Image
 from vidscan.system.files import replacing
+from vidscan_training.data.swap_blend import most_alike, shape
 from vidscan_training.recipes.vit import views
 from vidscan_training.recipes.vit.faces import FaceStore
 from vidscan_training.recipes.vit.tower.graph import Precision, features_model
@@ -34,6 +35,12 @@ DEPTH = 10
 
 GROUP = 128
 """Views made and computed at once."""
+
+DONORS = 40
+"""Faces among which a composite's other face is looked for: the one whose pose is most alike."""
+
+WORSE = {"blended": 0.6, "composed": 0.5}
+"""Shares of the forged views that are degraded."""
 
 MEASURED = 64
 """Faces on which the channels' maxima are measured for quantisation."""
@@ -58,29 +65,82 @@ def make_views(store: FaceStore, name: str, places: Sequence[int]) -> list[Image
     squares = [store.picture(row) for row in rows]
     if name in ("plain", REFERENCE):
         return [views.plain(square, row) for square, row in zip(squares, rows, strict=True)]
-    if name.startswith("blended"):
-        forged = [
-            views.blended(square, row, store.meshes[place], generator)
-            for square, row, place in zip(squares, rows, places, strict=True)
-        ]
+    if (kind := name.rstrip("0123456789")) in WORSE:
+        forged = _forged(store, name, places, generator)
         worse = views.degraded(forged, generator)
         return [
-            after if generator.random() < 0.6 else before for before, after in zip(forged, worse, strict=True)
+            after if generator.random() < WORSE[kind] else before
+            for before, after in zip(forged, worse, strict=True)
         ]
     moved = [views.shifted(square, row, generator) for square, row in zip(squares, rows, strict=True)]
     return views.degraded(moved, generator)
 
 
+def _forged(
+    store: FaceStore, name: str, places: Sequence[int], generator: np.random.Generator
+) -> list[Image]:
+    """Real faces forged by themselves, or by others'."""
+    rows, meshes = store.rows, store.meshes
+    if name.startswith("blended"):
+        return [
+            views.blended(store.picture(rows[place]), rows[place], meshes[place], generator)
+            for place in places
+        ]
+    other = donors(store, name)
+    return [
+        views.composed(
+            store.picture(rows[place]),
+            rows[place],
+            meshes[place],
+            (store.picture(rows[other[place]]), rows[other[place]], meshes[other[place]]),
+            generator,
+        )
+        for place in places
+    ]
+
+
+def donors(store: FaceStore, name: str) -> npt.NDArray[np.int64]:
+    """Whose features each face of a set of composites has, ``[faces]``; itself for every other face.
+
+    It is a face of another person, of the same source where that shows several people, in a like pose. Chance
+    depends on the set alone.
+    """
+    found = np.arange(len(store.rows))
+    if not name.startswith("composed"):
+        return found
+    generator = np.random.default_rng(zlib.crc32(name.encode()))
+    pools: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for place in _meshed(store):
+        row = store.rows[place]
+        pools[row.collection, row.source].append(place)
+        pools[row.collection, ""].append(place)
+    shapes = {place: shape(store.meshes[place].astype(np.float32)) for place in _meshed(store)}
+    for place in of_set(store, name):
+        row = store.rows[place]
+        for source in (row.source, ""):
+            others = [each for each in pools[row.collection, source] if store.rows[each].person != row.person]
+            if others:
+                drawn = generator.choice(others, min(DONORS, len(others)), replace=False)
+                found[place] = drawn[most_alike(shapes[place], [shapes[int(each)] for each in drawn])]
+                break
+    return found
+
+
+def _meshed(store: FaceStore) -> list[int]:
+    """The real faces whose mesh was found."""
+    meshed = np.isfinite(store.meshes.astype(np.float32)).all(axis=(1, 2))
+    return [place for place, row in enumerate(store.rows) if not row.fake and meshed[place]]
+
+
 def of_set(store: FaceStore, name: str) -> list[int]:
-    """The faces of a set: all, every second, or of self-blends those real ones whose mesh was found."""
+    """The faces of a set: all, every second, or of forged views those real ones whose mesh was found."""
     if name.startswith("degraded"):
         return list(range(int(name.removeprefix("degraded")) % 2, len(store.rows), 2))
     if name == REFERENCE:
         return [place for place, row in enumerate(store.rows) if row.collection in ("talking", "stills")][::3]
-    if not name.startswith("blended"):
-        return list(range(len(store.rows)))
-    meshed = np.isfinite(store.meshes.astype(np.float32)).all(axis=(1, 2))
-    return [place for place, row in enumerate(store.rows) if not row.fake and meshed[place]]
+    if name.startswith("composed"):
+        return _meshed(store)[int(name.removeprefix("composed")) % 2 :: 2]
+    return _meshed(store) if name.startswith("blended") else list(range(len(store.rows)))
 
 
 def cache(store: FaceStore, name: str, weights: Weights) -> Features:

@@ -19,8 +19,8 @@ import numpy.typing as npt
 from tqdm import tqdm
 
 from vidscan_training.recipes.vit.faces import FaceRow, FaceStore
-from vidscan_training.recipes.vit.features import loaded
-from vidscan_training.recipes.vit.probe import BLENDED, Array, ProbeOptions, Sample, fit
+from vidscan_training.recipes.vit.features import donors, loaded
+from vidscan_training.recipes.vit.probe import FORGED, Array, ProbeOptions, Sample, fit
 
 FOLDS_FILE = Path(__file__).with_name("folds.json")
 
@@ -79,6 +79,7 @@ class Learnt:
     def __init__(self, store: FaceStore, sets: Sequence[str], taps: Sequence[int]) -> None:
         blocks = [tap - 1 for tap in taps]
         self._rows, self._sets = store.rows, sets
+        self._donors = [donors(store, name) for name in ("plain", *sets)]
         self._features = [
             np.ascontiguousarray(each[:, blocks]).reshape(len(store.rows), -1)
             for each in loaded(store.path, ["plain", *sets])
@@ -97,20 +98,23 @@ class Learnt:
     def sample(self, kept: npt.NDArray[np.bool_]) -> Sample:
         """The views of the faces that are kept.
 
-        Of each set these are at most ``FRAMES`` frames of a clip, other ones in each set.
+        Of each set these are at most ``FRAMES`` frames of a clip, other ones in each set; of composites those
+        of two faces that are kept.
         """
         parts: list[Array] = []
         fakes: list[bool] = []
         sources: list[str] = []
         people: list[str] = []
         worse: list[bool] = []
-        for name, features in zip(("plain", *self._sets), self._features, strict=True):
-            places = self._spread(np.flatnonzero(kept & np.isfinite(features[:, 0])), len(parts))
+        for name, features, other in zip(("plain", *self._sets), self._features, self._donors, strict=True):
+            both = kept & kept[other]
+            places = self._spread(np.flatnonzero(both & np.isfinite(features[:, 0])), len(parts))
             parts.append(features[places].astype(np.float32))
             rows = [self._rows[place] for place in places]
-            forged = name.startswith(BLENDED)
+            forged = name.startswith(FORGED)
+            kind = name.rstrip("0123456789")
             fakes += [forged or row.fake for row in rows]
-            sources += [f"{BLENDED}/{counted_as(row)}" if forged else counted_as(row) for row in rows]
+            sources += [f"{kind}/{counted_as(row)}" if forged else counted_as(row) for row in rows]
             people += [f"{row.collection}/{row.person}" for row in rows]
             worse += [name.startswith("degraded")] * len(rows)
         return Sample(np.concatenate(parts), np.array(fakes), sources, people, np.array(worse))

@@ -36,7 +36,7 @@ from vidscan_training.recipes.vit.rules import (
     shares_by_source,
 )
 
-SETS = ("blended1", "degraded1", "degraded2")
+SETS = ("blended1", "composed1", "composed2", "degraded1", "degraded2")
 """The sets of views that the head is fitted on, beside the plain ones."""
 
 

@@ -17,7 +17,8 @@ from vidscan_training.recipes.vit.tower.graph import Head
 
 Array = npt.NDArray[np.float32]
 
-BLENDED = "blended"
+FORGED = ("blended", "composed")
+"""Views of real faces that were forged here; the source of one is named by these and the face's source."""
 
 ITERATIONS = 150
 """Of the optimiser, at most."""
@@ -28,15 +29,16 @@ class ProbeOptions:
     """How a head is fitted; every value was chosen on sources left out (see the table in training/README.md).
 
     ``taps``: blocks that are read. ``l2``: penalty on the standardised weights. ``evenness``: how alike
-    sources of one label count, from 0 (by their people) to 1 (each the same). ``blended``: share of the
-    fakes' weight that self-blends have. ``degraded``: the weight of a degraded view beside a plain one of
-    the same person. ``drift``: penalty on the variance of the sources' mean logits within a label.
+    sources of one label count, from 0 (by their people) to 1 (each the same). ``forged``: share of the
+    fakes' weight that self-blends and composites have. ``degraded``: the weight of a degraded view beside a
+    plain one of the same person. ``drift``: penalty on the variance of the sources' mean logits within a
+    label.
     """
 
     taps: tuple[int, ...] = (6, 8, 10)
     l2: float = 1e-3
     evenness: float = 0.5
-    blended: float = 0.1
+    forged: float = 0.1
     degraded: float = 0.02
     drift: float = 0.0
 
@@ -66,11 +68,11 @@ def sample_weights(sample: Sample, options: ProbeOptions) -> Array:
         alike = [
             each
             for each in say
-            if each[0] == fake and (each[1].startswith(BLENDED) == source.startswith(BLENDED))
+            if each[0] == fake and (each[1].startswith(FORGED) == source.startswith(FORGED))
         ]
         share = say[key] / sum(say[each] for each in alike)
-        if fake and any(each[1].startswith(BLENDED) for each in say if each[0]):
-            share *= options.blended if source.startswith(BLENDED) else 1.0 - options.blended
+        if fake and any(each[1].startswith(FORGED) for each in say if each[0]):
+            share *= options.forged if source.startswith(FORGED) else 1.0 - options.forged
         for places in people.values():
             own = np.where(sample.degraded[places], options.degraded, 1.0)
             weights[places] = 0.5 * share / len(people) * own / own.sum()

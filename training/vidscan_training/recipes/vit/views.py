@@ -17,8 +17,10 @@ import numpy.typing as npt
 from vidscan.faces.crops import resize, square_crop
 from vidscan.records import Box, Image
 from vidscan_training.crops.encode import through_h264
+from vidscan_training.crops.landmarks import Landmarks
 from vidscan_training.data.augment import augment, jpeg
 from vidscan_training.data.augment_presets import AugmentOptions
+from vidscan_training.data.composite import composite
 from vidscan_training.data.self_blend import self_blend, sharpen
 from vidscan_training.recipes.vit.faces import MESH_MARGIN, FaceRow
 from vidscan_training.recipes.vit.tower.port import SIDE
@@ -61,6 +63,26 @@ def blended(
     scale = SIDE * MESH_MARGIN / MARGIN
     points = mesh.astype(np.float32) * scale + np.float32((SIDE - scale) / 2)
     return self_blend(plain(square, row), points, generator)[0]
+
+
+def composed(
+    square: Image,
+    row: FaceRow,
+    mesh: npt.NDArray[np.float16],
+    donor: tuple[Image, FaceRow, npt.NDArray[np.float16]],
+    generator: np.random.Generator,
+) -> Image:
+    """A real face with features of another one, the ``donor``: see :mod:`vidscan_training.data.composite`."""
+    other, other_row, other_mesh = donor
+    forged = composite(square, in_square(row, mesh), other, in_square(other_row, other_mesh), generator)
+    return plain(forged, row)
+
+
+def in_square(row: FaceRow, mesh: npt.NDArray[np.float16]) -> Landmarks:
+    """A face's mesh in pixels of its stored square, ``float32[468, 2]``."""
+    centre = np.array([row.box.x + row.box.w / 2, row.box.y + row.box.h / 2], np.float32)
+    side = np.float32(MESH_MARGIN * row.box.longer_side)
+    return np.asarray((mesh.astype(np.float32) - 0.5) * side + centre, np.float32)
 
 
 @dataclass(slots=True)

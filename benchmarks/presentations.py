@@ -1,10 +1,10 @@
 """How clips score as they are, and stored in the other ways that people keep them.
 
-Each clip is re-encoded plainly, then stored interlaced, anamorphic, in HDR, turned, mirrored and with a
-border that its ``clap`` rectangle cuts off. What differs from the plain one is what the way of storing it
-changed. Some ways lose detail or light for good, so their clips are also compared with a plain one that
-lost as much: what differs from that is what vidscan makes of the way. Prints the table of
-benchmarks/README.md.
+Each clip is re-encoded plainly, then stored interlaced (also whole frames as fields), anamorphic, in HDR,
+turned, mirrored and with a border that its ``clap`` rectangle cuts off. What differs from the plain one is
+what the way of storing it changed. Some ways lose detail or light for good, so their clips are also compared
+with a plain one that lost as much: what differs from that is what vidscan makes of the way. Prints the table
+of benchmarks/README.md.
 """
 
 from __future__ import annotations
@@ -55,8 +55,13 @@ def back_from_hdr(transfer: str, white: int) -> tuple[str, ...]:
     return ("-vf", f"{SQUARE},{light},zscale=p=bt709:t=bt709:m=bt709:r=tv,format=yuv420p", *H264)
 
 
-PLAIN = {"plain": ("-vf", SQUARE, *H264), "moving": ("-vf", f"{SQUARE},{MOVING}", *H264)}
-"""What the others are compared with: the clip, and the clip as a camera that sways would show it."""
+PLAIN = {
+    "plain": ("-vf", SQUARE, *H264),
+    "moving": ("-vf", f"{SQUARE},{MOVING}", *H264),
+    "every other": ("-vf", rf"{SQUARE},select=not(mod(n\,2))", *H264),
+}
+"""What the others are compared with: the clip, the clip as a camera that sways would show it, and every other
+frame of it, since a frame of two fields takes two."""
 
 OBLONG = {
     "pixels 2:1": ("iw/2", "iw*2", "2/1"),
@@ -74,6 +79,11 @@ BRIGHT = {
 WAYS: dict[str, tuple[str, tuple[str, ...]]] = {
     "interlaced": ("moving", ("-vf", f"{SQUARE},{FIELDS}", *H264, *INTERLACED)),
     "interlaced, not said": ("moving", ("-vf", f"{SQUARE},{FIELDS},setfield=prog", *H264)),
+    "interlaced, camera at rest": (
+        "every other",
+        ("-vf", f"{SQUARE},tinterlace=4:flags=vlpf", *H264, *INTERLACED),
+    ),
+    "fields of one moment": ("moving", ("-vf", f"{SQUARE},{MOVING},setfield=tff", *H264, *INTERLACED)),
     **{
         name: ("plain", ("-vf", f"{SQUARE},scale={fewer}:ih,setsar={shape}", *H264))
         for name, (fewer, _, shape) in OBLONG.items()

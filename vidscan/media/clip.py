@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeAlias
 
 from vidscan.errors import DecodeError, SourceError
 from vidscan.media.appended import is_joined_matroska, left_behind
 from vidscan.media.clap import has_clap
-from vidscan.media.combs import combed
 from vidscan.media.ffmpeg import decode
 from vidscan.media.ffmpeg.command import Look
 from vidscan.media.ffmpeg.decode import Picture
 from vidscan.media.ffmpeg.header import MediaInfo, VideoStream, codec_name
-from vidscan.media.ffmpeg.presentation import Fields, Presentation, presentation_of
+from vidscan.media.ffmpeg.presentation import Presentation, presentation_of
 from vidscan.media.ffmpeg.program import crops, filters, find_program
 from vidscan.media.ffmpeg.seek import spread_frames
+from vidscan.media.interlacing import Doubts, Fields, Start, of_one_moment
 from vidscan.options import SamplingOptions
 from vidscan.records import Frame, Remark
-
-MAX_SUSPICIONS = 3
-"""How often idet is asked about a clip's frames that seem to have combs: stripes look like them."""
 
 MAX_STREAMS = 8
 """Limit on the video streams of a file that are looked at: one of hundreds would keep a scan busy."""
@@ -40,23 +36,21 @@ _NOTEWORTHY_S = 1.0
 _GONE_BACK_S = 0.25
 """Frames of one recording may come so much too early by a clock that is not exact."""
 
-_Start: TypeAlias = Callable[[Presentation], Generator[Picture, None, None]]
-
 
 @dataclass(slots=True)
 class _Course:
     """How far the frames of one stream have come, in seconds of the clip, which never go back.
 
     ``period_s``: from one frame to the next, None where only the file knows. ``ahead_s``: how much further
-    the clip is than its clock says, since that ``began_anew_s``. ``suspicions``: of combs. ``hopeless``:
-    this ffmpeg cannot deinterlace.
+    the clip is than its clock says, since that ``began_anew_s``. ``hopeless``: this ffmpeg cannot
+    deinterlace.
     """
 
     period_s: float | None
     latest_s: float = -1.0
     ahead_s: float = 0.0
     began_anew_s: list[float] = field(default_factory=list)
-    suspicions: int = 0
+    doubts: Doubts = field(default_factory=Doubts)
     hopeless: bool = False
 
 
@@ -161,7 +155,7 @@ class Clip:
         yield from self._as_seen(stream, shown, start, course)
         self._check_end(stream, shown, course)
 
-    def _start(self, stream: VideoStream, shown: Presentation) -> tuple[_Start, float | None]:
+    def _start(self, stream: VideoStream, shown: Presentation) -> tuple[Start, float | None]:
         """What begins to read a stream, and the seconds between frames, None where only the file knows."""
         path, asked = self._path, self._options
         if asked.frames is None:
@@ -190,23 +184,25 @@ class Clip:
         return "matroska" in self._info.container and is_joined_matroska(self._path)
 
     def _as_seen(
-        self, stream: VideoStream, shown: Presentation, start: _Start, course: _Course
+        self, stream: VideoStream, shown: Presentation, start: Start, course: _Course
     ) -> Iterator[Picture]:
         """The pictures of a stream, each once.
 
-        Where one turns out to be of two fields, reading starts anew, to deinterlace from there on.
+        Where one turns out to be of two moments, reading starts anew, to show one field from there on.
         """
-        again: Presentation | None = shown
-        while again is not None:
-            shown, again = again, None
-            with closing(start(shown)) as found:
+        fields: Fields | None = None
+        while True:
+            with closing(of_one_moment(start, shown, fields)) as found:
                 for picture in self._going_on(found, course):
                     if picture.time_s <= course.latest_s:
                         continue
-                    if again := self._deinterlacing(stream, shown, picture, course):
+                    if settled := self._settled(stream, shown, picture, course):
+                        fields = settled
                         break
                     course.latest_s = picture.time_s
                     yield picture
+                else:
+                    return
 
     def _going_on(self, found: Iterator[Picture], course: _Course) -> Iterator[Picture]:
         """Pictures whose times go on where the clock goes back, by the length that the header gives or so."""
@@ -222,39 +218,27 @@ class Clip:
             last_s = time_s
             yield picture._replace(time_s=time_s)
 
-    def _deinterlacing(
+    def _settled(
         self, stream: VideoStream, shown: Presentation, picture: Picture, course: _Course
-    ) -> Presentation | None:
-        """How to show a stream from a picture on that has two fields by its mark or its combs; else None."""
-        fields = self._fields(shown, picture, course)
-        if fields is Fields.NONE:
+    ) -> Fields | None:
+        """Which frames turn out to be of two moments from a picture on, if this ffmpeg can do without."""
+        if course.hopeless:
+            return None
+        fields = course.doubts.settle(self._path, shown, picture, picture.time_s - course.ahead_s)
+        if fields is None:
             return None
         said = "It is interlaced"
-        if fields is not Fields.MARKED:
+        if fields is Fields.ALL:
             said = "Its frames have the combs of interlaced video, which the file does not say"
-        better = replace(shown, fields=fields)
-        (needed,) = better.of_all_frames(far_apart=self._options.keyframes)
-        if needed.name not in filters(find_program()):
+        if "field" not in filters(find_program()):
             course.hopeless = True
-            left = f"this ffmpeg has no {needed.name}, so its frames were left as they are"
+            left = "this ffmpeg has no filter named field, so its frames were left as they are"
             self._say("interlaced", stream, f"{said}: {left}.")
             return None
         since = f" from {picture.time_s:.1f} s on" if course.latest_s >= 0 else ""
-        self._say("deinterlaced", stream, f"{said}: its frames were deinterlaced{since}.")
-        return better
-
-    def _fields(self, shown: Presentation, picture: Picture, course: _Course) -> Fields:
-        """The fields that a picture turns out to be of, and that are not known yet; else none."""
-        if course.hopeless or shown.fields not in (Fields.NONE, Fields.MARKED):
-            return Fields.NONE
-        if shown.fields is Fields.NONE and picture.interlaced:
-            return Fields.MARKED
-        if course.suspicions == MAX_SUSPICIONS or not combed(picture.image):
-            return Fields.NONE
-        course.suspicions += 1
-        with suppress(DecodeError):  # what is not known to have combs is left as it is
-            return decode.interlacing(self._path, shown, picture.time_s - course.ahead_s)
-        return Fields.NONE
+        what = "its frames were deinterlaced, by every other line alone"
+        self._say("deinterlaced", stream, f"{said}: {what}{since}.")
+        return fields
 
     def _check_end(self, stream: VideoStream, shown: Presentation, course: _Course) -> None:
         """Compares where the pictures ended with the header's length, and finds out what differs."""

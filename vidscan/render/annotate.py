@@ -11,7 +11,6 @@ from vidscan.errors import DecodeError, ReportError, UsageError
 from vidscan.media.clip import Clip
 from vidscan.media.ffmpeg import decode, program, redraw
 from vidscan.media.ffmpeg.command import Look
-from vidscan.media.ffmpeg.presentation import Fields
 from vidscan.options import SamplingOptions, VerdictOptions
 from vidscan.records import Image, Report
 from vidscan.render.painter import Painter, strip_height
@@ -49,7 +48,7 @@ def annotate(
     clip = Clip(source, SamplingOptions(stream=report.options.get("sampling", {}).get("stream")))
     shown = clip.presentation()
     if any(remark.code == "deinterlaced" for remark in report.remarks):
-        shown = replace(shown, fields=Fields.MARKED)
+        shown = replace(shown, one_field=True)
     with closing(decode.pictures(source, Look(fps=1.0), shown)) as frames:
         first = next(frames, None)
     if first is None:

@@ -10,19 +10,22 @@ import pytest
 
 from vidscan.errors import DecodeError, SourceError, UsageError
 from vidscan.media import clip as clip_module
+from vidscan.media import interlacing
 from vidscan.media.appended import is_joined_matroska
 from vidscan.media.clap import has_clap
-from vidscan.media.clip import MAX_STREAMS, MAX_SUSPICIONS, Clip
+from vidscan.media.clip import MAX_STREAMS, Clip
 from vidscan.media.combs import combed
 from vidscan.media.ffmpeg import decode, presentation
-from vidscan.media.ffmpeg.presentation import Fields
+from vidscan.media.ffmpeg.command import Look
 from vidscan.media.ffmpeg.program import crops
+from vidscan.media.interlacing import MAX_SUSPICIONS
 from vidscan.options import SamplingOptions
 from vidscan.records import Frame
 
 H264 = ("-c:v", "libx264", "-crf", "12", "-preset", "ultrafast", "-pix_fmt", "yuv420p")
 SWAYING = "testsrc2=size=384x240:rate={rate}:duration=2,crop=320:240:32+32*sin(2*PI*t):0"
 FIELDS = "tinterlace=4:flags=vlpf"
+MARKED = ("-field_order", "tt", "-flags", "+ildct+ilme", "-x264-params", "tff=1")
 
 
 def lavfi(graph: str) -> tuple[str, ...]:
@@ -53,8 +56,7 @@ def plain(make_clip) -> Path:
 
 @pytest.fixture(scope="module")
 def interlaced(make_clip) -> Path:
-    how = ("-field_order", "tt", "-flags", "+ildct+ilme", "-x264-params", "tff=1")
-    return make_clip("fields.mp4", *lavfi(f"{SWAYING.format(rate=50)},{FIELDS}"), *H264, *how)
+    return make_clip("fields.mp4", *lavfi(f"{SWAYING.format(rate=50)},{FIELDS}"), *H264, *MARKED)
 
 
 @pytest.fixture(scope="module")
@@ -96,11 +98,76 @@ def test_combs_that_the_file_does_not_tell_of_are_found(unsaid: Path):
     assert times(frames) == [0.0, 0.52, 1.0, 1.52]
 
 
-@pytest.mark.parametrize(("order", "fields"), [(0, Fields.TOP_FIRST), (1, Fields.BOTTOM_FIRST)])
-def test_order_of_fields_is_found(make_clip, order: int, fields: Fields):
+@pytest.mark.parametrize("marked", [False, True])
+@pytest.mark.parametrize("order", [0, 1])
+def test_either_order_of_fields_is_found(make_clip, order: int, marked: bool):
     graph = f"{SWAYING.format(rate=50)},tinterlace={4 + order}:flags=vlpf,setfield=prog"
     path = make_clip(f"order{order}.mp4", *lavfi(graph), *H264)
-    assert decode.interlacing(path, presentation.Presentation(0), 0.5) is fields
+    assert interlacing.interlaced(path, presentation.Presentation(0), 0.5, marked=marked)
+
+
+@pytest.fixture(scope="module")
+def whole(make_clip) -> Path:
+    """Marked as fields, both of one moment."""
+    return make_clip("whole.mp4", *lavfi(f"{SWAYING.format(rate=25)},setfield=tff"), *H264, *MARKED)
+
+
+@pytest.mark.parametrize(
+    ("options", "look"),
+    [({}, Look(fps=2.0)), ({"frames": 2}, Look(fps=1.0)), ({"keyframes": True}, Look(keyframes=True))],
+)
+def test_whole_frames_that_are_stored_as_fields_are_left_as_they_are(whole: Path, options: dict, look: Look):
+    stored = list(decode.pictures(whole, look))
+    assert stored and all(picture.interlaced for picture in stored), "they are marked"
+    clip, frames = read(whole, **options)
+    assert codes(clip) == []
+    assert all(np.array_equal(one.image, other.image) for one, other in zip(frames, stored, strict=True))
+
+
+def in_a_row(make_clip, folder: Path, *parts: Path) -> Path:
+    listed = folder / "list.txt"
+    listed.write_text("".join(f"file '{path}'\n" for path in parts))
+    name = "+".join(path.stem for path in parts)
+    return make_clip(f"{name}.mp4", "-f", "concat", "-safe", "0", "-i", listed, "-c", "copy")
+
+
+def unchanged(path: Path, frames: list[Frame]) -> list[bool]:
+    stored = [image for _, image in decode.stream_frames(path, 2.0)]
+    return [np.array_equal(frame.image, image) for frame, image in zip(frames, stored, strict=True)]
+
+
+def test_fields_after_whole_frames_that_are_marked_alike_are_found(
+    make_clip, whole: Path, interlaced: Path, tmp_path: Path
+):
+    path = in_a_row(make_clip, tmp_path, whole, whole, interlaced, interlaced)
+    clip, frames = read(path)
+    assert "from 4.0 s on" in clip.remarks[0].text
+    assert unchanged(path, frames) == [True] * 8 + [False] * 8
+
+
+def test_frames_that_are_not_marked_stay_whole_among_others_that_are(
+    make_clip, plain: Path, interlaced: Path, tmp_path: Path
+):
+    path = in_a_row(make_clip, tmp_path, interlaced, plain)
+    clip, frames = read(path)
+    assert codes(clip) == ["deinterlaced"]
+    assert unchanged(path, frames) == [False] * 4 + [True] * 4
+
+
+def test_lines_of_one_field_are_doubled_alike(interlaced: Path):
+    """No line is sharper than the next, as it is where one field is kept and the other made up."""
+    for frame in read(interlaced)[1]:
+        rows = frame.image.astype(int)
+        bends = np.abs(rows[2:] - 2 * rows[1:-1] + rows[:-2]).mean(axis=(1, 2))
+        assert bends[::2].mean() == pytest.approx(bends[1::2].mean(), rel=0.03)
+
+
+def test_oblong_pixels_of_fields_are_made_square_and_their_lines_kept_apart(make_clip):
+    graph = f"{SWAYING.format(rate=50)},{FIELDS},setsar=8/9"
+    clip, frames = read(make_clip("dv.mp4", *lavfi(graph), *H264, *MARKED))
+    assert codes(clip) == ["square-pixels", "deinterlaced"]
+    assert {frame.image.shape for frame in frames} == {(270, 320, 3)}
+    assert not any(combed(frame.image) for frame in frames)
 
 
 def test_combs_that_come_late_change_nothing_before(make_clip, plain: Path, unsaid: Path, tmp_path: Path):
@@ -126,8 +193,8 @@ def test_stripes_are_no_combs_and_are_asked_about_a_few_times(make_clip, monkeyp
     graph = "color=gray:size=64x48:rate=10:duration=4,geq=lum='128+60*mod(Y,2)':cb=128:cr=128"
     path = make_clip("stripes.mkv", *lavfi(graph), "-c:v", "ffv1")
     asked = []
-    real = decode.interlacing
-    monkeypatch.setattr(decode, "interlacing", lambda *given: asked.append(given) or real(*given))
+    real = interlacing.interlaced
+    monkeypatch.setattr(interlacing, "interlaced", lambda *a, **k: asked.append(a) or real(*a, **k))
     clip, frames = read(path)
     assert len(frames) == 8 and all(combed(frame.image) for frame in frames)
     assert codes(clip) == [] and len(asked) == MAX_SUSPICIONS
@@ -136,17 +203,22 @@ def test_stripes_are_no_combs_and_are_asked_about_a_few_times(make_clip, monkeyp
 def test_an_ffmpeg_that_cannot_deinterlace_is_a_remark(interlaced: Path, monkeypatch):
     monkeypatch.setattr(clip_module, "filters", lambda program: frozenset(("scale", "idet")))
     clip, frames = read(interlaced)
-    assert codes(clip) == ["interlaced"] and "has no bwdif" in clip.remarks[0].text
+    assert codes(clip) == ["interlaced"] and "has no filter named field" in clip.remarks[0].text
     assert len(frames) == 4 and any(combed(frame.image) for frame in frames)
 
 
-def test_what_idet_does_not_answer_is_left_as_it_is(unsaid: Path, monkeypatch):
-    def hang(*given: object) -> Fields:
+@pytest.mark.parametrize("marked", [False, True])
+def test_what_idet_does_not_answer_is_as_the_file_says(
+    interlaced: Path, unsaid: Path, monkeypatch, marked: bool
+):
+    def hang(*given: object, **more: object) -> str:
         raise DecodeError("ffmpeg did not finish")
 
-    monkeypatch.setattr(decode, "interlacing", hang)
-    clip, frames = read(unsaid)
-    assert codes(clip) == [] and len(frames) == 4
+    path = interlaced if marked else unsaid
+    found = Clip(path, SamplingOptions())
+    monkeypatch.setattr(decode, "said", hang)
+    assert len(list(found.frames("7"))) == 4
+    assert codes(found) == (["deinterlaced"] if marked else [])
 
 
 # Shape and colours

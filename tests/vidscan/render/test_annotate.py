@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from vidscan.errors import DecodeError, UsageError, VidscanError
+from vidscan.media.combs import combed
 from vidscan.media.ffmpeg import decode, redraw
 from vidscan.media.ffmpeg import program as ffmpeg_program
 from vidscan.media.ffmpeg.decode import find_program, stream_frames
@@ -22,6 +23,7 @@ from vidscan.records import (
     Box,
     Label,
     ModelCard,
+    Remark,
     Report,
     Segment,
     Source,
@@ -367,6 +369,17 @@ def test_only_people_of_the_stream_shown_are_drawn(bright_clip: Path):
     assert of_stream(whole, first.stream) == whole
     other = of_stream(whole, first.stream + 1)
     assert (other.tracks, other.timeline) == ((), ())
+
+
+def test_an_interlaced_clip_is_drawn_on_as_it_was_looked_at(make_clip, tmp_path: Path):
+    graph = "testsrc2=size=384x240:rate=50:duration=1,crop=320:240:32+32*sin(2*PI*t):0,tinterlace=4"
+    how = ("-c:v", "libx264", "-crf", "12", "-flags", "+ildct+ilme", "-x264-params", "tff=1")
+    clip = make_clip("drawn-fields.mp4", "-f", "lavfi", "-i", graph, *how, "-pix_fmt", "yuv420p")
+    assert any(combed(image) for _, image in stream_frames(clip, 5.0))
+    told = replace(report(clip, [], 1.0), remarks=(Remark("deinterlaced", "It was."),))
+    annotate(told, tmp_path / "out.mp4", VerdictOptions())
+    drawn = [image[:240] for _, image in stream_frames(tmp_path / "out.mp4", 5.0)]
+    assert len(drawn) == 5 and not any(combed(image) for image in drawn)
 
 
 def test_an_error_while_drawing_ends_both_processes(bright_clip: Path, tmp_path: Path):

@@ -76,30 +76,26 @@ def sampling_command(
         before["threads"] = look.threads
     # ffmpeg-python cannot take a name that is no UTF-8: it is put in afterwards.
     stream = ffmpeg.input("INPUT", **before)[shown.selector]
-    for each in shown.of_all_frames(far_apart=look.keyframes):
-        stream = stream.filter(each.name, **each.options)
     # First in the chain: frames that are not wanted are never converted to RGB.
     if look.fps is not None:
         period = f"floor(t*{look.fps!r}+{EDGE})"
         previous = f"floor(prev_selected_t*{look.fps!r}+{EDGE})"
         stream = stream.filter("select", f"isnan(prev_selected_t)+gt({period},{previous})+{_GONE_BACK}")
-    for each in shown.of_chosen_frames():
+    # Before the others, as a field is marked no more.
+    stream = stream.filter(f"showinfo@{mark}", checksum=0)
+    for each in shown.filters:
         stream = stream.filter(each.name, **each.options)
     strict = ("-xerror",) if look.start_s > 0 else ()
     limit = {} if look.max_frames is None else {"frames:v": look.max_frames}
-    stream = (
-        stream.filter(f"showinfo@{mark}", checksum=0)
-        .output(
-            "pipe:1",
-            format="image2pipe",
-            vcodec="ppm",
-            pix_fmt="rgb24",
-            map_metadata="-1",
-            **passthrough,
-            **limit,
-        )
-        .global_args("-hide_banner", "-nostdin", "-nostats", "-loglevel", "info", *strict)
-    )
+    stream = stream.output(
+        "pipe:1",
+        format="image2pipe",
+        vcodec="ppm",
+        pix_fmt="rgb24",
+        map_metadata="-1",
+        **passthrough,
+        **limit,
+    ).global_args("-hide_banner", "-nostdin", "-nostats", "-loglevel", "info", *strict)
     compiled = [str(part) for part in stream.compile(cmd=program)]
     place = compiled.index("INPUT")
     return [*compiled[: place - 1], *source, *compiled[place + 1 :]]

@@ -22,7 +22,7 @@ from vidscan.errors import DecodeError, SourceError
 from vidscan.media.ffmpeg.command import AS_STORED, Look, sampling_command
 from vidscan.media.ffmpeg.header import MediaInfo, codec_name, read_header
 from vidscan.media.ffmpeg.output import MAX_PIXELS, MAX_WORDS, Complaints, failure, read_ppm
-from vidscan.media.ffmpeg.presentation import Fields, Presentation
+from vidscan.media.ffmpeg.presentation import Presentation
 from vidscan.media.ffmpeg.program import find_program, passthrough_option, start
 from vidscan.records import Image
 from vidscan.system.cores import cores
@@ -44,18 +44,6 @@ ffconcat, SDP) and numbered series of pictures do. Audio formats are included so
 as such."""
 
 _COUNTED = re.compile(r"^frame= *(\d+) ", re.MULTILINE)
-# Of what idet prints at the end: frames by the order of their fields, and those that repeat one.
-_IDET = re.compile(
-    r"^\[[^\n]*\] Single frame detection: TFF: *(\d+) BFF: *(\d+) Progressive: *(\d+) Undetermined: *(\d+)",
-    re.MULTILINE,
-)
-_REPEATED = re.compile(r"^\[[^\n]*\] Repeated Fields: Neither: *\d+ Top: *(\d+) Bottom: *(\d+)", re.MULTILINE)
-_MIN_INTERLACED = 8
-_FIELDS_SHARE, _OTHERS_SHARE = 0.6, 0.2
-"""Lower limits on the number and the share of frames that are interlaced in one order: of four talking heads
-with combs, 88% to 100% were; of test patterns without, up to 51%. And an upper limit on those in the other
-order, and on those that repeat a field: of pictures that went through a 3:2 pulldown, two in five do."""
-
 _BLOCK = 1 << 16
 # Of what framecrc prints: the unit of its times, and a packet's time and duration.
 _UNIT = re.compile(rb"^#tb 0: (\d+)/(\d+)$", re.MULTILINE)
@@ -80,8 +68,8 @@ def probe(path: Path) -> MediaInfo:
         SourceError: the file holds no video (audio only, say).
         DecodeError: ffmpeg cannot read the file.
     """
-    said = _said(path)
-    told = read_header(said)
+    words = said(path)
+    told = read_header(words)
     streams = [each for each in told.videos if not each.cover]
     if first := next((each for each in streams if each.decodable), None):
         return MediaInfo(
@@ -100,7 +88,7 @@ def probe(path: Path) -> MediaInfo:
         )
     if told.sound:
         raise SourceError(f"{path}: holds audio but no video: give a file with pictures")
-    raise failure(path, "no video that ffmpeg can read", "check the file", said.splitlines())
+    raise failure(path, "no video that ffmpeg can read", "check the file", words.splitlines())
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,34 +126,16 @@ def count_frames(path: Path, stream: str = "V:0", *, most: int | None = None) ->
         DecodeError: reading takes too long.
     """
     limit = () if most is None else ("-frames:v", str(most))
-    counted = _COUNTED.findall(_said(path, "-map", f"0:{stream}", "-c", "copy", *limit, "-f", "null", "-"))
+    counted = _COUNTED.findall(said(path, "-map", f"0:{stream}", "-c", "copy", *limit, "-f", "null", "-"))
     return int(counted[-1]) if counted else 0
 
 
-def interlacing(path: Path, shown: Presentation, time_s: float) -> Fields:
-    """Tells by ffmpeg's idet how two seconds are interlaced, from just before a moment on.
-
-    What the file says does not count. Anything but a clear majority of frames in one order is taken for none,
-    and so is film after a pulldown.
+def said(path: Path, *output: str, before: tuple[str, ...] = ()) -> str:
+    """Returns what ffmpeg prints when it reads a clip's header, or the clip if an output is given.
 
     Raises:
         DecodeError: reading takes too long.
     """
-    seek = ("-ss", f"{time_s - 0.5:.3f}", "-t", "2") if time_s > 0.5 else ("-t", "2")
-    said = _said(path, "-map", f"0:{shown.selector}", "-vf", "idet", "-f", "null", "-", before=seek)
-    found, repeated = _IDET.findall(said), _REPEATED.findall(said)
-    if not found or not repeated:
-        return Fields.NONE
-    top, bottom, *others = map(int, found[-1])
-    frames = top + bottom + sum(others)
-    few = max(min(top, bottom), sum(map(int, repeated[-1]))) <= _OTHERS_SHARE * frames
-    if not few or max(top, bottom) < max(_FIELDS_SHARE * frames, _MIN_INTERLACED):
-        return Fields.NONE
-    return Fields.TOP_FIRST if top > bottom else Fields.BOTTOM_FIRST
-
-
-def _said(path: Path, *output: str, before: tuple[str, ...] = ()) -> str:
-    """Returns what ffmpeg prints when it reads a clip's header, or the clip if an output is given."""
     asked = [find_program(), "-hide_banner", "-nostdin", "-nostats", *before, *INPUT_LIMITS]
     try:
         with start([*asked, "-i", local_name(path), *output]) as child:
@@ -200,7 +170,7 @@ def _command(path: Path, look: Look, shown: Presentation, mark: str) -> list[str
 
 
 class Picture(NamedTuple):
-    """A decoded frame: seconds by the clip's clock, an upright RGB picture, whether it is of two fields."""
+    """A decoded frame: seconds by the clip's clock, an upright RGB picture, if it is marked as fields."""
 
     time_s: float
     image: Image

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from enum import Enum
 from typing import NamedTuple
 
 from vidscan.media.ffmpeg.header import Colour, VideoStream
@@ -21,9 +20,9 @@ MAX_STRETCH = 4
 WHITE_NITS = 203
 """The luminance of diffuse white in HDR pictures, cd/m²: Recommendation ITU-R BT.2408, table 1."""
 
-KEPT = 0.8
-"""Share of that white up to which colours stay as they are; what is brighter is compressed. At tonemap's own
-0.3 bright faces lose contrast."""
+KEPT = 0.95
+"""Share of that white up to which colours stay as they are; what is brighter is compressed, so that all of
+SDR comes back as it was but for its brightest. From 0.8 on, bright faces lose contrast that networks miss."""
 
 _HDR_NAMES = {"smpte2084": "PQ", "arib-std-b67": "HLG"}
 _TONE_MAPPERS = ("zscale", "tonemap")
@@ -42,25 +41,16 @@ class Filter(NamedTuple):
         return f"{self.name}={said}" if said else self.name
 
 
-class Fields(Enum):
-    """Which frames are deinterlaced: none, those that are marked, or all, by which field comes first."""
-
-    NONE = "none"
-    MARKED = "interlaced"
-    TOP_FIRST = "tff"
-    BOTTOM_FIRST = "bff"
-
-
 @dataclass(frozen=True, slots=True)
 class Presentation:
     """What is done to one video stream's frames.
 
-    ``stream`` is its number in the file; None is the first that is no cover. ``colour``: the HDR that is
-    tone-mapped. ``stretch``: pixels are made square.
+    ``stream`` is its number in the file; None is the first that is no cover. ``one_field``: of every frame
+    one field alone is shown. ``colour``: the HDR that is tone-mapped. ``stretch``: pixels are made square.
     """
 
     stream: int | None = None
-    fields: Fields = Fields.NONE
+    one_field: bool = False
     colour: Colour | None = None
     stretch: bool = False
 
@@ -69,22 +59,24 @@ class Presentation:
         """The stream as ffmpeg names it within its file; V:0 is the first that is no cover."""
         return "V:0" if self.stream is None else str(self.stream)
 
-    def of_all_frames(self, *, far_apart: bool = False) -> tuple[Filter, ...]:
-        """What has to see every frame of the clip: bwdif looks at the one before and the one after.
+    @property
+    def filters(self) -> tuple[Filter, ...]:
+        """What is done to each frame that is looked at, whatever comes before or after it."""
+        return (
+            *(_ONE_FIELD if self.one_field else ()),
+            *(_tone_mapping(self.colour) if self.colour else ()),
+            *(_SQUARE if self.stretch else ()),
+        )
 
-        Of keyframes, which are ``far_apart``, each is deinterlaced by itself.
-        """
-        if self.fields is Fields.NONE:
-            return ()
-        name, mode = ("estdif", "frame") if far_apart else ("bwdif", "send_frame")
-        if self.fields is Fields.MARKED:
-            return (Filter(name, {"mode": mode, "deint": "interlaced"}),)
-        return (Filter(name, {"mode": mode, "deint": "all", "parity": self.fields.value}),)
 
-    def of_chosen_frames(self) -> tuple[Filter, ...]:
-        """What is done to the frames that are looked at alone."""
-        return (*(_tone_mapping(self.colour) if self.colour else ()), *(_SQUARE if self.stretch else ()))
-
+# All lines are filtered alike. Where a deinterlacer keeps the lines of one field and makes up those between,
+# each line differs from the next, and genuine faces look synthesised to a network: see benchmarks/README.md.
+_ONE_FIELD = (
+    Filter("field", {"type": "top"}),
+    Filter("scale", {"w": "iw", "h": "2*ih", "flags": "lanczos"}),
+    Filter("setsar", {"sar": "sar/2"}),
+    Filter("format", {"pix_fmts": "yuv420p|yuv422p|yuv444p|gbrp|gray|yuv420p10le|yuv422p10le"}),
+)
 
 # The longer way round, so that nothing is lost. "sar" is that of the upright frame. Chroma stays as coarse as
 # it is stored: in full chroma, faces look otherwise to a network: P(fake) of genuine ones rose by up to 0.24.
@@ -115,7 +107,7 @@ def _tone_mapping(colour: Colour) -> tuple[Filter, ...]:
 def presentation_of(stream: VideoStream, program: str) -> tuple[Presentation, list[Remark]]:
     """How a stream is to be shown by its header, as far as this ffmpeg can, and what is to be said of it.
 
-    What is interlaced is told by the frames themselves, see :mod:`vidscan.media.ffmpeg.interlace`.
+    What is interlaced is told by the frames themselves, see :mod:`vidscan.media.interlacing`.
     """
     shown, remarks = Presentation(stream.number), []
     if stream.dolby_alone:

@@ -164,9 +164,8 @@ _GO_ON = "setpts=if(isnan(PREV_INPTS)\\,0\\,PREV_OUTPTS+if(lt(PTS\\,PREV_INPTS)\
 
 def _reading(source: Path, shown: Presentation, size: tuple[int, int], canvas: tuple[int, int]) -> list[str]:
     # Scaled for the case that the resolution changes in mid-stream.
-    filters = (*shown.of_all_frames(), *shown.of_chosen_frames())
     scaled = f"scale={size[0]}:{size[1]},{_GO_ON},pad={canvas[0]}:{canvas[1]}"
-    upright = ",".join((*(each.text for each in filters), scaled))
+    upright = ",".join((*(each.text for each in shown.filters), scaled))
     program = find_program()
     return [
         *(program, "-hide_banner", "-nostdin", "-v", "error", *_LIMITS, "-i", local_name(source)),

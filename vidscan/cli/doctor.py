@@ -83,8 +83,8 @@ def _wrapped(answer: str, width: int) -> str:
     """An answer in lines that leave the column of names free; a path is never broken."""
     room = max(24, width - _NAME_COLUMNS - 2)
     wrap = textwrap.TextWrapper(room, break_long_words=False, break_on_hyphens=False).wrap
-    lines = [wrap(line) or [""] for line in answer.split("\n")]
-    return _INDENT.join(part.strip() for parts in lines for part in parts)
+    lines = [wrap(line.strip()) or [""] for line in answer.split("\n")]
+    return _INDENT.join(part for parts in lines for part in parts)
 
 
 def _python() -> str:

@@ -58,8 +58,8 @@ class Plan:
     """All that a scan needs. ``options`` are the request's, fitted to the sources and models found.
 
     The report goes to each of the ``destinations``, or into the request's dataset. ``store`` is where results
-    are put one by one, None for memory alone. ``skipped`` counts the files of the folder that are no clip or
-    still, by their suffixes.
+    are put one by one, None for memory alone. ``skipped`` counts what of the folder was left out, as
+    :func:`vidscan.media.sources.from_folder` does.
     """
 
     request: ScanRequest
@@ -93,7 +93,8 @@ def plan_of(request: ScanRequest, parts: Parts) -> Plan:
     if request.explain_dir is not None:
         check_folder(request.explain_dir, "--explain-dir")
     if request.annotate is not None:
-        check_annotated(request.annotate, found, in_folder=not request.one_clip)
+        known = () if request.watch else found  # clips may come
+        check_annotated(request.annotate, known, in_folder=not request.one_clip)
     if sys.stderr.isatty() and not request.quiet:
         tell_what_takes_long()
     models = parts.load_models(request.options.model.paths or None, runtime=request.options.model.runtime)
@@ -135,7 +136,7 @@ def _destinations(request: ScanRequest) -> tuple[Destination, ...]:
 def find_sources(request: ScanRequest, skipped: Counter[str]) -> list[Source]:
     """What a request names; raises SourceError where it is not there, or nothing to scan.
 
-    ``skipped`` counts the files of a folder that are no clip or still, by their suffixes.
+    ``skipped`` counts what of a folder is left out, as :func:`vidscan.media.sources.from_folder` does.
     """
     if request.from_list is not None:
         return from_list(request.from_list)

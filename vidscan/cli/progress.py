@@ -16,6 +16,7 @@ from rich.progress import (
     Task,
     TextColumn,
 )
+from rich.table import Column
 from rich.text import Text
 
 from vidscan.records import Report, Source, Status
@@ -65,16 +66,24 @@ def rate(per_second: float) -> str:
     return f"{number:.1f} files/{unit}" if number < 10 else f"{number:,.0f} files/{unit}"
 
 
+def _one_line() -> Column:
+    return Column(no_wrap=True)
+
+
 class Bar(Progress):
-    """A spinner, words, a bar, ``columns`` and the time left; drawn on a terminal where it is ``shown``."""
+    """A spinner, words, a bar, ``columns`` and the time left; drawn on a terminal where it is ``shown``.
+
+    It takes one line however narrow the terminal is: where rich draws a bar anew it erases as many lines as
+    the bar had before, and what is printed in between would lose the last of its own.
+    """
 
     def __init__(self, console: Console, *columns: ProgressColumn, shown: bool) -> None:
         super().__init__(
-            SpinnerColumn(),
+            SpinnerColumn(table_column=_one_line()),
             TextColumn("{task.description}", markup=False),
             BarColumn(),
             *columns,
-            TimeLeftColumn(),
+            TimeLeftColumn(table_column=_one_line()),
             console=console,
             transient=True,
             disable=not (shown and console.is_terminal),
@@ -112,7 +121,9 @@ class ScanProgress(Bar):
 
     def __init__(self, console: Console, sources: int, *, shown: bool) -> None:
         self._by_files = sources > 1
-        counts = (MofNCompleteColumn(), CountsColumn()) if self._by_files else (TextColumn(_PERCENTAGE),)
+        counts: tuple[ProgressColumn, ...] = (TextColumn(_PERCENTAGE),)
+        if self._by_files:
+            counts = (MofNCompleteColumn(table_column=_one_line()), CountsColumn(table_column=_one_line()))
         super().__init__(console, *counts, TextColumn("[dim]ETA"), shown=shown)
         self._task = self.add_task("starting", total=float(sources) if self._by_files else None, failed=0)
         self._failed = 0

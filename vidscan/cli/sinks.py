@@ -11,6 +11,7 @@ from rich.console import Console
 from vidscan.cli.progress import FileProgress
 from vidscan.cli.requests import ScanRequest
 from vidscan.errors import UsageError, VidscanError
+from vidscan.media.sources import SUBFOLDERS
 from vidscan.options import VerdictOptions
 from vidscan.protocols import Results
 from vidscan.records import Report, Source, SourceKind, Status
@@ -19,7 +20,7 @@ from vidscan.render.heatmaps import check_folder, file_stem, write_heat_maps
 from vidscan.report.escape import visible
 from vidscan.report.summary import of_streams
 from vidscan.report.terminal import folder, text
-from vidscan.report.wording import passed_over
+from vidscan.report.wording import counted, passed_over
 
 
 class HeatMaps:
@@ -40,9 +41,14 @@ class HeatMaps:
 def check_annotated(place: Path, sources: Sequence[Source], *, in_folder: bool) -> None:
     """Finds out before any work whether annotated videos can be written to a place; makes its folder.
 
-    Raises UsageError where the name is not an MP4 file's, or is the clip's own, or a clip is remote; and
-    ReportError where the place cannot be written to.
+    Raises UsageError where the name is not an MP4 file's, or is the clip's own, or a clip is remote, or all
+    sources are stills; and ReportError where the place cannot be written to.
     """
+    if sources and all(source.kind is SourceKind.IMAGE for source in sources):
+        raise UsageError(
+            f"--annotate draws into clips, and {sources[0].name} is a still: use --explain-dir DIR or "
+            "--report OUT.html, which show its faces"
+        )
     if any(source.remote is not None for source in sources):
         raise UsageError("--annotate needs clips on this machine's disk: fetch them first")
     if in_folder:
@@ -99,8 +105,10 @@ class Terminal:
     def __init__(
         self, console: Console, request: ScanRequest, results: Results, skipped: Mapping[str, int]
     ) -> None:
-        """``results`` are what the summary is about, besides the files ``skipped``, by their suffixes."""
-        self._console, self._request, self._results, self._skipped = console, request, results, skipped
+        """``results`` are what the summary is about, besides what was ``skipped``, as counted in a plan."""
+        self._console, self._request, self._results = console, request, results
+        self._suffixes = {each: count for each, count in skipped.items() if each != SUBFOLDERS}
+        self._subfolders = skipped.get(SUBFOLDERS, 0)
 
     def take(self, report: Report) -> None:
         """Shows a file as soon as it is finished."""
@@ -121,5 +129,8 @@ class Terminal:
                 folder.print_summary(self._console, reports)
             if self._request.verbose:
                 folder.print_timings(self._console, reports)
-        if self._skipped:
-            self._console.print(visible(passed_over(self._skipped)), style="dim", markup=False)
+        if self._suffixes:
+            self._console.print(visible(passed_over(self._suffixes)), style="dim", markup=False)
+        if self._subfolders:
+            told = f"{counted(self._subfolders, 'subfolder')} not looked into: --recursive does that"
+            self._console.print(told, style="dim", markup=False)

@@ -17,6 +17,10 @@ from vidscan.system.files import raising
 COLUMNS = ("source", "path", "file", "url")
 """Names of the column that holds the sources, in order of preference; else a table's first column is used."""
 
+DELIMITERS = (",", ";", "\t")
+"""Between the columns of a CSV file, where one of the names above shows which (many spreadsheets write
+semicolons); else the first."""
+
 
 def from_list(place: str) -> list[Source]:
     """Reads the sources that a list names, each once, in its order.
@@ -46,11 +50,18 @@ def _from_text(content: bytes, shown: str) -> Iterator[str]:
 
 
 def _from_csv(content: bytes, shown: str) -> Iterator[str]:
+    text = _text(content, shown)
     with raising(lambda why: SourceError(f"{shown}: the list is no CSV file ({why}): check it"), csv.Error):
-        rows = [row for row in csv.reader(io.StringIO(_text(content, shown), newline="")) if row]
-    named = _column([cell.strip().lower() for cell in rows[0]]) if rows else None
+        columns = {each: _column(next(_rows(text, each), [])) for each in DELIMITERS}
+        delimiter = next((each for each in DELIMITERS if columns[each] is not None), DELIMITERS[0])
+        rows = list(_rows(text, delimiter))
+    named = columns[delimiter]
     column, first = (0, 0) if named is None else (named, 1)
     return (row[column] for row in rows[first:] if len(row) > column)
+
+
+def _rows(text: str, delimiter: str) -> Iterator[list[str]]:
+    return (row for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter) if row)
 
 
 def _from_parquet(content: bytes, shown: str) -> Iterator[str]:
@@ -60,7 +71,7 @@ def _from_parquet(content: bytes, shown: str) -> Iterator[str]:
     try:
         file = arrow.parquet.ParquetFile(io.BytesIO(content))
         names = file.schema_arrow.names
-        column = names[_column([name.lower() for name in names]) or 0]
+        column = names[_column(names) or 0]
         values = file.read([column]).column(0).to_pylist()
     except (arrow.ArrowException, OSError, IndexError) as error:
         raise SourceError(
@@ -69,7 +80,8 @@ def _from_parquet(content: bytes, shown: str) -> Iterator[str]:
     return (str(value) for value in values if value is not None)
 
 
-def _column(names: Sequence[str]) -> int | None:
+def _column(heading: Sequence[str]) -> int | None:
+    names = [name.strip().lower() for name in heading]
     return next((names.index(name) for name in COLUMNS if name in names), None)
 
 

@@ -22,6 +22,8 @@ IMAGE_SUFFIXES = frozenset(
     """.apng .avif .bmp .dib .heic .heif .hif .j2k .jfif .jp2 .jpe .jpeg .jpg .jxl .mpo
     .pbm .pgm .png .pnm .ppm .tif .tiff .webp""".split()  # noqa: SIM905 - as above
 )
+SUBFOLDERS = "/"
+"""Counts, among the suffixes of what was left out of a folder, the folders in it; no suffix can be that."""
 
 
 def kind_of(path: Path) -> SourceKind | None:
@@ -110,7 +112,8 @@ def from_folder(
     """Lists all clips and stills in a folder or below a URL, sorted by path; hidden files are left out.
 
     A broken link counts as the clip or still that its suffix promises, so that the report shows the failure.
-    ``skipped`` counts the other files that are not hidden, by their suffixes in lower case.
+    ``skipped`` counts the other files that are not hidden, by their suffixes in lower case, and under
+    ``SUBFOLDERS`` the folders that were not looked into (on this machine's disks alone).
 
     Raises:
         SourceError: the folder is missing, is a file, cannot be read, or holds no clip or still and not
@@ -131,7 +134,7 @@ def from_folder(
             raise SourceError(f"{folder}: no such folder: check the path")
         if not folder.is_dir():
             raise SourceError(f"{folder}: is a file: scan it with `vidscan run` or `vidscan image`")
-        paths = sorted(path for path in _files(folder, recursive) if _is_known(path, skipped))
+        paths = sorted(path for path in _files(folder, recursive, skipped) if _is_known(path, skipped))
     except OSError as error:
         where = folder if error.filename is None else Path(os.fsdecode(error.filename))
         raise SourceError(f"{where}: cannot be read ({error.strerror}): check its permissions") from error
@@ -148,14 +151,16 @@ def _is_known(path: Path, skipped: Counter[str] | None) -> bool:
     return known
 
 
-def _files(folder: Path, recursive: bool) -> Iterator[Path]:
+def _files(folder: Path, recursive: bool, skipped: Counter[str] | None) -> Iterator[Path]:
     """Yields the files below a folder; links to folders are not followed, to avoid loops."""
     for entry in os.scandir(folder):
         if entry.name.startswith("."):
             continue
         if entry.is_dir(follow_symlinks=False):
             if recursive:
-                yield from _files(Path(entry.path), recursive)
+                yield from _files(Path(entry.path), recursive, skipped)
+            elif skipped is not None:
+                skipped[SUBFOLDERS] += 1
         elif _is_file(entry):
             yield Path(entry.path)
 

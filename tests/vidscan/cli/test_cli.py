@@ -189,11 +189,13 @@ def test_dir_adds_up_to_the_files_of_its_folder(parts, folder, capsys):
     picture.save(folder / "a.mpo", format="MPO", save_all=True, append_images=[picture])
     for name in ("drawing.psd", "notes.txt", "LICENCE"):
         (folder / name).write_bytes(b"x")
+    (folder / "below").mkdir()
     assert main(["dir", str(folder)], parts) == 0
     printed = " ".join(capsys.readouterr().out.split())
     assert "14 files: 12 fake, 1 uncertain, 1 without a face" in printed  # a GIF of one frame is a clip
     told = "3 files skipped, by their endings no clip or still: 1 without an ending, 1 .psd, 1 .txt"
-    assert told in printed and len(list(folder.iterdir())) == 14 + 3
+    assert told in printed and len(list(folder.iterdir())) == 14 + 3 + 1
+    assert "1 subfolder not looked into: --recursive does that" in printed
 
 
 def test_several_reports_are_all_written(parts, bright_clip, tmp_path, capsys):

@@ -75,6 +75,11 @@ def test_answers_keep_to_their_column_on_a_terminal() -> None:
     assert all(len(line) <= 80 or "/a/long" in line for line in lines)
 
 
+def test_lines_after_the_first_fill_their_column_too() -> None:
+    line = "vidscan-vit: onnx, which the file was made for"
+    assert doctor._wrapped(doctor._INDENT.join((line, line)), 80).splitlines() == [line, " " * 18 + line]
+
+
 def test_what_is_missing_is_named_with_what_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fresh_ffmpeg: None
 ) -> None:

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from types import SimpleNamespace
 
+import pytest
 from rich.console import Console
 from rich.progress import Task, TaskID
 
@@ -128,3 +129,19 @@ def test_the_bar_is_off_the_terminal_while_other_words_are_printed():
             assert stream.getvalue().endswith("\x1b[2K")  # the line that the bar stood on
         progress.refresh()
         assert stream.tell() > erased
+
+
+@pytest.mark.parametrize("width", [30, 50, 80])
+def test_a_bar_that_comes_back_erases_nothing_of_what_was_printed(width):
+    stream = io.StringIO()
+    console = Console(file=stream, force_terminal=True, width=width, color_system=None)
+    source = Source("0", Path("a name of thirty characters.mp4"), SourceKind.VIDEO)
+    with ScanProgress(console, 5000, shown=True) as progress:
+        progress.frame_sampled(source, 1.0, 4.0)
+        progress.count(SimpleNamespace(source=source, status=Status.FAILED))
+        progress.refresh()
+        with progress.aside():
+            printed = stream.tell()
+        progress.refresh()
+        assert "\x1b[1A" not in stream.getvalue()[printed:], "the cursor goes up into what was printed"
+        assert "a name" in stream.getvalue()[printed:]

@@ -78,6 +78,14 @@ def test_what_cannot_work_is_said_before_any_work(scan, bright_clip, tmp_path, c
         assert line.startswith("vidscan: --") and words in line
 
 
+def test_stills_alone_are_not_annotated_without_a_word(scan, tmp_path, capsys):
+    still = tmp_path / "face.png"
+    cv2.imwrite(str(still), np.zeros((64, 64, 3), np.uint8))
+    assert scan("run", still, "--annotate", tmp_path / "out.mp4") == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "face.png is a still: use --explain-dir DIR" in line and not (tmp_path / "out.mp4").exists()
+
+
 def test_a_video_that_cannot_be_annotated_is_a_failure_in_one_line(
     scan, bright_clip, tmp_path, capsys, monkeypatch
 ):

@@ -95,7 +95,9 @@ def test_what_is_there_and_what_arrives_is_scanned_as_it_comes(parts, folder, tm
         until(lambda: "new.png" in labels(case), "the second was not scanned while the folder was watched")
         assert not out.exists()
 
-    assert watch(folder, parts, steps, "--store", str(case), "--report", str(out)) == 0
+    # Stills alone are no reason to refuse --annotate: a clip may come.
+    flags = ("--store", str(case), "--report", str(out), "--annotate", str(tmp_path / "videos"))
+    assert watch(folder, parts, steps, *flags) == 0
     assert labels(case) == {"there.png": "FAKE", "new.png": "REAL"}
     results = json.loads(out.read_text())["results"]
     assert [Path(each["source"]).name for each in results] == ["there.png", "new.png"]

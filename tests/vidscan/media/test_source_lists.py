@@ -43,6 +43,8 @@ def test_names_that_are_no_utf8_stay_what_they_are(tmp_path: Path) -> None:
         "file,path\n0,a.mp4\n1,b.mp4\n",
         "label, URL \n1,a.mp4\n0,b.mp4\n",
         "a.mp4,1\nb.mp4,0\n",
+        "label;file\n1,5;a.mp4\n0,5;b.mp4\n",
+        "label\tfile\n1\ta.mp4\n0\tb.mp4\n",
         'path\n"a.mp4"\n\nb.mp4\n,\n',
     ],
 )

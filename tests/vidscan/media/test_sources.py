@@ -9,7 +9,14 @@ from pathlib import Path
 import pytest
 
 from vidscan.errors import SourceError
-from vidscan.media.sources import IMAGE_SUFFIXES, VIDEO_SUFFIXES, from_folder, from_paths, kind_of
+from vidscan.media.sources import (
+    IMAGE_SUFFIXES,
+    SUBFOLDERS,
+    VIDEO_SUFFIXES,
+    from_folder,
+    from_paths,
+    kind_of,
+)
 from vidscan.records import SourceKind
 
 
@@ -71,9 +78,9 @@ def test_folder_tells_what_it_leaves_out(folder: Path):
         (folder / name).touch()
     skipped = Counter[str]()
     from_folder(folder, skipped=skipped)
-    assert skipped == {".psd": 2, ".txt": 1, "": 1}
+    assert skipped == {".psd": 2, ".txt": 1, "": 1, SUBFOLDERS: 1}
     from_folder(folder, recursive=True, skipped=(below := Counter[str]()))
-    assert below[".psd"] == 3
+    assert below[".psd"] == 3 and SUBFOLDERS not in below
 
 
 def test_recursive_goes_below_but_not_into_hidden_folders(folder: Path):

@@ -80,6 +80,10 @@ def test_whatever_else_is_in_the_archive_is_refused(checkpoint, name, monkeypatc
     refused(add(checkpoint, name, b"x"), "has no use for; refused as unsafe", monkeypatch)
 
 
+def test_an_unfinished_training_names_the_network_beside_it(checkpoint, monkeypatch):
+    refused(add(checkpoint, "vidscan/state.json", b"{}"), "take best.keras beside it", monkeypatch)
+
+
 def test_bomb_within_a_bomb_is_refused_by_its_name(checkpoint, tmp_path, monkeypatch):
     with zipfile.ZipFile(tmp_path / "inner.zip", "w", zipfile.ZIP_DEFLATED) as inner:
         inner.writestr("zeros", bytes(60 << 20))

@@ -17,14 +17,15 @@ from typing import Any
 import numpy as np
 
 from vidscan.errors import ModelError
+from vidscan.models.guards.archive import TRAINING
 from vidscan.system.files import replacing
 from vidscan.system.frameworks import import_keras
 from vidscan_training.fitting.network import compile_network, restore_optimizer
 from vidscan_training.fitting.schedule import Plateau, WeightAverage
 
 LAST_NAME = "last.keras"
-_STATE_MEMBER = "vidscan/state.json"
-_AVERAGE_MEMBER = "vidscan/average.npz"
+_STATE_MEMBER = f"{TRAINING}state.json"
+_AVERAGE_MEMBER = f"{TRAINING}average.npz"
 
 
 @dataclass

@@ -23,6 +23,8 @@ from vidscan.models.guards.weights import inspect_weights
 CONFIG = "config.json"
 WEIGHTS = "model.weights.h5"
 METADATA = "metadata.json"
+TRAINING = "vidscan/"
+"""Begins the names of what a training adds to its ``last.keras``, to go on from."""
 
 _MAX_MEMBERS = 256
 _MAX_CONFIG_BYTES = 64 << 20
@@ -162,6 +164,10 @@ def _check_members(path: Path, archive: zipfile.ZipFile) -> None:
     if total > _MAX_TOTAL_BYTES or expands or archive.getinfo(CONFIG).file_size > _MAX_CONFIG_BYTES:
         raise ModelError(f"{path}: would unpack to {total >> 20:,} MiB; refused as unsafe")
     for name in names:
+        if name.startswith(TRAINING):
+            raise ModelError(
+                f"{path}: is a training that was not finished, for --resume alone: take best.keras beside it"
+            )
         if not name.endswith("/") and name not in (CONFIG, WEIGHTS, METADATA):
             raise ModelError(
                 f"{path}: holds {cut_short(name)!r}, which a network that looks at faces has no use for; "

@@ -2,7 +2,11 @@ from __future__ import annotations
 
 import pytest
 
+from vidscan_training.recipes.vit import __main__ as steps
 from vidscan_training.recipes.vit.__main__ import main
+from vidscan_training.recipes.vit.features import REFERENCE
+from vidscan_training.recipes.vit.folds import UPLOADS
+from vidscan_training.recipes.vit.judged import SETS
 
 
 @pytest.mark.parametrize(
@@ -28,6 +32,16 @@ def test_store_is_not_written_over(tmp_path, capsys):
     assert main(["faces", str(tmp_path), str(store)]) == 1
     assert "already holds faces" in capsys.readouterr().err
     assert (store / "faces.csv").read_text() == "here\n"
+
+
+def test_features_are_made_of_every_set_that_a_later_step_reads(tmp_path, monkeypatch):
+    made = []
+    monkeypatch.setattr(steps.FaceStore, "open", lambda path: path)
+    monkeypatch.setattr(steps.port, "load_weights", lambda path: {})
+    monkeypatch.setattr(steps, "evened", lambda store, weights: weights)
+    monkeypatch.setattr(steps, "cache", lambda store, name, weights: made.append(name))
+    assert main(["features", str(tmp_path), "weights.npz"]) == 0
+    assert sorted(made) == sorted(["plain", *SETS, UPLOADS, REFERENCE])
 
 
 def test_step_that_is_unknown_is_refused():

@@ -12,7 +12,7 @@ from vidscan_training.recipes.vit.collections import listed
 from vidscan_training.recipes.vit.export import export, write_cards
 from vidscan_training.recipes.vit.faces import FaceStore, extract
 from vidscan_training.recipes.vit.features import REFERENCE, cache, evened
-from vidscan_training.recipes.vit.folds import Folds
+from vidscan_training.recipes.vit.folds import UPLOADS, Folds
 from vidscan_training.recipes.vit.judged import SETS, judge, table
 from vidscan_training.recipes.vit.probe import ProbeOptions
 from vidscan_training.recipes.vit.tower import port
@@ -65,7 +65,7 @@ def run(flags: argparse.Namespace) -> None:
         case "features":
             store = FaceStore.open(flags.store)
             weights = evened(store, port.load_weights(flags.weights))
-            for name in ("plain", *SETS, REFERENCE):
+            for name in ("plain", *SETS, UPLOADS, REFERENCE):
                 cache(store, name, weights)
         case "folds":
             folds = Folds.read()

@@ -61,10 +61,6 @@ def evened(store: FaceStore, weights: Weights) -> Weights:
 def make_views(store: FaceStore, name: str, places: Sequence[int]) -> list[Image]:
     """The views of one set for some of its faces; chance depends on the set and the first place alone."""
     generator = np.random.default_rng((zlib.crc32(name.encode()), places[0]))
-    rows = [store.rows[place] for place in places]
-    squares = [store.picture(row) for row in rows]
-    if name in ("plain", REFERENCE):
-        return [views.plain(square, row) for square, row in zip(squares, rows, strict=True)]
     if (kind := name.rstrip("0123456789")) in WORSE:
         forged = _forged(store, name, places, generator)
         worse = views.degraded(forged, generator)
@@ -72,6 +68,10 @@ def make_views(store: FaceStore, name: str, places: Sequence[int]) -> list[Image
             after if generator.random() < WORSE[kind] else before
             for before, after in zip(forged, worse, strict=True)
         ]
+    rows = [store.rows[place] for place in places]
+    squares = [store.picture(row) for row in rows]
+    if name in ("plain", REFERENCE):
+        return [views.plain(square, row) for square, row in zip(squares, rows, strict=True)]
     moved = [views.shifted(square, row, generator) for square, row in zip(squares, rows, strict=True)]
     return views.degraded(moved, generator)
 

@@ -49,6 +49,7 @@ def test_points_scale_with_the_crop(landmarker, face):
     assert np.abs((large + 0.5) / 2 - 0.5 - small).mean() < 1.0
 
 
+@pytest.mark.slow
 def test_points_follow_a_mirrored_face(landmarker, face):
     points = landmarker.locate(face)
     mirrored = landmarker.locate(np.ascontiguousarray(face[:, ::-1]))

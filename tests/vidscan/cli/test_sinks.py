@@ -52,6 +52,7 @@ def test_run_annotates_one_clip_and_writes_its_heat_maps(scan, bright_clip, tmp_
     assert json.loads(report.read_text("utf-8"))["options"]["evidence"]["explained"] is True
 
 
+@pytest.mark.slow
 def test_several_clips_are_annotated_into_a_folder(
     scan, bright_clip, red_clip, text_as_clip, tmp_path, capsys
 ):

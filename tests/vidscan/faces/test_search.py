@@ -114,6 +114,7 @@ def at(found: list[Detection], box: Box) -> Detection | None:
 # Tiles and their budget
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("still", [False, True])
 @pytest.mark.parametrize("side", [46, 64, 130, 400])
 @pytest.mark.parametrize("place", [(5, 5), (1333, 511), (1500, 600)])
@@ -590,6 +591,7 @@ def test_turned_face_is_found_the_right_way_up(detector: MediaPipeFaceDetector, 
         assert abs(angle_within(found.roll + 90 * quarters)) < 25
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("still", [False, True])
 @pytest.mark.parametrize(
     "picture", [data.coffee(), data.rocket(), data.hubble_deep_field()], ids=["coffee", "rocket", "galaxies"]

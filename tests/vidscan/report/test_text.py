@@ -460,6 +460,7 @@ def test_nothing_scanned_is_said_without_a_fault() -> None:
     assert "decode" in shown(print_timings, [])
 
 
+@pytest.mark.slow
 @settings(max_examples=80, deadline=None)
 @given(st.lists(REPORTS, min_size=1, max_size=3), st.sampled_from([40, 60, 80, 100, 200]))
 def test_any_report_fits_the_terminal(reports: list[Report], width: int) -> None:

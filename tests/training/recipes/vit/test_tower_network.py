@@ -23,6 +23,7 @@ def tower():
     return network
 
 
+@pytest.mark.slow
 def test_keras_tower_agrees_with_the_onnx_graph(tower):
     crops = made_crops(2)
     tokens = np.asarray(tower(crops.astype(np.float32))).reshape(2, TOKENS, WIDTH)
@@ -47,6 +48,7 @@ def test_first_block_has_the_size_of_the_published_one(tower):
     assert len(tower.outputs) == 1
 
 
+@pytest.mark.slow
 def test_whole_tower_has_the_published_size_and_ends_in_an_embedding():
     whole = build_tower()
     assert whole.count_params() == 86_192_640

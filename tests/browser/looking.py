@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import pytest
 
-expect = pytest.importorskip("playwright.sync_api", reason="the browser's driver is not installed").expect
+playwright = pytest.importorskip("playwright.sync_api", reason="the browser's driver is not installed")
+expect = playwright.expect
 expect.set_options(timeout=30_000)  # a machine may be busy
 
 
@@ -16,8 +18,17 @@ def drop(page, *paths: Path) -> None:
     page.evaluate("new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)))")
     session = page.context.new_cdp_session(page)
     data = {"items": [], "files": [str(path) for path in paths], "dragOperationsMask": 1}
-    for kind in ("dragEnter", "dragOver", "drop"):
-        session.send("Input.dispatchDragEvent", {"type": kind, "x": 200, "y": 200, "data": data})
+    page.evaluate(
+        "window.dropped = 0; addEventListener('drop', () => { window.dropped += 1; }, { once: true })"
+    )
+    # On a busy machine a browser may lose what a hand drops; a hand tries again.
+    for _ in range(5):
+        for kind in ("dragEnter", "dragOver", "drop"):
+            session.send("Input.dispatchDragEvent", {"type": kind, "x": 200, "y": 200, "data": data})
+        with contextlib.suppress(playwright.TimeoutError):
+            page.wait_for_function("window.dropped", timeout=5_000)
+            return
+    raise AssertionError("the browser lost five drops")
 
 
 def names(page) -> list[str]:

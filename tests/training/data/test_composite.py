@@ -64,7 +64,7 @@ def test_both_ways_of_blending_are_used(monkeypatch):
 
 
 @pytest.mark.parametrize("offset", [-40, 40])
-def test_a_face_at_the_border_is_feathered(offset: int):
+def test_a_face_across_the_border_is_no_fault(offset: int):
     """Poisson blending needs room around what it pastes."""
     mesh = drawn_landmarks(120) + np.float32([offset, 0])
     for seed in range(12):

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage import data
 
-from vidscan_training.crops.landmarks import FaceLandmarker
+from vidscan.models.landmarks import FaceLandmarker
 from vidscan_training.data.self_blend import blend, deform, hull_mask, region_points, soften
 
 Image = NDArray[np.uint8]
@@ -136,8 +136,7 @@ def face_mask(photo: Image) -> NDArray[np.float32]:
 
     Deformed and softened at random (with a fixed seed) as the training's self-blended faces are.
     """
-    with FaceLandmarker() as landmarker:
-        landmarks = landmarker.locate(shoot(photo, FACE, FACE_SIZE))
+    landmarks = FaceLandmarker().locate(shoot(photo, FACE, FACE_SIZE))
     if landmarks is None:
         raise RuntimeError("no face found where the astronaut's should be")
     rng = np.random.default_rng(2)

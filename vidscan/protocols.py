@@ -9,7 +9,17 @@ import numpy as np
 import numpy.typing as npt
 
 from vidscan.options import ScanOptions
-from vidscan.records import Detection, Geometry, Heat, HeatSource, Image, ModelCard, Report, Source
+from vidscan.records import (
+    Detection,
+    Geometry,
+    Heat,
+    HeatSource,
+    Image,
+    Landmarks,
+    ModelCard,
+    Report,
+    Source,
+)
 
 
 class Observer(Protocol):
@@ -51,8 +61,8 @@ class Scorer(Protocol):
     def card(self) -> ModelCard:
         """Geometry, class convention, calibration and thresholds."""
 
-    def score(self, crops: Image) -> npt.NDArray[np.float32]:
-        """P(fake), ``float32[n]``, of RGB ``uint8[n, size, size, 3]`` crops."""
+    def score(self, crops: Image, mouths: Image | None = None) -> npt.NDArray[np.float32]:
+        """P(fake), ``float32[n]``, of RGB ``uint8[n, size, size, 3]`` crops, and mouths if the card asks."""
 
 
 class FaceDetector(Protocol):
@@ -66,6 +76,13 @@ class FaceDetector(Protocol):
 
     def near(self, image: Image) -> Sequence[Detection]:
         """What the short-range network alone claims, unchecked and of any size, surest first."""
+
+
+class Landmarker(Protocol):
+    """Finds the points of a face."""
+
+    def locate(self, image: Image) -> Landmarks | None:
+        """The face mesh in a square crop around one face, RGB ``uint8[n, n, 3]``; None where none is seen."""
 
 
 class Explainer(Protocol):

@@ -22,18 +22,23 @@ CARD = ModelCard("vidscan-vit", "none", SIZE, margin=2.0, positive_class="fake",
 WHOLE = Calibration(1.5, -0.25, "toys", 0.8)
 
 
-def red_network(redness: float, *, shares: bool = False, int8: bool = False) -> onnx.ModelProto:
+def red_network(
+    redness: float, *, shares: bool = False, int8: bool = False, mouth: bool = False
+) -> onnx.ModelProto:
     """P is the sigmoid of ``redness`` times the mean of a crop's red, 0-1.
 
     Args:
         redness: the one weight.
         shares: adds the second output, of 2 x 2 patches.
+        mouth: adds the ports of a network that looks at mouths, of which green, 0-1, times 4 counts.
         int8: has the crop go through a pair of quantisation and back, which changes no whole number.
     """
     weights = {
         "red": np.array([[redness / 255], [0], [0]], np.float32),
+        "green": np.array([[0], [4 / 255], [0]], np.float32),
         "one": np.array(1, np.float32),
         "zero": np.array(0, np.uint8),
+        "nothing": np.array(0, np.float32),
         "patches": np.zeros((3, 4), np.float32),
         "square": np.array([-1, 2, 2], np.int64),
     }
@@ -46,19 +51,25 @@ def red_network(redness: float, *, shares: bool = False, int8: bool = False) -> 
     nodes += [
         helper.make_node("ReduceMean", ["whole" if int8 else "float"], ["mean"], axes=[1, 2], keepdims=0),
         helper.make_node("MatMul", ["mean", "red"], ["logit"]),
-        helper.make_node("Sigmoid", ["logit"], ["fake"]),
+        helper.make_node("MatMul", ["mean", "green"], ["mouth_logit"]),
+        helper.make_node("Add", ["logit", "mouth" if mouth else "nothing"], ["both"]),
+        helper.make_node("Sigmoid", ["both"], ["fake"]),
     ]
     outputs = [helper.make_tensor_value_info("fake", TensorProto.FLOAT, ["n", 1])]
-    if shares:
+    if shares or mouth:
         nodes += [
             helper.make_node("MatMul", ["mean", "patches"], ["flat"]),
             helper.make_node("Reshape", ["flat", "square"], ["shares"]),
         ]
         outputs.append(helper.make_tensor_value_info("shares", TensorProto.FLOAT, ["n", 2, 2]))
+    inputs = [helper.make_tensor_value_info("crop", TensorProto.UINT8, ["n", SIZE, SIZE, 3])]
+    if mouth:
+        inputs.append(helper.make_tensor_value_info("mouth", TensorProto.FLOAT, ["n", 1]))
+        outputs.append(helper.make_tensor_value_info("mouth_logit", TensorProto.FLOAT, ["n", 1]))
     graph = helper.make_graph(
         nodes,
         "red",
-        [helper.make_tensor_value_info("crop", TensorProto.UINT8, ["n", SIZE, SIZE, 3])],
+        inputs,
         outputs,
         [numpy_helper.from_array(value, name) for name, value in weights.items()],
     )
@@ -69,7 +80,8 @@ def save_red_network(path: Path, card: ModelCard = CARD, redness: float = 3.0, *
     """A file with its card."""
     onnx.save(red_network(redness, **how), path)
     quantisation = "int8" if how.get("int8") else "none"
-    write_card(replace(card, sha256=sha256_of(path), quantisation=quantisation), card_path(path))
+    own = replace(card, sha256=sha256_of(path), quantisation=quantisation, mouth=how.get("mouth", False))
+    write_card(own, card_path(path))
     return path
 
 

@@ -7,8 +7,9 @@ reads a file or knows a detector.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import NamedTuple, TypeAlias
 
 import cv2
 import numpy as np
@@ -26,6 +27,9 @@ class View(NamedTuple):
     box: Box
     mirrored: bool = False
 
+
+CutMouth: TypeAlias = Callable[[Image, FaceSeen, int], Image]
+"""Cuts the mouth of a face out of a picture, to so many pixels a side: ``MouthCutter.cut``."""
 
 _STILL_VIEWS = (
     # The box's size as a multiple of its own, how far it goes right and down in lengths of its longer side.
@@ -60,17 +64,24 @@ def crop_faces(
     *,
     still: bool = False,
     area: Area | None = None,
+    cut_mouth: CutMouth | None = None,
 ) -> Iterator[FaceCrop]:
     """Cuts faces out of their frame; yields one crop a face or, of a still, one for each of its views.
 
     A crop's ``images`` come in the order of ``geometries``. What lies beyond ``area`` counts as beyond the
-    edge; it is by default what bars do not cover.
+    edge; it is by default what bars do not cover. ``cut_mouth`` must be given if a geometry asks for mouths.
     """
     for face in faces:
         area = area or picture_area(frame.image)
         for view in still_views(face.box) if still else (View(face.box),):
             image, inner = _without_bars(frame.image, view, area)
-            yield FaceCrop(face, tuple(_cut(image, inner, each, face.roll) for each in geometries))
+            images = (
+                _cut(image, inner, each, face.roll)
+                if each.region == "face" or cut_mouth is None
+                else cut_mouth(image, replace(face, box=inner.box), each.input_size)
+                for each in geometries
+            )
+            yield FaceCrop(face, tuple(images))
 
 
 def _without_bars(image: Image, view: View, area: Area) -> tuple[Image, View]:

@@ -27,19 +27,22 @@ def turned_back(found: Detection, quarters: int, width: int, height: int) -> Det
     if not quarters:
         return found
     corners = np.array([found.box[:2], (found.box.x + found.box.w, found.box.y + found.box.h)], np.float64)
-    (x, y), (right, bottom) = np.sort(_points_back(corners, quarters, width, height), axis=0)
+    (x, y), (right, bottom) = np.sort(points_back(corners, quarters, width, height), axis=0)
     return Detection(
         Box(float(x), float(y), float(right - x), float(bottom - y)),
         found.confidence,
-        _points_back(found.keypoints, quarters, width, height).astype(np.float32),
+        points_back(found.keypoints, quarters, width, height).astype(np.float32),
         angle_within(found.roll + 90 * quarters),
     )
 
 
-def _points_back(
+def points_back(
     points: npt.NDArray[np.floating[Any]], quarters: int, width: int, height: int
 ) -> npt.NDArray[np.floating[Any]]:
+    """Maps points ``[n, 2]`` of ``turned(image, quarters)`` to those of ``image``, ``width x height``."""
     x, y = points[:, 0], points[:, 1]
+    if not quarters:
+        return points
     if quarters == 1:
         return np.stack([width - y, x], axis=1)
     if quarters == 2:

@@ -53,26 +53,35 @@ class LoadedModel:
             )
         return self.checkpoint.network
 
-    def score(self, crops: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    def score(
+        self, crops: npt.NDArray[np.uint8], mouths: npt.NDArray[np.uint8] | None = None
+    ) -> npt.NDArray[np.float32]:
         """P(fake) of each crop, ``float32[n]``, calibrated where the card holds a calibration.
 
         ``crops`` are RGB ``uint8[n, size, size, 3]``, 0-255, of the card's ``input_size``; ``n`` may be 0.
+        ``mouths``, where the card asks for them, are the mouths of the same faces in the same form, all zeros
+        where none is seen; None leaves all of them out.
 
         Raises:
-            ScoringError: ``crops`` is of another type or shape, or the network failed on it.
+            ScoringError: ``crops`` or ``mouths`` is of another type or shape, or the network failed on it.
         """
-        size = self.card.input_size
-        if not isinstance(crops, np.ndarray) or crops.dtype != np.uint8 or crops.shape[1:] != (size, size, 3):
-            is_array = isinstance(crops, np.ndarray)
-            given = f"{crops.dtype} {list(crops.shape)}" if is_array else f"a {type(crops).__name__}"
-            raise ScoringError(
-                f"crops must be a uint8 array [n, {size}, {size}, 3] (RGB, 0-255), not {given}"
-            )
+        given = [crops] if mouths is None else [crops, mouths]
+        for each in given:
+            self._check(each, len(crops))
+        if mouths is not None and not self.card.mouth:
+            raise ScoringError(f"{self.path}: looks at no mouths: give it crops of faces alone")
         try:
-            outputs = self.runtime.outputs(crops) if len(crops) else np.empty((0, 1), np.float32)
+            outputs = self.runtime.outputs(*given) if len(crops) else np.empty((0, 1), np.float32)
         except Exception as error:  # each backend raises its own
             raise ScoringError(f"{self.path}: the network failed: {first_line(error)}") from error
         return fake_probability(outputs, self.card)
+
+    def _check(self, crops: Any, count: int) -> None:
+        size, is_array = self.card.input_size, isinstance(crops, np.ndarray)
+        if is_array and crops.dtype == np.uint8 and crops.shape == (count, size, size, 3):
+            return
+        given = f"{crops.dtype} {list(crops.shape)}" if is_array else f"a {type(crops).__name__}"
+        raise ScoringError(f"crops must be a uint8 array [n, {size}, {size}, 3] (RGB, 0-255), not {given}")
 
 
 def load_model(path: Path | str | None = None, runtime: str = "keras") -> LoadedModel:
@@ -99,7 +108,7 @@ def load_model(path: Path | str | None = None, runtime: str = "keras") -> Loaded
     path = checkpoint_path(FAST if path is None else path)
     if path.suffix == SUFFIX:
         card = _card_of(path)
-        opened, quantisation = open_exported(path, card, ours=ships(path))
+        opened, quantisation = open_exported(path, card, ours=_is_ours(path, card))
         return LoadedModel(*_with_card(path, opened, quantisation, card))
     check_file(path)
     checkpoint = KerasRuntime(path)
@@ -109,7 +118,13 @@ def load_model(path: Path | str | None = None, runtime: str = "keras") -> Loaded
             f'{card_path(path)}: "quantisation" is "{card.quantisation}", but a .keras file computes in '
             'floating point; correct it to "none"'
         )
-    return LoadedModel(*_with_card(path, open_runtime(runtime, checkpoint, path), "none", card), checkpoint)
+    opened = open_runtime(runtime, checkpoint, path, wait=not _is_ours(path, card))
+    return LoadedModel(*_with_card(path, opened, "none", card), checkpoint)
+
+
+def _is_ours(path: Path, card: ModelCard | None) -> bool:
+    """Whether a file ships with vidscan, and is the one that its card describes."""
+    return card is not None and card.sha256 is not None and ships(path)
 
 
 def _card_of(path: Path) -> ModelCard | None:
@@ -131,13 +146,23 @@ def _card_of(path: Path) -> ModelCard | None:
 def _with_card(
     path: Path, runtime: Runtime, quantisation: Quantisation, card: ModelCard | None
 ) -> tuple[ModelCard, Path, Runtime]:
+    if card is not None and _is_ours(path, card):  # a file that is known need not be open yet
+        return card, path, runtime
     size = runtime.input_size
+    mouth = getattr(runtime, "takes_mouths", False)
     if card is None:
-        card = ModelCard(path.stem, backbone="unknown", input_size=size, quantisation=quantisation)
+        card = ModelCard(
+            path.stem, backbone="unknown", input_size=size, quantisation=quantisation, mouth=mouth
+        )
     elif card.input_size != size:
         raise CardError(
             f'{card_path(path)}: "input_size" is {card.input_size}, but the network takes {size} pixels; '
             f"correct it to {size}, or fetch the card that belongs to {path.name}"
+        )
+    elif card.mouth != mouth:
+        raise CardError(
+            f'{card_path(path)}: "mouth" is {str(card.mouth).lower()}, but the network '
+            f"{'takes' if mouth else 'takes no'} mouths; fetch the card that belongs to {path.name}"
         )
     return card, path, runtime
 

@@ -74,7 +74,7 @@ class Ensemble(Sequence[AnyScorer]):
     @property
     def geometries(self) -> tuple[Geometry, ...]:
         """How faces must be cut out for the members; what several of them want is listed once."""
-        return tuple(dict.fromkeys(member.card.geometry for member in self.members))
+        return tuple(dict.fromkeys(each for member in self.members for each in member.card.geometries))
 
     @property
     def least_face(self) -> int:
@@ -88,7 +88,8 @@ def ensemble_card(cards: Sequence[ModelCard]) -> ModelCard:
     Each threshold is the weighted mean of the members' thresholds, taken of their logits as that of the
     scores is: a face that every member finds beyond its own threshold is then beyond this one too. The
     ensemble is uncalibrated if any member is. ``input_size``, ``margin``, ``least_face`` and ``least_detail``
-    are the largest of the members', and the card is ``level`` where all of them are.
+    are the largest of the members', the card is ``level`` where all of them are, and has ``mouth`` where any
+    has.
     """
     if len(cards) == 1:
         return cards[0]
@@ -108,6 +109,7 @@ def ensemble_card(cards: Sequence[ModelCard]) -> ModelCard:
         least_face=max(card.least_face for card in cards),
         least_detail=max(card.least_detail for card in cards),
         quantisation="int8" if all(card.quantisation == "int8" for card in cards) else "none",
+        mouth=any(card.mouth for card in cards),
         positive_class="fake",
         fake_threshold=_average_threshold([card.fake_threshold for card in cards], weights),
         real_threshold=_average_threshold([card.real_threshold for card in cards], weights),

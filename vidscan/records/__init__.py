@@ -51,6 +51,7 @@ from vidscan.records.provenance import (
 from vidscan.records.stages import (
     APPEARANCE,
     FULL_QUALITY,
+    LANDMARK_COUNT,
     Appearance,
     Box,
     CropBatch,
@@ -62,7 +63,9 @@ from vidscan.records.stages import (
     Frame,
     Geometry,
     Image,
+    Landmarks,
     Quality,
+    Region,
     Remote,
     ScoredBatch,
     Sighting,

@@ -77,7 +77,8 @@ class ModelCard:
     network's score was found to say anything; smaller faces are not judged. ``least_detail``: the mean detail
     of a person's faces (``FaceSeen.detail``) below which they are not called FAKE, since genuine faces that
     are blurred or enlarged look synthesised to the network; 0 where that was not found. ``quantisation``:
-    whether the network computes in integers of 8 bits.
+    whether the network computes in integers of 8 bits. ``mouth``: in clips the network looks at the
+    mouth beside the face, in a crop of the same size.
 
     With ``members``, two or more, it is a detector card: it has no file of its own, and speaks of those
     networks together. A face's score is then the members' calibrated and clipped logits, averaged by their
@@ -104,6 +105,7 @@ class ModelCard:
     least_face: Annotated[int, Limits(0, 4096, words="a whole number of pixels from 0 to 4096")] = LEAST_FACE
     least_detail: Annotated[float, Limits(0, 10)] = 0.0
     quantisation: Quantisation = "none"
+    mouth: bool = False
     members: Annotated[
         tuple[Member, ...], Limits(0, MAX_MEMBERS, words=f"a list of 2 to {MAX_MEMBERS} networks, or empty")
     ] = ()
@@ -115,8 +117,14 @@ class ModelCard:
 
     @property
     def geometry(self) -> Geometry:
-        """The crops that the network wants."""
+        """How the network wants a face cut out."""
         return Geometry(self.input_size, self.margin, self.level)
+
+    @property
+    def geometries(self) -> tuple[Geometry, ...]:
+        """All the crops that the network wants of a face, in the order in which it takes them."""
+        mouth = Geometry(self.input_size, 1.0, level=True, region="mouth")
+        return (self.geometry, mouth) if self.mouth else (self.geometry,)
 
 
 def member_names(cards: Sequence[ModelCard]) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -108,6 +108,12 @@ class Detection:
     roll: float = 0.0
 
 
+LANDMARK_COUNT = 468
+
+Landmarks = npt.NDArray[np.float32]
+"""``float32[LANDMARK_COUNT, 2]``: x and y in pixels, in the order of MediaPipe's face mesh."""
+
+
 class Quality(NamedTuple):
     """How well a face can be judged: four factors from 0 (not at all) to 1 (nothing is missing).
 
@@ -181,16 +187,22 @@ class Sighting:
     appearance: Appearance = field(default_factory=no_appearance)
 
 
+Region: TypeAlias = Literal["face", "mouth"]
+"""What of a face a crop shows."""
+
+
 class Geometry(NamedTuple):
     """How a face is cut out: the crop's side in pixels and in lengths of the box's longer side.
 
     ``level``: the crop is turned so that the eyes are level; otherwise by quarter turns alone, so that no
-    face is upside down.
+    face is upside down. A crop of the mouth is always level, and its margin is in sides of the square that
+    :func:`vidscan.faces.mouths.mouth_of` puts around the mouth.
     """
 
     input_size: int
     margin: float
     level: bool = False
+    region: Region = "face"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

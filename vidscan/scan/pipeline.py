@@ -9,6 +9,7 @@ from contextlib import closing
 from vidscan.media.scratch import Scratch
 from vidscan.models.ensemble import Ensemble
 from vidscan.models.gradcam import ExplainableModel, GradCam
+from vidscan.models.landmarks import landmarker_for
 from vidscan.models.shares import first_with_shares
 from vidscan.options import ScanOptions
 from vidscan.protocols import Explainer, FaceDetector, Observer, Scorer
@@ -41,7 +42,10 @@ def scan(
     geometries = ensemble.geometries
     copies = Scratch(options.storage) if observer is None else Scratch(options.storage, observer.part_fetched)
     with copies as scratch, ProvenanceReader(certificates_in(options.provenance.trust)) as declared:
-        reader = SourceReader(detector, options, geometries, ensemble.least_face, observer, scratch, declared)
+        reader = SourceReader(
+            detector, options, geometries, ensemble.least_face, observer, scratch, declared,
+            landmarker_for(geometries),
+        )  # fmt: skip
         crops = reader.read(scratch.ahead(sources), ledger, stop)
         sizes = [geometry.input_size for geometry in geometries]
         # Closed before the caller closes the detector, which the reading thread may be using.

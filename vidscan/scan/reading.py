@@ -20,6 +20,7 @@ import cv2
 from vidscan.errors import SourceError, VidscanError, escaped, quoted
 from vidscan.faces.bars import Area, picture_area
 from vidscan.faces.crops import crop_faces
+from vidscan.faces.mouths import MouthCutter
 from vidscan.media.clip import Clip
 from vidscan.media.frames import require_content
 from vidscan.media.scratch import Scratch
@@ -27,7 +28,7 @@ from vidscan.media.sources import stamp_of
 from vidscan.media.stills.animation import Animation, is_animation
 from vidscan.media.stills.photograph import Photograph
 from vidscan.options import SamplingOptions, ScanOptions
-from vidscan.protocols import FaceDetector, Observer
+from vidscan.protocols import FaceDetector, Landmarker, Observer
 from vidscan.provenance.reading import ProvenanceReader
 from vidscan.records import (
     ErrorInfo,
@@ -111,6 +112,7 @@ class SourceReader:
     ``geometries``: how to cut out every face. ``least_face``: longer side in pixels of the smallest face that
     is sent to be scored. ``observer`` is told of every frame. ``scratch`` has the copies of remote sources;
     None where there are none. ``provenance`` reads what files say of themselves; None leaves that out.
+    ``landmarker`` must be given where a geometry asks for mouths.
     """
 
     detector: FaceDetector
@@ -120,6 +122,7 @@ class SourceReader:
     observer: Observer | None = None
     scratch: Scratch | None = None
     provenance: ProvenanceReader | None = None
+    landmarker: Landmarker | None = None
 
     def read(self, sources: Iterable[Source], ledger: Ledger, stop: threading.Event) -> Iterator[FaceCrop]:
         """The crops of sources, in the order of sources and of time; a source that fails costs itself alone.
@@ -145,6 +148,7 @@ class SourceReader:
         """The crops of one source, or of its copy on this machine, frame by frame."""
         before, still = stamp_of(local.path), local.kind is SourceKind.IMAGE
         watcher = Watcher(self.detector, self.options.detection, still=still)
+        cut_mouth = None if self.landmarker is None else MouthCutter(self.landmarker).cut
         area: Area | None = None
         unjudged: list[FaceSeen] = []
         streams: dict[int, int] = {}
@@ -159,7 +163,8 @@ class SourceReader:
             small = [face for face in faces if face.box.longer_side < self.least_face]
             unjudged += small
             area = picture_area(frame.image, area) if large else area
-            crops = list(crop_faces(frame, large, self.geometries, still=still, area=area))
+            cut = crop_faces(frame, large, self.geometries, still=still, area=area, cut_mouth=cut_mouth)
+            crops = list(cut)
             seconds = time.perf_counter() - started
             notes.add(frames=1, crops=len(crops), small=len(small), detect=seconds)
             yield crops

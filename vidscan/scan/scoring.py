@@ -19,7 +19,10 @@ def score_batches(batches: Iterable[CropBatch], ensemble: Ensemble[Scorer]) -> I
 
     Raises ScoringError where a network failed, or gave something that is no probability.
     """
-    places = [ensemble.geometries.index(member.card.geometry) for member in ensemble.members]
+    wanted = [
+        [ensemble.geometries.index(geometry) for geometry in member.card.geometries]
+        for member in ensemble.members
+    ]
     waited, asked = 0.0, time.perf_counter()
     for batch in batches:
         started = time.perf_counter()
@@ -27,9 +30,11 @@ def score_batches(batches: Iterable[CropBatch], ensemble: Ensemble[Scorer]) -> I
         filled, computed = len(batch.faces), 0
         probability = np.zeros((filled, len(ensemble.members)), np.float32)
         if filled:
-            computed = _rows_to_score(filled, len(batch.images[0]))
-            for column, (member, place) in enumerate(zip(ensemble.members, places, strict=True)):
-                probability[:, column] = member.score(batch.images[place][:computed])[:filled]
+            for column, (member, places) in enumerate(zip(ensemble.members, wanted, strict=True)):
+                rows = filled if _row_by_row(member) else _padded(filled, len(batch.images[0]))
+                computed = max(computed, rows)
+                crops, *mouths = (batch.images[place][:rows] for place in places)
+                probability[:, column] = member.score(crops, *mouths)[:filled]
                 _refuse_no_probability(probability[:, column], member.card)
         yield ScoredBatch(batch, probability, time.perf_counter() - started, waited, computed)
         waited, asked = 0.0 if filled else waited, time.perf_counter()
@@ -43,7 +48,13 @@ def _refuse_no_probability(scores: npt.NDArray[np.float32], card: ModelCard) -> 
         )
 
 
-def _rows_to_score(filled: int, batch_size: int) -> int:
+def _row_by_row(member: Scorer) -> bool:
+    """Whether the network's runtime takes one crop at a time, so that it needs no padding."""
+    runtime = getattr(member, "runtime", None)
+    return runtime is not None and runtime.name == "onnx"
+
+
+def _padded(filled: int, batch_size: int) -> int:
     """Rows of a batch worth computing: the next power of two up to 8, then the next multiple of 8.
 
     One still should not cost a whole batch, yet each new shape costs the runtime some preparation, so

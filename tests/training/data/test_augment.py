@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from textures import high_frequency_energy, textured
 
-from vidscan_training.crops.landmarks import MIN_SIDE
+from vidscan.models.landmarks import MIN_SIDE
 from vidscan_training.data import augment as module
 from vidscan_training.data.augment import augment, augment_mask
 from vidscan_training.data.augment_presets import PRESETS, AugmentOptions

@@ -15,10 +15,10 @@ from vidscan.faces.detector import MediaPipeFaceDetector
 from vidscan.media.frames import read_still
 from vidscan.models.checkpoint import load_model
 from vidscan.models.gradcam import GradCam, with_heat
+from vidscan.models.landmarks import FaceLandmarker
 from vidscan.options import DetectionOptions
 from vidscan.records import EvidenceCrop, Geometry, HeatKind, HeatSource, ModelCard
 from vidscan.system.frameworks import import_keras
-from vidscan_training.crops.landmarks import FaceLandmarker
 from vidscan_training.data.self_blend import self_blend
 from vidscan_training.fitting.build import build_network, put_head
 
@@ -244,7 +244,8 @@ def blended_faces(paths, each: int) -> tuple[np.ndarray, list[np.ndarray]]:
     """Half-blended faces as the bundled network sees them, and where they were blended."""
     rng = np.random.default_rng(0)
     crops, masks = [], []
-    with MediaPipeFaceDetector(DetectionOptions()) as detector, FaceLandmarker() as landmarker:
+    landmarker = FaceLandmarker()
+    with MediaPipeFaceDetector(DetectionOptions()) as detector:
         for path in paths:
             picture = read_still(path)
             for detection in detector.detect(picture)[:1]:

@@ -259,7 +259,7 @@ def test_one_model_has_no_members_anywhere_and_the_card_of_old() -> None:
     assert list(document["model"]) == [
         *("name", "backbone", "input_size", "margin", "positive_class", "fake_threshold", "real_threshold"),
         *("calibration", "sha256", "terms", "data", "split", "metrics", "limits", "level", "least_face"),
-        *("least_detail", "quantisation"),
+        *("least_detail", "quantisation", "mouth"),
     ]
 
 
@@ -533,7 +533,15 @@ def test_every_object_that_vidscan_owns_is_closed() -> None:
                 # views; reports of earlier versions have no quantisation, least_detail, crops_scored and
                 # provenance. Most files need no remark, and have one stream. Few cards tell stills apart.
                 sometimes = {"members", "detector", "source_bytes", "quantisation", "views", "crops_scored"}
-                sometimes |= {"least_detail", "provenance", "declared_ai", "remarks", "stream", "stills"}
+                sometimes |= {
+                    "least_detail",
+                    "mouth",
+                    "provenance",
+                    "declared_ai",
+                    "remarks",
+                    "stream",
+                    "stills",
+                }
                 complete = set(node.get("required", ())) == set(node["properties"]) - sometimes
                 if not (closed and complete):
                     open_objects.append(place)

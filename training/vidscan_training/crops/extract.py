@@ -26,8 +26,9 @@ from vidscan.flags import flag
 from vidscan.media import sources
 from vidscan.media.ffmpeg import decode
 from vidscan.media.frames import require_content, sample_frames
+from vidscan.models.landmarks import FaceLandmarker
 from vidscan.options import DetectionOptions, SamplingOptions
-from vidscan.records import FaceCrop, FaceSeen, Geometry, Source, SourceKind
+from vidscan.records import LANDMARK_COUNT, FaceCrop, FaceSeen, Geometry, Landmarks, Source, SourceKind
 from vidscan_training.crops.encode import MAX_CRF, reencoded, write_picture
 from vidscan_training.crops.folder import (
     GEOMETRY_NAME,
@@ -39,7 +40,6 @@ from vidscan_training.crops.folder import (
     CropRow,
     write_manifest,
 )
-from vidscan_training.crops.landmarks import LANDMARK_COUNT, FaceLandmarker, Landmarks
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +126,8 @@ def extract(listed: Sequence[LabelledSource], output: Path, options: CropOptions
     (output / "crops").mkdir(parents=True, exist_ok=True)
     rows: list[CropRow] = []
     meshes: list[Landmarks] = []
-    with MediaPipeFaceDetector(DetectionOptions()) as detector, FaceLandmarker() as landmarker:
+    landmarker = FaceLandmarker()
+    with MediaPipeFaceDetector(DetectionOptions()) as detector:
         for item in tqdm(listed, desc="crops", unit="file", dynamic_ncols=True):
             try:
                 found = list(_crops_of(item, detector, options))

@@ -18,8 +18,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from vidscan.models.landmarks import check_crop
 from vidscan.records import Image
-from vidscan_training.crops.landmarks import check_crop
 from vidscan_training.data.augment_presets import PRESETS, AugmentOptions
 
 Rng = np.random.Generator

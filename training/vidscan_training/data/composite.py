@@ -13,8 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from vidscan.records import Image
-from vidscan_training.crops.landmarks import Landmarks
+from vidscan.records import Image, Landmarks
 from vidscan_training.data.augment import Rng
 from vidscan_training.data.self_blend import Mask, blend, region_points
 from vidscan_training.data.swap_blend import match_colours

@@ -15,8 +15,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from vidscan.records import Image
-from vidscan_training.crops.landmarks import LANDMARK_COUNT, Landmarks, check_crop
+from vidscan.models.landmarks import check_crop
+from vidscan.records import LANDMARK_COUNT, Image, Landmarks
 from vidscan_training.data.augment import Rng, light, shift_colour
 
 Mask = npt.NDArray[np.float32]

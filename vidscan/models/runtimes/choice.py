@@ -81,8 +81,10 @@ def choose(has: Gpu | None) -> Choice:
             return Choice("onnx", "there is no GPU, and onnxruntime is the fastest on a CPU")
 
 
-def open_runtime(wanted: str, checkpoint: KerasRuntime, path: Path) -> Runtime:
+def open_runtime(wanted: str, checkpoint: KerasRuntime, path: Path, *, wait: bool = True) -> Runtime:
     """Opens the wanted runtime for an inspected checkpoint; ``auto`` may fall back, with a warning.
+
+    ``wait``: see :class:`OnnxRuntime`.
 
     Raises:
         RuntimeUnavailableError: a runtime requested by name is not available for this checkpoint.
@@ -91,7 +93,7 @@ def open_runtime(wanted: str, checkpoint: KerasRuntime, path: Path) -> Runtime:
     if wanted == "keras":
         return checkpoint
     if wanted == "onnx":
-        return OnnxRuntime(convert_once(path))
+        return OnnxRuntime(convert_once(path), wait=wait)
     choice = choose(gpu())
     if choice.name == "keras":
         apart = difference_on_gpu(checkpoint) if choice.compare else 0.0
@@ -104,7 +106,7 @@ def open_runtime(wanted: str, checkpoint: KerasRuntime, path: Path) -> Runtime:
             TOLERANCE,
         )
     try:
-        return OnnxRuntime(convert_once(path))
+        return OnnxRuntime(convert_once(path), wait=wait)
     except RuntimeUnavailableError as error:
         _log.warning("vidscan: %s; Keras is used, which is slower on a CPU", error)
         return checkpoint

@@ -34,7 +34,7 @@ def open_exported(path: Path, card: ModelCard | None, *, ours: bool = False) -> 
 
     ``card`` is the card beside the file, whose hash was compared with it. ``ours``: the file ships with
     vidscan. Where its card has a hash, that is the file meant, and it is not inspected: who can replace both
-    can replace the code.
+    can replace the code. It may still be opening when it is returned.
 
     Raises:
         ModelError: the file is missing or unsafe, or holds a network of another shape.
@@ -42,7 +42,7 @@ def open_exported(path: Path, card: ModelCard | None, *, ours: bool = False) -> 
     """
     try:
         if ours and card is not None and card.sha256 is not None:
-            return OnnxRuntime(path), card.quantisation
+            return OnnxRuntime(path, wait=False), card.quantisation
         content = _content(path)
         quantisation = inspect_onnx(path, content)
         if card is not None and card.quantisation != quantisation:
@@ -99,17 +99,24 @@ Port = tuple[str, list[int]]
 def _check_ports(path: Path, inputs: list[Port], outputs: list[Port]) -> None:
     match inputs:
         case [("uint8", [_, height, width, 3])] if height == width > 0:
-            pass
+            mouth = False
+        # What the mouth adds to the logit: ``OnnxRuntime.takes_mouths``.
+        case [("uint8", [_, height, width, 3]), ("float32", [_, 1])] if height == width > 0:
+            mouth = True
         case _:
             raise ModelError(
                 f"{path}: takes {_shown(inputs)} where uint8 [n, size, size, 3] is due (square RGB crops "
                 f"0-255, channels last); {_REMEDY}"
             )
     match outputs:
-        case [("float32", [_, 1])]:
+        case [("float32", [_, 1])] if not mouth:
             pass
         # What each part of a crop adds to the logit: ``OnnxRuntime.shares``.
-        case [("float32", [_, 1]), ("float32", [_, rows, columns])] if rows == columns > 0:
+        case [("float32", [_, 1]), ("float32", [_, rows, columns])] if rows == columns > 0 and not mouth:
+            pass
+        case [("float32", [_, 1]), ("float32", [_, rows, columns]), ("float32", [_, 1])] if (
+            rows == columns > 0 and mouth
+        ):
             pass
         case _:
             raise ModelError(

@@ -12,6 +12,7 @@ from vidscan_training.recipes.vit.faces import FaceStore
 from vidscan_training.recipes.vit.folds import clips_of
 from vidscan_training.recipes.vit.fusion import KINDS, Shares
 from vidscan_training.recipes.vit.judged import Judged
+from vidscan_training.recipes.vit.mouths import Addition
 
 
 def test_people_are_put_together_as_in_a_scan():
@@ -40,7 +41,7 @@ def test_a_clear_fake_among_three_is_found_and_genuine_groups_are_not_called(tmp
     clips = clips_of(rows, np.ones(len(rows), bool))
     judged = Judged(
         FaceStore(tmp_path, tuple(rows), np.zeros((0, 468, 2), np.float16)),
-        logits, logits, logits, clips, np.stack([logits, logits], axis=1),
+        logits, logits, logits, Addition(0.0, 0.0), clips, np.stack([logits, logits], axis=1),
         np.full(len(rows), 0.3), 1.0, 0.0, Shares(0.25, 0.1),
     )  # fmt: skip
     lines = [line.strip("| ").split(" | ") for line in several.table(judged).splitlines()[2:]]

@@ -3,8 +3,9 @@ from __future__ import annotations
 import pytest
 
 from vidscan_training.recipes.vit import __main__ as steps
+from vidscan_training.recipes.vit import mouths
 from vidscan_training.recipes.vit.__main__ import main
-from vidscan_training.recipes.vit.features import REFERENCE
+from vidscan_training.recipes.vit.features import MOUTH, REFERENCE
 from vidscan_training.recipes.vit.folds import UPLOADS
 from vidscan_training.recipes.vit.judged import SETS
 
@@ -41,7 +42,7 @@ def test_features_are_made_of_every_set_that_a_later_step_reads(tmp_path, monkey
     monkeypatch.setattr(steps, "evened", lambda store, weights: weights)
     monkeypatch.setattr(steps, "cache", lambda store, name, weights: made.append(name))
     assert main(["features", str(tmp_path), "weights.npz"]) == 0
-    assert sorted(made) == sorted(["plain", *SETS, UPLOADS, REFERENCE])
+    assert sorted(made) == sorted([*SETS, UPLOADS, REFERENCE, *mouths.SETS, MOUTH + UPLOADS])
 
 
 def test_step_that_is_unknown_is_refused():

@@ -174,3 +174,19 @@ def test_8_bit_score_of_a_crop_does_not_depend_on_its_batch():
         alone = computed(content, crops=crops[place : place + 1])
         for one, all_of_them in zip(alone, together, strict=True):
             np.testing.assert_array_equal(one[0], all_of_them[place])
+
+
+@pytest.mark.parametrize("precision", ["float32", "int8"])
+def test_the_mouths_logit_is_added_to_the_faces(precision):
+    weights, faces, mouths = made_weights(2), made_crops(3), made_crops(7)[4:]
+    head, mouth = made_head((1,), class_token=True), Head((2,), made_head((2,), class_token=True).kernel, 0.5)
+    runtime = OnnxRuntime(detector_model(weights, head, precision, mouth))
+    assert runtime.takes_mouths
+    alone = logit(OnnxRuntime(detector_model(weights, head, precision)).outputs(faces))
+    np.testing.assert_allclose(logit(runtime.outputs(faces)), alone, atol=1e-3)
+    (features,) = computed(features_model(weights, (2,), precision), crops=mouths)
+    added = features @ mouth.kernel.reshape(-1) + mouth.bias
+    assert np.ptp(added) > 1e-3
+    np.testing.assert_allclose(logit(runtime.outputs(faces, mouths)), alone + added[:, None], atol=2e-3)
+    shares = OnnxRuntime(detector_model(weights, head, precision)).shares(faces)
+    np.testing.assert_array_equal(runtime.shares(faces), shares)

@@ -10,6 +10,7 @@ from vidscan_training.recipes.vit.faces import FaceStore
 from vidscan_training.recipes.vit.folds import Folds, clips_of
 from vidscan_training.recipes.vit.fusion import KINDS, Shares
 from vidscan_training.recipes.vit.judged import Judged
+from vidscan_training.recipes.vit.mouths import Addition
 
 SOURCES = {"camera": False, "phone": False, "swap": True, "sync": True}
 
@@ -31,8 +32,8 @@ def made(path: Path) -> tuple[Judged, Folds]:
     np.save(path / "uploads.npy", np.stack([np.full(len(rows), 2.5), details], axis=1))
     clips = clips_of(rows, np.ones(len(rows), bool))
     judged = Judged(
-        store, logits, logits, np.full(len(rows), 2.5), clips, np.stack([logits, logits], axis=1),
-        np.full(len(rows), 0.3), 1.0, 0.0, Shares(0.25, 0.1),
+        store, logits, logits, np.full(len(rows), 2.5), Addition(0.0, 0.0), clips,
+        np.stack([logits, logits], axis=1), np.full(len(rows), 0.3), 1.0, 0.0, Shares(0.25, 0.1),
     )  # fmt: skip
     folds = Folds(
         {(kind, source): "a" if source in ("camera", "swap") else "b" for kind in KINDS for source in SOURCES}

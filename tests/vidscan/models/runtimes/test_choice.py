@@ -35,7 +35,7 @@ class Fake:
 @pytest.fixture
 def conversion_works(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(choice, "convert_once", lambda path: b"net")
-    monkeypatch.setattr(choice, "OnnxRuntime", lambda network: Fake("onnx"))
+    monkeypatch.setattr(choice, "OnnxRuntime", lambda network, **how: Fake("onnx"))
 
 
 def conversion_fails(error: Exception):

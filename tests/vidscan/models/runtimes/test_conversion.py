@@ -6,6 +6,7 @@ import contextlib
 import json
 import subprocess
 import sys
+from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -156,11 +157,19 @@ def test_result_that_disagrees_is_not_used(checkpoint, tmp_path, monkeypatch):
 
 def test_failure_of_the_session_is_a_scoring_error(converted, monkeypatch):
     class Session:
+        def get_inputs(self) -> list[SimpleNamespace]:
+            return [SimpleNamespace(name="crops")]
+
+        def get_outputs(self) -> list[SimpleNamespace]:
+            return [SimpleNamespace(name="fake")]
+
         def run(self, *_: object) -> None:
             raise RuntimeError("no memory")
 
     broken = replace(converted)
-    monkeypatch.setattr(converted.runtime, "_session", Session())
+    opened: Future[Session] = Future()
+    opened.set_result(Session())
+    monkeypatch.setattr(converted.runtime, "_opening", opened)
     with pytest.raises(ScoringError, match=r"small\.keras: the network failed: RuntimeError: no memory"):
         broken.score(fixed_crops(SIZE))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +17,9 @@ from vidscan.errors import CardError, ModelError, UsageError
 from vidscan.models.card_file import card_path, read_card, write_card
 from vidscan.models.checkpoint import load_model
 from vidscan.models.runtimes import exported
+from vidscan.models.runtimes import onnx as onnx_runtime
+from vidscan.models.runtimes.onnx import OnnxRuntime
+from vidscan.models.runtimes.protocol import RuntimeUnavailableError
 from vidscan.records import ModelCard, Quantisation
 from vidscan.system.files import sha256_of
 
@@ -229,3 +233,23 @@ def test_tensorflow_lite_file_is_refused_with_the_remedy(tmp_path):
     with pytest.raises(ModelError, match=r"some\.tflite: .*: vidscan export --format onnx") as caught:
         load_model(tmp_path / "some.tflite", "auto")
     assert "\n" not in str(caught.value)
+
+
+def test_a_network_that_is_known_opens_beside_the_work_and_tells_of_a_failure_when_asked(file, monkeypatch):
+    gate = threading.Event()
+    whole = onnx_runtime._open
+
+    def slow(*given):
+        assert gate.wait(60)
+        return whole(*given)
+
+    monkeypatch.setattr(onnx_runtime, "_open", slow)
+    hashed = replace(CARD, sha256=sha256_of(file))
+    runtime, _ = exported.open_exported(file, hashed, ours=True)
+    broken = OnnxRuntime(b"no network", wait=False)
+    gate.set()
+    assert runtime.outputs(grey(128)) == pytest.approx(1 / (1 + np.exp(-0.5 / 32)), abs=1e-6)
+    with pytest.raises(RuntimeUnavailableError, match="onnxruntime refuses the network"):
+        broken.outputs(grey(128))
+    with pytest.raises(RuntimeUnavailableError, match="onnxruntime refuses the network"):
+        OnnxRuntime(b"no network")

@@ -7,11 +7,11 @@ import sys
 from pathlib import Path
 
 from vidscan.errors import VidscanError
-from vidscan_training.recipes.vit import several, uploads
+from vidscan_training.recipes.vit import mouths, several, uploads
 from vidscan_training.recipes.vit.collections import listed
 from vidscan_training.recipes.vit.export import export, write_cards
 from vidscan_training.recipes.vit.faces import FaceStore, extract
-from vidscan_training.recipes.vit.features import REFERENCE, cache, evened
+from vidscan_training.recipes.vit.features import MOUTH, REFERENCE, cache, evened
 from vidscan_training.recipes.vit.folds import UPLOADS, Folds
 from vidscan_training.recipes.vit.judged import SETS, judge, table
 from vidscan_training.recipes.vit.probe import ProbeOptions
@@ -65,7 +65,7 @@ def run(flags: argparse.Namespace) -> None:
         case "features":
             store = FaceStore.open(flags.store)
             weights = evened(store, port.load_weights(flags.weights))
-            for name in ("plain", *SETS, UPLOADS, REFERENCE):
+            for name in (*SETS, UPLOADS, REFERENCE, *mouths.SETS, MOUTH + UPLOADS):
                 cache(store, name, weights)
         case "folds":
             folds = Folds.read()

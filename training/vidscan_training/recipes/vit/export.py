@@ -14,11 +14,13 @@ from vidscan.models.card_file import write_card
 from vidscan.models.checkpoint import load_model
 from vidscan.records import Calibration, Member, ModelCard, StillRule
 from vidscan.system.files import replacing, sha256_of
+from vidscan_training.recipes.vit import mouths
 from vidscan_training.recipes.vit.faces import FaceStore
 from vidscan_training.recipes.vit.features import REFERENCE, evened, loaded
 from vidscan_training.recipes.vit.folds import Clip, Folds, Learnt, clips_of, headline
-from vidscan_training.recipes.vit.fusion import Array, Fusion, Shares, apart, are_stills, figures
-from vidscan_training.recipes.vit.judged import SETS, Judged, judge, means, single_frames, verdicts
+from vidscan_training.recipes.vit.fusion import Array, Fusion, Shares, apart, are_stills, figures, means
+from vidscan_training.recipes.vit.judged import SETS, Judged, judge, single_frames, verdicts
+from vidscan_training.recipes.vit.mouths import fit_mouths
 from vidscan_training.recipes.vit.probe import ProbeOptions, fit, head_of
 from vidscan_training.recipes.vit.rules import LEAST_DETAIL, Thresholds, shares_by_source, thresholds
 from vidscan_training.recipes.vit.tower.graph import Precision, detector_model
@@ -41,7 +43,8 @@ DATA = (
     "FaceForensics++ c23, originals with Deepfakes, Face2Face and FaceSwap; talking heads of 26 public "
     "repositories and genuine speakers; portraits by StyleGAN2 and 3, SDXL, FLUX.1, inswapper and genuine "
     "ones; FFHQ at 256 and 512 px, StyleGAN at 256 px; self-blends and composites of genuine faces; plain "
-    "and degraded views. Frozen tower, one linear layer. Recipe: training/README.md."
+    "and degraded views. Frozen tower, one linear layer, and one more for mouths in clips. Recipe: "
+    "training/README.md."
 )
 LIMITS = (
     "Whole sources are right or wrong together: an unknown generator or camera may be missed or suspected as "
@@ -59,8 +62,9 @@ def export(store: FaceStore, weights: Weights, folder: Path, precision: Precisio
     """
     options = ProbeOptions()
     learnt = Learnt(store, SETS, options.taps)
-    kernel, bias = fit(learnt.sample(np.ones(len(store.rows), bool)), options)
-    content = detector_model(evened(store, weights), head_of(kernel, bias, options.taps), precision)
+    face = head_of(*fit(learnt.sample(np.ones(len(store.rows), bool)), options), options.taps)
+    mouth = fit_mouths(store, judge(store, Folds.read(), options).mouth)
+    content = detector_model(evened(store, weights), face, precision, mouth)
     path = folder / (f"{NAME}.onnx" if precision == "int8" else f"{NAME}-{precision}.onnx")
     with replacing(path) as temporary:
         temporary.write_bytes(content)
@@ -95,6 +99,7 @@ def second_card(judged: Judged, folds: Folds, options: ProbeOptions, sha256: str
         "verdicts": _verdicts(judged, *verdicts(judged, folds)["second"]),
         "8 bits against float32": precision_cost(judged.store, folds, options),
         "head": asdict(options),
+        "head of mouths": asdict(mouths.OPTIONS),
     }
     return ModelCard(
         name=NAME,
@@ -104,6 +109,7 @@ def second_card(judged: Judged, folds: Folds, options: ProbeOptions, sha256: str
         positive_class="fake",
         sha256=sha256,
         quantisation="int8",
+        mouth=True,
         least_detail=LEAST_DETAIL,
         calibration=calibration,
         terms=TERMS,
@@ -131,6 +137,7 @@ def together_card(judged: Judged, folds: Folds, second: ModelCard) -> ModelCard:
         backbone="ensemble",
         input_size=max(first.input_size, SIDE),
         margin=max(first.margin, MARGIN),
+        mouth=True,
         positive_class="fake",
         least_face=max(first.least_face, second.least_face),
         least_detail=LEAST_DETAIL,
@@ -206,12 +213,15 @@ def _spread_of_both(judged: Judged, fusion: Fusion) -> float:
 
 
 def precision_cost(store: FaceStore, folds: Folds, options: ProbeOptions) -> dict[str, float]:
-    """The AUC over pairs of sources left out, in 8 bits and in float32, of the same heads and faces."""
+    """The AUC over pairs of sources left out, in 8 bits and in float32, of the same heads and faces.
+
+    Of the face alone, without the mouth.
+    """
     learnt = Learnt(store, SETS, options.taps)
     (exact,) = loaded(store.path, [REFERENCE])
     blocks = [tap - 1 for tap in options.taps]
     wide = np.ascontiguousarray(exact[:, blocks]).reshape(len(store.rows), -1).astype(np.float32)
-    by = {"int8": learnt.plain, "float32": wide}
+    by = {"int8": learnt.first, "float32": wide}
     scores = {name: np.full(len(store.rows), np.nan) for name in by}
     of = np.array([folds.fold(row) for row in store.rows])
     there = np.isfinite(wide[:, 0])

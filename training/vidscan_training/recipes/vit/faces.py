@@ -24,10 +24,10 @@ from vidscan.faces.detector import MediaPipeFaceDetector
 from vidscan.media import sources
 from vidscan.media.ffmpeg import decode
 from vidscan.media.frames import sample_frames
+from vidscan.models.landmarks import FaceLandmarker
 from vidscan.options import DetectionOptions, SamplingOptions
-from vidscan.records import Box, Detection, Frame, Image, Source, SourceKind
+from vidscan.records import LANDMARK_COUNT, Box, Detection, Frame, Image, Source, SourceKind
 from vidscan.system.files import replacing
-from vidscan_training.crops.landmarks import LANDMARK_COUNT, FaceLandmarker
 
 KEPT_MARGIN = 2.2
 """Side of a stored square as a multiple of the box's longer side: a margin of 1.5 with room for jitter."""
@@ -138,7 +138,8 @@ def extract(listed: Sequence[Labelled], output: Path) -> FaceStore:
     (output / "faces").mkdir(parents=True, exist_ok=True)
     rows: list[FaceRow] = []
     meshes: list[npt.NDArray[np.float16]] = []
-    with MediaPipeFaceDetector(DetectionOptions()) as detector, FaceLandmarker() as landmarker:
+    landmarker = FaceLandmarker()
+    with MediaPipeFaceDetector(DetectionOptions()) as detector:
         for item in tqdm(listed, desc="faces", unit="file", dynamic_ncols=True, mininterval=30):
             before = len(rows)
             try:

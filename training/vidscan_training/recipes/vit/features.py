@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
+from vidscan.models.landmarks import FaceLandmarker
 from vidscan.models.runtimes.onnx import OnnxRuntime
 from vidscan.records import Image
 from vidscan.system.files import replacing
@@ -47,6 +48,9 @@ MEASURED = 64
 
 REFERENCE = "reference"
 
+MOUTH = "mouth-"
+"""Before a set's name: the mouths of its views. Rows where none was found are NaN."""
+
 Features = npt.NDArray[np.float16]
 
 
@@ -60,6 +64,8 @@ def evened(store: FaceStore, weights: Weights) -> Weights:
 
 def make_views(store: FaceStore, name: str, places: Sequence[int]) -> list[Image]:
     """The views of one set for some of its faces; chance depends on the set and the first place alone."""
+    if name.startswith(MOUTH):
+        return _mouths(store, name.removeprefix(MOUTH), places)
     generator = np.random.default_rng((zlib.crc32(name.encode()), places[0]))
     if (kind := name.rstrip("0123456789")) in WORSE:
         forged = _forged(store, name, places, generator)
@@ -74,6 +80,17 @@ def make_views(store: FaceStore, name: str, places: Sequence[int]) -> list[Image
         return [views.plain(square, row) for square, row in zip(squares, rows, strict=True)]
     moved = [views.shifted(square, row, generator) for square, row in zip(squares, rows, strict=True)]
     return views.degraded(moved, generator)
+
+
+def _mouths(store: FaceStore, name: str, places: Sequence[int]) -> list[Image]:
+    """The mouths of one set's faces: out of the plain pictures, or of views of the whole face."""
+    if name in ("plain", REFERENCE):
+        return [
+            views.mouth(store.picture(store.rows[place]), store.rows[place], store.meshes[place])
+            for place in places
+        ]
+    landmarker = FaceLandmarker()
+    return [views.mouth_within(face, landmarker) for face in make_views(store, name, places)]
 
 
 def _forged(
@@ -134,6 +151,7 @@ def _meshed(store: FaceStore) -> list[int]:
 
 def of_set(store: FaceStore, name: str) -> list[int]:
     """The faces of a set: all, every second, or of forged views those real ones whose mesh was found."""
+    name = name.removeprefix(MOUTH)
     if name.startswith("degraded"):
         return list(range(int(name.removeprefix("degraded")) % 2, len(store.rows), 2))
     if name == REFERENCE:
@@ -156,7 +174,9 @@ def cache(store: FaceStore, name: str, weights: Weights) -> Features:
     runtime = OnnxRuntime(features_model(weights, range(1, DEPTH + 1), precision))
     found = np.full((len(store.rows), DEPTH, 2, WIDTH), np.nan, np.float16)
     for places, crops in _made(store, name):
-        found[places] = runtime.outputs(np.stack(crops)).reshape(len(places), DEPTH, 2, WIDTH)
+        own = runtime.outputs(np.stack(crops)).reshape(len(places), DEPTH, 2, WIDTH)
+        seen = np.array([bool(crop.any()) for crop in crops])
+        found[places] = np.where(seen[:, None, None, None], own, np.nan)
     with replacing(file) as path:
         np.save(path, found)
     return found

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from tqdm import tqdm
 
 from vidscan_training.recipes.vit.faces import FaceRow, FaceStore
-from vidscan_training.recipes.vit.features import donors, loaded
+from vidscan_training.recipes.vit.features import MOUTH, donors, loaded
 from vidscan_training.recipes.vit.probe import FORGED, Array, ProbeOptions, Sample, fit
 
 FOLDS_FILE = Path(__file__).with_name("folds.json")
@@ -79,21 +79,16 @@ class Learnt:
     def __init__(self, store: FaceStore, sets: Sequence[str], taps: Sequence[int]) -> None:
         blocks = [tap - 1 for tap in taps]
         self._rows, self._sets = store.rows, sets
-        self._donors = [donors(store, name) for name in ("plain", *sets)]
+        self._donors = [donors(store, name) for name in sets]
         self._features = [
             np.ascontiguousarray(each[:, blocks]).reshape(len(store.rows), -1)
-            for each in loaded(store.path, ["plain", *sets])
+            for each in loaded(store.path, sets)
         ]
 
     @property
-    def plain(self) -> Array:
-        """The features of the plain views, ``float32[faces, features]``."""
+    def first(self) -> Array:
+        """The features of the first set's views, ``float32[faces, features]``."""
         return self._features[0].astype(np.float32)
-
-    @property
-    def last(self) -> Array:
-        """The features of the last set's views, ``float32[faces, features]``."""
-        return self._features[-1].astype(np.float32)
 
     def sample(self, kept: npt.NDArray[np.bool_]) -> Sample:
         """The views of the faces that are kept.
@@ -106,17 +101,17 @@ class Learnt:
         sources: list[str] = []
         people: list[str] = []
         worse: list[bool] = []
-        for name, features, other in zip(("plain", *self._sets), self._features, self._donors, strict=True):
+        for name, features, other in zip(self._sets, self._features, self._donors, strict=True):
             both = kept & kept[other]
             places = self._spread(np.flatnonzero(both & np.isfinite(features[:, 0])), len(parts))
             parts.append(features[places].astype(np.float32))
             rows = [self._rows[place] for place in places]
             forged = name.startswith(FORGED)
-            kind = name.rstrip("0123456789")
+            kind = name.removeprefix(MOUTH).rstrip("0123456789")
             fakes += [forged or row.fake for row in rows]
             sources += [f"{kind}/{counted_as(row)}" if forged else counted_as(row) for row in rows]
             people += [f"{row.collection}/{row.person}" for row in rows]
-            worse += [name.startswith("degraded")] * len(rows)
+            worse += [kind == "degraded"] * len(rows)
         return Sample(np.concatenate(parts), np.array(fakes), sources, people, np.array(worse))
 
     def _spread(self, places: npt.NDArray[np.int64], number: int) -> list[int]:
@@ -136,19 +131,30 @@ def counted_as(row: FaceRow) -> str:
     return f"{row.source}/{row.method}" if row.collection == "ffpp" and row.fake else row.source
 
 
-def out_of_fold(store: FaceStore, sets: Sequence[str], options: ProbeOptions, folds: Folds) -> Array:
-    """The logits of P(fake) of each face by the head fitted without its fold, ``[2, faces]``.
+def out_of_fold(
+    store: FaceStore,
+    sets: Sequence[str],
+    uploads: str,
+    options: ProbeOptions,
+    folds: Folds,
+    among: npt.NDArray[np.bool_] | None = None,
+) -> Array:
+    """The logits of P(fake) of each face by the head fitted on ``sets`` without its fold, ``[2, faces]``.
 
-    The first are of its plain view, the second of its view in :data:`UPLOADS`. NaN for a face in no fold, or
-    without that view.
+    The first are of its view in the first of the sets, the second of that in the set ``uploads``. NaN for a
+    face in no fold, or without that view. ``among``: the faces that are learnt from and scored, if not all.
     """
-    learnt, uploads = Learnt(store, sets, options.taps), Learnt(store, [UPLOADS], options.taps).last
+    learnt, worse = Learnt(store, sets, options.taps), Learnt(store, [uploads], options.taps).first
+    chosen = np.ones(len(store.rows), bool) if among is None else among
     logits = np.full((2, len(store.rows)), np.nan, np.float32)
     of = np.array([folds.fold(row) for row in store.rows])
     for fold in tqdm(folds.names, desc="folds", mininterval=10):
-        kernel, bias = fit(learnt.sample(folds.kept(store.rows, fold)), options)
-        for own, features in zip(logits, (learnt.plain, uploads), strict=True):
-            own[of == fold] = features[of == fold] @ kernel + bias
+        left_out = (of == fold) & chosen
+        if not left_out.any():
+            continue
+        kernel, bias = fit(learnt.sample(folds.kept(store.rows, fold) & chosen), options)
+        for own, features in zip(logits, (learnt.first, worse), strict=True):
+            own[left_out] = features[left_out] @ kernel + bias
     return logits
 
 

@@ -54,6 +54,11 @@ def clipped(logits: npt.ArrayLike) -> Array:
     return np.clip(np.asarray(logits, np.float64), -_CLIPPED, _CLIPPED)
 
 
+def means(logits: Array, clips: Sequence[Clip], faces: int | None = None) -> Array:
+    """The mean over each clip's faces, or over the first few of them."""
+    return np.array([logits[list(clip.places[:faces])].mean() for clip in clips])
+
+
 def balanced(clips: Sequence[Clip]) -> Array:
     """A weight for each clip: each kind, within it each label counts alike."""
     groups: dict[str, dict[bool, dict[str, list[int]]]] = defaultdict(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +12,16 @@ from vidscan.faces.quality import detail
 from vidscan.models.checkpoint import LoadedModel, load_model
 from vidscan.system.files import replacing
 from vidscan_training.recipes.vit.faces import FaceStore
-from vidscan_training.recipes.vit.folds import Clip, Folds, auc, by_source, clips_of, headline, out_of_fold
+from vidscan_training.recipes.vit.folds import (
+    UPLOADS,
+    Clip,
+    Folds,
+    auc,
+    by_source,
+    clips_of,
+    headline,
+    out_of_fold,
+)
 from vidscan_training.recipes.vit.fusion import (
     KINDS,
     Array,
@@ -24,9 +32,11 @@ from vidscan_training.recipes.vit.fusion import (
     balanced,
     clipped,
     figures,
+    means,
     platt,
     second_alone,
 )
+from vidscan_training.recipes.vit.mouths import Addition, addition, mouths_out_of_fold
 from vidscan_training.recipes.vit.probe import ProbeOptions
 from vidscan_training.recipes.vit.rules import (
     LEAST_DETAIL,
@@ -36,8 +46,8 @@ from vidscan_training.recipes.vit.rules import (
     shares_by_source,
 )
 
-SETS = ("blended1", "composed1", "composed2", "degraded1", "degraded2")
-"""The sets of views that the head is fitted on, beside the plain ones."""
+SETS = ("plain", "blended1", "composed1", "composed2", "degraded1", "degraded2")
+"""The sets of views that the face's head is fitted on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +55,8 @@ class Judged:
     """The logits of both networks.
 
     By face: ``first``, the calibrated logits of the first network; ``second``, the raw logits of the second
-    by the heads of the folds; ``uploads``, theirs of the degraded views of :data:`folds.UPLOADS`. ``clips``
+    by the heads of the folds, with the mouth's part; ``uploads``, theirs of the degraded views of
+    :data:`folds.UPLOADS`. ``mouth`` is how the mouth's part came to the face's. ``clips``
     are those that fusion is fitted on, ``members`` their mean clipped logits by both, ``[n, 2]``, the
     second's calibrated by ``slope`` and ``intercept``, and ``details`` the mean detail of their faces.
     ``shares`` are the first's weights.
@@ -55,6 +66,7 @@ class Judged:
     first: Array
     second: Array
     uploads: Array
+    mouth: Addition
     clips: list[Clip]
     members: Array
     details: Array
@@ -76,9 +88,14 @@ class Judged:
 def judge(store: FaceStore, folds: Folds, options: ProbeOptions) -> Judged:
     """Scores the store by both networks; what takes long is kept in it."""
     first = np.log(each := np.clip(_first(store), 1e-7, 1 - 1e-7)) - np.log(1 - each)
-    second, uploads = _second(store, folds, options).astype(np.float64)
-    scored = np.isfinite(second) & np.array([row.collection in KINDS for row in store.rows])
+    faces, mouths = (
+        _second(store, folds, options).astype(np.float64),
+        mouths_out_of_fold(store, folds),
+    )
+    scored = np.isfinite(faces[0]) & np.array([row.collection in KINDS for row in store.rows])
     clips = clips_of(store.rows, scored)
+    mouth = addition(clips, faces[0], mouths[0])
+    second, uploads = mouth.to(faces, mouths)
     fake = np.array([clip.row.fake for clip in clips])
     slope, intercept = platt(means(second, clips), fake, balanced(clips))
     members = np.stack(
@@ -86,12 +103,7 @@ def judge(store: FaceStore, folds: Folds, options: ProbeOptions) -> Judged:
     )
     details = means(_details(store), clips)
     shares = chosen_shares(clips, members, folds, details >= LEAST_DETAIL)
-    return Judged(store, first, second, uploads, clips, members, details, slope, intercept, shares)
-
-
-def means(logits: Array, clips: Sequence[Clip], faces: int | None = None) -> Array:
-    """The mean over each clip's faces, or over the first few of them."""
-    return np.array([logits[list(clip.places[:faces])].mean() for clip in clips])
+    return Judged(store, first, second, uploads, mouth, clips, members, details, slope, intercept, shares)
 
 
 def _first(store: FaceStore) -> npt.NDArray[np.float32]:
@@ -130,7 +142,7 @@ def _second(store: FaceStore, folds: Folds, options: ProbeOptions) -> npt.NDArra
     file = store.path / "out_of_fold.npy"
     if not file.exists():
         with replacing(file) as path:
-            np.save(path, out_of_fold(store, SETS, options, folds))
+            np.save(path, out_of_fold(store, SETS, UPLOADS, options, folds))
     return np.asarray(np.load(file))
 
 

@@ -38,7 +38,7 @@ LEAST_DETAIL = 0.1
 from :data:`vidscan_training.recipes.vit.uploads.TRIED`, see training/README.md."""
 LOSS = 0.03
 """By how much AUC the two together may fall below the better network alone, in any kind."""
-TIE = 0.01
+TIE = 0.005
 """Weights whose mean figures are this near to the highest count as equally good."""
 
 

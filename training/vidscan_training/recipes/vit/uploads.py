@@ -17,8 +17,8 @@ from vidscan.system.files import replacing
 from vidscan_training.recipes.vit.faces import FaceStore
 from vidscan_training.recipes.vit.features import GROUP, make_views, of_set
 from vidscan_training.recipes.vit.folds import UPLOADS, Folds, clips_of
-from vidscan_training.recipes.vit.fusion import KINDS, Array, apart, clipped
-from vidscan_training.recipes.vit.judged import Judged, means
+from vidscan_training.recipes.vit.fusion import KINDS, Array, apart, clipped, means
+from vidscan_training.recipes.vit.judged import Judged
 from vidscan_training.recipes.vit.rules import left_out, rules, shares_by_source
 from vidscan_training.recipes.vit.tower.port import SIDE
 from vidscan_training.recipes.vit.views import MARGIN

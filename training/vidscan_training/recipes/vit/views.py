@@ -15,9 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from vidscan.faces.crops import resize, square_crop
-from vidscan.records import Box, Image
+from vidscan.faces.mouths import mouth_crop, mouth_of
+from vidscan.models.landmarks import FaceLandmarker
+from vidscan.records import Box, Image, Landmarks
 from vidscan_training.crops.encode import through_h264
-from vidscan_training.crops.landmarks import Landmarks
 from vidscan_training.data.augment import augment, jpeg
 from vidscan_training.data.augment_presets import AugmentOptions
 from vidscan_training.data.composite import composite
@@ -83,6 +84,21 @@ def in_square(row: FaceRow, mesh: npt.NDArray[np.float16]) -> Landmarks:
     centre = np.array([row.box.x + row.box.w / 2, row.box.y + row.box.h / 2], np.float32)
     side = np.float32(MESH_MARGIN * row.box.longer_side)
     return np.asarray((mesh.astype(np.float32) - 0.5) * side + centre, np.float32)
+
+
+def mouth(square: Image, row: FaceRow, mesh: npt.NDArray[np.float16]) -> Image:
+    """The mouth that a scan of the same frame would score; all zeros where the mesh was not found."""
+    if not np.isfinite(mesh).all():
+        return np.zeros((SIDE, SIDE, 3), np.uint8)
+    return mouth_crop(square, mouth_of(in_square(row, mesh)), SIDE)
+
+
+def mouth_within(crop: Image, landmarker: FaceLandmarker) -> Image:
+    """The mouth in a view of a face, RGB ``uint8[224, 224, 3]``; all zeros where no mesh is found."""
+    points = landmarker.locate(crop)
+    if points is None:
+        return np.zeros((SIDE, SIDE, 3), np.uint8)
+    return mouth_crop(crop, mouth_of(points), SIDE)
 
 
 @dataclass(slots=True)

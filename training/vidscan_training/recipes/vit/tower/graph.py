@@ -159,13 +159,19 @@ def parted(graph: Graph, tokens: str) -> tuple[str, str]:
     )
 
 
-def model_of(graph: Graph, outputs: Sequence[tuple[str, list[int | str]]]) -> Any:
-    """The whole as an ONNX model with these outputs (name of the piece, shape), all float32."""
+def model_of(graph: Graph, outputs: Sequence[tuple[str, list[int | str]]], *, mouth: bool = False) -> Any:
+    """The whole as an ONNX model with these outputs (name of the piece, shape), all float32.
+
+    ``mouth``: it has a second input of that name, ``float32[n, 1]``.
+    """
     from onnx import TensorProto, checker, helper
 
     crops = helper.make_tensor_value_info("crops", TensorProto.UINT8, ["n", SIDE, SIDE, 3])
+    inputs = [crops]
+    if mouth:
+        inputs.append(helper.make_tensor_value_info("mouth", TensorProto.FLOAT, ["n", 1]))
     results = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in outputs]
-    whole = helper.make_graph(graph.nodes, "vit", [crops], results, initializer=graph.constants)
+    whole = helper.make_graph(graph.nodes, "vit", inputs, results, initializer=graph.constants)
     opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid("com.microsoft", 1)]
     model = helper.make_model(whole, opset_imports=opsets, ir_version=IR_VERSION, producer_name="vidscan")
     checker.check_model(model)
@@ -191,15 +197,33 @@ class Head:
     bias: float
 
 
-def detector_model(weights: Weights, head: Head, precision: Precision) -> bytes:
+def detector_model(weights: Weights, head: Head, precision: Precision, mouth: Head | None = None) -> bytes:
     """The network that ships: crops to ``fake``, and to what each patch adds to its logit.
 
     Outputs: ``fake``, ``float32[n, 1]``, P(fake) before calibration; ``shares``, ``float32[n, 14, 14]``,
     each patch's own part of the logit, from the top left. The head is linear in the patch tokens, so the
-    logit is the sum of the shares plus what the class tokens and the bias add.
+    logit is the sum of the shares plus what the class tokens and the bias add. With a head for the mouth
+    there is a third output, ``mouth_logit``, ``float32[n, 1]``, for crops of mouths, and a second input,
+    ``mouth``, in which it comes back to be added to the logit of the face.
     """
     graph = Graph(precision)
-    after = tower(graph, weights, max(head.taps))
+    after = tower(graph, weights, max(each for some in (head, mouth) if some for each in some.taps))
+    logit, shares = _logit(graph, after, head)
+    outputs: list[tuple[str, list[int | str]]] = [("fake", ["n", 1]), ("shares", ["n", _GRID, _GRID])]
+    if mouth is not None:
+        logit = graph.node("Add", logit, "mouth")
+        graph.nodes.append(_named("Identity", [_logit(graph, after, mouth)[0]], "mouth_logit"))
+        outputs.append(("mouth_logit", ["n", 1]))
+    grid = graph.constant([0, _GRID, _GRID], np.int64)
+    graph.nodes += [
+        _named("Sigmoid", [logit], "fake"),
+        _named("Reshape", [shares, grid], "shares"),
+    ]
+    return bytes(model_of(graph, outputs, mouth=mouth is not None).SerializeToString())
+
+
+def _logit(graph: Graph, after: Sequence[str], head: Head) -> tuple[str, str]:
+    """A head's logit, ``[n, 1]``, and what each patch adds to it, ``[n, 196, 1]``."""
     whole, shares = graph.constant([[head.bias]]), ""
     for tap, (of_class, of_patches) in zip(head.taps, head.kernel, strict=True):
         classes, patches = parted(graph, after[tap - 1])
@@ -207,15 +231,8 @@ def detector_model(weights: Weights, head: Head, precision: Precision) -> bytes:
         whole = graph.node("Add", graph.node("MatMul", classes, graph.constant(of_class[:, None])), whole)
         own = graph.node("MatMul", patches, graph.constant(of_patches[:, None] / _GRID**2))
         shares = graph.node("Add", shares, own) if shares else own
-    logit = graph.node(
-        "Add", whole, graph.node("ReduceSum", shares, graph.constant([1], np.int64), keepdims=0)
-    )
-    grid = graph.constant([0, _GRID, _GRID], np.int64)
-    graph.nodes += [
-        _named("Sigmoid", [logit], "fake"),
-        _named("Reshape", [shares, grid], "shares"),
-    ]
-    return bytes(model_of(graph, [("fake", ["n", 1]), ("shares", ["n", _GRID, _GRID])]).SerializeToString())
+    total = graph.node("ReduceSum", shares, graph.constant([1], np.int64), keepdims=0)
+    return graph.node("Add", whole, total), shares
 
 
 def _named(kind: str, inputs: list[str], name: str) -> Any:

@@ -8,15 +8,15 @@ import cv2
 import numpy as np
 import pytest
 
-from vidscan_training.crops.landmarks import FaceLandmarker
+from vidscan.models.landmarks import FaceLandmarker, landmarker_for
+from vidscan.records import Geometry
 
 RIGHT_EYE, LEFT_EYE, NOSE_TIP, UPPER_LIP, LOWER_LIP, FOREHEAD, CHIN = 159, 386, 1, 0, 17, 10, 152
 
 
 @pytest.fixture(scope="module")
 def landmarker():
-    with FaceLandmarker() as opened:
-        yield opened
+    return FaceLandmarker()
 
 
 @pytest.fixture(scope="module")
@@ -82,16 +82,17 @@ def test_wrong_pictures_are_refused_in_words(landmarker, image, words):
         landmarker.locate(image)
 
 
-def test_closed_and_missing_are_told_apart():
-    with pytest.raises(RuntimeError, match="with statement"):
-        FaceLandmarker().locate(np.zeros((20, 20, 3), np.uint8))
-    with pytest.raises(FileNotFoundError, match=r"nowhere\.tflite"), FaceLandmarker(Path("nowhere.tflite")):
-        pass
+def test_landmarker_is_opened_where_a_geometry_asks_for_mouths():
+    face, mouth = Geometry(32, 1.4), Geometry(32, 1.0, level=True, region="mouth")
+    assert landmarker_for([face]) is None
+    assert isinstance(landmarker_for([face, mouth]), FaceLandmarker)
 
 
-def test_importing_the_modules_loads_no_tensorflow():
+def test_finding_landmarks_loads_no_tensorflow():
     code = (
-        "import sys, vidscan_training.crops.landmarks, vidscan_training.data.self_blend;"
+        "import sys, numpy, vidscan_training.data.self_blend;"
+        "from vidscan.models.landmarks import FaceLandmarker;"
+        "FaceLandmarker().locate(numpy.zeros((64, 64, 3), numpy.uint8));"
         "import vidscan_training.data.augment, vidscan_training.data.swap_blend;"
         "sys.exit('tensorflow' in sys.modules)"
     )

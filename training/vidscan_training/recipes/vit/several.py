@@ -67,7 +67,7 @@ def _one_of_three(
     if len(genuine) < 3 or not len(forged):
         return [np.nan] * 3
     groups: dict[bool, list[list[int]]] = {True: [], False: []}
-    for _ in range(DRAWS // 10):
+    for _ in range(DRAWS):
         fake = int(generator.choice(forged))
         others = genuine[person[genuine] != person[fake]]
         groups[True].append([fake, *generator.choice(others, 2, replace=False)])

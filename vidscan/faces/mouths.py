@@ -1,7 +1,7 @@
 """Cuts mouths out, as a network wants them that looks at the mouth beside the face.
 
 Lip-sync changes little else, and a crop of the whole face shows the mouth too coarsely (training/README.md,
-"What moves, and the mouth").
+"The mouth").
 """
 
 from __future__ import annotations

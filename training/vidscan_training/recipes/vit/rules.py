@@ -27,8 +27,8 @@ from vidscan_training.recipes.vit.fusion import (
 )
 
 FALSE_ALARMS, MISSES = 0.0165, 0.05
-"""Shares of genuine people that may be called FAKE, and of synthesised ones that may be called REAL. Of sources
-that a threshold was not fitted on more are called: with 0.0175, over 2% of the genuine ones."""
+"""Shares of genuine people that may be called FAKE, and of synthesised ones that may be called REAL. More are
+called of sources that a threshold was not fitted on: with 0.0175, over 2% of the genuine ones."""
 ALARMS_OF_ONE, MANY = 0.06, 30
 """And of the genuine people of any one source of this many."""
 

@@ -18,9 +18,10 @@ from vidscan.faces.rotation import nearest_quarter, points_back
 from vidscan.protocols import Landmarker
 from vidscan.records import Box, FaceSeen, Geometry, Image
 
-EVERY = 3
-"""A track's mouth is cut out anew at every so many faces of a clip, and stays the same between them, so that
-the network need not look at it again: four looks a clip tell nearly as much as eight (training/README.md)."""
+FIRST, EARLY, LATER = 8, 2, 4
+"""A track's mouth is cut out anew at every second of its first faces and at every fourth later, and stays the
+same between them, so that the network need not look at it again: four looks at eight faces tell as much as
+eight (training/README.md)."""
 
 MESH_CROP = Geometry(256, 1.4)
 """The crop in which the mesh is looked for."""
@@ -83,7 +84,7 @@ class MouthCutter:
         if face.still:
             return np.zeros((size, size, 3), np.uint8)
         count, last = self._tracks.pop((face.track, size), (0, None))
-        if last is None or count % EVERY == 0:
+        if last is None or count % (EARLY if count < FIRST else LATER) == 0:
             last = self._anew(image, face, size)
         self._tracks[face.track, size] = count + 1, last
         if len(self._tracks) > MAX_TRACKS:

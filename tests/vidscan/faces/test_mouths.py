@@ -9,7 +9,7 @@ import pytest
 
 from vidscan.faces import mouths
 from vidscan.faces.crops import crop_faces
-from vidscan.faces.mouths import EVERY, INNER_EYES, LIPS, OUTER_EYES, MouthCutter, mouth_of
+from vidscan.faces.mouths import INNER_EYES, LIPS, OUTER_EYES, MouthCutter, mouth_of
 from vidscan.models.landmarks import FaceLandmarker
 from vidscan.records import LANDMARK_COUNT, Box, FaceSeen, Frame, Geometry, Image
 
@@ -61,19 +61,19 @@ def test_width_of_the_lips_counts_in_a_face_that_looks_aside():
 def test_tracks_keep_their_mouth_for_some_faces():
     landmarker = ToyLandmarker(mesh(128, 160, eyes=90, lips=50))
     cutter = MouthCutter(landmarker)
-    frames = [np.roll(IMAGE, shift, axis=0) for shift in range(2 * EVERY + 1)]
+    frames = [np.roll(IMAGE, shift, axis=0) for shift in range(15)]
+    looks = [0, 0, 2, 2, 4, 4, 6, 6, 8, 8, 8, 8, 12, 12, 12]
     cut = [[cutter.cut(frame, face(track=track), SIZE) for track in (1, 2)] for frame in frames]
-    assert len(landmarker.crops) == 2 * 3
-    for first, second in cut:
+    assert len(landmarker.crops) == 2 * len(set(looks))
+    for (first, second), look in zip(cut, looks, strict=True):
         np.testing.assert_array_equal(first, second)
-    for number, (own, _) in enumerate(cut):
-        np.testing.assert_array_equal(own, cut[EVERY * (number // EVERY)][0])
-    assert not np.array_equal(cut[0][0], cut[EVERY][0])
+        np.testing.assert_array_equal(first, cut[look][0])
+    assert not np.array_equal(cut[0][0], cut[2][0])
 
 
 def test_mouths_of_tracks_unseen_for_long_are_forgotten(monkeypatch):
     monkeypatch.setattr(mouths, "MAX_TRACKS", 2)
-    monkeypatch.setattr(mouths, "EVERY", 10)
+    monkeypatch.setattr(mouths, "EARLY", 10)
     landmarker = ToyLandmarker(mesh(128, 160, eyes=90, lips=50))
     cutter = MouthCutter(landmarker)
     for track, looks in ((1, 1), (2, 2), (1, 2), (3, 3), (1, 3), (2, 4)):

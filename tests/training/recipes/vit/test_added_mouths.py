@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 from made_rows import made_row
 
+from vidscan.faces.mouths import EARLY
 from vidscan_training.recipes.vit import mouths
 from vidscan_training.recipes.vit.faces import FaceStore
 from vidscan_training.recipes.vit.folds import Folds, clips_of
 from vidscan_training.recipes.vit.fusion import balanced, means, platt
-from vidscan_training.recipes.vit.mouths import EVERY, SAY, Addition, addition, held, of_clips
+from vidscan_training.recipes.vit.mouths import SAY, Addition, addition, held, of_clips
 from vidscan_training.recipes.vit.probe import ProbeOptions
 
 RNG = np.random.default_rng(3)
@@ -30,15 +31,15 @@ def rows_of(frames: int, count: int = 40):
 
 
 def test_mouths_are_kept_for_the_faces_between():
-    rows = [made_row("one", clip="a")] * (EVERY + 2) + [made_row("one", clip="b")] * 3
+    rows = [made_row("one", clip="a")] * (EARLY + 2) + [made_row("one", clip="b")] * 3
     logits = np.arange(len(rows), dtype=np.float64)
     logits[1] = np.nan  # a face whose mouth was not seen is passed over
     found = held(logits, rows)
-    own = [place for place in range(EVERY + 2) if place != 1]
-    expected = [own[EVERY * (number // EVERY)] for number in range(len(own))]
+    own = [place for place in range(EARLY + 2) if place != 1]
+    expected = [own[EARLY * (number // EARLY)] for number in range(len(own))]
     assert found[own].tolist() == expected
     assert np.isnan(found[1])
-    assert set(found[EVERY + 2 :]) <= {EVERY + 2, 2 * EVERY + 2}  # of its own clip
+    assert set(found[EARLY + 2 :]) <= {EARLY + 2, 2 * EARLY + 2}  # of its own clip
 
 
 def test_a_face_without_a_mouth_keeps_its_logit():

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from vidscan.faces.mouths import EARLY
 from vidscan.system.files import replacing
 from vidscan_training.recipes.vit.faces import FaceRow, FaceStore
 from vidscan_training.recipes.vit.features import MOUTH
@@ -36,11 +37,6 @@ SAY = 0.5
 def of_clips(rows: Sequence[FaceRow]) -> npt.NDArray[np.bool_]:
     """Which faces are of clips whose mouths count."""
     return np.array([row.collection in COLLECTIONS for row in rows])
-
-
-EVERY = 2
-"""Of a clip's eight faces the folds look at every second mouth: four looks, as many as a scan's every third
-(``vidscan.faces.mouths.EVERY``) are in six seconds at two frames a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +65,17 @@ def mouths_out_of_fold(store: FaceStore, folds: Folds) -> Array:
 
 
 def held(logits: Array, rows: Sequence[FaceRow]) -> Array:
-    """Each clip's logits, of which every so many is computed and kept for the faces between, as in a scan."""
+    """Each clip's logits, of which a scan computes every second and keeps it for the next face.
+
+    That is so for the first faces of a track; of a clip there are no more here.
+    """
     found, places = logits.copy(), defaultdict(list)
     for place, row in enumerate(rows):
         if np.isfinite(logits[place]):
             places[row.clip].append(place)
     for own in places.values():
         for number, place in enumerate(own):
-            found[place] = logits[own[EVERY * (number // EVERY)]]
+            found[place] = logits[own[EARLY * (number // EARLY)]]
     return found
 
 

@@ -6,7 +6,17 @@ from made_rows import made_row
 
 from vidscan.faces.crops import upright_crop
 from vidscan.records import Geometry
-from vidscan_training.recipes.vit.views import CODECS, MARGIN, _drawn, degraded, plain, shifted
+from vidscan_training.recipes.vit.views import (
+    CODECS,
+    MARGIN,
+    _drawn,
+    degraded,
+    mouth,
+    mouth_within,
+    one_field,
+    plain,
+    shifted,
+)
 
 
 @pytest.fixture(scope="module")
@@ -68,3 +78,48 @@ def test_shifted_view_differs_and_keeps_its_form(square):
     assert found.dtype == np.uint8
     assert not np.array_equal(found, plain(square, row))
     np.testing.assert_array_equal(found, shifted(square, row, np.random.default_rng(2)))
+
+
+def test_one_field_keeps_size_and_what_both_fields_show(square):
+    assert one_field(square).shape == square.shape
+    assert one_field(square[:51]).shape == (51, 52, 3)
+    columns = np.tile(square[:1], (52, 1, 1))  # every line alike
+    np.testing.assert_array_equal(one_field(columns), columns)
+    stripes = np.zeros((52, 52, 3), np.uint8)
+    stripes[::2] = 200  # lines so fine that a camera's filter takes them away
+    assert np.ptp(one_field(stripes)[12:-12].astype(int)) <= 1
+
+
+def test_mouth_is_cut_where_the_mesh_says_and_black_without_one(square):
+    mesh = made_mesh(centre=(0.5, 0.7))
+    found = mouth(square, made_row("one"), mesh)
+    assert found.shape == (224, 224, 3)
+    assert found.any()
+    higher = mouth(square, made_row("one"), made_mesh(centre=(0.5, 0.4)))
+    assert not np.array_equal(found, higher)
+    assert not mouth(square, made_row("one"), np.full((468, 2), np.nan, np.float16)).any()
+
+
+def test_mouth_of_a_degraded_view_is_looked_for_in_it():
+    class Landmarker:
+        def __init__(self, points: np.ndarray | None) -> None:
+            self.points = points
+
+        def locate(self, image: np.ndarray) -> np.ndarray | None:
+            return self.points
+
+    crop = np.random.default_rng(3).integers(0, 256, (224, 224, 3), np.uint8)
+    seen = made_mesh(centre=(0.5, 0.6)).astype(np.float32) * 224
+    assert mouth_within(crop, Landmarker(seen)).shape == (224, 224, 3)
+    assert not mouth_within(crop, Landmarker(None)).any()
+
+
+def made_mesh(centre: tuple[float, float]) -> np.ndarray:
+    """Shares of the mesh's square: eyes and lips alone, the lips around ``centre``."""
+    mesh = np.full((468, 2), 0.5, np.float16)
+    for place, x in ((33, 0.3), (133, 0.4), (362, 0.6), (263, 0.7)):
+        mesh[place] = (x, 0.4)
+    x, y = centre
+    for place, right, down in ((61, -0.08, 0), (291, 0.08, 0), (0, 0, -0.03), (17, 0, 0.03)):
+        mesh[place] = (x + right, y + down)
+    return mesh

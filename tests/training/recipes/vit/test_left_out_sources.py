@@ -130,6 +130,10 @@ def test_degraded_sets_take_turns_and_self_blends_are_of_real_faces_with_a_mesh(
     store = FaceStore(tmp_path, tuple(rows), meshes)
     assert sorted(of_set(store, "degraded1") + of_set(store, "degraded2")) == list(range(7))
     assert of_set(store, "degraded3") == of_set(store, "degraded1")
+    assert of_set(store, "mouth-degraded1") == of_set(store, "degraded1")
+    thirds = [of_set(store, f"fields{number}") for number in (1, 2, 3)]
+    clips = [place for place, row in enumerate(store.rows) if row.collection in ("talking", "ffpp")]
+    assert sorted(place for third in thirds for place in third) == clips
     assert of_set(store, "plain") == list(range(7))
     assert of_set(store, "blended1") == [0, 3, 5, 6]
 

@@ -2,8 +2,9 @@
 
 A cache is a folder beside the faces with one file for each set of views: ``plain``, ``degraded1`` …, and
 ``blended1`` … and ``composed1`` … (of real faces alone). A degraded or composed set has every second face,
-the odd sets those that the even ones leave out, because frames of one clip are much alike. ``reference`` is
-the plain view of some faces in float32, to measure what 8 bits cost. Each file holds
+the odd sets those that the even ones leave out, because frames of one clip are much alike; ``fields1`` …,
+clips as they are shown when interlaced, have every third. ``mouth-`` before a name is for its mouths.
+``reference`` is the plain view of some faces in float32, to measure what 8 bits cost. Each file holds
 ``float16[faces, depth, 2, 768]``: after every block the class token and the mean patch token. Rows of faces
 that a set leaves out are NaN. Finished files are not made again.
 """
@@ -48,6 +49,9 @@ MEASURED = 64
 
 REFERENCE = "reference"
 
+CLIPS = ("talking", "ffpp")
+"""The collections of clips."""
+
 MOUTH = "mouth-"
 """Before a set's name: the mouths of its views. Rows where none was found are NaN."""
 
@@ -84,10 +88,12 @@ def make_views(store: FaceStore, name: str, places: Sequence[int]) -> list[Image
 
 def _mouths(store: FaceStore, name: str, places: Sequence[int]) -> list[Image]:
     """The mouths of one set's faces: out of the plain pictures, or of views of the whole face."""
-    if name in ("plain", REFERENCE):
+    if name in ("plain", REFERENCE) or name.startswith("fields"):
+        squares = [store.picture(store.rows[place]) for place in places]
+        shown = [views.one_field(each) for each in squares] if name.startswith("fields") else squares
         return [
-            views.mouth(store.picture(store.rows[place]), store.rows[place], store.meshes[place])
-            for place in places
+            views.mouth(square, store.rows[place], store.meshes[place])
+            for square, place in zip(shown, places, strict=True)
         ]
     landmarker = FaceLandmarker()
     return [views.mouth_within(face, landmarker) for face in make_views(store, name, places)]
@@ -150,8 +156,11 @@ def _meshed(store: FaceStore) -> list[int]:
 
 
 def of_set(store: FaceStore, name: str) -> list[int]:
-    """The faces of a set: all, every second, or of forged views those real ones whose mesh was found."""
+    """The faces of a set: all, every second, every third of clips (``fields``), or real ones with a mesh."""
     name = name.removeprefix(MOUTH)
+    if name.startswith("fields"):
+        number = int(name.removeprefix("fields"))
+        return [place for place, row in enumerate(store.rows) if row.collection in CLIPS][number % 3 :: 3]
     if name.startswith("degraded"):
         return list(range(int(name.removeprefix("degraded")) % 2, len(store.rows), 2))
     if name == REFERENCE:

@@ -111,7 +111,7 @@ class Learnt:
             fakes += [forged or row.fake for row in rows]
             sources += [f"{kind}/{counted_as(row)}" if forged else counted_as(row) for row in rows]
             people += [f"{row.collection}/{row.person}" for row in rows]
-            worse += [kind == "degraded"] * len(rows)
+            worse += [kind in ("degraded", "fields")] * len(rows)
         return Sample(np.concatenate(parts), np.array(fakes), sources, people, np.array(worse))
 
     def _spread(self, places: npt.NDArray[np.int64], number: int) -> list[int]:

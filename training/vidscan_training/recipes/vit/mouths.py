@@ -16,16 +16,14 @@ import numpy.typing as npt
 from vidscan.faces.mouths import EARLY
 from vidscan.system.files import replacing
 from vidscan_training.recipes.vit.faces import FaceRow, FaceStore
-from vidscan_training.recipes.vit.features import MOUTH
+from vidscan_training.recipes.vit.features import CLIPS, MOUTH
 from vidscan_training.recipes.vit.folds import UPLOADS, Clip, Folds, Learnt, out_of_fold
 from vidscan_training.recipes.vit.fusion import Array, balanced, means, platt
 from vidscan_training.recipes.vit.probe import ProbeOptions, fit, head_of
 from vidscan_training.recipes.vit.tower.graph import Head
 
-SETS = (MOUTH + "plain", MOUTH + "degraded1")
-"""The sets of views that the mouth's head is fitted on."""
-
-COLLECTIONS = ("talking", "ffpp")
+SETS = (MOUTH + "plain", MOUTH + "degraded1", MOUTH + "fields1")
+"""The sets of views that the mouth's head is fitted on; of interlaced video a scan shows one field."""
 
 OPTIONS = ProbeOptions(degraded=0.1)
 """How it is fitted: as the face's head, but that degraded views count more."""
@@ -36,7 +34,7 @@ SAY = 0.5
 
 def of_clips(rows: Sequence[FaceRow]) -> npt.NDArray[np.bool_]:
     """Which faces are of clips whose mouths count."""
-    return np.array([row.collection in COLLECTIONS for row in rows])
+    return np.array([row.collection in CLIPS for row in rows])
 
 
 @dataclass(frozen=True, slots=True)

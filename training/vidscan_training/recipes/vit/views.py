@@ -93,6 +93,19 @@ def mouth(square: Image, row: FaceRow, mesh: npt.NDArray[np.float16]) -> Image:
     return mouth_crop(square, mouth_of(in_square(row, mesh)), SIDE)
 
 
+def one_field(square: Image) -> Image:
+    """A stored square as a scan shows a frame of interlaced video: one field, its lines doubled by Lanczos.
+
+    Cameras filter the lines before they take fields (1-2-1 here), so that fine ones do not flicker.
+    """
+    filtered = cv2.filter2D(square, -1, _LINE_FILTER, borderType=cv2.BORDER_REPLICATE)
+    height, width = square.shape[:2]
+    return np.asarray(cv2.resize(filtered[::2], (width, height), interpolation=cv2.INTER_LANCZOS4), np.uint8)
+
+
+_LINE_FILTER = np.array([[0.25], [0.5], [0.25]])
+
+
 def mouth_within(crop: Image, landmarker: FaceLandmarker) -> Image:
     """The mouth in a view of a face, RGB ``uint8[224, 224, 3]``; all zeros where no mesh is found."""
     points = landmarker.locate(crop)

@@ -69,16 +69,19 @@ def crop_faces(
     """Cuts faces out of their frame; yields one crop a face or, of a still, one for each of its views.
 
     A crop's ``images`` come in the order of ``geometries``. What lies beyond ``area`` counts as beyond the
-    edge; it is by default what bars do not cover. ``cut_mouth`` must be given if a geometry asks for mouths.
+    edge; it is by default what bars do not cover. Raises ValueError where a geometry asks for mouths and
+    there is no ``cut_mouth``.
     """
+    if cut_mouth is None and any(each.region == "mouth" for each in geometries):
+        raise ValueError("a geometry asks for mouths, and nothing cuts them out")
     for face in faces:
         area = area or picture_area(frame.image)
         for view in still_views(face.box) if still else (View(face.box),):
             image, inner = _without_bars(frame.image, view, area)
             images = (
-                _cut(image, inner, each, face.roll)
-                if each.region == "face" or cut_mouth is None
-                else cut_mouth(image, replace(face, box=inner.box), each.input_size)
+                cut_mouth(image, replace(face, box=inner.box), each.input_size)
+                if cut_mouth is not None and each.region == "mouth"
+                else _cut(image, inner, each, face.roll)
                 for each in geometries
             )
             yield FaceCrop(face, tuple(images))

@@ -13,9 +13,12 @@ from importlib import resources
 import cv2
 import numpy as np
 
+from vidscan.errors import DetectionError
 from vidscan.models.runtimes.onnx import OnnxRuntime
+from vidscan.models.runtimes.protocol import RuntimeUnavailableError
 from vidscan.records import LANDMARK_COUNT, Geometry, Image, Landmarks
 
+ASSET = "face_landmark.onnx"
 MESH_SIDE = 192
 
 MIN_PRESENCE = 0.5
@@ -40,11 +43,14 @@ class FaceLandmarker:
     """Finds the 468 points of the face mesh in square face crops, in about 4 ms each."""
 
     def __init__(self) -> None:
-        """Loads the network.
-
-        Raises FileNotFoundError where its file is missing, RuntimeUnavailableError without onnxruntime.
-        """
-        self._mesh = OnnxRuntime((resources.files("vidscan") / "assets" / "face_landmark.onnx").read_bytes())
+        """Loads the network; raises DetectionError where its file is missing or onnxruntime refuses it."""
+        try:
+            content = (resources.files("vidscan") / "assets" / ASSET).read_bytes()
+            self._mesh = OnnxRuntime(content)
+        except (OSError, RuntimeUnavailableError) as error:
+            raise DetectionError(
+                f"the face mesh cannot start ({ASSET}: {error}): reinstall vidscan"
+            ) from error
 
     def locate(self, image: Image) -> Landmarks | None:
         """The mesh of the face in the middle of a crop, ``float32[468, 2]``; None where no face is seen.

@@ -140,3 +140,8 @@ def test_a_turned_picture_gives_the_same_mouth(quarters):
     red = upright[..., 0].astype(int) - upright[..., 1]
     rows = red[:, 48:80].mean(axis=1)
     assert 40 < int(np.argmax(np.convolve(rows, np.ones(9) / 9, "same"))) < 90
+
+
+def test_a_face_is_never_cut_out_in_place_of_its_mouth():
+    with pytest.raises(ValueError, match="asks for mouths"):
+        list(crop_faces(Frame("4", 7, 3.5, IMAGE), [face()], [Geometry(32, 1.4), MOUTH]))

@@ -8,6 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
+from vidscan.errors import DetectionError
+from vidscan.models import landmarks
 from vidscan.models.landmarks import FaceLandmarker, landmarker_for
 from vidscan.records import Geometry
 
@@ -86,6 +88,12 @@ def test_landmarker_is_opened_where_a_geometry_asks_for_mouths():
     face, mouth = Geometry(32, 1.4), Geometry(32, 1.0, level=True, region="mouth")
     assert landmarker_for([face]) is None
     assert isinstance(landmarker_for([face, mouth]), FaceLandmarker)
+
+
+def test_missing_network_is_told_in_one_line(monkeypatch):
+    monkeypatch.setattr(landmarks, "ASSET", "nowhere.onnx")
+    with pytest.raises(DetectionError, match=r"cannot start \(nowhere\.onnx: .*reinstall vidscan"):
+        FaceLandmarker()
 
 
 def test_finding_landmarks_loads_no_tensorflow():

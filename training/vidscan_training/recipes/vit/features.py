@@ -79,21 +79,25 @@ def make_views(store: FaceStore, name: str, places: Sequence[int]) -> list[Image
             for before, after in zip(forged, worse, strict=True)
         ]
     rows = [store.rows[place] for place in places]
-    squares = [store.picture(row) for row in rows]
-    if name in ("plain", REFERENCE):
+    squares = _squares(store, name, places)
+    if name in ("plain", REFERENCE) or name.startswith("fields"):
         return [views.plain(square, row) for square, row in zip(squares, rows, strict=True)]
     moved = [views.shifted(square, row, generator) for square, row in zip(squares, rows, strict=True)]
     return views.degraded(moved, generator)
 
 
+def _squares(store: FaceStore, name: str, places: Sequence[int]) -> list[Image]:
+    """The stored squares, as a scan shows their frames: of interlaced clips (``fields``) one field."""
+    squares = [store.picture(store.rows[place]) for place in places]
+    return [views.one_field(each) for each in squares] if name.startswith("fields") else squares
+
+
 def _mouths(store: FaceStore, name: str, places: Sequence[int]) -> list[Image]:
     """The mouths of one set's faces: out of the plain pictures, or of views of the whole face."""
-    if name in ("plain", REFERENCE) or name.startswith("fields"):
-        squares = [store.picture(store.rows[place]) for place in places]
-        shown = [views.one_field(each) for each in squares] if name.startswith("fields") else squares
+    if name == "plain" or name.startswith("fields"):
         return [
             views.mouth(square, store.rows[place], store.meshes[place])
-            for square, place in zip(shown, places, strict=True)
+            for square, place in zip(_squares(store, name, places), places, strict=True)
         ]
     landmarker = FaceLandmarker()
     return [views.mouth_within(face, landmarker) for face in make_views(store, name, places)]

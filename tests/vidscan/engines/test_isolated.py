@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import threading
@@ -14,6 +13,7 @@ from typing import Self
 
 import numpy as np
 import pytest
+from leftovers import soon
 from PIL import Image as Pillow
 from signed_media import authority, sign
 from toys import ToyDetector, ToyScorer
@@ -278,9 +278,7 @@ def test_worker_is_what_the_system_ends_where_memory_runs_out(tmp_path: Path, st
     (pid,) = (line.split()[0] for line in listing.splitlines() if str(starts) in line)
     assert Path(f"/proc/{pid}/oom_score_adj").read_text().strip() == "500"
     reports.close()
-    deadline = time.monotonic() + 10
-    while os.path.exists(f"/proc/{pid}") and time.monotonic() < deadline:  # noqa: PTH110
-        time.sleep(0.05)
+    assert soon(lambda: not Path(f"/proc/{pid}").exists())
 
 
 def test_scan_that_is_stopped_ends_without_what_it_had_and_the_next_goes_well(tmp_path: Path, starts: Path):

@@ -15,6 +15,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from leftovers import soon
 from serving import ToyEngine, still
 from starlette.exceptions import HTTPException
 from toys import CARD, ToyDetector, ToyScorer
@@ -248,7 +249,7 @@ def test_program_serves_scans_in_a_worker_and_ends_with_all_it_started(tmp_path,
         program.send_signal(number)
         assert program.wait(60) == 0
         assert events.read().startswith(b": open")
-        assert not any(Path(f"/proc/{pid}").exists() for pid in workers)
+        assert soon(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers))
     words.seek(0)
     assert "Traceback" not in words.read()
     assert not list(tmp_path.glob("vidscan-uploads-*"))

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from fake_program import fake_ffmpeg
+from leftovers import gone, running
 
 from vidscan.errors import VidscanError
 from vidscan.media.ffmpeg import decode, program
@@ -20,19 +21,6 @@ from vidscan.system.processes import Child, Stalled
 from vidscan_training.crops import encode
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="process groups are POSIX's")
-
-
-def running(mark: str) -> list[str]:
-    """The command lines in which ``mark`` stands; zombies have none."""
-    listing = subprocess.run(["ps", "-wweo", "stat,args"], capture_output=True, text=True, check=True).stdout
-    return [line for line in listing.splitlines() if mark in line and line[0] != "Z"]
-
-
-def gone(mark: str, limit_s: float = 20.0) -> bool:
-    deadline = time.monotonic() + limit_s
-    while running(mark) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return not running(mark)
 
 
 @pytest.fixture

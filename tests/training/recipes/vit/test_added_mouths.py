@@ -76,7 +76,7 @@ def test_heads_of_mouths_know_no_stills_and_nothing_of_the_fold(tmp_path, monkey
     kinds = {"source": "talking", "camera": "stills"}
     folds = Folds({(kinds[name[:6]], name): fold for name, fold in sources.items()})
     sample = mouths.Learnt(store, mouths.SETS, (6,)).sample(of_clips(rows))
-    assert sample.degraded.tolist() == [False] * 80 + [True] * 160
+    assert sample.kind == ["plain"] * 80 + ["degraded"] * 80 + ["fields"] * 80
     learnt = []
     whole = mouths.Learnt.sample
 

@@ -20,7 +20,7 @@ def sample() -> Sample:
     people = [f"{source}{place % 5 % (place // 7 + 1)}" for place, source in enumerate(sources)]
     generator = np.random.default_rng(3)
     features = generator.normal(size=(60, 8)) + np.where(fake, 1.0, -1.0)[:, None] * [2, 1, 0, 0, 0, 0, 0, 0]
-    return Sample(features.astype(np.float32), fake, sources, people, np.arange(60) % 3 == 0)
+    return Sample(features.astype(np.float32), fake, sources, people, ["degraded", "plain", "fields"] * 20)
 
 
 def by_source(sample: Sample, weights: np.ndarray) -> dict[str, float]:
@@ -42,7 +42,8 @@ def test_weights_sum_to_1_with_half_for_each_label(sample, evenness, forged):
 def test_without_self_blends_the_other_fakes_have_the_half(sample):
     kept = np.array([not source.startswith("blended") for source in sample.source])
     names, people = np.array(sample.source)[kept], np.array(sample.person)[kept]
-    rest = Sample(sample.features[kept], sample.fake[kept], list(names), list(people), sample.degraded[kept])
+    kinds = list(np.array(sample.kind)[kept])
+    rest = Sample(sample.features[kept], sample.fake[kept], list(names), list(people), kinds)
     weights = sample_weights(rest, OPTIONS)
     assert weights[rest.fake].sum() == pytest.approx(0.5, abs=1e-5)
 
@@ -65,16 +66,17 @@ def test_sources_count_alike_or_by_their_people(sample):
 
 
 def test_people_of_a_source_count_alike_and_degraded_views_less(sample):
-    weights = sample_weights(sample, replace(OPTIONS, degraded=0.25))
+    weights = sample_weights(sample, replace(OPTIONS, degraded=0.25, fields=0.5))
     names, people = np.array(sample.source), np.array(sample.person)
     own = [weights[(names == "camera") & (people == each)].sum() for each in set(people[names == "camera"])]
     assert len(own) > 1
     np.testing.assert_allclose(own, own[0], rtol=1e-4)
     chosen = (names == "swap") & (people == people[names == "swap"][0])
-    worse, plain = weights[chosen & sample.degraded], weights[chosen & ~sample.degraded]
-    assert worse.size > 0
-    assert plain.size > 0
-    np.testing.assert_allclose(worse, 0.25 * plain[0], rtol=1e-4)
+    kinds = np.array(sample.kind)
+    degraded, plain, fields = (weights[chosen & (kinds == kind)] for kind in ("degraded", "plain", "fields"))
+    assert min(degraded.size, plain.size, fields.size) > 0
+    np.testing.assert_allclose(degraded, 0.25 * plain[0], rtol=1e-4)
+    np.testing.assert_allclose(fields, 0.5 * plain[0], rtol=1e-4)
 
 
 def test_head_separates_what_can_be_separated(sample):
@@ -107,7 +109,7 @@ def test_penalty_of_drift_brings_sources_of_one_label_together(sample):
     shifted = replace(sample, features=features)
 
     def spread(drift: float) -> float:
-        kernel, bias = fit(shifted, replace(OPTIONS, drift=drift))
+        kernel, bias = fit(shifted, replace(OPTIONS, drift=drift, fields=1.0))
         logits = (features @ kernel + bias) / np.std(features @ kernel)
         means = {name: logits[names == name].mean() for name in dict.fromkeys(sample.source)}
         return float(np.std([means["swap"], means["sync"]]) + np.std([means["phone"], means["camera"]]))

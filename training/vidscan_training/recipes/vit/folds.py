@@ -100,7 +100,7 @@ class Learnt:
         fakes: list[bool] = []
         sources: list[str] = []
         people: list[str] = []
-        worse: list[bool] = []
+        kinds: list[str] = []
         for name, features, other in zip(self._sets, self._features, self._donors, strict=True):
             both = kept & kept[other]
             places = self._spread(np.flatnonzero(both & np.isfinite(features[:, 0])), len(parts))
@@ -111,8 +111,8 @@ class Learnt:
             fakes += [forged or row.fake for row in rows]
             sources += [f"{kind}/{counted_as(row)}" if forged else counted_as(row) for row in rows]
             people += [f"{row.collection}/{row.person}" for row in rows]
-            worse += [kind in ("degraded", "fields")] * len(rows)
-        return Sample(np.concatenate(parts), np.array(fakes), sources, people, np.array(worse))
+            kinds += [kind] * len(rows)
+        return Sample(np.concatenate(parts), np.array(fakes), sources, people, kinds)
 
     def _spread(self, places: npt.NDArray[np.int64], number: int) -> list[int]:
         """Of each clip's places at most ``FRAMES``, evenly spread and beginning elsewhere in each set."""

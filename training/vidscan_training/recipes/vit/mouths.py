@@ -25,8 +25,8 @@ from vidscan_training.recipes.vit.tower.graph import Head
 SETS = (MOUTH + "plain", MOUTH + "degraded1", MOUTH + "fields1")
 """The sets of views that the mouth's head is fitted on; of interlaced video a scan shows one field."""
 
-OPTIONS = ProbeOptions(degraded=0.1)
-"""How it is fitted: as the face's head, but that degraded views count more."""
+OPTIONS = ProbeOptions(degraded=0.1, fields=0.5)
+"""How it is fitted: as the face's head, but that degraded views and those of interlaced video count more."""
 
 SAY = 0.5
 """Weight of the mouth's calibrated logit beside the face's, which counts 1; 0.35 and 0.75 are as good."""

@@ -30,9 +30,9 @@ class ProbeOptions:
 
     ``taps``: blocks that are read. ``l2``: penalty on the standardised weights. ``evenness``: how alike
     sources of one label count, from 0 (by their people) to 1 (each the same). ``forged``: share of the
-    fakes' weight that self-blends and composites have. ``degraded``: the weight of a degraded view beside a
-    plain one of the same person. ``drift``: penalty on the variance of the sources' mean logits within a
-    label.
+    fakes' weight that self-blends and composites have. ``degraded`` and ``fields``: the weight of a degraded
+    view, and of one of interlaced video, beside a plain one of the same person. ``drift``: penalty on the
+    variance of the sources' mean logits within a label.
     """
 
     taps: tuple[int, ...] = (6, 8, 10)
@@ -40,18 +40,26 @@ class ProbeOptions:
     evenness: float = 0.5
     forged: float = 0.1
     degraded: float = 0.02
+    fields: float = 0.02
     drift: float = 0.0
+
+    def weight(self, kind: str) -> float:
+        """The weight of a view of one kind beside a plain one of the same person."""
+        return {"degraded": self.degraded, "fields": self.fields}.get(kind, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What a head is fitted on: one row a view. ``source`` and ``person`` name what it counts with."""
+    """What a head is fitted on: one row a view.
+
+    ``source`` and ``person`` name what it counts with, ``kind`` is how the view was made.
+    """
 
     features: Array
     fake: npt.NDArray[np.bool_]
     source: Sequence[str]
     person: Sequence[str]
-    degraded: npt.NDArray[np.bool_]
+    kind: Sequence[str]
 
 
 def sample_weights(sample: Sample, options: ProbeOptions) -> Array:
@@ -74,7 +82,7 @@ def sample_weights(sample: Sample, options: ProbeOptions) -> Array:
         if fake and any(each[1].startswith(FORGED) for each in say if each[0]):
             share *= options.forged if source.startswith(FORGED) else 1.0 - options.forged
         for places in people.values():
-            own = np.where(sample.degraded[places], options.degraded, 1.0)
+            own = np.array([options.weight(sample.kind[place]) for place in places])
             weights[places] = 0.5 * share / len(people) * own / own.sum()
     return np.asarray(weights / weights.sum(), np.float32)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from fake_program import fake_ffmpeg
-from leftovers import gone, running
+from leftovers import gone, running, soon
 
 from vidscan.errors import VidscanError
 from vidscan.media.ffmpeg import decode, program
@@ -80,10 +80,7 @@ def test_wrapper_is_ended_with_the_parent_whatever_ends_that(wrapper: str, clip:
     with subprocess.Popen(
         [sys.executable, "-c", STREAMER, clip], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     ) as parent:
-        deadline = time.monotonic() + 60
-        while not running(f"sleep {wrapper}") and time.monotonic() < deadline:
-            time.sleep(0.05)
-        seen = running(f"sleep {wrapper}")
+        seen = soon(lambda: bool(running(f"sleep {wrapper}")), 60)
         parent.send_signal(way)
         assert seen
         parent.wait(timeout=30)

@@ -217,15 +217,16 @@ def test_the_table_can_be_filtered_by_name_and_verdict(show):
 def test_a_link_opens_the_files_section_and_draws_its_chart(show):
     page = show(written(*folder())).page
     section = page.locator("details.file", has_text="b10.mp4")
+    opened = section.and_(page.locator("[open]"))
     assert section.locator("canvas").count() == 0
     page.get_by_role("link", name="b10.mp4").click()
-    assert section.get_attribute("open") is not None
+    opened.wait_for()  # the page hears of its new address a moment after the click
     section.locator("canvas").wait_for()
     assert painted(page) > 20
     page.get_by_role("button", name="Close all").click()
     assert section.get_attribute("open") is None
     page.get_by_role("link", name="b10.mp4").click()
-    assert section.get_attribute("open") is not None
+    opened.wait_for()
 
 
 def test_a_hostile_name_runs_nothing(show):

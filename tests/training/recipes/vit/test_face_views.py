@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from made_rows import made_row
@@ -15,6 +17,7 @@ from vidscan_training.recipes.vit.views import (
     mouth_within,
     one_field,
     plain,
+    reduced,
     shifted,
 )
 
@@ -88,6 +91,29 @@ def test_one_field_keeps_size_and_what_both_fields_show(square):
     stripes = np.zeros((52, 52, 3), np.uint8)
     stripes[::2] = 200  # lines so fine that a camera's filter takes them away
     assert np.ptp(one_field(stripes)[12:-12].astype(int)) <= 1
+
+
+def test_reduced_view_is_the_same_face_in_fewer_pixels():
+    square = np.random.default_rng(4).integers(0, 256, (660, 660, 3), np.uint8)
+    row = replace(made_row("one"), x=180.0, y=150.0, w=300.0, h=270.0)
+    generator = np.random.default_rng(0)
+    sizes = []
+    for _ in range(40):
+        smaller, there = reduced(square, row, generator)
+        sizes.append(there.box.longer_side)
+        scale = len(smaller) / len(square)
+        assert (there.x, there.y, there.w, there.h) == pytest.approx(
+            (180.0 * scale, 150.0 * scale, 300.0 * scale, 270.0 * scale)
+        )
+        assert plain(smaller, there).shape == (224, 224, 3)
+    assert 47 < min(sizes) < 60 and 130 < max(sizes) < 161
+
+
+def test_face_that_is_small_already_is_not_reduced(square):
+    row = replace(made_row("one"), w=30.0, h=30.0)
+    smaller, there = reduced(square, row, np.random.default_rng(0))
+    assert there == row
+    np.testing.assert_array_equal(smaller, square)
 
 
 def test_mouth_is_cut_where_the_mesh_says_and_black_without_one(square):

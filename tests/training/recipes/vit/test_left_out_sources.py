@@ -131,6 +131,7 @@ def test_degraded_sets_take_turns_and_self_blends_are_of_real_faces_with_a_mesh(
     assert sorted(of_set(store, "degraded1") + of_set(store, "degraded2")) == list(range(7))
     assert of_set(store, "degraded3") == of_set(store, "degraded1")
     assert of_set(store, "mouth-degraded1") == of_set(store, "degraded1")
+    assert of_set(store, "reduced1") == of_set(store, "degraded1")
     thirds = [of_set(store, f"fields{number}") for number in (1, 2, 3)]
     clips = [place for place, row in enumerate(store.rows) if row.collection in ("talking", "ffpp")]
     assert sorted(place for third in thirds for place in third) == clips

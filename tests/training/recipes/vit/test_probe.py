@@ -20,7 +20,9 @@ def sample() -> Sample:
     people = [f"{source}{place % 5 % (place // 7 + 1)}" for place, source in enumerate(sources)]
     generator = np.random.default_rng(3)
     features = generator.normal(size=(60, 8)) + np.where(fake, 1.0, -1.0)[:, None] * [2, 1, 0, 0, 0, 0, 0, 0]
-    return Sample(features.astype(np.float32), fake, sources, people, ["degraded", "plain", "fields"] * 20)
+    return Sample(
+        features.astype(np.float32), fake, sources, people, ["degraded", "plain", "fields", "reduced"] * 15
+    )
 
 
 def by_source(sample: Sample, weights: np.ndarray) -> dict[str, float]:
@@ -66,17 +68,18 @@ def test_sources_count_alike_or_by_their_people(sample):
 
 
 def test_people_of_a_source_count_alike_and_degraded_views_less(sample):
-    weights = sample_weights(sample, replace(OPTIONS, degraded=0.25, fields=0.5))
+    weights = sample_weights(sample, replace(OPTIONS, degraded=0.25, fields=0.5, reduced=0.75))
     names, people = np.array(sample.source), np.array(sample.person)
     own = [weights[(names == "camera") & (people == each)].sum() for each in set(people[names == "camera"])]
     assert len(own) > 1
     np.testing.assert_allclose(own, own[0], rtol=1e-4)
-    chosen = (names == "swap") & (people == people[names == "swap"][0])
+    chosen = (names == "camera") & (people == people[names == "camera"][0])
     kinds = np.array(sample.kind)
-    degraded, plain, fields = (weights[chosen & (kinds == kind)] for kind in ("degraded", "plain", "fields"))
-    assert min(degraded.size, plain.size, fields.size) > 0
-    np.testing.assert_allclose(degraded, 0.25 * plain[0], rtol=1e-4)
-    np.testing.assert_allclose(fields, 0.5 * plain[0], rtol=1e-4)
+    one = weights[chosen & (kinds == "plain")][0]
+    for kind, say in (("degraded", 0.25), ("fields", 0.5), ("reduced", 0.75)):
+        own = weights[chosen & (kinds == kind)]
+        assert own.size > 0
+        np.testing.assert_allclose(own, say * one, rtol=1e-4)
 
 
 def test_head_separates_what_can_be_separated(sample):

@@ -43,8 +43,8 @@ DATA = (
     "FaceForensics++ c23, originals with Deepfakes, Face2Face and FaceSwap; talking heads of 26 public "
     "repositories and genuine speakers; portraits by StyleGAN2 and 3, SDXL, FLUX.1, inswapper and genuine "
     "ones; FFHQ at 256 and 512 px, StyleGAN at 256 px; self-blends and composites of genuine faces; plain, "
-    "degraded and interlaced views. Frozen tower, one linear layer, and one more for mouths in clips. "
-    "Recipe: training/README.md."
+    "degraded, reduced and interlaced views. Frozen tower, one linear layer, and one more for mouths in "
+    "clips. Recipe: training/README.md."
 )
 LIMITS = (
     "Whole sources are right or wrong together: an unknown generator or camera may be missed or suspected as "

@@ -1,9 +1,10 @@
 """Caches on disk what the tower computes from views of stored faces; heads are fitted on these features.
 
 A cache is a folder beside the faces with one file for each set of views: ``plain``, ``degraded1`` …, and
-``blended1`` … and ``composed1`` … (of real faces alone). A degraded or composed set has every second face,
-the odd sets those that the even ones leave out, because frames of one clip are much alike; ``fields1`` …,
-clips as they are shown when interlaced, have every third. ``mouth-`` before a name is for its mouths.
+``blended1`` … and ``composed1`` … (of real faces alone). A degraded, reduced (as smaller videos show it) or
+composed set has every second face, the odd sets those that the even ones leave out, because frames of one
+clip are much alike; ``fields1`` …, clips as they are shown when interlaced, have every third. ``mouth-``
+before a name is for its mouths.
 ``reference`` is the plain view of some faces in float32, to measure what 8 bits cost. Each file holds
 ``float16[faces, depth, 2, 768]``: after every block the class token and the mean patch token. Rows of faces
 that a set leaves out are NaN. Finished files are not made again.
@@ -27,7 +28,7 @@ from vidscan.records import Image
 from vidscan.system.files import replacing
 from vidscan_training.data.swap_blend import most_alike, shape
 from vidscan_training.recipes.vit import views
-from vidscan_training.recipes.vit.faces import FaceStore
+from vidscan_training.recipes.vit.faces import FaceRow, FaceStore
 from vidscan_training.recipes.vit.tower.graph import Precision, features_model
 from vidscan_training.recipes.vit.tower.port import WIDTH, Weights
 from vidscan_training.recipes.vit.tower.smoothing import activation_maxima, smoothed
@@ -46,6 +47,9 @@ WORSE = {"blended": 0.6, "composed": 0.5}
 
 MEASURED = 64
 """Faces on which the channels' maxima are measured for quantisation."""
+
+SHOWN = ("fields", "reduced")
+"""Views that differ from the plain one in how the whole clip is shown."""
 
 REFERENCE = "reference"
 
@@ -78,26 +82,32 @@ def make_views(store: FaceStore, name: str, places: Sequence[int]) -> list[Image
             after if generator.random() < WORSE[kind] else before
             for before, after in zip(forged, worse, strict=True)
         ]
-    rows = [store.rows[place] for place in places]
-    squares = _squares(store, name, places)
-    if name in ("plain", REFERENCE) or name.startswith("fields"):
+    rows, squares = _shown(store, name, places)
+    if name in ("plain", REFERENCE) or name.startswith(SHOWN):
         return [views.plain(square, row) for square, row in zip(squares, rows, strict=True)]
     moved = [views.shifted(square, row, generator) for square, row in zip(squares, rows, strict=True)]
     return views.degraded(moved, generator)
 
 
-def _squares(store: FaceStore, name: str, places: Sequence[int]) -> list[Image]:
-    """The stored squares, as a scan shows their frames: of interlaced clips (``fields``) one field."""
-    squares = [store.picture(store.rows[place]) for place in places]
-    return [views.one_field(each) for each in squares] if name.startswith("fields") else squares
+def _shown(store: FaceStore, name: str, places: Sequence[int]) -> tuple[list[FaceRow], list[Image]]:
+    """The rows and stored squares, as a scan shows their frames: of interlaced clips one field."""
+    rows = [store.rows[place] for place in places]
+    squares = [store.picture(row) for row in rows]
+    if name.startswith("fields"):
+        return rows, [views.one_field(each) for each in squares]
+    if name.startswith("reduced"):
+        generator = np.random.default_rng((zlib.crc32(name.encode()), places[0]))
+        both = [views.reduced(square, row, generator) for square, row in zip(squares, rows, strict=True)]
+        return [row for _, row in both], [square for square, _ in both]
+    return rows, squares
 
 
 def _mouths(store: FaceStore, name: str, places: Sequence[int]) -> list[Image]:
     """The mouths of one set's faces: out of the plain pictures, or of views of the whole face."""
-    if name == "plain" or name.startswith("fields"):
+    if name == "plain" or name.startswith(SHOWN):
         return [
-            views.mouth(square, store.rows[place], store.meshes[place])
-            for square, place in zip(_squares(store, name, places), places, strict=True)
+            views.mouth(square, row, store.meshes[place])
+            for row, square, place in zip(*_shown(store, name, places), places, strict=True)
         ]
     landmarker = FaceLandmarker()
     return [views.mouth_within(face, landmarker) for face in make_views(store, name, places)]
@@ -165,8 +175,8 @@ def of_set(store: FaceStore, name: str) -> list[int]:
     if name.startswith("fields"):
         number = int(name.removeprefix("fields"))
         return [place for place, row in enumerate(store.rows) if row.collection in CLIPS][number % 3 :: 3]
-    if name.startswith("degraded"):
-        return list(range(int(name.removeprefix("degraded")) % 2, len(store.rows), 2))
+    if (kind := name.rstrip("0123456789")) in ("degraded", "reduced"):
+        return list(range(int(name.removeprefix(kind)) % 2, len(store.rows), 2))
     if name == REFERENCE:
         return [place for place, row in enumerate(store.rows) if row.collection in ("talking", "stills")][::3]
     if name.startswith("composed"):

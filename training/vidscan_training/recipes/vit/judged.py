@@ -46,7 +46,7 @@ from vidscan_training.recipes.vit.rules import (
     shares_by_source,
 )
 
-SETS = ("plain", "blended1", "composed1", "composed2", "degraded1", "degraded2", "fields1")
+SETS = ("plain", "blended1", "composed1", "composed2", "degraded1", "degraded2", "fields1", "reduced1")
 """The sets of views that the face's head is fitted on."""
 
 

@@ -30,9 +30,9 @@ class ProbeOptions:
 
     ``taps``: blocks that are read. ``l2``: penalty on the standardised weights. ``evenness``: how alike
     sources of one label count, from 0 (by their people) to 1 (each the same). ``forged``: share of the
-    fakes' weight that self-blends and composites have. ``degraded`` and ``fields``: the weight of a degraded
-    view, and of one of interlaced video, beside a plain one of the same person. ``drift``: penalty on the
-    variance of the sources' mean logits within a label.
+    fakes' weight that self-blends and composites have. ``degraded``, ``fields`` and ``reduced``: the weight
+    of a degraded view, of one of interlaced video and of one of a smaller face, beside a plain one of the
+    same person. ``drift``: penalty on the variance of the sources' mean logits within a label.
     """
 
     taps: tuple[int, ...] = (6, 8, 10)
@@ -41,11 +41,12 @@ class ProbeOptions:
     forged: float = 0.1
     degraded: float = 0.02
     fields: float = 0.02
+    reduced: float = 0.02
     drift: float = 0.0
 
     def weight(self, kind: str) -> float:
         """The weight of a view of one kind beside a plain one of the same person."""
-        return {"degraded": self.degraded, "fields": self.fields}.get(kind, 1.0)
+        return {"degraded": self.degraded, "fields": self.fields, "reduced": self.reduced}.get(kind, 1.0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -34,6 +34,10 @@ SCENE = AugmentOptions(
     grayscale=0.03, blur=0.15, blur_sigma=1.2, noise=0.15, noise_sigma=6.0,
 )  # fmt: skip
 """What a camera, a filter and a lens change before the picture is sized and compressed."""
+
+SMALL = 48.0, 160.0
+"""Longer sides, in pixels, between which faces of reduced views are drawn: from the least that is judged to
+what the tower's crop shows without enlarging."""
 
 LEAST_SIDE = 64
 CODECS, CODEC_ODDS = ("h264", "jpeg", "webp", "none"), (0.35, 0.4, 0.1, 0.15)
@@ -104,6 +108,19 @@ def one_field(square: Image) -> Image:
 
 
 _LINE_FILTER = np.array([[0.25], [0.5], [0.25]])
+
+
+def reduced(square: Image, row: FaceRow, generator: np.random.Generator) -> tuple[Image, FaceRow]:
+    """A stored square as a smaller video shows it, and its row there; faces that are small already stay."""
+    least, most = SMALL
+    scale = float(np.exp(generator.uniform(np.log(least), np.log(most)))) / row.box.longer_side
+    if scale >= 1.0:
+        return square, row
+    height, width = (round(side * scale) for side in square.shape[:2])
+    across, down = width / square.shape[1], height / square.shape[0]
+    box = Box(row.x * across, row.y * down, row.w * across, row.h * down)
+    smaller = cv2.resize(square, (width, height), interpolation=cv2.INTER_AREA)
+    return np.asarray(smaller, np.uint8), replace(row, x=box.x, y=box.y, w=box.w, h=box.h)
 
 
 def mouth_within(crop: Image, landmarker: FaceLandmarker) -> Image:

@@ -90,7 +90,7 @@ def make_views(store: FaceStore, name: str, places: Sequence[int]) -> list[Image
 
 
 def _shown(store: FaceStore, name: str, places: Sequence[int]) -> tuple[list[FaceRow], list[Image]]:
-    """The rows and stored squares, as a scan shows their frames: of interlaced clips one field."""
+    """The rows and stored squares, as a scan shows their frames: one field, or fewer pixels."""
     rows = [store.rows[place] for place in places]
     squares = [store.picture(row) for row in rows]
     if name.startswith("fields"):
